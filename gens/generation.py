@@ -1,0 +1,233 @@
+"""What there is to install: generations, their environments and their toolkits.
+
+These are plain values. Which of them exist is decided once, in Starlark (`gens/matrix.bzl`); a rule writes
+the result as JSON, and `parse_generation` reads it.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gens.errors import DefinitionError
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that decides how one target resolves, and nothing else.
+
+    Attributes:
+        python: Full version of the target's interpreter, such as `3.11.10`.
+        platform: Target platform in uv's words, such as `x86_64-manylinux_2_28`.
+        exclude_newer: Time bound (RFC 3339, UTC): files uploaded later do not exist for the resolution.
+        requirements: Requirements (PEP 508) to resolve.
+        constraints: Bounds on packages that are not asked for themselves.
+        index_url: Index that serves `index_packages` and nothing else; None means the default index for all.
+        index_packages: Names of the packages that come from `index_url`. Its files need not tell upload
+            times: the versions asked of it are exact.
+        no_deps: Whether dependencies are left out, as of cuDNN, whose cuBLAS the CUDA toolkit holds.
+    """
+
+    python: str
+    platform: str
+    exclude_newer: str
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    index_url: str | None = None
+    index_packages: tuple[str, ...] = ()
+    no_deps: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Digest of these inputs, as locks carry it: `sha256:` and 64 hex digits."""
+        return digest_of(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One cell of the matrix: a Python, with a Torch build or without.
+
+    Attributes:
+        python: Minor version of the interpreter, such as `3.11`.
+        python_full: Full version of the interpreter, such as `3.11.10`.
+        inputs: What decides the resolution of its lock.
+        torch: Torch release, such as `2.4.1`; None for the plain Python environment.
+        build: Build tag of Torch, such as `cu121` or `cpu`; None for the plain Python environment.
+        cuda: CUDA version of the build, such as `12.1`; None for `cpu` and the plain Python environment.
+    """
+
+    python: str
+    python_full: str
+    inputs: Inputs
+    torch: str | None = None
+    build: str | None = None
+    cuda: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name in paths and messages: `python3.11-torch2.4.1-cu121`, or `python3.11` without Torch."""
+        if self.torch is None:
+            return f"python{self.python}"
+        return f"python{self.python}-torch{self.torch}-{self.build}"
+
+    @property
+    def kind(self) -> Literal["environment"]:
+        """What a lock's header calls it."""
+        return "environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """A CUDA or cuDNN tree of a generation.
+
+    Attributes:
+        product: `cuda` or `cudnn`.
+        version: Version that a model asks for: `12.4` (CUDA), `9` (cuDNN).
+        full_version: Version that is installed: `12.4.1`, `9.1.0.70`.
+        inputs: What decides the resolution of its lock.
+        cuda_major: For cuDNN, the CUDA major version that it is built for, such as `12`; else None.
+    """
+
+    product: Literal["cuda", "cudnn"]
+    version: str
+    full_version: str
+    inputs: Inputs
+    cuda_major: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name within a generation: `cuda12.4`, `cudnn9-cuda12`."""
+        return f"{self.product}{self.version}{self._suffix}"
+
+    @property
+    def directory_name(self) -> str:
+        """Name of the tree that generations share: `cuda-12.4.1`, `cudnn-9.1.0.70-cuda12`."""
+        return f"{self.product}-{self.full_version}{self._suffix}"
+
+    @property
+    def kind(self) -> Literal["toolkit"]:
+        """What a lock's header calls it."""
+        return "toolkit"
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.cuda_major is None else f"-cuda{self.cuda_major}"
+
+
+Target = Environment | Toolkit
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An immutable matrix of versions with an ID.
+
+    Attributes:
+        id: Number of the generation, from 0.
+        platform: Target platform in uv's words.
+        exclude_newer: Time bound of its resolutions (RFC 3339, UTC).
+        python: Full version by minor version: `{"3.11": "3.11.10"}`.
+        cuda: Full version by version: `{"12.4": "12.4.1"}`.
+        cudnn: Full version by major version: `{"9": "9.1.0.70"}`.
+        torch: Torch releases.
+        packages: Seed packages of every environment.
+        indexes: Index by build tag, for builds that the default index does not serve.
+        environments: The cells that exist: by Python, the plain one first, then Torch release, then build.
+        toolkits: CUDA toolkits, then cuDNN.
+    """
+
+    id: int
+    platform: str
+    exclude_newer: str
+    python: dict[str, str]
+    environments: tuple[Environment, ...]
+    toolkits: tuple[Toolkit, ...] = ()
+    cuda: dict[str, str] = field(default_factory=dict)
+    cudnn: dict[str, str] = field(default_factory=dict)
+    torch: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    indexes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def directory_name(self) -> str:
+        """Name in paths and messages: `g00003`."""
+        return generation_directory_name(self.id)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Everything that has a lock: environments, then toolkits."""
+        return (*self.environments, *self.toolkits)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the definition, as `gens.sum` carries it."""
+        return digest_of(self)
+
+    def target(self, name: str) -> Target:
+        """Give the environment or toolkit of that name.
+
+        Raises:
+            DefinitionError: The generation has none of that name.
+        """
+        for target in self.targets:
+            if target.name == name:
+                return target
+        known = ", ".join(target.name for target in self.targets)
+        raise DefinitionError(f"{self.directory_name} has no {name!r}; it has {known}")
+
+
+def generation_directory_name(generation_id: int) -> str:
+    """Give the name of a generation in paths and messages, `g00003` for 3."""
+    return f"g{generation_id:05d}"
+
+
+def parse_generation(text: str | bytes, path: Path) -> Generation:
+    """Read the definition of a generation from JSON.
+
+    Args:
+        text: The JSON that the Bazel rule wrote.
+        path: Where it came from, for messages.
+
+    Returns:
+        The generation.
+
+    Raises:
+        DefinitionError: The JSON is malformed, or two of its targets have one name.
+    """
+    try:
+        generation = msgspec.json.decode(text, type=Generation)
+    except msgspec.MsgspecError as error:
+        raise DefinitionError(f"{path}: not the definition of a generation: {error}") from error
+    seen: set[str] = set()
+    for target in generation.targets:
+        if target.name in seen:
+            raise DefinitionError(f"{path}: two targets are named {target.name}")
+        seen.add(target.name)
+    return generation
+
+
+def format_generation(generation: Generation) -> str:
+    """Write the definition of a generation as JSON that `parse_generation` reads back as the same value."""
+    return msgspec.json.format(msgspec.json.encode(generation), indent=2).decode() + "\n"
+
+
+def digest_of(value: Inputs | Generation) -> str:
+    """Digest a value so that a field added later, empty in old values, changes no old digest.
+
+    The SHA-256 of its JSON in canonical form: keys sorted, no blanks, and nothing that is empty or false.
+    """
+    canonical = json.dumps(
+        _without_empty(asdict(value)), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _without_empty(value: object) -> object:
+    if isinstance(value, dict):
+        pruned = {key: _without_empty(item) for key, item in value.items()}
+        return {key: item for key, item in pruned.items() if item not in (None, False, "", [], {})}
+    if isinstance(value, list | tuple):
+        return [_without_empty(item) for item in value]
+    return value

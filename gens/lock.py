@@ -1,0 +1,236 @@
+"""The lock of one environment or toolkit: each wheel pinned by its SHA-256.
+
+The format is the requirements file that uv and pip read, narrowed to one form so that parsing and writing
+are each other's inverse: https://pip.pypa.io/en/stable/reference/requirements-file-format/. What pip treats
+as a comment carries what only monobase reads: the header, and each wheel's file name and size.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from gens.errors import LockError
+from gens.generation import generation_directory_name
+
+_HEADER = re.compile(r"# (?P<key>[a-z]+): (?P<value>\S.*)")
+_OPTION = re.compile(r"--(?P<option>index-url|extra-index-url) (?P<url>\S+)")
+_WHEEL = re.compile(
+    r"(?P<name>[^\s=]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>\S+)  # (?P<filename>\S+) (?P<size>\S+)"
+)
+_RESOLVER = re.compile(r"(?P<resolver>[^,]+), exclude-newer (?P<exclude_newer>\S+)")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_GENERATION = re.compile(r"g(?P<id>[0-9]{5,})")
+_WHEEL_FORM = "NAME==VERSION --hash=sha256:DIGEST  # WHEEL-FILE-NAME SIZE-IN-BYTES"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedWheel:
+    """One wheel of a lock.
+
+    Attributes:
+        name: Normalized name of the package (PEP 503), such as `nvidia-cublas-cu12`.
+        version: Version (PEP 440) as the index gives it, such as `2.4.1+cu118`.
+        sha256: Digest of the wheel file, 64 lower-case hex digits.
+        filename: Name of the wheel file.
+        size_bytes: Size of the wheel file.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    filename: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The lock of one environment or toolkit.
+
+    Attributes:
+        generation_id: Generation that it belongs to.
+        kind: Whether the target is an environment or a toolkit.
+        target: Name of the target, such as `python3.11-torch2.4.1-cu121` or `cuda12.4`.
+        inputs: Digest of all that decides the resolution (`Inputs.digest`).
+        resolver: Program and version that resolved it, such as `uv 0.13.9`.
+        exclude_newer: Time bound of the resolution.
+        wheels: The wheels, in order of their names.
+        index_url: Index in place of the default one, or None.
+        extra_index_urls: Indexes beside the default one.
+    """
+
+    generation_id: int
+    kind: Literal["environment", "toolkit"]
+    target: str
+    inputs: str
+    resolver: str
+    exclude_newer: str
+    wheels: tuple[LockedWheel, ...]
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all its wheel files."""
+        return sum(wheel.size_bytes for wheel in self.wheels)
+
+
+def format_lock(lock: Lock) -> str:
+    """Write a lock in the one form that `parse_lock` accepts.
+
+    Args:
+        lock: The lock; the order of its wheels does not matter.
+
+    Returns:
+        The text of the file, newline at its end.
+    """
+    lines = [
+        f"# generation: {generation_directory_name(lock.generation_id)}",
+        f"# {lock.kind}: {lock.target}",
+        f"# inputs: {lock.inputs}",
+        f"# resolver: {lock.resolver}, exclude-newer {lock.exclude_newer}",
+    ]
+    if lock.index_url is not None:
+        lines.append(f"--index-url {lock.index_url}")
+    lines += [f"--extra-index-url {url}" for url in lock.extra_index_urls]
+    lines += [
+        f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}  # {wheel.filename} {wheel.size_bytes}"
+        for wheel in sorted(lock.wheels, key=lambda wheel: wheel.name)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def parse_lock(text: str, path: Path) -> Lock:
+    """Read a lock, and accept nothing that `format_lock` would not have written.
+
+    Args:
+        text: Content of the file.
+        path: Where it came from, for messages.
+
+    Returns:
+        The lock.
+
+    Raises:
+        LockError: Something is malformed, missing, doubled or out of order; the message names file and line.
+    """
+    reader = _Reader(path, text)
+    generation = reader.header("generation")
+    found = _GENERATION.fullmatch(generation)
+    if found is None:
+        raise reader.error(f"generation is {generation!r}, not of the form g00003")
+    generation_id = int(found["id"])
+    kind, target = reader.kind_and_target()
+    inputs = reader.header("inputs")
+    if _DIGEST.fullmatch(inputs) is None:
+        raise reader.error(f"inputs is {inputs!r}, not sha256: and 64 lower-case hex digits")
+    resolver = _RESOLVER.fullmatch(reader.header("resolver"))
+    if resolver is None:
+        raise reader.error("resolver is not of the form 'uv 0.13.9, exclude-newer 2026-11-01T00:00:00Z'")
+    index_url: str | None = None
+    extra_index_urls: list[str] = []
+    while (option := reader.option()) is not None:
+        if option["option"] == "extra-index-url":
+            extra_index_urls.append(option["url"])
+        elif index_url is None and not extra_index_urls:
+            index_url = option["url"]
+        else:
+            raise reader.error("--index-url stands once, before any --extra-index-url")
+    wheels = tuple(reader.wheels())
+    if not wheels:
+        raise reader.error("the lock has no wheel: the file is cut off")
+    lock = Lock(
+        generation_id=generation_id,
+        kind=kind,
+        target=target,
+        inputs=inputs,
+        resolver=resolver["resolver"],
+        exclude_newer=resolver["exclude_newer"],
+        wheels=wheels,
+        index_url=index_url,
+        extra_index_urls=tuple(extra_index_urls),
+    )
+    if format_lock(lock) != text:
+        raise reader.error("the file does not end with exactly one newline")
+    return lock
+
+
+class _Reader:
+    """The lines of a lock, and where reading stands."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._lines = text.removesuffix("\n").split("\n")
+        self._position = 0
+
+    def error(self, message: str) -> LockError:
+        """Make the error for the line that was read last."""
+        return LockError(f"{self._path}:{max(self._position, 1)}: {message}")
+
+    def header(self, key: str) -> str:
+        found = _HEADER.fullmatch(self._next(f"'# {key}: …'"))
+        if found is None or found["key"] != key:
+            raise self.error(f"expected '# {key}: …', found {self._lines[self._position - 1]!r}")
+        return found["value"]
+
+    def kind_and_target(self) -> tuple[Literal["environment", "toolkit"], str]:
+        line = self._next("'# environment: …' or '# toolkit: …'")
+        found = _HEADER.fullmatch(line)
+        if found is not None and found["key"] == "environment":
+            return "environment", found["value"]
+        if found is not None and found["key"] == "toolkit":
+            return "toolkit", found["value"]
+        raise self.error(f"expected '# environment: …' or '# toolkit: …', found {line!r}")
+
+    def option(self) -> re.Match[str] | None:
+        if self._position == len(self._lines):
+            return None
+        found = _OPTION.fullmatch(self._lines[self._position])
+        if found is not None:
+            self._position += 1
+        return found
+
+    def wheels(self) -> Iterator[LockedWheel]:
+        previous = ""
+        while self._position < len(self._lines):
+            wheel = self._wheel(self._next("a wheel"))
+            if wheel.name == previous:
+                raise self.error(f"{wheel.name} is pinned twice")
+            if wheel.name < previous:
+                raise self.error(
+                    f"{wheel.name} stands after {previous}: wheels stand in order of their names"
+                )
+            previous = wheel.name
+            yield wheel
+
+    def _wheel(self, line: str) -> LockedWheel:
+        if line.count("--hash=") > 1:
+            raise self.error("two hashes: a lock pins the one wheel that its target uses")
+        found = _WHEEL.fullmatch(line)
+        if found is None:
+            raise self.error(f"expected {_WHEEL_FORM!r}, found {line!r}")
+        name, version, filename = found["name"], found["version"], found["filename"]
+        if name != canonicalize_name(name):
+            raise self.error(f"{name!r} is not a normalized name; write {canonicalize_name(name)!r}")
+        if _SHA256.fullmatch(found["sha256"]) is None:
+            raise self.error(f"the hash of {name} is {found['sha256']!r}, not 64 lower-case hex digits")
+        if re.fullmatch(r"[1-9][0-9]*", found["size"]) is None:
+            raise self.error(f"the size of {name} is {found['size']!r}, not a number of bytes")
+        try:
+            wheel_name, wheel_version, _, _ = parse_wheel_filename(filename)
+            pinned = Version(version)
+        except (InvalidWheelFilename, InvalidVersion) as error:
+            raise self.error(str(error)) from error
+        if (wheel_name, wheel_version) != (name, pinned):
+            raise self.error(f"{filename} is not a wheel of {name} {version}")
+        return LockedWheel(name, version, found["sha256"], filename, int(found["size"]))
+
+    def _next(self, expected: str) -> str:
+        if self._position == len(self._lines):
+            raise self.error(f"the file ends where {expected} was expected")
+        self._position += 1
+        return self._lines[self._position - 1]
