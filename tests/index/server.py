@@ -213,7 +213,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Leave a client that went away alone; anything else is a defect of the index."""
-        if not isinstance(_current_error(), OSError):
+        if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     def end(self) -> None:
@@ -348,7 +348,3 @@ def _with_one_byte_changed(answer: Answer) -> Iterator[bytes]:
         else:
             yield chunk
         offset += len(chunk)
-
-
-def _current_error() -> BaseException | None:
-    return sys.exc_info()[1]
