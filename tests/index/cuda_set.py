@@ -1,8 +1,9 @@
 """CUDA and cuDNN as the default index has them: a meta-package with extras, and wheels with the real layout.
 
 Names, versions, folders and library names are those of the real wheels, read from the index; contents are
-synthetic. The CUDA 11 and 12 wheels put each component into a folder of its own (``nvidia/cuda_runtime/lib``) with
-empty ``__init__.py`` files that all of them bring; the CUDA 13 wheels share ``nvidia/cu13/{bin,include,lib}``.
+synthetic. The CUDA 11 and 12 wheels put each component into a folder of its own (``nvidia/cuda_runtime/lib``)
+with empty ``__init__.py`` files that all of them bring; the CUDA 13 wheels share
+``nvidia/cu13/{bin,include,lib}``.
 """
 
 from collections.abc import Iterator, Mapping

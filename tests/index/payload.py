@@ -1,9 +1,10 @@
 """Contents for synthetic files: libraries that a loader takes, programs that run, sources that compile.
 
-All of them are functions of their arguments alone, so equal arguments give equal files in different wheels, as
+All of them are functions of their arguments alone: equal arguments give equal files in different wheels, as
 real wheels hold identical libraries.
 """
 
+import functools
 import hashlib
 import struct
 
@@ -68,6 +69,7 @@ def program(output: str, seed: str, size_bytes: int) -> bytes:
     return script + filler(seed, max(0, size_bytes - len(script)))
 
 
+@functools.lru_cache(maxsize=8192)
 def python_source(seed: str, functions: int = 20) -> bytes:
     """Return a Python module that compiles to bytecode of about the size of its text."""
     digest = hashlib.sha256(seed.encode()).hexdigest()
@@ -85,6 +87,7 @@ def python_source(seed: str, functions: int = 20) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+@functools.lru_cache(maxsize=8192)
 def header_file(seed: str, declarations: int = 40) -> bytes:
     """Return a C header."""
     digest = hashlib.sha256(seed.encode()).hexdigest()

@@ -1,8 +1,8 @@
 """A synthetic Torch with all that it pulls in, on the default index and on PyTorch's indexes for each build.
 
-It is shaped like the real one where that matters to an installer: thousands of small files, most of them headers
-and Python sources, many the same from release to release; a few large libraries, some of them identical in several
-wheels; a wheel for each Python; NVIDIA wheels pinned by it; ``ptxas`` once more in Triton.
+It is shaped like the real one where that matters to an installer: thousands of small files, most of them
+headers and Python sources, many the same from release to release; a few large libraries, some of them
+identical in several wheels; a wheel for each Python; NVIDIA wheels pinned by it; ``ptxas`` again in Triton.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ class TorchScale:
 
 
 SMALL = TorchScale(12, 8, 64 * 1024, CudaScale())
-BENCH = TorchScale(1200, 2400, 8 * 1024 * 1024, CudaScale(1024 * 1024, 40))
+BENCH = TorchScale(1200, 2400, 4 * 1024 * 1024, CudaScale(512 * 1024, 40))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _OLDEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+_LARGE_BYTES = 64 * 1024
+_FASTEST = 1
 _FILE_MODE = 0o644
 _EXECUTABLE_MODE = 0o755
 _METADATA_VERSION = "2.1"
@@ -64,7 +66,7 @@ class WheelSpec:
         executables: Members, by their path in the archive, that have the executable bits.
         data: What stands in the ``.data`` folder, path to content (``scripts/tool``, ``headers/x.h``).
         console_scripts: Entry points, command to object reference.
-        deflated: Compress the members.
+        deflated: Compress the members, but for large ones: those are filling that does not compress.
         damage: What is wrong with the wheel.
     """
 
@@ -170,10 +172,9 @@ def build_wheel(spec: WheelSpec) -> bytes:
     record = io.StringIO()
     lines = csv.writer(record, lineterminator="\n")
     archive = io.BytesIO()
-    compression = zipfile.ZIP_DEFLATED if spec.deflated else zipfile.ZIP_STORED
-    with zipfile.ZipFile(archive, "w", compression, compresslevel=1) as wheel:
+    with zipfile.ZipFile(archive, "w") as wheel:
         for name, content in members.items():
-            wheel.writestr(_member(name, spec, compression), content)
+            wheel.writestr(_member(name, spec, len(content)), content, compresslevel=_FASTEST)
             if name not in spec.damage.unrecorded:
                 wrong = name in spec.damage.wrong_hashes
                 digest = _WRONG_DIGEST if wrong else hashlib.sha256(content).digest()
@@ -181,7 +182,8 @@ def build_wheel(spec: WheelSpec) -> bytes:
         if not spec.damage.without_record:
             name = f"{spec.dist_info}/RECORD"
             lines.writerow((name, "", ""))
-            wheel.writestr(_member(name, spec, compression), record.getvalue())
+            content = record.getvalue().encode()
+            wheel.writestr(_member(name, spec, len(content)), content, compresslevel=_FASTEST)
     return archive.getvalue()[: spec.damage.truncated_to_bytes]
 
 
@@ -240,11 +242,12 @@ def _wheel_file(spec: WheelSpec) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _member(name: str, spec: WheelSpec, compression: int) -> zipfile.ZipInfo:
+def _member(name: str, spec: WheelSpec, size_bytes: int) -> zipfile.ZipInfo:
     """Return the header of one member, with nothing in it that differs from run to run."""
     header = zipfile.ZipInfo(name, _OLDEST_ZIP_DATE)
     header.create_system = 3  # Unix, so that the mode below counts wherever this runs
-    header.compress_type = compression
+    if spec.deflated and size_bytes < _LARGE_BYTES:
+        header.compress_type = zipfile.ZIP_DEFLATED
     if name in spec.damage.symlinks:
         header.external_attr = (stat.S_IFLNK | 0o777) << 16
     else:
