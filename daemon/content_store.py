@@ -1,0 +1,182 @@
+"""One inode for each content on the prefix: a folder of links that are named by digest.
+
+`files/ab/abcd…` (`.x` for executables) links every installed content once. It finds the inode to share when
+another wheel, or the same wheel after uv's cache was cleaned, brings the same bytes again. An entry with
+a link count of one is used by nothing else and may go.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from daemon.errors import DiskError
+
+_CHUNK_BYTES = 1 << 20
+Outcome = Literal["first", "same", "linked", "renewed", "alone"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentStore:
+    """The links by digest of one prefix.
+
+    Attributes:
+        directory: Where they are.
+        enabled: False where the file system has no hard links: then nothing is shared.
+    """
+
+    directory: Path
+    enabled: bool = True
+
+    def path(self, sha256: str, executable: bool) -> Path:
+        """Give the place of a content, whether or not it is there."""
+        return self.directory / sha256[:2] / (f"{sha256}.x" if executable else sha256)
+
+    def adopt(self, path: str, sha256: str, status: os.stat_result) -> Outcome:
+        """Make a file share its inode with all files of the same content.
+
+        The contents are compared byte for byte before a link replaces the file.
+
+        Args:
+            path: The file.
+            sha256: Digest of its content.
+            status: What lstat(2) says of it.
+
+        Returns:
+            `first`: the store had no such content and links this file now; `same`: it is the store's inode;
+            `linked`: the file was replaced by a link to it; `renewed`: the store's inode has no link to
+            give (EMLINK) or is damaged, and this file takes its place; `alone`: there is nothing to share,
+            as the file is empty, or sharing is off.
+        """
+        if not self.enabled or status.st_size == 0:
+            return "alone"
+        entry = self.path(sha256, bool(status.st_mode & stat.S_IXUSR))
+        try:
+            held = entry.lstat()
+        except FileNotFoundError:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, entry)
+            except FileExistsError:
+                held = entry.lstat()
+            except OSError as error:
+                if error.errno == errno.EMLINK:
+                    return self._renew(path, entry)
+                raise
+            else:
+                return "first"
+        if (held.st_ino, held.st_dev) == (status.st_ino, status.st_dev):
+            return "same"
+        if not same_content(path, entry):
+            if file_sha256(path) != sha256:
+                raise ValueError(f"{path}: does not have the digest {sha256}")
+            return self._renew(path, entry)  # the entry is damaged: this is the better one
+        if held.st_mode != status.st_mode:
+            return "alone"
+        if replace_by_link(entry, path):
+            return "linked"
+        return self._renew(path, entry)
+
+    def _renew(self, path: str, entry: Path) -> Outcome:
+        temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(4)}")
+        try:
+            os.link(path, temporary)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            # The file itself has no link to give either: only a copy can be given from now on.
+            copy_file(path, temporary)
+        temporary.rename(entry)
+        return "renewed"
+
+
+def replace_by_link(source: Path, path: str) -> bool:
+    """Replace a file by a hard link, in one step.
+
+    Args:
+        source: The file to link.
+        path: The name that becomes a link to it.
+
+    Returns:
+        False when the source has no more links to give (EMLINK); then nothing changed.
+    """
+    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+    try:
+        os.link(source, temporary)
+    except OSError as error:
+        if error.errno == errno.EMLINK:
+            return False
+        raise
+    os.rename(temporary, path)  # noqa: PTH104: paths are strings here, there are many
+    return True
+
+
+def copy_file(source: str | Path, target: str | Path) -> None:
+    """Copy content and mode of a file to a name that does not exist yet."""
+    with open(source, "rb") as reader, open(target, "xb") as writer:  # noqa: PTH123: there are many
+        while chunk := reader.read(_CHUNK_BYTES):
+            writer.write(chunk)
+        os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(reader.fileno()).st_mode))
+
+
+def same_content(first: str | Path, second: str | Path) -> bool:
+    """Compare two files byte for byte."""
+    with open(first, "rb") as one, open(second, "rb") as other:  # noqa: PTH123: there are many
+        if os.fstat(one.fileno()).st_size != os.fstat(other.fileno()).st_size:
+            return False
+        while True:
+            chunk = one.read(_CHUNK_BYTES)
+            if chunk != other.read(_CHUNK_BYTES):
+                return False
+            if not chunk:
+                return True
+
+
+def file_sha256(path: str | Path) -> str:
+    """Digest a file, as 64 hex digits, without holding more than a chunk of it."""
+    digest = hashlib.sha256()
+    buffer = bytearray(_CHUNK_BYTES)
+    view = memoryview(buffer)
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123: there are many
+        while count := file.readinto(buffer):
+            digest.update(view[:count])
+    return digest.hexdigest()
+
+
+def check_links(cache: Path, staging: Path) -> None:
+    """Make sure that a file of the cache can be hard-linked into the staging folder.
+
+    uv would fall back to copying with no more than a warning, and nothing would be shared.
+
+    Args:
+        cache: uv's cache.
+        staging: Where environments are made.
+
+    Raises:
+        DiskError: It cannot; the message says why.
+    """
+    source = cache / f".link-{secrets.token_hex(4)}"
+    target = staging / f".link-{secrets.token_hex(4)}"
+    try:
+        source.write_bytes(b"")
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                reason = "they are on different mounts, and a hard link does not cross a mount"
+            elif error.errno in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}:
+                reason = "the file system has no hard links"
+            else:
+                reason = f"{error.strerror}"
+            raise DiskError(
+                f"{cache} and {staging}: a file of the one cannot be linked into the other: {reason}; "
+                "put the prefix on one mount of a file system with hard links, or give --copy, "
+                "which needs the full size of each environment"
+            ) from error
+    finally:
+        source.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""What must be on the disk before something is published, and how a name changes in one step.
+
+The order is always the same: write, `sync_filesystem`, rename, `sync_directory`. One syncfs(2) for all files
+of a generation costs a fraction of an fsync(2) for each.
+"""
+
+import ctypes
+import os
+import secrets
+from pathlib import Path
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def sync_filesystem(path: Path) -> None:
+    """Write all that is dirty on the file system of a path to its disk (syncfs(2)).
+
+    Args:
+        path: Any folder of the file system.
+
+    Raises:
+        OSError: The system could not write, for example for want of space.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _LIBC.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Write the names in a folder to the disk (fsync(2)), so that a rename outlives a power loss."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put a file in place complete and durable, or leave what was there.
+
+    Args:
+        path: The final name.
+        content: All of the file.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def write_symlink(path: Path, target: str) -> None:
+    """Point a symbolic link at another target in one step.
+
+    Args:
+        path: The link, which may exist.
+        target: What it says.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.symlink_to(target)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)

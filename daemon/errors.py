@@ -1,0 +1,41 @@
+"""The installer's own errors, beside those of `gens.errors`; daemon/README.md lists the exit codes."""
+
+from typing import ClassVar
+
+from gens.errors import MonobaseError
+
+
+class DamageError(MonobaseError):
+    """What stands on the prefix is not what was sealed."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class IndexAccessError(MonobaseError):
+    """An index did not answer, or does not have what a lock names."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class DiskError(MonobaseError):
+    """The disk cannot hold the install: space, inodes, hard links, mounts or permissions."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class PrefixInUseError(MonobaseError):
+    """Another process writes to the prefix, and the wait for it ended."""
+
+    exit_code: ClassVar[int] = 6
+
+
+class WheelContentError(MonobaseError):
+    """A wheel is not the one that its lock names, is malformed, or contradicts another one."""
+
+    exit_code: ClassVar[int] = 7
+
+
+class InterpreterError(MonobaseError):
+    """There is no interpreter for a Python version of a generation."""
+
+    exit_code: ClassVar[int] = 8

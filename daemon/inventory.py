@@ -1,0 +1,221 @@
+"""What one wheel holds: each file of its unpacked archive with its real digest, read once and kept.
+
+A wheel's own RECORD does not do: some are wrong, and what a RECORD leaves out is not in it. An inventory is
+made right after the wheel was unpacked, while its pages are in memory, and stands for it ever after: for
+sharing, for conflicts between packages, for manifests. Format: gzip of UTF-8 lines
+`SHA256 SIZE MODE PATH`, sorted by path; `MODE` in octal, `PATH` relative to the archive.
+"""
+
+import base64
+import csv
+import gzip
+import io
+import os
+import re
+import secrets
+import stat
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from daemon.content_store import file_sha256
+from daemon.errors import DamageError, WheelContentError
+from daemon.prefix import Prefix
+from gens.lock import LockedWheel
+
+_DATA_DIRECTORY = re.compile(r"[^/]+\.data/")
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryFile:
+    """One file of a wheel.
+
+    Attributes:
+        path: Relative to the archive, and to site-packages unless it is in the wheel's `.data` folder.
+        sha256: Digest of its content, 64 hex digits.
+        size_bytes: Its size.
+        mode: Its permission bits.
+    """
+
+    path: str
+    sha256: str
+    size_bytes: int
+    mode: int
+
+    @property
+    def executable(self) -> bool:
+        """Whether its owner may execute it."""
+        return bool(self.mode & stat.S_IXUSR)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The files of one wheel.
+
+    Attributes:
+        wheel_sha256: Digest of the wheel.
+        files: What the archive holds, by path.
+    """
+
+    wheel_sha256: str
+    files: tuple[InventoryFile, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+    def installed_as_is(self) -> Iterator[InventoryFile]:
+        """Give the files that an installer links to the same path under site-packages.
+
+        RECORD is written anew, and the `.data` folder is spread over the environment.
+        """
+        for file in self.files:
+            if _DATA_DIRECTORY.match(file.path) is None and not _is_record(file.path):
+                yield file
+
+
+def inventory_path(prefix: Prefix, wheel_sha256: str) -> Path:
+    """Give the place of a wheel's inventory."""
+    return prefix.wheels / f"{wheel_sha256}.files.gz"
+
+
+def take_inventory(archive: Path, wheel: LockedWheel) -> Inventory:
+    """Read an unpacked wheel.
+
+    Args:
+        archive: Its folder.
+        wheel: What the lock says of it, for messages.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        WheelContentError: It holds what no wheel may: a link, a device, a path that a line cannot carry.
+    """
+    files = []
+    base = str(archive)
+    for path, status in walk_files(base):
+        relative = os.path.relpath(path, base)
+        if not stat.S_ISREG(status.st_mode) or "\n" in relative:
+            raise WheelContentError(f"{wheel.filename}: {relative!r} is no plain file with a plain name")
+        files.append(
+            InventoryFile(relative, file_sha256(path), status.st_size, stat.S_IMODE(status.st_mode))
+        )
+    files.sort(key=lambda file: file.path)
+    return Inventory(wheel.sha256, tuple(files))
+
+
+def record_differences(archive: Path, inventory: Inventory, wheel: LockedWheel) -> list[str]:
+    """Compare a wheel's RECORD with what its archive holds.
+
+    Args:
+        archive: The folder of the archive.
+        inventory: What the archive holds.
+        wheel: What the lock says of it, for messages.
+
+    Returns:
+        The paths whose content is not what RECORD says. That a wheel's author wrote a wrong RECORD, or that
+        the archive is damaged, cannot be told from this alone.
+
+    Raises:
+        WheelContentError: There is no RECORD, it is malformed, or it lists a path outside of the wheel.
+    """
+    records = [file.path for file in inventory.files if _is_record(file.path)]
+    if len(records) != 1:
+        raise WheelContentError(f"{wheel.filename}: holds {len(records)} RECORD files instead of one")
+    held = {file.path: file for file in inventory.files}
+    differences = []
+    try:
+        text = (archive / records[0]).read_text(encoding="utf-8")
+        rows = list(csv.reader(io.StringIO(text)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise WheelContentError(f"{wheel.filename}: {records[0]} is malformed: {error}") from error
+    for row in rows:
+        if not row or not row[0]:
+            continue
+        path = PurePosixPath(row[0])
+        if path.is_absolute() or ".." in path.parts or "\\" in row[0]:
+            raise WheelContentError(
+                f"{wheel.filename}: lists {row[0]!r}, which leaves the folder that it is installed to; "
+                "such a wheel is not installed"
+            )
+        file = held.get(str(path))
+        algorithm, _, digest = (row[1] if len(row) > 1 else "").partition("=")
+        if file is not None and algorithm == "sha256" and digest.rstrip("=") != _urlsafe(file.sha256):
+            differences.append(file.path)
+    return differences
+
+
+def write_inventory(inventory: Inventory, path: Path) -> None:
+    """Write an inventory to a file that does not exist yet."""
+    lines = "".join(
+        f"{file.sha256} {file.size_bytes} {file.mode:o} {file.path}\n" for file in inventory.files
+    )
+    path.write_bytes(gzip.compress(lines.encode("utf-8", "surrogateescape"), compresslevel=6, mtime=0))
+
+
+def read_inventory(prefix: Prefix, wheel_sha256: str) -> Inventory | None:
+    """Read a wheel's inventory.
+
+    Returns:
+        The inventory, or None when there is none.
+
+    Raises:
+        DamageError: The file is malformed.
+    """
+    path = inventory_path(prefix, wheel_sha256)
+    try:
+        lines = read_lines(path)
+    except FileNotFoundError:
+        return None
+    try:
+        files = []
+        for line in lines:
+            sha256, size, mode, name = line.split(" ", 3)
+            files.append(InventoryFile(name, sha256, int(size), int(mode, 8)))
+    except ValueError as error:
+        raise DamageError(f"{path}: is damaged: {error}; `verify --repair` makes it anew") from error
+    return Inventory(wheel_sha256, tuple(files))
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read a compressed text file of lines.
+
+    Raises:
+        DamageError: It is no gzip file, or a cut one.
+        FileNotFoundError: There is none.
+    """
+    content = path.read_bytes()
+    try:
+        text = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamageError(f"{path}: is damaged: {error}; `verify --repair` makes it anew") from error
+    return text.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n") if text else []
+
+
+def temporary_path(directory: Path) -> Path:
+    """Give a name in a staging folder that nothing has."""
+    return directory / secrets.token_hex(8)
+
+
+def walk_files(directory: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Give each entry below a folder that is no folder itself, with what lstat(2) says of it."""
+    pending = [directory]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                else:
+                    yield entry.path, entry.stat(follow_symlinks=False)
+
+
+def _is_record(path: str) -> bool:
+    directory, _, name = path.rpartition("/")
+    return name == "RECORD" and directory.endswith(".dist-info") and "/" not in directory
+
+
+def _urlsafe(sha256: str) -> str:
+    return base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip("=")

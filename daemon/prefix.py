@@ -1,0 +1,125 @@
+"""The folder on the node that holds everything: where each thing has its place."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import DiskError
+
+DEFAULT_PREFIX = Path("/srv/r8/monobase")
+_GENERATION = re.compile(r"g([0-9]{5,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The paths of a prefix; none needs to exist.
+
+    Attributes:
+        root: The folder itself, absolute.
+    """
+
+    root: Path
+
+    @property
+    def uv_cache(self) -> Path:
+        """uv's cache; on the mount of all else, as a hard link crosses none."""
+        return self.root / "uv" / "cache"
+
+    @property
+    def uv_python(self) -> Path:
+        """The interpreters that uv manages."""
+        return self.root / "uv" / "python"
+
+    @property
+    def toolkits(self) -> Path:
+        """CUDA and cuDNN trees, which generations share."""
+        return self.root / "cuda"
+
+    @property
+    def bytecode(self) -> Path:
+        """The shared bytecode, by interpreter and digest of the source."""
+        return self.root / "pyc"
+
+    @property
+    def files(self) -> Path:
+        """A link to each installed content, by its digest: how later wheels find what to share."""
+        return self.root / "files"
+
+    @property
+    def wheels(self) -> Path:
+        """What each wheel holds: inventories, by the digest of the wheel."""
+        return self.root / "wheels"
+
+    @property
+    def generations(self) -> Path:
+        """The generations, and what belongs to the writing of them."""
+        return self.root / "monobase"
+
+    @property
+    def staging(self) -> Path:
+        """Where everything is made, before a rename publishes it; nothing in it outlives an install.
+
+        It is as deep as a generation, so that a relative link in an environment is right in both.
+        """
+        return self.generations / ".staging"
+
+    @property
+    def lock_file(self) -> Path:
+        """The file whose flock makes a process the one writer."""
+        return self.generations / ".lock"
+
+    @property
+    def latest(self) -> Path:
+        """The link to the newest sealed generation that is active."""
+        return self.generations / "latest"
+
+    def generation(self, directory_name: str) -> Path:
+        """Give the folder of a generation, by its name such as `g00003`."""
+        return self.generations / directory_name
+
+    def sealed_mark(self, directory_name: str) -> Path:
+        """Give the file that marks a generation as sealed."""
+        return self.generation(directory_name) / ".done"
+
+    def environments_file(self, directory_name: str) -> Path:
+        """Give the file that tells the runtime what a generation offers."""
+        return self.generation(directory_name) / "environments"
+
+    def installed_generations(self) -> list[str]:
+        """Give the names of the generations that have a folder here, oldest first."""
+        try:
+            names = [entry.name for entry in os.scandir(self.generations) if _GENERATION.fullmatch(entry.name)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(names, key=lambda name: int(name[1:]))
+
+    def make_directories(self) -> None:
+        """Make the folders that every install needs.
+
+        Raises:
+            DiskError: The prefix cannot be written to.
+        """
+        try:
+            for path in (
+                self.uv_cache, self.uv_python, self.toolkits, self.bytecode, self.files, self.wheels,
+                self.generations,
+            ):  # fmt: skip
+                path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DiskError(
+                f"{self.root}: the prefix cannot be written to: {error.strerror} ({error.filename}); "
+                "give a folder of a writable mount with --prefix"
+            ) from error
+
+
+def prefix_at(path: Path) -> Prefix:
+    """Give the prefix at a path, made absolute without following links.
+
+    Args:
+        path: The folder, as a person gave it.
+
+    Returns:
+        The prefix.
+    """
+    return Prefix(Path(os.path.abspath(path)))  # noqa: PTH100: resolve() would follow links

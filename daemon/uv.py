@@ -1,0 +1,225 @@
+"""Running uv: where its program is, what it is told every time, and what its failures mean here."""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.errors import DiskError, IndexAccessError, WheelContentError
+from daemon.prefix import Prefix
+from gens.errors import MonobaseError
+
+_PRCTL = ctypes.CDLL(None).prctl
+_PR_SET_PDEATHSIG = 1
+_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+_MISMATCH = re.compile(
+    r"Hash mismatch for `(?P<wheel>[^`]+)`\s+Expected:\s+sha256:(?P<expected>\w+)\s+Computed:\s+sha256:(?P<found>\w+)"
+)
+_MALFORMED = re.compile(
+    r"invalid zip|Failed to read zip|Invalid zip|end of central directory|RECORD file|failed to extract|"
+    r"Failed to extract|Failed to unzip|The wheel is invalid|Failed to install:",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """How uv is run for one prefix.
+
+    Attributes:
+        program: The uv binary.
+        prefix: Where its cache and interpreters are.
+        index_url: Default index, or None for what uv's own configuration says.
+        link_mode: uv's `--link-mode`: `hardlink`, or `copy` where the file system has no hard links.
+        inherit: Descriptors that children keep: the writer's lock.
+        running: The processes that run now, so that an interrupt can end them.
+    """
+
+    program: Path
+    prefix: Prefix
+    index_url: str | None = None
+    link_mode: str = "hardlink"
+    inherit: tuple[int, ...] = ()
+    running: set[subprocess.Popen[str]] = field(default_factory=set)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> str:
+        """Run uv to its end.
+
+        Args:
+            arguments: Its command line.
+            variables: Environment variables beside the ones that every call gets.
+
+        Returns:
+            What it printed on stdout.
+
+        Raises:
+            DiskError: The disk is full, read-only or failing.
+            WheelContentError: A wheel is not what its hash says, or is no wheel.
+            IndexAccessError: An index did not answer, or lacks something.
+        """
+        command = [str(self.program), *map(str, arguments)]
+        environment = dict(os.environ)
+        environment.update(
+            UV_CACHE_DIR=str(self.prefix.uv_cache),
+            UV_PYTHON_INSTALL_DIR=str(self.prefix.uv_python),
+            UV_LINK_MODE=self.link_mode,
+            UV_NO_PROGRESS="1",
+            UV_NO_WRAP="1",
+            NO_COLOR="1",
+        )
+        # Settings that would change what a lock means; index, mirror, proxy and time-out settings stay.
+        for name in (
+            "UV_EXCLUDE_NEWER", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_COMPILE_BYTECODE", "UV_TORCH_BACKEND",
+            "UV_NO_BINARY", "UV_TARGET", "UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_NO_CACHE", "UV_OFFLINE",
+            "UV_NO_VERIFY_HASHES", "UV_PRERELEASE", "UV_RESOLUTION", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME",
+        ):  # fmt: skip
+            environment.pop(name, None)
+        environment.update(variables or {})
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd=self.prefix.root,  # where no pyproject.toml of a caller is found
+            pass_fds=self.inherit,
+            preexec_fn=die_with_parent,  # noqa: PLW1509: one system call through a function loaded before
+        )
+        with self._guard:
+            self.running.add(process)
+        try:
+            stdout, stderr = process.communicate()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            with self._guard:
+                self.running.discard(process)
+        if process.returncode != 0:
+            raise failure_of(command, process.returncode, stderr, self.prefix)
+        return stdout
+
+    def end_all(self) -> None:
+        """End the processes that run now, so that the threads that wait for them come back."""
+        with self._guard:
+            for process in self.running:
+                process.terminate()
+
+    def index_options(self, index_url: str | None, config_directory: Path) -> list[str]:
+        """Give the options that name the index of a call, and make uv cache what the index serves.
+
+        An index that answers `Cache-Control: no-store` would defeat uv's cache: each environment would be
+        downloaded and unpacked anew. The wheels are pinned by content, so keeping them is always right.
+
+        Args:
+            index_url: Index of the wheels of the call; None for the default index.
+            config_directory: Where a uv configuration for the call may be written.
+
+        Returns:
+            Command-line options; none when uv's own configuration names the index.
+        """
+        url = index_url or self.default_index_url
+        if url is None:
+            return []
+        path = config_directory / f"uv-{abs(hash(url)):x}.toml"
+        text = (
+            "[[index]]\n"
+            f'url = "{url}"\n'
+            "default = true\n"
+            'cache-control = { api = "max-age=600", files = "max-age=365000000, immutable" }\n'
+        )
+        if not path.exists():
+            path.write_text(text)
+        return ["--config-file", str(path)]
+
+    @property
+    def default_index_url(self) -> str | None:
+        """The default index when a flag or one of uv's variables names it."""
+        if self.index_url is not None:
+            return self.index_url
+        return next((os.environ[name] for name in _INDEX_VARIABLES if os.environ.get(name)), None)
+
+
+def find_uv(given: Path | None) -> Path:
+    """Find the uv binary: the given one, or the one of the `uv` package.
+
+    Args:
+        given: Path from a flag, or None.
+
+    Raises:
+        MonobaseError: There is none.
+    """
+    if given is not None:
+        if not os.access(given, os.X_OK):
+            raise MonobaseError(f"{given}: is no executable; give uv's binary with --uv")
+        return given
+    try:
+        import uv  # noqa: PLC0415: only when no path is given; an image may hold the binary alone
+
+        return Path(uv.find_uv_bin())
+    except (ImportError, FileNotFoundError) as error:
+        raise MonobaseError(f"uv is not installed ({error}); give its binary with --uv") from error
+
+
+def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -> MonobaseError:
+    """Turn a failure of uv into the error of ours that says what to do.
+
+    Args:
+        command: What ran.
+        code: Its exit code, negative for a signal.
+        stderr: What it said.
+        prefix: Where it wrote.
+
+    Returns:
+        The error, to be raised.
+    """
+    said = stderr.strip()
+    lowered = said.lower()
+    if "no space left on device" in lowered or "os error 28" in lowered or "disk quota" in lowered:
+        return DiskError(f"{full_disk_message(prefix)}; uv said: {last_lines(said)}")
+    if "read-only file system" in lowered or "permission denied (os error 13)" in lowered:
+        return DiskError(f"{prefix.root}: cannot be written to; uv said: {last_lines(said)}")
+    mismatch = _MISMATCH.search(said)
+    if mismatch is not None:
+        return WheelContentError(
+            f"{mismatch['wheel']}: the index serves another file than its lock names: "
+            f"expected sha256:{mismatch['expected']}, found sha256:{mismatch['found']}; "
+            "correct the index, or find out who changed the wheel"
+        )
+    if _MALFORMED.search(said):
+        return WheelContentError(f"a wheel cannot be unpacked: {last_lines(said)}")
+    if code < 0:
+        return MonobaseError(f"uv was ended by {signal.Signals(-code).name}: {' '.join(command)}")
+    return IndexAccessError(f"uv failed: {last_lines(said)}")
+
+
+def full_disk_message(prefix: Prefix) -> str:
+    """Say how much room the prefix has, for a message about a disk that is full."""
+    try:
+        room = os.statvfs(prefix.root)
+    except OSError:
+        return f"{prefix.root}: no space left"
+    return (
+        f"{prefix.root}: no space left: {room.f_bavail * room.f_frsize:,} bytes of "
+        f"{room.f_blocks * room.f_frsize:,} and {room.f_favail:,} inodes of {room.f_files:,} are free; "
+        "make room and run the same command again, it goes on where it ended"
+    )
+
+
+def last_lines(text: str, count: int = 12) -> str:
+    """Give the end of an output, for a message."""
+    return "\n".join(text.strip().splitlines()[-count:])
+
+
+def die_with_parent() -> None:
+    """Ask the kernel, in a new child, to end it when its parent ends: a killed install leaves no writer."""
+    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
