@@ -1,5 +1,6 @@
 """What an index was asked for and what it answered."""
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,7 @@ class Request:
         method: HTTP method.
         path: Path that was asked for, percent-decoded, without a query.
         status: Status of the answer, 0 where the connection was cut before one.
-        bytes_sent: Bytes of the body that went out.
+        bytes_sent: Bytes of the body that were handed over to the network.
         size_bytes: Bytes of the body that the answer announced.
         range: The ``Range`` header, None where the whole was asked for.
     """
@@ -50,17 +51,31 @@ class Request:
 
 
 class RequestLog:
-    """A list of requests that many threads may write and read."""
+    """A list of requests that many threads may write and read.
+
+    A request stands in it from its start, and its bytes are counted when they are handed over: what a client
+    has received is in the log, however soon a test looks.
+    """
 
     def __init__(self) -> None:
-        self._requests: list[Request] = []
+        self._requests: dict[int, Request] = {}
+        self._numbers = itertools.count()
         self._changed = threading.Condition()
 
-    def add(self, request: Request) -> None:
-        """Append a request."""
+    def add(self, request: Request) -> int:
+        """Append a request and return its number."""
         with self._changed:
-            self._requests.append(request)
+            number = next(self._numbers)
+            self._requests[number] = request
             self._changed.notify_all()
+        return number
+
+    def update(self, number: int, request: Request) -> None:
+        """Put a later state of a request in the place of an earlier one, unless the log was cleared since."""
+        with self._changed:
+            if number in self._requests:
+                self._requests[number] = request
+                self._changed.notify_all()
 
     def clear(self) -> None:
         """Forget what was asked so far."""
@@ -68,9 +83,9 @@ class RequestLog:
             self._requests.clear()
 
     def requests(self) -> tuple[Request, ...]:
-        """Return all requests, in the order in which their answers ended."""
+        """Return all requests, in the order in which they came."""
         with self._changed:
-            return tuple(self._requests)
+            return tuple(self._requests.values())
 
     def wheel_downloads(self) -> Counter[str]:
         """Return how many times each wheel was sent whole, by file name."""
@@ -103,6 +118,7 @@ class RequestLog:
             TimeoutError: The condition was not fulfilled in time.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: condition(tuple(self._requests)), timeout_s):
-                message = f"the index was not asked for it within {timeout_s} s: {self._requests}"
+            if not self._changed.wait_for(lambda: condition(tuple(self._requests.values())), timeout_s):
+                asked = list(self._requests.values())
+                message = f"the index was not asked for it within {timeout_s} s, but for {asked}"
                 raise TimeoutError(message)

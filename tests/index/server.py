@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -259,20 +260,19 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = answer_without_body(fault.status)
             elif fault.kind is FaultKind.SUBSTITUTE:
                 answer = answer_with(fault.content, answer.headers, status=HTTPStatus.OK)
-        status, sent = 0, 0
-        try:
-            if fault is None or fault.kind is not FaultKind.RESET or fault.after_bytes:
-                self._send_head(answer)
-                status = answer.status
-                if self.command != "HEAD":
-                    for chunk in _body(answer, fault):
-                        self.wfile.write(chunk)
-                        sent += len(chunk)
-                        self._pace(fault)
-            self._break_off(fault)
-        finally:
-            range_header = self.headers.get("Range")
-            index.log.add(Request(self.command, path, status, sent, answer.size_bytes, range_header))
+        is_cut_at_once = fault is not None and fault.kind is FaultKind.RESET and not fault.after_bytes
+        status = 0 if is_cut_at_once else int(answer.status)
+        request = Request(self.command, path, status, 0, answer.size_bytes, self.headers.get("Range"))
+        number = index.log.add(request)
+        if not is_cut_at_once:
+            self._send_head(answer)
+            if self.command != "HEAD":
+                for chunk in _body(answer, fault):
+                    request = replace(request, bytes_sent=request.bytes_sent + len(chunk))
+                    index.log.update(number, request)
+                    self.wfile.write(chunk)
+                    self._pace(fault)
+        self._break_off(fault)
 
     def _send_head(self, answer: Answer) -> None:
         self.send_response(answer.status)
