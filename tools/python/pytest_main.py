@@ -1,0 +1,58 @@
+"""Runs pytest the way Bazel's test encyclopedia asks of a test runner."""
+
+import os
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+
+class Shard:
+    """A pytest plugin that keeps the tests of one shard, so that `shard_count` works.
+
+    Specification: "Test sharding" in the Bazel test encyclopedia.
+    """
+
+    def __init__(self, index: int, total: int) -> None:
+        self._index = index
+        self._total = total
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Deselects what belongs to other shards; the name decides, so that a new test moves no other."""
+        mine = [item for item in items if zlib.crc32(item.nodeid.encode()) % self._total == self._index]
+        config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+        items[:] = mine
+
+
+def main(arguments: list[str]) -> int:
+    """Runs pytest on the files and with the flags in `arguments`.
+
+    Args:
+        arguments: test files, relative to the root of the runfiles, and flags of pytest.
+
+    Returns:
+        pytest's exit code. No test collected is a failure (5), except in a shard that got none of the tests.
+    """
+    options = ["-p", "no:cacheprovider", f"--rootdir={Path.cwd()}", "--config-file=pyproject.toml"]
+    if xml := os.environ.get("XML_OUTPUT_FILE"):
+        options += [f"--junit-xml={xml}", "-o", "junit_family=xunit1"]
+    if only := os.environ.get("TESTBRIDGE_TEST_ONLY"):
+        options += ["-k", only]
+    if temporary := os.environ.get("TEST_TMPDIR"):
+        options += [f"--basetemp={temporary}/pytest"]
+    if os.environ.get("TESTBRIDGE_TEST_RUNNER_FAIL_FAST") == "1":
+        options += ["--exitfirst"]
+    plugins: list[object] = []
+    total = int(os.environ.get("TEST_TOTAL_SHARDS", "1"))
+    if status := os.environ.get("TEST_SHARD_STATUS_FILE"):
+        Path(status).touch()
+        plugins.append(Shard(int(os.environ["TEST_SHARD_INDEX"]), total))
+    code = int(pytest.main(options + arguments, plugins=plugins))
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED and total > 1:
+        return 0
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
