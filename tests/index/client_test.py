@@ -331,9 +331,9 @@ def test_a_truncated_archive_is_refused_though_its_hash_is_right(
 def test_uv_installs_a_wheel_whose_record_is_wrong_and_says_nothing(
     local_index: LocalIndex, tmp_path: Path, damage: Damage, recorded: list[str]
 ) -> None:
-    # What uv does not say, whoever installs with it has to find out; this fails when uv starts to say it. It drops
-    # members that escape, from the tree and from RECORD; adds unrecorded ones to RECORD without a hash; keeps a
-    # wrong hash; and makes a symbolic link a file that holds the target.
+    # What uv does not say, whoever installs with it has to find out; this fails when uv starts to say it. It
+    # drops members that escape, from the tree and from RECORD; adds unrecorded ones to RECORD without a hash;
+    # keeps a wrong hash; and makes a symbolic link a file that holds the target.
     wheel = local_index.add(replace(BAZ, damage=damage))
     result = installed(local_index, tmp_path, [wheel])
     assert (result.returncode, "warning" in result.stderr) == (0, False)
