@@ -97,7 +97,7 @@ def take_inventory(archive: Path, wheel: LockedWheel) -> Inventory:
     files = []
     base = str(archive)
     for path, status in walk_files(base):
-        relative = os.path.relpath(path, base)
+        relative = path[len(base) + 1 :]
         if not stat.S_ISREG(status.st_mode) or "\n" in relative:
             raise WheelContentError(f"{wheel.filename}: {relative!r} is no plain file with a plain name")
         files.append(

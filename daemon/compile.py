@@ -1,0 +1,233 @@
+"""Stage 4, compile: bytecode for the read-only mount, once for each source and interpreter, linked everywhere.
+
+The digests of the sources are known, so finding what is missing reads nothing. `unchecked-hash` bytecode holds neither
+the time nor the path of its source, so all environments share it, and Python does not even look at the source when it
+loads it.
+"""
+
+import errno
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.bytecode_list import (
+    BytecodeFile,
+    bytecode_list_path,
+    bytecode_path,
+    format_bytecode_list,
+    read_bytecode_list,
+)
+from daemon.content_store import copy_file, file_sha256, same_content
+from daemon.durability import sync_directory, sync_filesystem
+from daemon.errors import DiskError
+from daemon.fault import fault_point
+from daemon.interpreter import Interpreter
+from daemon.inventory import temporary_path
+from daemon.link import InventoryCache, LinkedTree
+from daemon.prefix import Prefix
+from daemon.progress import Stage
+from daemon.uv import die_with_parent, full_disk_message, last_lines
+from gens.errors import MonobaseError
+from gens.lock import LockedWheel
+
+WORKER = Path(__file__).with_name("compile_worker.py")
+_BATCH_BYTES = 3_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source that has no bytecode yet."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """What compiling needs to know.
+
+    Attributes:
+        prefix: The prefix.
+        inventories: What the wheels hold.
+        jobs: How many worker processes there may be.
+        links: Whether bytecode is linked into environments; where it cannot be, it is copied.
+        inherit: Descriptors that workers keep: the writer's lock.
+    """
+
+    prefix: Prefix
+    inventories: InventoryCache
+    jobs: int
+    links: bool = True
+    inherit: tuple[int, ...] = ()
+
+    def compile_missing(self, trees: Sequence[LinkedTree], stage: Stage) -> int:
+        """Compile every source of some environments that has no bytecode yet.
+
+        Args:
+            trees: The environments, in the staging folder.
+            stage: Advanced by each source.
+
+        Returns:
+            How many sources were given to an interpreter.
+
+        Raises:
+            MonobaseError: A worker failed.
+        """
+        todo: dict[tuple[str, str], tuple[LockedWheel, LinkedTree]] = {}
+        for tree in trees:
+            for wheel in tree.wanted.lock.wheels:
+                key = (wheel.sha256, tree.interpreter.bytecode_key)
+                if key not in todo and not bytecode_list_path(self.prefix, *key).exists():
+                    todo[key] = (wheel, tree)
+        if not todo:
+            return 0
+        count = self._compile(todo.values(), stage)
+        staged = []
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for (wheel, tree), content in zip(
+                todo.values(), pool.map(lambda item: self._list(*item), todo.values()), strict=True
+            ):
+                path = temporary_path(self.prefix.staging)
+                path.write_bytes(content)
+                staged.append((path, bytecode_list_path(self.prefix, wheel.sha256, tree.interpreter.bytecode_key)))
+        sync_filesystem(self.prefix.root)
+        for path, final in staged:
+            path.rename(final)
+        sync_directory(self.prefix.wheels)
+        fault_point("compile:kept")
+        return count
+
+    def link_bytecode(self, tree: LinkedTree) -> None:
+        """Put the bytecode of an environment beside its sources.
+
+        Args:
+            tree: The environment; its sources were compiled.
+        """
+        base = f"{tree.directory}/{tree.packages_directory}"
+        key = tree.interpreter.bytecode_key
+        made = set()
+        for wheel in tree.wanted.lock.wheels:
+            for file in read_bytecode_list(self.prefix, wheel.sha256, key) or ():
+                path = f"{base}/{file.path}"
+                directory = path.rpartition("/")[0]
+                if directory not in made:
+                    os.makedirs(directory, exist_ok=True)  # noqa: PTH103: paths are strings, there are many
+                    made.add(directory)
+                self._link(bytecode_path(self.prefix, key, file.source_sha256), path)
+
+    def _compile(self, todo: Iterable[tuple[LockedWheel, LinkedTree]], stage: Stage) -> int:
+        missing: dict[tuple[str, str], Source] = {}
+        interpreters: dict[str, Interpreter] = {}
+        for wheel, tree in todo:
+            key = tree.interpreter.bytecode_key
+            interpreters[key] = tree.interpreter
+            base = f"{tree.directory}/{tree.packages_directory}"
+            for file in self.inventories.get(wheel).installed_as_is():
+                if not file.path.endswith(".py") or (key, file.sha256) in missing:
+                    continue
+                if not bytecode_path(self.prefix, key, file.sha256).exists():
+                    missing[key, file.sha256] = Source(f"{base}/{file.path}", file.sha256, file.size_bytes, key)
+        staging = temporary_path(self.prefix.staging)
+        staging.mkdir()
+        batches = [
+            (interpreters[key], batch) for key in interpreters for batch in _batches(missing.values(), key)
+        ]
+        stage.total = len(missing)
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for count in pool.map(lambda item: self._run_worker(*item, staging), batches):
+                stage.advance(count)
+        fault_point("compile:compiled")
+        sync_filesystem(self.prefix.root)
+        for source in missing.values():
+            compiled = staging / f"{source.key}.{source.sha256}"
+            if compiled.exists():
+                final = bytecode_path(self.prefix, source.key, source.sha256)
+                final.parent.mkdir(parents=True, exist_ok=True)
+                compiled.rename(final)
+        shutil.rmtree(staging)
+        return len(missing)
+
+    def _run_worker(self, interpreter: Interpreter, sources: Sequence[Source], staging: Path) -> int:
+        lines = "".join(
+            f"{source.path}\t{staging}/{source.key}.{source.sha256}\t{source.sha256}.py\n" for source in sources
+        )
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        environment["PYTHONHASHSEED"] = "0"  # the order of a constant set is in the bytecode
+        worker = subprocess.run(
+            [interpreter.executable, "-s", "-S", "-B", WORKER],
+            input=lines.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            check=False,
+            env=environment,
+            cwd=self.prefix.root,
+            pass_fds=self.inherit,
+            preexec_fn=die_with_parent,  # noqa: PLW1509: one system call through a function loaded before
+        )
+        if worker.returncode != 0:
+            said = worker.stderr.decode(errors="replace")
+            if "No space left" in said or "quota" in said:
+                raise DiskError(f"{full_disk_message(self.prefix)}; while compiling")
+            raise MonobaseError(
+                f"{interpreter.executable}: compiling ended with {worker.returncode}: {last_lines(said)}"
+            )
+        return len(sources)
+
+    def _list(self, wheel: LockedWheel, tree: LinkedTree) -> bytes:
+        key = tree.interpreter.bytecode_key
+        files = []
+        inventory = self.inventories.get(wheel)
+        brought = {file.path for file in inventory.files if file.path.endswith(".pyc")}
+        for file in inventory.installed_as_is():
+            if not file.path.endswith(".py"):
+                continue
+            compiled = bytecode_path(self.prefix, key, file.sha256)
+            try:
+                size = compiled.stat().st_size
+            except FileNotFoundError:
+                continue  # it does not compile
+            directory, _, name = file.path.rpartition("/")
+            path = f"{directory}/__pycache__/{name[:-3]}.{tree.interpreter.cache_tag}.pyc".lstrip("/")
+            if path in brought:
+                continue  # bytecode of the wheel's own, which is part of what its lock pins
+            files.append(BytecodeFile(path, file.sha256, file_sha256(compiled), size))
+        return format_bytecode_list(files)
+
+    def _link(self, source: Path, path: str) -> None:
+        if not self.links:
+            copy_file(source, path)
+            return
+        try:
+            os.link(source, path)
+        except FileExistsError:
+            if not same_content(source, path):  # the same is there when two packages bring one source
+                raise
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            # That inode has no link to give any more: a second copy takes its place from here on.
+            temporary = source.with_name(f".{source.name}.{secrets.token_hex(4)}")
+            copy_file(source, temporary)
+            temporary.rename(source)
+            os.link(source, path)
+
+
+def _batches(sources: Iterable[Source], key: str) -> Iterable[list[Source]]:
+    batch: list[Source] = []
+    size = 0
+    for source in sorted(
+        (source for source in sources if source.key == key), key=lambda source: source.size_bytes, reverse=True
+    ):
+        batch.append(source)
+        size += source.size_bytes + 2_000
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,17 @@
+"""A place where a test may end the process: `MONOBASE_FAULT_AT=seal:published` sends SIGKILL there.
+
+Tests of crash safety also kill by system call and by time from outside; this reaches the boundaries that matter most
+at once. The points: `plan:done`, `fetch:call`, `fetch:synced`, `fetch:kept`, `link:linked`, `compile:compiled`,
+`compile:kept`, `layout:toolkit`, `seal:synced`, `seal:renamed`, `seal:listed`, `seal:done`, `seal:latest`.
+"""
+
+import os
+import signal
+
+VARIABLE = "MONOBASE_FAULT_AT"
+
+
+def fault_point(name: str) -> None:
+    """End the process without any clean-up, if the environment asks for it here."""
+    if os.environ.get(VARIABLE) == name:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,251 @@
+"""Stage 2, fetch: bring each missing wheel into uv's cache, exactly once.
+
+Two uv processes that need the same uncached wheel both download and unpack it, and one process cannot take two versions
+of a package. So each wheel is given to exactly one call, and there are as few calls as versions and indexes allow.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.content_store import ContentStore
+from daemon.durability import sync_directory, sync_filesystem
+from daemon.errors import DiskError, IndexAccessError, WheelContentError
+from daemon.fault import fault_point
+from daemon.interpreter import Interpreter
+from daemon.inventory import (
+    Inventory,
+    inventory_path,
+    record_differences,
+    take_inventory,
+    temporary_path,
+    write_inventory,
+)
+from daemon.plan import WheelToFetch
+from daemon.prefix import Prefix
+from daemon.progress import Stage
+from daemon.uv import Uv
+from daemon.uv_cache import drop_wheel, find_archive
+from gens.errors import MonobaseError
+from gens.lock import LockedWheel
+
+_POLL_S = 0.3
+
+
+@dataclass(slots=True)
+class FetchCall:
+    """The wheels that one uv call brings.
+
+    Attributes:
+        index_url: Index that serves them; None for the default index.
+        platform: Target platform in uv's words.
+        python: Full Python version that all of them are for.
+        items: The wheels, by name of the package.
+    """
+
+    index_url: str | None
+    platform: str
+    python: str
+    items: dict[str, WheelToFetch] = field(default_factory=dict)
+
+    def takes(self, item: WheelToFetch) -> bool:
+        """Tell whether the wheel can join."""
+        return (
+            self.index_url == item.index_url
+            and self.platform == item.platform
+            and self.python in item.pythons
+            and item.wheel.name not in self.items
+        )
+
+
+def group_calls(items: Iterable[WheelToFetch]) -> list[FetchCall]:
+    """Share wheels out among as few calls as can be, each wheel to one.
+
+    Args:
+        items: The wheels.
+
+    Returns:
+        The calls.
+    """
+    calls: list[FetchCall] = []
+    # Those that suit one Python only decide which calls there must be; the others join them.
+    for item in sorted(items, key=lambda item: (len(item.pythons), item.wheel.name, item.wheel.version)):
+        call = next((call for call in calls if call.takes(item)), None)
+        if call is None:
+            call = FetchCall(item.index_url, item.platform, item.pythons[0])
+            calls.append(call)
+        call.items[item.wheel.name] = item
+    return calls
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """What fetching needs to know.
+
+    Attributes:
+        prefix: The prefix.
+        uv: How to run uv.
+        store: Where contents are shared.
+        interpreter: Any interpreter; uv wants one.
+        jobs: How many wheels are read at once.
+    """
+
+    prefix: Prefix
+    uv: Uv
+    store: ContentStore
+    interpreter: Interpreter
+    jobs: int
+
+    def fetch(self, items: Sequence[WheelToFetch], stage: Stage) -> dict[str, MonobaseError]:
+        """Bring wheels into the cache, and take the inventory of each.
+
+        One wheel that cannot be had does not keep the others away.
+
+        Args:
+            items: The wheels.
+            stage: Advanced by the bytes of each wheel that arrived.
+
+        Returns:
+            The failures, by digest of the wheel.
+
+        Raises:
+            DiskError: The disk cannot hold them.
+        """
+        failures: dict[str, MonobaseError] = {}
+        for call in group_calls(items):
+            self._run_to_the_end(call, stage, failures)
+        return failures
+
+    def _run_to_the_end(self, call: FetchCall, stage: Stage, failures: dict[str, MonobaseError]) -> None:
+        # What stands in the cache already was left by a run that was ended before it could take the inventory.
+        leftovers = {
+            item.wheel.sha256
+            for item in call.items.values()
+            if find_archive(self.prefix.uv_cache, item.wheel) is not None
+        }
+        failure = self._run(call, stage)
+        arrived = self._keep(call, leftovers, failures)
+        missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
+        if failure is None and missing:
+            failure = IndexAccessError(
+                f"uv installed {', '.join(item.wheel.filename for item in missing)} without keeping it in its cache: "
+                "the index forbids it (Cache-Control: no-store); name the index with --index-url, and it is kept"
+            )
+        if failure is None:
+            return
+        if len(call.items) == 1:
+            failures[missing[0].wheel.sha256] = failure
+            return
+        # One of them ended the call for all: each alone, so that it is known which, and the others arrive.
+        for item in missing:
+            single = FetchCall(call.index_url, call.platform, call.python, {item.wheel.name: item})
+            self._run_to_the_end(single, stage, failures)
+
+    def _run(self, call: FetchCall, stage: Stage) -> MonobaseError | None:
+        target = temporary_path(self.prefix.staging)
+        requirements = target.with_suffix(".txt")
+        requirements.write_text(format_requirements(item.wheel for item in call.items.values()))
+        over = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(call, stage, over), daemon=True)
+        watcher.start()
+        try:
+            self.uv.run(
+                "pip", "install", "--target", target, "--python", self.interpreter.executable,
+                "--python-version", call.python, "--python-platform", call.platform,
+                "--no-deps", "--require-hashes", "--no-build",
+                *self.uv.index_options(call.index_url, self.prefix.staging), "-r", requirements,
+            )  # fmt: skip
+        except DiskError:
+            raise
+        except MonobaseError as error:
+            return error
+        finally:
+            over.set()
+            watcher.join()
+            fault_point("fetch:call")
+            shutil.rmtree(target, ignore_errors=True)
+        return None
+
+    def _watch(self, call: FetchCall, stage: Stage, over: threading.Event) -> None:
+        pending = {item.wheel for item in call.items.values()}
+        while pending:
+            ended = over.wait(_POLL_S)
+            for wheel in list(pending):
+                if find_archive(self.prefix.uv_cache, wheel) is not None:
+                    pending.discard(wheel)
+                    stage.advance(wheel.size_bytes)
+            if ended:
+                return
+
+    def _keep(self, call: FetchCall, leftovers: set[str], failures: dict[str, MonobaseError]) -> set[str]:
+        """Take the inventories of the wheels that arrived, and let them share what others have."""
+        arrived = [
+            item for item in call.items.values() if find_archive(self.prefix.uv_cache, item.wheel) is not None
+        ]
+        taken: list[tuple[Path, Inventory, Path]] = []
+        with ThreadPoolExecutor(self.jobs) as pool:
+            outcomes = pool.map(lambda item: self._inventory(item, item.wheel.sha256 in leftovers), arrived)
+            for item, outcome in zip(arrived, outcomes, strict=True):
+                if isinstance(outcome, MonobaseError):
+                    failures[item.wheel.sha256] = outcome
+                    drop_wheel(self.prefix.uv_cache, item.wheel)
+                    continue
+                staged = temporary_path(self.prefix.staging)
+                write_inventory(outcome[1], staged)
+                taken.append((*outcome, staged))
+        # An inventory vouches for the archive: what it was read from must outlive a power loss before it stands.
+        sync_filesystem(self.prefix.root)
+        fault_point("fetch:synced")
+        with ThreadPoolExecutor(self.jobs) as pool:
+            list(pool.map(lambda entry: share_archive(self.store, entry[0], entry[1]), taken))
+        for _, inventory, staged in taken:
+            staged.rename(inventory_path(self.prefix, inventory.wheel_sha256))
+        sync_directory(self.prefix.wheels)
+        fault_point("fetch:kept")
+        return {inventory.wheel_sha256 for _, inventory, _ in taken}
+
+    def _inventory(self, item: WheelToFetch, leftover: bool) -> tuple[Path, Inventory] | MonobaseError:
+        wheel = item.wheel
+        try:
+            archive = self._archive(wheel)
+            inventory = take_inventory(archive, wheel)
+            if not record_differences(archive, inventory, wheel) or not leftover:
+                return archive, inventory
+            # A wrong RECORD, or an archive that a power loss cut: unpacking it once more tells which.
+            drop_wheel(self.prefix.uv_cache, wheel)
+            single = FetchCall(item.index_url, item.platform, item.pythons[0], {wheel.name: item})
+            failure = self._run(single, Stage("again"))
+            if failure is not None:
+                return failure
+            archive = self._archive(wheel)
+            return archive, take_inventory(archive, wheel)
+        except MonobaseError as error:
+            return error
+
+    def _archive(self, wheel: LockedWheel) -> Path:
+        archive = find_archive(self.prefix.uv_cache, wheel)
+        if archive is None:
+            raise WheelContentError(f"{wheel.filename}: uv did not keep it in its cache")
+        return archive
+
+
+def share_archive(store: ContentStore, archive: Path, inventory: Inventory) -> None:
+    """Let the files of an unpacked wheel be the inodes that other wheels already brought.
+
+    Args:
+        store: The contents of the prefix.
+        archive: The folder of the archive.
+        inventory: What it holds.
+    """
+    for file in inventory.files:
+        path = f"{archive}/{file.path}"
+        store.adopt(path, file.sha256, os.lstat(path))
+
+
+def format_requirements(wheels: Iterable[LockedWheel]) -> str:
+    """Write the requirements file of one uv call."""
+    return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)

@@ -1,0 +1,309 @@
+"""One install: plan → fetch → link → compile → lay out → seal, under the lock of the one writer."""
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from daemon.compile import Compiler
+from daemon.content_store import ContentStore, check_links
+from daemon.errors import DiskError
+from daemon.fault import fault_point
+from daemon.fetch import Fetcher
+from daemon.interpreter import Interpreter, provide_interpreters
+from daemon.layout import lay_out_toolkit, write_environments
+from daemon.link import InventoryCache, LinkedTree, Linker
+from daemon.plan import GenerationPlan, Plan, Wanted, check_room, make_plan, toolkit_directory_name
+from daemon.prefix import Prefix
+from daemon.progress import Reporter, Stage
+from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
+from daemon.uv import Uv, full_disk_message
+from daemon.uv_cache import remove_leftovers
+from daemon.writer_lock import writer_lock
+from gens.catalog import Catalog
+from gens.errors import MonobaseError
+from gens.generation import Environment, Toolkit
+
+T = TypeVar("T")
+R = TypeVar("R")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+@dataclass(frozen=True, slots=True)
+class InstallOptions:
+    """What an operator decides about an install.
+
+    Attributes:
+        min_gen_id: Oldest active generation, or None.
+        max_gen_id: Newest active generation, or None.
+        only: Patterns of environments and toolkits; none means all.
+        jobs: How many things are done at once.
+        copy: Whether files are copied, where the file system has no hard links.
+        downloads: Whether interpreters may be downloaded.
+        index_url: Default index, or None for uv's own configuration.
+        lock_timeout_s: How long to wait for another writer; None waits without end.
+    """
+
+    min_gen_id: int | None = None
+    max_gen_id: int | None = None
+    only: tuple[str, ...] = ()
+    jobs: int = 2
+    copy: bool = False
+    downloads: bool = True
+    index_url: str | None = None
+    lock_timeout_s: float | None = None
+
+
+@dataclass(slots=True)
+class InstallResult:
+    """What an install did.
+
+    Attributes:
+        installed: Environments and toolkits that are new, as `g00003/cuda12.4`.
+        sealed: Generations that are sealed now.
+        partial: Generations that lack something still.
+        latest: What `latest` names, or None.
+        fetched_bytes: Bytes of the wheels that were downloaded.
+        failures: What could not be installed, and why.
+        seconds: How long it took.
+    """
+
+    installed: list[str] = field(default_factory=list)
+    sealed: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    latest: str | None = None
+    fetched_bytes: int = 0
+    failures: dict[str, MonobaseError] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def install(
+    prefix: Prefix, catalog: Catalog, uv_program: Path, options: InstallOptions, reporter: Reporter
+) -> InstallResult:
+    """Install what is missing of the active generations.
+
+    What fails leaves the rest alone: every other environment is installed, and the failures are told at the end.
+
+    Args:
+        prefix: Where to.
+        catalog: The generations and their locks.
+        uv_program: The uv binary.
+        options: What an operator decides.
+        reporter: Where progress is told.
+
+    Returns:
+        What was done, with what could not be.
+
+    Raises:
+        MonobaseError: Nothing could be done at all: a usage error, a full disk, a prefix in use.
+    """
+    began = time.monotonic()
+    os.umask(0o022)  # models run as other users, and read all of it
+    result = InstallResult()
+    with _disk_errors(prefix):
+        prefix.make_directories()
+        with writer_lock(prefix, options.lock_timeout_s, reporter.info) as descriptor:
+            uv = Uv(
+                uv_program, prefix, options.index_url, "copy" if options.copy else "hardlink", (descriptor,)
+            )
+            _clean(prefix, reporter)
+            with reporter.stage("plan") as stage:
+                plan = make_plan(
+                    prefix, catalog,
+                    min_gen_id=options.min_gen_id, max_gen_id=options.max_gen_id, only=options.only,
+                )  # fmt: skip
+                stage.facts.update(_plan_facts(plan))
+                check_room(prefix, plan, copy=options.copy)
+            fault_point("plan:done")
+            if plan.wanted:
+                prefix.staging.mkdir()
+                if not options.copy:
+                    check_links(prefix.uv_cache, prefix.staging)
+                _Install(prefix, uv, options, reporter, result).run(plan)
+                shutil.rmtree(prefix.staging)
+            for item in plan.generations:
+                name = item.generation.directory_name
+                (result.sealed if seal(prefix, item.generation) else result.partial).append(name)
+            result.latest = point_latest(prefix, [item.generation for item in plan.generations])
+    result.seconds = round(time.monotonic() - began, 2)
+    return result
+
+
+class _Install:
+    """The stages of one install after its plan."""
+
+    def __init__(
+        self, prefix: Prefix, uv: Uv, options: InstallOptions, reporter: Reporter, result: InstallResult
+    ) -> None:
+        self._prefix = prefix
+        self._uv = uv
+        self._options = options
+        self._reporter = reporter
+        self._result = result
+        self._store = ContentStore(prefix.files, enabled=not options.copy)
+        self._inventories = InventoryCache(prefix)
+        self._linker = Linker(prefix, uv, self._store, self._inventories)
+        self._compiler = Compiler(prefix, self._inventories, options.jobs, not options.copy, uv.inherit)
+
+    def run(self, plan: Plan) -> None:
+        """Run the stages: fetch for all, the others a generation at a time, newest first."""
+        interpreters = provide_interpreters(
+            self._uv,
+            {wanted.target.inputs.python for wanted in plan.wanted},
+            downloads=self._options.downloads,
+            warn=self._reporter.warning,
+        )
+        bad_wheels = self._fetch(plan, next(iter(interpreters.values())))
+        for item in plan.generations:
+            if item.wanted:
+                self._install_generation(item, interpreters, bad_wheels)
+
+    def _fetch(self, plan: Plan, interpreter: Interpreter) -> dict[str, MonobaseError]:
+        with self._reporter.stage("fetch", plan.fetch_bytes, unit="bytes") as stage:
+            fetcher = Fetcher(self._prefix, self._uv, self._store, interpreter, self._options.jobs)
+            failures = fetcher.fetch(plan.fetch, stage)
+            arrived = [item.wheel for item in plan.fetch if item.wheel.sha256 not in failures]
+            self._result.fetched_bytes = sum(wheel.size_bytes for wheel in arrived)
+            stage.facts.update(wheels=len(arrived), fetched_bytes=self._result.fetched_bytes)
+            if failures:
+                stage.facts["failed_wheels"] = len(failures)
+        return failures
+
+    def _install_generation(
+        self,
+        plan: GenerationPlan,
+        interpreters: dict[str, Interpreter],
+        bad_wheels: dict[str, MonobaseError],
+    ) -> None:
+        generation = plan.generation
+        wanted = []
+        for item in plan.wanted:
+            bad = next((wheel.sha256 for wheel in item.lock.wheels if wheel.sha256 in bad_wheels), None)
+            if bad is None:
+                wanted.append(item)
+            else:
+                self._fail(item, bad_wheels[bad])
+        write_environments(self._prefix, generation, sealed=False)
+        environments, contents, finished = self._link(wanted, interpreters)
+        fault_point("link:linked")
+        with self._reporter.stage("compile") as stage:
+            stage.facts["sources"] = self._compiler.compile_missing(environments, stage)
+            environments = self._each(environments, self._bytecode, lambda tree: tree.wanted, stage)
+        with self._reporter.stage("lay out", len(contents)) as stage:
+            finished += self._each(contents, self._lay_out, lambda tree: tree.wanted, stage)
+            fault_point("layout:toolkit")
+        with self._reporter.stage("seal", len(environments)) as stage:
+            finished += self._each(environments, self._finish, lambda tree: tree.wanted, stage)
+            publish(self._prefix, generation, finished)
+            self._result.installed += [item.wanted.label for item in finished]
+            stage.facts.update(installed=len(finished), generation=generation.directory_name)
+
+    def _link(
+        self, wanted: Sequence[Wanted], interpreters: dict[str, Interpreter]
+    ) -> tuple[list[LinkedTree], list[LinkedTree], list[Finished]]:
+        standing = []
+        missing = []
+        for item in wanted:
+            if isinstance(item.target, Toolkit):
+                name, stands = toolkit_directory_name(self._prefix, item)
+                if stands:
+                    standing.append(Finished(item, None, self._prefix.toolkits / name))
+                    continue
+            missing.append(item)
+
+        def link(item: Wanted) -> LinkedTree:
+            interpreter = interpreters[item.target.inputs.python]
+            if isinstance(item.target, Environment):
+                return self._linker.link_environment(item, interpreter)
+            return self._linker.link_content(item, interpreter)
+
+        with self._reporter.stage("link", len(missing)) as stage:
+            trees = self._each(missing, link, lambda item: item, stage)
+            environments = [tree for tree in trees if isinstance(tree.wanted.target, Environment)]
+            contents = [tree for tree in trees if isinstance(tree.wanted.target, Toolkit)]
+            stage.facts.update(environments=len(environments), toolkits=len(contents) + len(standing))
+        return environments, contents, standing
+
+    def _bytecode(self, tree: LinkedTree) -> LinkedTree:
+        self._compiler.link_bytecode(tree)
+        return tree
+
+    def _lay_out(self, tree: LinkedTree) -> Finished:
+        name, _ = toolkit_directory_name(self._prefix, tree.wanted)
+        laid_out = lay_out_toolkit(tree, self._store, self._inventories)
+        shutil.rmtree(tree.directory)
+        return finish_toolkit(self._prefix, tree.wanted, laid_out, name)
+
+    def _finish(self, tree: LinkedTree) -> Finished:
+        return finish_environment(self._prefix, tree)
+
+    def _each(
+        self, items: Sequence[T], work: Callable[[T], R], wanted: Callable[[T], Wanted], stage: Stage
+    ) -> list[R]:
+        """Do something for each, several at once; what fails is told, and is not in the result."""
+        done = []
+        with ThreadPoolExecutor(self._options.jobs) as pool:
+            try:
+                futures = [(item, pool.submit(work, item)) for item in items]
+                for item, future in futures:
+                    try:
+                        done.append(future.result())
+                    except DiskError:
+                        raise
+                    except MonobaseError as error:
+                        self._fail(wanted(item), error)
+                    stage.advance()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._uv.end_all()
+                raise
+        return done
+
+    def _fail(self, wanted: Wanted, error: MonobaseError) -> None:
+        self._result.failures[wanted.label] = error
+        self._reporter.error(str(error), target=wanted.label)
+
+
+def _clean(prefix: Prefix, reporter: Reporter) -> None:
+    """Remove what an install that was ended left behind; the lock says that none runs."""
+    if prefix.staging.exists():
+        reporter.info("removing what an earlier install, which did not end, left in staging")
+        shutil.rmtree(prefix.staging)
+    remove_leftovers(prefix.uv_cache)
+    for directory in (
+        prefix.generations, *(prefix.generation(name) for name in prefix.installed_generations()), prefix.wheels
+    ):  # fmt: skip
+        for path in directory.glob(".*.tmp"):
+            path.unlink()
+
+
+def _plan_facts(plan: Plan) -> dict[str, int]:
+    return {
+        "generations": len(plan.generations),
+        "to_install": len(plan.wanted),
+        "wheels_to_fetch": len(plan.fetch),
+        "download_bytes": plan.fetch_bytes,
+        "disk_bytes": plan.disk_bytes,
+    }
+
+
+@contextmanager
+def _disk_errors(prefix: Prefix) -> Iterator[None]:
+    """Tell what the disk refused, with the figures, instead of a bare OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskError(full_disk_message(prefix)) from error
+        if error.errno in _UNWRITABLE:
+            raise DiskError(
+                f"{error.filename or prefix.root}: {error.strerror}; the prefix must be on a writable mount"
+            ) from error
+        raise

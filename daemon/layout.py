@@ -1,0 +1,216 @@
+"""Stage 5, lay out: toolkits as the trees that builds expect, and the file that tells the runtime what there is.
+
+NVIDIA's wheels hold one component each: `nvidia/cublas/lib/…` and so on before CUDA 13, `nvidia/cu13/lib/…` since. A build
+expects what the CUDA installer makes: `bin include lib64 nvvm` under one folder. There is no `ld.so.cache`: glibc reads
+it from `/etc` only, which belongs to the model; the runtime sets `LD_LIBRARY_PATH`.
+"""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from daemon.content_store import ContentStore, copy_file
+from daemon.durability import write_file
+from daemon.errors import WheelContentError
+from daemon.inventory import InventoryFile
+from daemon.link import InventoryCache, LinkedTree
+from daemon.manifest import Link
+from daemon.plan import is_present
+from daemon.prefix import Prefix
+from gens.generation import Environment, Generation, Toolkit
+
+_COMPONENT = re.compile(r"nvidia/[^/]+/(?P<rest>.+)")
+_LICENSE = re.compile(r"(?P<package>[^/]+)\.dist-info/(?:licenses/)?(?P<name>(?:LICEN[CS]E|COPYING|NOTICE|License)[^/]*)")
+_LIBRARY = re.compile(r"(?P<stem>.+\.so)(?:\.[0-9]+)+")
+_LAYOUT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ToolkitTree:
+    """A toolkit in the layout that builds expect, in the staging folder.
+
+    Attributes:
+        directory: Where it is.
+        files: Its files.
+        links: Its symbolic links.
+    """
+
+    directory: Path
+    files: tuple[InventoryFile, ...]
+    links: tuple[Link, ...]
+
+
+def toolkit_path(path: str, product: str) -> str | None:
+    """Say where a file of NVIDIA's wheels stands in a toolkit.
+
+    Args:
+        path: In the wheel, such as `nvidia/cublas/lib/libcublas.so.12`.
+        product: `cuda`, whose libraries stand in `lib64`, or `cudnn`, whose stand in `lib`.
+
+    Returns:
+        The path in the toolkit, such as `lib64/libcublas.so.12`; None for what has no place there.
+    """
+    licence = _LICENSE.fullmatch(path)
+    if licence is not None:
+        return f"share/licenses/{licence['package']}/{licence['name']}"
+    found = _COMPONENT.fullmatch(path)
+    if found is None:
+        return None
+    rest: str = found["rest"]
+    if PurePosixPath(rest).name == "__init__.py" or "__pycache__" in rest or "/" not in rest:
+        return None
+    if product == "cuda" and rest.startswith("lib/"):
+        return f"lib64/{rest.removeprefix('lib/')}"
+    return rest
+
+
+def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -> list[Link]:
+    """Give the symbolic links that a toolkit needs beside its files.
+
+    Args:
+        paths: The files of the toolkit.
+        product: `cuda` or `cudnn`.
+        machine: The machine of the target, which names the folder under `targets/`.
+
+    Returns:
+        `libcublas.so` for linkers beside `libcublas.so.12`, and for CUDA the other names of its folders.
+    """
+    held = set(paths)
+    links = {}
+    for path in sorted(held):
+        library = _LIBRARY.fullmatch(path)
+        if library is not None and library["stem"] not in held:
+            # With several versions the longest name is the fullest, and sorts last: the last one wins.
+            links[library["stem"]] = Link(library["stem"], PurePosixPath(path).name)
+    if product == "cuda":
+        links["lib"] = Link("lib", "lib64")
+        for name, target in (("include", "include"), ("lib", "lib64")):
+            path = f"targets/{machine}-linux/{name}"
+            links[path] = Link(path, f"../../{target}")
+    return [links[path] for path in sorted(links)]
+
+
+def lay_out_toolkit(tree: LinkedTree, store: ContentStore, inventories: InventoryCache) -> ToolkitTree:
+    """Make a toolkit of the content of its wheels.
+
+    Args:
+        tree: The content, in the staging folder, in the layout of the wheels.
+        store: Whether hard links may be made.
+        inventories: What the wheels hold.
+
+    Returns:
+        The toolkit, in the staging folder.
+
+    Raises:
+        WheelContentError: Two wheels bring different contents for one path.
+    """
+    target = tree.wanted.target
+    assert isinstance(target, Toolkit)
+    directory = tree.directory.with_suffix(".tree")
+    directory.mkdir()
+    files: dict[str, tuple[InventoryFile, str]] = {}
+    made = set()
+    for wheel in tree.wanted.lock.wheels:
+        for file in inventories.get(wheel).installed_as_is():
+            path = toolkit_path(file.path, target.product)
+            if path is None:
+                continue
+            other = files.get(path)
+            if other is not None:
+                if other[0].sha256 != file.sha256:
+                    raise WheelContentError(
+                        f"{tree.wanted.label}: {other[1]} and {wheel.name} both bring {path}, with different contents"
+                    )
+                continue
+            final = f"{directory}/{path}"
+            parent = final.rpartition("/")[0]
+            if parent not in made:
+                os.makedirs(parent, exist_ok=True)  # noqa: PTH103: paths are strings, there are many
+                made.add(parent)
+            _place(f"{tree.directory}/{file.path}", final, file.sha256, store)
+            status = os.lstat(final)
+            executable = path.startswith(("bin/", "nvvm/bin/")) and not status.st_mode & stat.S_IXUSR
+            if executable:
+                _make_executable(final, file.sha256, store)
+                status = os.lstat(final)
+            placed = InventoryFile(path, file.sha256, file.size_bytes, stat.S_IMODE(status.st_mode))
+            files[path] = (placed, wheel.name)
+    if not files:
+        raise WheelContentError(f"{tree.wanted.label}: its wheels hold no toolkit: no file under nvidia/")
+    machine = target.inputs.platform.partition("-")[0]
+    links = toolkit_links(files, target.product, machine)
+    for link in links:
+        path = directory / link.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(link.target)
+    return ToolkitTree(directory, tuple(file for file, _ in files.values()), tuple(links))
+
+
+def environments_text(prefix: Prefix, generation: Generation, *, sealed: bool) -> str:
+    """Write what a generation offers, for the runtime; daemon/README.md describes the format.
+
+    Args:
+        prefix: The prefix.
+        generation: The generation.
+        sealed: Whether it is complete.
+
+    Returns:
+        The text of the file.
+    """
+
+    def state(target: Environment | Toolkit) -> str:
+        return "ready" if is_present(prefix, generation, target) else "missing"
+
+    lines = [
+        f"monobase-environments {_LAYOUT_VERSION}",
+        f"generation {generation.directory_name} {'sealed' if sealed else 'partial'}",
+    ]
+    lines += [f"python {minor} {full}" for minor, full in generation.python.items()]
+    for toolkit in generation.toolkits:
+        fields = [toolkit.product, toolkit.name, state(toolkit), toolkit.version, toolkit.full_version]
+        lines.append(" ".join([*fields, toolkit.cuda_major] if toolkit.cuda_major else fields))
+    for cell in generation.environments:
+        lines.append(
+            f"environment {cell.name} {state(cell)} {cell.python} {cell.python_full} "
+            f"{cell.torch or '-'} {cell.build or '-'} {cell.cuda or '-'}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def write_environments(prefix: Prefix, generation: Generation, *, sealed: bool) -> None:
+    """Tell the runtime what a generation offers now."""
+    path = prefix.environments_file(generation.directory_name)
+    text = environments_text(prefix, generation, sealed=sealed).encode()
+    try:
+        if path.read_bytes() == text:
+            return
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, text)
+
+
+def _place(source: str, final: str, sha256: str, store: ContentStore) -> None:
+    if store.enabled:
+        try:
+            os.link(source, final)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+        else:
+            return
+    copy_file(source, final)
+    store.adopt(final, sha256, os.lstat(final))
+
+
+def _make_executable(path: str, sha256: str, store: ContentStore) -> None:
+    # A wheel that forgot the bit: the mode belongs to the inode, so this needs one of its own.
+    temporary = f"{path}.tmp"
+    copy_file(path, temporary)
+    Path(temporary).chmod(0o755)
+    Path(temporary).rename(path)
+    store.adopt(path, sha256, os.lstat(path))

@@ -1,0 +1,251 @@
+"""Stage 3, link: environments and the contents of toolkits in the staging folder, as hard links to uv's cache.
+
+Every wheel is a cache hit by now, so uv only links. It does not tell when it could not, nor when two packages bring
+the same path: the tree is compared with the inventories of its wheels.
+"""
+
+import csv
+import io
+import os
+import stat
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from daemon.content_store import ContentStore, file_sha256
+from daemon.errors import WheelContentError
+from daemon.fetch import format_requirements
+from daemon.interpreter import Interpreter
+from daemon.inventory import Inventory, InventoryFile, read_inventory, walk_files
+from daemon.manifest import Link
+from daemon.plan import Wanted
+from daemon.prefix import Prefix
+from daemon.uv import Uv
+from gens.lock import LockedWheel
+
+_CACHED_FILES = 60_000
+_VENV_LEFTOVERS = (".lock",)  # world-writable, and of use only to a second uv
+
+
+class InventoryCache:
+    """The inventories that were read last, so that environments with the same wheels share them in memory."""
+
+    def __init__(self, prefix: Prefix, max_files: int = _CACHED_FILES) -> None:
+        self._prefix = prefix
+        self._max_files = max_files
+        self._held: OrderedDict[str, Inventory] = OrderedDict()
+        self._files = 0
+        self._guard = threading.Lock()
+
+    def get(self, wheel: LockedWheel) -> Inventory:
+        """Give the inventory of a wheel.
+
+        Raises:
+            WheelContentError: The wheel was not fetched.
+        """
+        with self._guard:
+            inventory = self._held.get(wheel.sha256)
+            if inventory is not None:
+                self._held.move_to_end(wheel.sha256)
+                return inventory
+        inventory = read_inventory(self._prefix, wheel.sha256)
+        if inventory is None:
+            raise WheelContentError(f"{wheel.filename}: was not fetched")
+        with self._guard:
+            if wheel.sha256 not in self._held:
+                self._held[wheel.sha256] = inventory
+                self._files += len(inventory.files)
+            while self._files > self._max_files and len(self._held) > 1:
+                _, dropped = self._held.popitem(last=False)
+                self._files -= len(dropped.files)
+        return inventory
+
+
+@dataclass(slots=True)
+class LinkedTree:
+    """An environment, or the content of a toolkit, in the staging folder.
+
+    Attributes:
+        wanted: What it is.
+        directory: Where it is.
+        interpreter: What it runs on.
+        packages_directory: Where packages are in it, relative; `.` for the content of a toolkit.
+        files: Files that are in it beside those of the inventories.
+        links: Symbolic links that are in it.
+    """
+
+    wanted: Wanted
+    directory: Path
+    interpreter: Interpreter
+    packages_directory: str
+    files: list[InventoryFile] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Linker:
+    """What linking needs to know.
+
+    Attributes:
+        prefix: The prefix.
+        uv: How to run uv.
+        store: Where contents are shared.
+        inventories: What the wheels hold.
+    """
+
+    prefix: Prefix
+    uv: Uv
+    store: ContentStore
+    inventories: InventoryCache
+
+    def link_environment(self, wanted: Wanted, interpreter: Interpreter) -> LinkedTree:
+        """Make an environment in the staging folder.
+
+        Args:
+            wanted: The environment.
+            interpreter: What it runs on.
+
+        Returns:
+            The tree.
+
+        Raises:
+            WheelContentError: Two packages contradict each other, or the tree is not what its wheels hold.
+        """
+        directory = self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}"
+        self.uv.run("venv", "--relocatable", "--no-project", "--python", interpreter.executable, directory)
+        for name in _VENV_LEFTOVERS:
+            (directory / name).unlink(missing_ok=True)
+        self._make_links_relative(directory)
+        self._install(wanted, ["--python", directory / "bin" / "python"], interpreter)
+        tree = LinkedTree(
+            wanted, directory, interpreter, f"lib/python{interpreter.minor}/site-packages"
+        )
+        self._check(tree)
+        return tree
+
+    def link_content(self, wanted: Wanted, interpreter: Interpreter) -> LinkedTree:
+        """Bring the content of a toolkit's wheels into one folder of the staging folder.
+
+        Args:
+            wanted: The toolkit.
+            interpreter: Any interpreter; uv wants one.
+
+        Returns:
+            The tree, still in the layout of the wheels.
+        """
+        directory = self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}.content"
+        self._install(wanted, ["--target", directory, "--python", interpreter.executable], interpreter)
+        tree = LinkedTree(wanted, directory, interpreter, ".")
+        self._check(tree)
+        return tree
+
+    def _install(self, wanted: Wanted, where: list[str | Path], interpreter: Interpreter) -> None:
+        by_index: dict[str | None, list[LockedWheel]] = {}
+        for wheel in wanted.lock.wheels:
+            by_index.setdefault(wanted.index_url(wheel), []).append(wheel)
+        for number, (index_url, wheels) in enumerate(by_index.items()):
+            requirements = self.prefix.staging / (
+                f"{wanted.generation.directory_name}.{wanted.target.name}.{number}.txt"
+            )
+            requirements.write_text(format_requirements(wheels))
+            python = wanted.target.inputs.python if "--target" in where else interpreter.version
+            self.uv.run(
+                "pip", "install", *where, "--python-version", python,
+                "--python-platform", wanted.target.inputs.platform, "--offline", "--no-deps", "--require-hashes",
+                "--no-build", *self.uv.index_options(index_url, self.prefix.staging), "-r", requirements,
+            )  # fmt: skip
+
+    def _make_links_relative(self, directory: Path) -> None:
+        """Let `bin/python` name an interpreter of the prefix by a path that a mount elsewhere keeps."""
+        root = str(self.prefix.root)
+        for path in (directory / "bin").iterdir():
+            if path.is_symlink() and (target := os.readlink(path)).startswith(f"{root}/"):
+                path.unlink()
+                path.symlink_to(os.path.relpath(target, directory / "bin"))
+
+    def _check(self, tree: LinkedTree) -> None:
+        """Compare the tree with the inventories, and share what uv made or copied."""
+        prefix = "" if tree.packages_directory == "." else f"{tree.packages_directory}/"
+        expected = self._expected(tree.wanted)
+        data = self._data_files(tree.wanted)
+        base = len(str(tree.directory)) + 1
+        own: list[tuple[str, os.stat_result]] = []
+        for path, status in walk_files(str(tree.directory)):
+            relative = path[base:]
+            if stat.S_ISLNK(status.st_mode):
+                tree.links.append(Link(relative, os.readlink(path)))
+                continue
+            file = expected.pop(relative[len(prefix) :], None) if relative.startswith(prefix) else None
+            if file is None:
+                own.append((relative, status))
+            elif status.st_size != file.size_bytes:
+                raise WheelContentError(
+                    f"{tree.wanted.label}: {relative} has {status.st_size:,} bytes, its wheel {file.size_bytes:,}"
+                )
+            elif status.st_nlink < 2:  # noqa: PLR2004: uv had to copy it, for want of links to give (EMLINK)
+                self.store.adopt(path, file.sha256, status)
+        if expected:
+            raise WheelContentError(
+                f"{tree.wanted.label}: uv left out {len(expected)} files, such as {min(expected)}"
+            )
+        for relative, status in own:
+            path = f"{tree.directory}/{relative}"
+            sha256 = data.get((status.st_size, PurePosixPath(relative).name), {}).get(relative) or file_sha256(path)
+            self.store.adopt(path, sha256, status)
+            tree.files.append(
+                InventoryFile(relative, sha256, status.st_size, stat.S_IMODE(status.st_mode))
+            )
+        self._check_records(tree)
+
+    def _expected(self, wanted: Wanted) -> dict[str, InventoryFile]:
+        expected: dict[str, InventoryFile] = {}
+        for wheel in wanted.lock.wheels:
+            for file in self.inventories.get(wheel).installed_as_is():
+                other = expected.setdefault(file.path, file)
+                if other is not file and (other.sha256, other.mode) != (file.sha256, file.mode):
+                    first = self._who_has(wanted, other)
+                    raise WheelContentError(
+                        f"{wanted.label}: {first} and {wheel.name} {wheel.version} both bring {file.path}, with "
+                        "different contents: which one wins would be decided by chance; leave one of them out"
+                    )
+        return expected
+
+    def _who_has(self, wanted: Wanted, file: InventoryFile) -> str:
+        for wheel in wanted.lock.wheels:
+            if any(file is held for held in self.inventories.get(wheel).files):
+                return f"{wheel.name} {wheel.version}"
+        return "another package"
+
+    def _data_files(self, wanted: Wanted) -> dict[tuple[int, str], dict[str, str]]:
+        # Large data files keep their digest from the inventory; all else that uv makes is small, and read.
+        found: dict[tuple[int, str], dict[str, str]] = {}
+        for wheel in wanted.lock.wheels:
+            for file in self.inventories.get(wheel).files:
+                directory, _, rest = file.path.partition(".data/data/")
+                if rest and "/" not in directory:
+                    found.setdefault((file.size_bytes, PurePosixPath(rest).name), {})[rest] = file.sha256
+        return found
+
+    def _check_records(self, tree: LinkedTree) -> None:
+        """Find scripts and data files that two packages claim with different contents."""
+        claimed: dict[str, tuple[str, str]] = {}
+        packages = PurePosixPath(tree.packages_directory)
+        as_is = {file.path for file in tree.files}
+        for file in tree.files:
+            if not file.path.endswith(".dist-info/RECORD"):
+                continue
+            owner = PurePosixPath(file.path).parent.name.removesuffix(".dist-info").replace("-", " ", 1)
+            text = (tree.directory / file.path).read_text(encoding="utf-8", errors="surrogateescape")
+            for row in csv.reader(io.StringIO(text)):
+                if len(row) < 2 or not row[1]:  # noqa: PLR2004
+                    continue
+                path = os.path.normpath(packages / row[0])
+                if path not in as_is:
+                    continue
+                other = claimed.setdefault(path, (owner, row[1]))
+                if other[1] != row[1]:
+                    raise WheelContentError(
+                        f"{tree.wanted.label}: {other[0]} and {owner} both bring {path}, with different contents: "
+                        "which one wins would be decided by chance; leave one of them out"
+                    )

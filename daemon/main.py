@@ -1,0 +1,136 @@
+"""The command line of the daemon: `install`, `verify`, `status`."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.prefix import DEFAULT_PREFIX, prefix_at
+from gens.errors import MonobaseError
+
+_PATH = click.Path(path_type=Path)
+_DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
+Command = Callable[..., None]
+
+
+class _Cli(click.Group):
+    """A group that shows our errors, once, and exits with their codes."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401: click's own type
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MonobaseError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
+            raise
+        except Exception:  # noqa: BLE001: shown once, here
+            traceback.print_exc()
+            click.echo("error: this is a fault of monobase itself; please report it with the lines above", err=True)
+            ctx.exit(70)
+
+
+def _option(flag: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401: click's own type
+    """Make an option that is an environment variable as well: `--min-gen-id` is `MONOBASE_MIN_GEN_ID`."""
+    variable = "MONOBASE_" + flag.split("/")[0].removeprefix("--").replace("-", "_").upper()
+    return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **settings)
+
+
+_prefix = _option("--prefix", type=_PATH, default=DEFAULT_PREFIX, help="Folder of the node that holds everything.")
+_gens = _option("--gens", type=_DIRECTORY, help="Folder of definitions and locks instead of the built-in ones.")
+_uv = _option("--uv", type=_PATH, help="uv's binary instead of the built-in one.")
+_log_format = _option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", help="For people, or an object a line."
+)
+_lock_timeout = _option(
+    "--lock-timeout", type=click.FloatRange(min=0), metavar="SECONDS",
+    help="How long to wait for another writer of the prefix; without it, as long as it takes.",
+)  # fmt: skip
+_jobs = _option(
+    "--jobs", type=click.IntRange(min=1), default=lambda: min(8, len(os.sched_getaffinity(0))),
+    help="How many things are done at once; the number of processors, at most 8, when not given.",
+)  # fmt: skip
+_index_url = _option("--index-url", help="Default index, instead of the one of uv's own configuration.")
+_min_gen_id = _option("--min-gen-id", type=click.IntRange(min=0), help="Oldest active generation.")
+_max_gen_id = _option("--max-gen-id", type=click.IntRange(min=0), help="Newest active generation.")
+_copy = _option(
+    "--copy", is_flag=True,
+    help="Copy files, for a file system without hard links: each environment takes its full size.",
+)  # fmt: skip
+_python_downloads = _option(
+    "--python-downloads/--no-python-downloads", default=True, help="Whether uv may download interpreters."
+)
+
+
+@click.group(cls=_Cli)
+def main() -> None:
+    """Install generations of environments under one prefix of a node."""
+
+
+@main.command()
+@_prefix
+@_min_gen_id
+@_max_gen_id
+@_option("--only", multiple=True, metavar="PATTERN", help="Names of environments and toolkits; may be repeated.")
+@_jobs
+@_copy
+@_index_url
+@_python_downloads
+@_lock_timeout
+@_gens
+@_uv
+@_log_format
+def install(
+    prefix: Path,
+    min_gen_id: int | None,
+    max_gen_id: int | None,
+    only: tuple[str, ...],
+    jobs: int,
+    copy: bool,
+    index_url: str | None,
+    python_downloads: bool,
+    lock_timeout: float | None,
+    gens: Path | None,
+    uv: Path | None,
+    log_format: str,
+) -> None:
+    """Install what is missing of the active generations, and seal those that are complete."""
+    from daemon.install import InstallOptions  # noqa: PLC0415: `--help` should not load the stages
+    from daemon.install import install as run_install
+    from daemon.progress import Reporter, human_bytes
+    from daemon.uv import find_uv
+    from gens.catalog import load_catalog
+
+    _check_range(min_gen_id, max_gen_id)
+    reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    options = InstallOptions(
+        min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, lock_timeout
+    )
+    place = prefix_at(prefix)
+    result = run_install(place, load_catalog(gens), find_uv(uv), options, reporter)
+    reporter.info(
+        "done",
+        installed=len(result.installed),
+        sealed=result.sealed,
+        partial=result.partial,
+        fetched_bytes=result.fetched_bytes,
+        seconds=result.seconds,
+    )
+    if result.failures:
+        label, error = next(iter(result.failures.items()))
+        click.echo(f"error: {len(result.failures)} could not be installed, the first: {label}: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _check_range(min_gen_id: int | None, max_gen_id: int | None) -> None:
+    if min_gen_id is not None and max_gen_id is not None and min_gen_id > max_gen_id:
+        raise click.UsageError(f"--min-gen-id {min_gen_id} is above --max-gen-id {max_gen_id}: no generation is active")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""Stage 1, plan: which environments and toolkits are missing, and what it takes to install them."""
+
+import fnmatch
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from daemon.errors import DamageError, DiskError
+from daemon.inventory import inventory_path
+from daemon.manifest import MANIFEST_NAME, content_digest
+from daemon.prefix import Prefix
+from daemon.uv_cache import find_archive
+from gens.catalog import Catalog
+from gens.errors import DefinitionError
+from gens.generation import Environment, Generation, Target
+from gens.lock import Lock, LockedWheel
+
+# Of 46 wheels of a torch 2.13 environment: 2.1 times their size when unpacked; libraries alone up to 2.4.
+_UNPACKED_FACTOR = 2.4
+# Of the same: 34 KB of wheel a file, 3 KB in the smallest packages.
+_WHEEL_BYTES_PER_FILE = 12_000
+# Of a torch environment, whose files are links: RECORDs, scripts, and 1,500 folders.
+_OWN_BYTES = 3_000_000
+_OWN_INODES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An environment or toolkit that is to be installed.
+
+    Attributes:
+        generation: Where it belongs.
+        target: What it is.
+        lock: What it is made from.
+    """
+
+    generation: Generation
+    target: Target
+    lock: Lock
+
+    @property
+    def label(self) -> str:
+        """What messages call it: `g00003/python3.11-torch2.4.1-cu121`."""
+        return f"{self.generation.directory_name}/{self.target.name}"
+
+    def index_url(self, wheel: LockedWheel) -> str | None:
+        """Give the index that serves a wheel of the lock; None for the default index."""
+        if wheel.name in self.target.inputs.index_packages:
+            return self.target.inputs.index_url
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class WheelToFetch:
+    """A wheel that is not yet on the prefix.
+
+    Attributes:
+        wheel: The wheel.
+        index_url: Index that serves it; None for the default index.
+        platform: Target platform in uv's words.
+        pythons: Full Python versions that use it, any of which can fetch it.
+    """
+
+    wheel: LockedWheel
+    index_url: str | None
+    platform: str
+    pythons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationPlan:
+    """What one generation needs.
+
+    Attributes:
+        generation: The generation.
+        sealed: Whether it is complete already.
+        wanted: What is to be installed now.
+        present: Names of what stands there.
+        left_out: Names of what is missing and was not asked for.
+    """
+
+    generation: Generation
+    sealed: bool
+    wanted: tuple[Wanted, ...] = ()
+    present: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one install will do.
+
+    Attributes:
+        generations: What each generation needs, newest first.
+        fetch: The wheels to bring, each once.
+        disk_bytes: Estimate of the bytes that the disk will take.
+        disk_inodes: Estimate of the inodes that the disk will take.
+    """
+
+    generations: tuple[GenerationPlan, ...]
+    fetch: tuple[WheelToFetch, ...]
+    disk_bytes: int
+    disk_inodes: int
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes to download."""
+        return sum(item.wheel.size_bytes for item in self.fetch)
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """Everything that is to be installed, newest generation first."""
+        return tuple(wanted for plan in self.generations for wanted in plan.wanted)
+
+
+def make_plan(
+    prefix: Prefix,
+    catalog: Catalog,
+    *,
+    min_gen_id: int | None = None,
+    max_gen_id: int | None = None,
+    only: Sequence[str] = (),
+) -> Plan:
+    """Compare the active generations with what stands on the prefix.
+
+    Args:
+        prefix: The prefix.
+        catalog: The generations and their locks.
+        min_gen_id: Oldest active generation, or None.
+        max_gen_id: Newest active generation, or None.
+        only: Patterns (fnmatch) of names of environments and toolkits; none means all.
+
+    Returns:
+        The plan.
+
+    Raises:
+        DefinitionError: No generation or no target is meant.
+        LockError: A lock is missing or malformed.
+        DamageError: A sealed generation was made from other locks.
+    """
+    generations = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
+    plans = []
+    matched = False
+    for generation in generations:
+        names = [target.name for target in generation.targets if _matches(target.name, only)]
+        matched = matched or bool(names)
+        if is_sealed(prefix, generation, catalog):
+            plans.append(GenerationPlan(generation, sealed=True))
+        else:
+            plans.append(_plan_generation(prefix, catalog, generation, set(names)))
+    if not matched:
+        known = sorted({target.name for generation in generations for target in generation.targets})
+        raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(known)}")
+    fetch = _wheels_to_fetch(prefix, [wanted for plan in plans for wanted in plan.wanted])
+    count = sum(len(plan.wanted) for plan in plans)
+    unpacked = sum(item.wheel.size_bytes for item in fetch) * _UNPACKED_FACTOR
+    files = sum(item.wheel.size_bytes // _WHEEL_BYTES_PER_FILE + 10 for item in fetch)
+    return Plan(
+        tuple(plans), fetch, int(unpacked) + count * _OWN_BYTES, files + count * _OWN_INODES if count else 0
+    )
+
+
+def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:
+    """Refuse early what the disk cannot hold.
+
+    Args:
+        prefix: The prefix; it exists.
+        plan: What would be installed.
+        copy: Whether each environment takes its full size, as there are no hard links.
+
+    Raises:
+        DiskError: There is not room enough; the message has both figures.
+    """
+    if not plan.wanted:
+        return
+    need = plan.disk_bytes
+    if copy:
+        need += int(sum(wanted.lock.size_bytes for wanted in plan.wanted) * _UNPACKED_FACTOR)
+    room = os.statvfs(prefix.root)
+    free = room.f_bavail * room.f_frsize
+    if need > free:
+        raise DiskError(
+            f"{prefix.root}: about {need:,} bytes are needed for {len(plan.wanted)} environments and toolkits "
+            f"({plan.fetch_bytes:,} to download), {free:,} are free; make room, or install less with --only, "
+            "--min-gen-id"
+        )
+    if room.f_files and plan.disk_inodes > room.f_favail:  # f_files is 0 where inodes are made as needed
+        raise DiskError(
+            f"{prefix.root}: about {plan.disk_inodes:,} inodes are needed for {len(plan.wanted)} environments "
+            f"and toolkits, {room.f_favail:,} are free; use a file system with more inodes, or install less"
+        )
+
+
+def is_sealed(prefix: Prefix, generation: Generation, catalog: Catalog | None = None) -> bool:
+    """Tell whether a generation is sealed on the prefix.
+
+    Args:
+        prefix: The prefix.
+        generation: The generation.
+        catalog: To check that it was sealed from the definition of now; None leaves that out.
+
+    Raises:
+        DamageError: It was sealed from another definition, or its mark is damaged.
+    """
+    mark = prefix.sealed_mark(generation.directory_name)
+    try:
+        sealed = json.loads(mark.read_bytes())
+        digest = sealed["definition"]
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamageError(f"{mark}: is damaged: {error}; remove the file and install again") from error
+    if catalog is not None and digest != generation.digest:
+        raise DamageError(
+            f"{prefix.generation(generation.directory_name)}: was sealed from another definition ({digest}) than "
+            f"the one of now ({generation.digest}); a generation never changes: use the release that it came "
+            "from, or remove it from the prefix"
+        )
+    return True
+
+
+def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:
+    """Tell whether an environment or toolkit stands under its final name, and so is complete."""
+    path = prefix.generation(generation.directory_name) / target.name
+    return (path / MANIFEST_NAME).exists()
+
+
+def toolkit_directory_name(prefix: Prefix, wanted: Wanted) -> tuple[str, bool]:
+    """Choose the shared tree of a toolkit.
+
+    Two generations whose locks pin the same wheels share a tree; another set of wheels of the same version gets
+    a name with a part of its digest.
+
+    Args:
+        prefix: The prefix.
+        wanted: The toolkit.
+
+    Returns:
+        The name below `cuda/`, and whether the tree stands already.
+    """
+    from daemon.manifest import read_manifest  # noqa: PLC0415
+
+    assert not isinstance(wanted.target, Environment)
+    content = content_digest(wanted.lock.wheels)
+    for name in (wanted.target.directory_name, f"{wanted.target.directory_name}-{content[:8]}"):
+        manifest = prefix.toolkits / name / MANIFEST_NAME
+        if not manifest.exists():
+            return name, False
+        if read_manifest(manifest).content == content:
+            return name, True
+    raise DamageError(f"{prefix.toolkits / name}: has another content than its name says; remove it")
+
+
+def _plan_generation(prefix: Prefix, catalog: Catalog, generation: Generation, names: set[str]) -> GenerationPlan:
+    present, left_out, wanted = [], [], []
+    for target in generation.targets:
+        if is_present(prefix, generation, target):
+            present.append(target.name)
+        elif target.name in names:
+            wanted.append(Wanted(generation, target, catalog.lock(generation, target)))
+        else:
+            left_out.append(target.name)
+    return GenerationPlan(generation, False, tuple(wanted), tuple(present), tuple(left_out))
+
+
+def _wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToFetch, ...]:
+    found: dict[str, WheelToFetch | None] = {}
+    pythons: dict[str, set[str]] = {}
+    for item in wanted:
+        for wheel in item.lock.wheels:
+            pythons.setdefault(wheel.sha256, set()).add(item.target.inputs.python)
+            if wheel.sha256 not in found:
+                held = inventory_path(prefix, wheel.sha256).exists() and find_archive(prefix.uv_cache, wheel)
+                found[wheel.sha256] = (
+                    None if held else WheelToFetch(wheel, item.index_url(wheel), item.target.inputs.platform, ())
+                )
+    return tuple(
+        WheelToFetch(item.wheel, item.index_url, item.platform, tuple(sorted(pythons[sha256])))
+        for sha256, item in found.items()
+        if item is not None
+    )
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,172 @@
+"""Stage 6, seal: what is complete gets its final name, and never changes from then on.
+
+Everything is synced before the first rename and the folder after it, so that after a power loss a name stands for a
+whole tree or for nothing.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.bytecode_list import bytecode_list_path
+from daemon.content_store import file_sha256
+from daemon.durability import sync_directory, sync_filesystem, write_file, write_symlink
+from daemon.fault import fault_point
+from daemon.inventory import inventory_path
+from daemon.layout import ToolkitTree, write_environments
+from daemon.link import LinkedTree
+from daemon.manifest import (
+    MANIFEST_NAME,
+    BytecodePart,
+    Manifest,
+    WheelPart,
+    content_digest,
+    format_manifest,
+)
+from daemon.plan import Wanted, is_present, is_sealed
+from daemon.prefix import Prefix
+from gens.generation import Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A tree that is complete in the staging folder, and where it goes.
+
+    Attributes:
+        wanted: What it is.
+        directory: Where it is; None for a toolkit whose tree stands already.
+        final: Its final name.
+    """
+
+    wanted: Wanted
+    directory: Path | None
+    final: Path
+
+
+def finish_environment(prefix: Prefix, tree: LinkedTree) -> Finished:
+    """Write the manifest of an environment.
+
+    Args:
+        prefix: The prefix.
+        tree: The environment, complete in the staging folder.
+
+    Returns:
+        What is to be published.
+    """
+    key = tree.interpreter.bytecode_key
+    directory = tree.packages_directory
+    wheels = tree.wanted.lock.wheels
+    manifest = Manifest(
+        tree.wanted.target.name,
+        content_digest(wheels),
+        tuple(
+            WheelPart(wheel.sha256, file_sha256(inventory_path(prefix, wheel.sha256)), directory) for wheel in wheels
+        ),
+        tuple(
+            BytecodePart(wheel.sha256, key, file_sha256(bytecode_list_path(prefix, wheel.sha256, key)), directory)
+            for wheel in wheels
+        ),
+        tuple(tree.files),
+        tuple(tree.links),
+    )
+    (tree.directory / MANIFEST_NAME).write_bytes(format_manifest(manifest))
+    final = prefix.generation(tree.wanted.generation.directory_name) / tree.wanted.target.name
+    return Finished(tree.wanted, tree.directory, final)
+
+
+def finish_toolkit(prefix: Prefix, wanted: Wanted, tree: ToolkitTree, directory_name: str) -> Finished:
+    """Write the manifest of a toolkit.
+
+    Args:
+        prefix: The prefix.
+        wanted: The toolkit.
+        tree: Its tree, complete in the staging folder.
+        directory_name: Its name below `cuda/`.
+
+    Returns:
+        What is to be published.
+    """
+    manifest = Manifest(
+        wanted.target.name, content_digest(wanted.lock.wheels), files=tree.files, links=tree.links
+    )
+    (tree.directory / MANIFEST_NAME).write_bytes(format_manifest(manifest))
+    return Finished(wanted, tree.directory, prefix.toolkits / directory_name)
+
+
+def publish(prefix: Prefix, generation: Generation, finished: Sequence[Finished]) -> None:
+    """Give trees their final names.
+
+    Args:
+        prefix: The prefix.
+        generation: Where they belong.
+        finished: The trees; each is complete.
+    """
+    directory = prefix.generation(generation.directory_name)
+    directory.mkdir(exist_ok=True)
+    sync_filesystem(prefix.root)
+    sync_directory(prefix.generations)
+    fault_point("seal:synced")
+    for item in finished:
+        if item.directory is not None:
+            item.directory.rename(item.final)
+    sync_directory(prefix.toolkits)
+    sync_directory(directory)
+    fault_point("seal:renamed")
+    for item in finished:
+        if item.final.parent == prefix.toolkits:
+            write_symlink(directory / item.wanted.target.name, f"../../cuda/{item.final.name}")
+    write_environments(prefix, generation, sealed=False)
+    fault_point("seal:listed")
+
+
+def seal(prefix: Prefix, generation: Generation) -> bool:
+    """Mark a generation as complete, if it is.
+
+    Args:
+        prefix: The prefix.
+        generation: The generation.
+
+    Returns:
+        Whether it is sealed now.
+    """
+    if is_sealed(prefix, generation):
+        return True
+    if not all(is_present(prefix, generation, target) for target in generation.targets):
+        return False
+    directory = prefix.generation(generation.directory_name)
+    write_environments(prefix, generation, sealed=True)
+    manifests = {
+        target.name: file_sha256(directory / target.name / MANIFEST_NAME) for target in generation.targets
+    }
+    mark = {
+        "generation": generation.id,
+        "definition": generation.digest,
+        "environments": file_sha256(prefix.environments_file(generation.directory_name)),
+        "manifests": manifests,
+    }
+    write_file(prefix.sealed_mark(generation.directory_name), (json.dumps(mark, indent=1) + "\n").encode())
+    fault_point("seal:done")
+    return True
+
+
+def point_latest(prefix: Prefix, generations: Sequence[Generation]) -> str | None:
+    """Let `latest` name the newest sealed generation of the active ones.
+
+    Args:
+        prefix: The prefix.
+        generations: The active generations.
+
+    Returns:
+        Its name; None when none is sealed, and then `latest` stays as it was.
+    """
+    sealed = [generation for generation in generations if is_sealed(prefix, generation)]
+    if not sealed:
+        return None
+    name = max(sealed, key=lambda generation: generation.id).directory_name
+    if not prefix.latest.is_symlink() or os.readlink(prefix.latest) != name:
+        write_symlink(prefix.latest, name)
+        fault_point("seal:latest")
+    return name
+
