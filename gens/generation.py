@@ -4,9 +4,10 @@ These are plain values. Which of them exist is decided once, in Starlark (`gens/
 the result as JSON, and `parse_generation` reads it.
 """
 
+import dataclasses
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -43,7 +44,7 @@ class Inputs:
     @property
     def digest(self) -> str:
         """Digest of these inputs, as locks carry it: `sha256:` and 64 hex digits."""
-        return digest_of(self)
+        return _digest(_without_empty(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,8 @@ class Generation:
         indexes: Index by build tag, for builds that the default index does not serve.
         environments: The cells that exist: by Python, the plain one first, then Torch release, then build.
         toolkits: CUDA toolkits, then cuDNN.
+        absences: What the Torch table says that the default index does not serve, so that `environments`
+            lacks cells or companions; `tools:update` holds it against the index.
     """
 
     id: int
@@ -149,6 +152,7 @@ class Generation:
     torch: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     indexes: dict[str, str] = field(default_factory=dict)
+    absences: tuple[Inputs, ...] = ()
 
     @property
     def directory_name(self) -> str:
@@ -161,9 +165,10 @@ class Generation:
         return (*self.environments, *self.toolkits)
 
     @property
-    def digest(self) -> str:
-        """Digest of the definition, as `gens.sum` carries it."""
-        return digest_of(self)
+    def field_digests(self) -> dict[str, str]:
+        """Digest of each field that is not empty, as `gens.sum` carries them."""
+        fields = {item.name: _without_empty(getattr(self, item.name)) for item in dataclasses.fields(self)}
+        return {name: _digest(value) for name, value in fields.items() if not _is_empty(value)}
 
     def target(self, name: str) -> Target:
         """Give the environment or toolkit of that name.
@@ -213,21 +218,23 @@ def format_generation(generation: Generation) -> str:
     return msgspec.json.format(msgspec.json.encode(generation), indent=2).decode() + "\n"
 
 
-def digest_of(value: Inputs | Generation) -> str:
-    """Digest a value so that a field added later, empty in old values, changes no old digest.
-
-    The SHA-256 of its JSON in canonical form: keys sorted, no blanks, and nothing that is empty or false.
-    """
-    canonical = json.dumps(
-        _without_empty(asdict(value)), sort_keys=True, separators=(",", ":"), ensure_ascii=True
-    )
+def _digest(value: object) -> str:
+    """Digest a value by the SHA-256 of its JSON in canonical form: keys sorted, no blanks."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _without_empty(value: object) -> object:
+    """Leave out what is empty, so that a field added later, empty in old values, changes no old digest."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
     if isinstance(value, dict):
         pruned = {key: _without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in pruned.items() if item not in (None, False, "", [], {})}
+        return {key: item for key, item in pruned.items() if not _is_empty(item)}
     if isinstance(value, list | tuple):
         return [_without_empty(item) for item in value]
     return value
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value is False or value in ("", [], {})

@@ -1,0 +1,80 @@
+"""`monogen`, which defines a generation, and the targets that a list of generations becomes."""
+
+load("//tools/python:pytest.bzl", "pytest_test")
+load(":matrix.bzl", "expand")
+load(":validation.bzl", "validate_monogen", "validate_order")
+
+_DEFAULTS = {
+    "torch": [],
+    "cuda": {},
+    "cudnn": {},
+    "packages": [],
+    "platform": "x86_64-manylinux_2_28",
+    "indexes": {},
+}
+
+def monogen(**fields):
+    """Defines a generation; fails where the definition is wrong, with the generation, the field and what is allowed.
+
+    Args:
+      **fields: id, python, cuda, cudnn, torch, packages, exclude_newer, platform, indexes; README.md tells each.
+
+    Returns:
+      the expanded generation.
+    """
+    fields = dict(_DEFAULTS, **fields)
+    errors = validate_monogen(fields)
+    if errors:
+        fail("\n  ".join(["PROD_MONOGENS in gens/prod.bzl:"] + errors))
+    return expand(fields)
+
+def _generation_impl(ctx):
+    ctx.actions.write(ctx.outputs.definition, ctx.attr.json + "\n")
+    files = depset([ctx.outputs.definition] + ctx.files.locks)
+    return [DefaultInfo(files = files, runfiles = ctx.runfiles(transitive_files = files))]
+
+generation = rule(
+    implementation = _generation_impl,
+    doc = "One generation: its definition as JSON, for Python, and its locks.",
+    attrs = {
+        "json": attr.string(mandatory = True, doc = "The definition."),
+        "locks": attr.label_list(allow_files = [".txt"], doc = "The locks that are checked in."),
+        "definition": attr.output(mandatory = True, doc = "Where the definition goes."),
+    },
+)
+
+def generations(monogens):
+    """Makes a target for each generation, with a test of its own, and `:generations` of all of them.
+
+    Args:
+      monogens: generations of `monogen`, oldest first.
+    """
+    errors = validate_order([fields["id"] for fields in monogens])
+    if errors:
+        fail("\n  ".join(["PROD_MONOGENS in gens/prod.bzl:"] + errors))
+    names = []
+    for fields in monogens:
+        name = directory_name(fields["id"])
+        names.append(name)
+        generation(
+            name = name,
+            json = json.encode_indent(fields, indent = "  "),
+            locks = native.glob([name + "/*.txt"], allow_empty = True),
+            definition = name + ".json",
+        )
+        pytest_test(
+            name = name + "_test",
+            srcs = ["sealed_generation_test.py"],
+            data = ["gens.sum", name],
+            deps = [":gens"],
+            env = {"MONOBASE_GENERATION": str(fields["id"])},
+        )
+    native.filegroup(
+        name = "generations",
+        srcs = names + ["gens.sum"],
+    )
+
+def directory_name(generation_id):
+    """Gives the name of a generation in paths, g00003 for 3."""
+    digits = str(generation_id)
+    return "g" + "0" * (5 - len(digits)) + digits

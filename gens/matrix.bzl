@@ -1,0 +1,152 @@
+"""Expands the definition of a generation into its environments and toolkits. Nothing else does: Python reads the result."""
+
+load(":cuda.bzl", "CUDNN_RELEASES")
+load(":torch.bzl", "TORCH_RELEASES")
+
+def build_tag(cuda):
+    """Gives the tag that PyTorch has for builds of a CUDA version: cu121 for 12.1."""
+    return "cu" + cuda.replace(".", "")
+
+def torch_builds(release, cuda, indexes):
+    """Gives the builds of a Torch release that a generation has.
+
+    Args:
+      release: the Torch release.
+      cuda: the CUDA versions of the generation.
+      indexes: its indexes by build tag.
+
+    Returns:
+      a list of structs: tag, CUDA version (None for `cpu`), index (None for the default one), in order of CUDA.
+    """
+    builds = []
+    facts = TORCH_RELEASES[release]
+    for tag, version in [("cpu", None)] + [(build_tag(version), version) for version in cuda]:
+        if tag in indexes and tag in facts.builds:
+            builds.append(struct(tag = tag, cuda = version, index = indexes[tag]))
+        elif tag == facts.build:
+            builds.append(struct(tag = tag, cuda = version, index = None))
+    return builds
+
+def expand(fields):
+    """Expands a valid definition.
+
+    Args:
+      fields: the fields of `monogen`.
+
+    Returns:
+      a dict of the shape of `gens.generation.Generation`, which reads its JSON.
+    """
+    return dict(
+        fields,
+        environments = _environments(fields),
+        toolkits = _cuda_toolkits(fields) + _cudnn_toolkits(fields),
+        absences = _absences(fields),
+    )
+
+def _environments(fields):
+    environments = []
+    for python, python_full in fields["python"].items():
+        environments.append({
+            "python": python,
+            "python_full": python_full,
+            "inputs": _inputs(fields, python_full, fields["packages"]),
+        })
+        for release in fields["torch"]:
+            if python not in TORCH_RELEASES[release].python:
+                continue
+            for build in torch_builds(release, fields["cuda"], fields["indexes"]):
+                environments.append({
+                    "python": python,
+                    "python_full": python_full,
+                    "torch": release,
+                    "build": build.tag,
+                    "cuda": build.cuda,
+                    "inputs": _torch_inputs(fields, python, release, build),
+                })
+    return environments
+
+def _torch_inputs(fields, python, release, build):
+    facts = TORCH_RELEASES[release]
+    pins = {"torch": release}
+    for package, version in facts.companions.items():
+        if version != None and python not in facts.absent.get(package, []):
+            pins[package] = version
+
+    # An index per build tells the build in the local version; with it spelt out no other build will do.
+    local = "" if build.index == None else "+" + build.tag
+    requirements = ["%s==%s%s" % (package, version, local) for package, version in pins.items()]
+
+    # Torch does not require NumPy, but cannot exchange an array with anybody without it.
+    requirements += [package for package in ["numpy"] + fields["packages"] if package not in requirements]
+    return dict(
+        _inputs(fields, fields["python"][python], requirements),
+        constraints = facts.constraints,
+        index_url = build.index,
+        index_packages = [] if build.index == None else pins.keys(),
+    )
+
+def _absences(fields):
+    """Resolutions that must fail, or the Torch table knows less than the default index serves."""
+    absences = []
+    for release in fields["torch"]:
+        facts = TORCH_RELEASES[release]
+        pythons = [python for python in fields["python"] if python in facts.python]
+        wanted = [("torch==" + release, python) for python in fields["python"] if python not in facts.python]
+        for package, version in facts.companions.items():
+            requirement = "%s==%s" % (package, version or _usual_companion(package, release))
+            absent = pythons[:1] if version == None else facts.absent.get(package, [])
+            wanted += [(requirement, python) for python in pythons if python in absent]
+        absences += [
+            dict(_inputs(fields, fields["python"][python], [requirement]), no_deps = True)
+            for requirement, python in wanted
+        ]
+    return absences
+
+def _usual_companion(package, release):
+    """The version that a companion of a Torch release would have: so far each has had it."""
+    if package == "torchaudio":
+        return release
+    _, minor, patch = release.split(".")
+    return "0.%d.%s" % (int(minor) + 15, patch)
+
+def _cuda_toolkits(fields):
+    return [
+        {
+            "product": "cuda",
+            "version": version,
+            "full_version": full,
+            "inputs": _inputs(fields, _any_python(fields), ["cuda-toolkit[all]==" + full]),
+        }
+        for version, full in fields["cuda"].items()
+    ]
+
+def _cudnn_toolkits(fields):
+    majors = {version.split(".")[0]: True for version in fields["cuda"]}
+    return [
+        {
+            "product": "cudnn",
+            "version": version,
+            "full_version": full,
+            "cuda_major": major,
+            # cuDNN asks for some cuBLAS, the newest if left to itself: the CUDA toolkit beside it has the right one.
+            "inputs": dict(
+                _inputs(fields, _any_python(fields), ["nvidia-cudnn-cu%s==%s" % (major, full)]),
+                no_deps = True,
+            ),
+        }
+        for version, full in fields["cudnn"].items()
+        for major in majors
+        if major in CUDNN_RELEASES[full]
+    ]
+
+def _any_python(fields):
+    """A Python for toolkits, whose wheels serve every one."""
+    return fields["python"].values()[0]
+
+def _inputs(fields, python_full, requirements):
+    return {
+        "python": python_full,
+        "platform": fields["platform"],
+        "exclude_newer": fields["exclude_newer"],
+        "requirements": requirements,
+    }

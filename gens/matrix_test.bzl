@@ -1,0 +1,134 @@
+"""Tests of matrix.bzl: the expansion of small definitions against tables written by hand."""
+
+load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
+load(":matrix.bzl", "expand")
+
+_FIELDS = {
+    "id": 7,
+    "cuda": {"12.1": "12.1.1", "12.4": "12.4.1", "13.0": "13.0.3"},
+    "cudnn": {"8": "8.9.7.29", "9": "9.12.0.46"},
+    "python": {"3.12": "3.12.7", "3.13": "3.13.1"},
+    "torch": ["2.2.2", "2.5.1", "2.12.1"],
+    "packages": ["pip", "wheel"],
+    "exclude_newer": "2026-11-01T00:00:00Z",
+    "platform": "x86_64-manylinux_2_28",
+    "indexes": {},
+}
+
+def _cells(expanded):
+    return [
+        "%s %s %s" % (cell["python"], cell.get("torch", "none"), cell.get("build", "none"))
+        for cell in expanded["environments"]
+    ]
+
+def _cells_are_those_of_the_table_impl(ctx):
+    env = unittest.begin(ctx)
+    asserts.equals(env, [
+        "3.12 none none",
+        "3.12 2.2.2 cu121",
+        "3.12 2.5.1 cu124",
+        "3.12 2.12.1 cu130",
+        "3.13 none none",
+        "3.13 2.5.1 cu124",
+        "3.13 2.12.1 cu130",
+    ], _cells(expand(_FIELDS)))
+    return unittest.end(env)
+
+def _named_indexes_add_builds_impl(ctx):
+    env = unittest.begin(ctx)
+    indexes = {"cpu": "https://example.org/cpu", "cu121": "https://example.org/cu121"}
+    expanded = expand(dict(_FIELDS, indexes = indexes, torch = ["2.5.1"], python = {"3.12": "3.12.7"}))
+    asserts.equals(
+        env,
+        ["3.12 none none", "3.12 2.5.1 cpu", "3.12 2.5.1 cu121", "3.12 2.5.1 cu124"],
+        _cells(expanded),
+    )
+    _, cpu, cu121, cu124 = [cell["inputs"] for cell in expanded["environments"]]
+    asserts.equals(env, "https://example.org/cpu", cpu["index_url"])
+    asserts.equals(env, ["torch", "torchvision", "torchaudio"], cpu["index_packages"])
+    asserts.equals(env, "torch==2.5.1+cpu", cpu["requirements"][0])
+    asserts.equals(env, "torchvision==0.20.1+cu121", cu121["requirements"][1])
+    asserts.equals(env, None, cu124["index_url"])
+    asserts.equals(env, "torch==2.5.1", cu124["requirements"][0])
+    return unittest.end(env)
+
+def _inputs_hold_what_the_table_knows_impl(ctx):
+    env = unittest.begin(ctx)
+    inputs = {
+        (cell["python"], cell.get("torch")): cell["inputs"]
+        for cell in expand(_FIELDS)["environments"]
+    }
+    old = inputs[("3.12", "2.2.2")]
+    asserts.equals(env, [
+        "torch==2.2.2",
+        "torchvision==0.17.2",
+        "torchaudio==2.2.2",
+        "numpy",
+        "pip",
+        "wheel",
+    ], old["requirements"])
+    asserts.equals(env, ["numpy<2"], old["constraints"])
+    asserts.equals(env, "3.12.7", old["python"])
+    asserts.equals(env, "x86_64-manylinux_2_28", old["platform"])
+    asserts.equals(env, "2026-11-01T00:00:00Z", old["exclude_newer"])
+
+    # No torchvision and torchaudio of 2.5 for Python 3.13, and no torchaudio of 2.12 at all.
+    asserts.equals(env, ["torch==2.5.1", "numpy", "pip", "wheel"], inputs[("3.13", "2.5.1")]["requirements"])
+    asserts.equals(env, "torchvision==0.27.1", inputs[("3.13", "2.12.1")]["requirements"][1])
+    asserts.equals(env, "numpy", inputs[("3.13", "2.12.1")]["requirements"][2])
+    asserts.equals(env, ["pip", "wheel"], inputs[("3.13", None)]["requirements"])
+    return unittest.end(env)
+
+def _toolkits_are_cuda_and_the_cudnn_that_exist_impl(ctx):
+    env = unittest.begin(ctx)
+    toolkits = expand(_FIELDS)["toolkits"]
+    asserts.equals(env, [
+        ("cuda", "12.1", None, ["cuda-toolkit[all]==12.1.1"]),
+        ("cuda", "12.4", None, ["cuda-toolkit[all]==12.4.1"]),
+        ("cuda", "13.0", None, ["cuda-toolkit[all]==13.0.3"]),
+        ("cudnn", "8", "12", ["nvidia-cudnn-cu12==8.9.7.29"]),
+        ("cudnn", "9", "12", ["nvidia-cudnn-cu12==9.12.0.46"]),
+        ("cudnn", "9", "13", ["nvidia-cudnn-cu13==9.12.0.46"]),
+    ], [
+        (toolkit["product"], toolkit["version"], toolkit.get("cuda_major"), toolkit["inputs"]["requirements"])
+        for toolkit in toolkits
+    ])
+    asserts.equals(env, [False, False, False, True, True, True], [
+        toolkit["inputs"].get("no_deps", False)
+        for toolkit in toolkits
+    ])
+    return unittest.end(env)
+
+def _absences_are_what_the_table_leaves_out_impl(ctx):
+    env = unittest.begin(ctx)
+    asserts.equals(env, [
+        ("torch==2.2.2", "3.13.1"),
+        ("torchvision==0.20.1", "3.13.1"),
+        ("torchaudio==2.5.1", "3.13.1"),
+        ("torchaudio==2.12.1", "3.12.7"),
+    ], [
+        (absence["requirements"][0], absence["python"])
+        for absence in expand(_FIELDS)["absences"]
+    ])
+    return unittest.end(env)
+
+cells_are_those_of_the_table_test = unittest.make(_cells_are_those_of_the_table_impl)
+named_indexes_add_builds_test = unittest.make(_named_indexes_add_builds_impl)
+inputs_hold_what_the_table_knows_test = unittest.make(_inputs_hold_what_the_table_knows_impl)
+toolkits_are_cuda_and_the_cudnn_that_exist_test = unittest.make(_toolkits_are_cuda_and_the_cudnn_that_exist_impl)
+absences_are_what_the_table_leaves_out_test = unittest.make(_absences_are_what_the_table_leaves_out_impl)
+
+def matrix_test_suite(name):
+    """Makes the tests of this file, and a suite of them.
+
+    Args:
+      name: of the suite.
+    """
+    unittest.suite(
+        name,
+        cells_are_those_of_the_table_test,
+        named_indexes_add_builds_test,
+        inputs_hold_what_the_table_knows_test,
+        toolkits_are_cuda_and_the_cudnn_that_exist_test,
+        absences_are_what_the_table_leaves_out_test,
+    )

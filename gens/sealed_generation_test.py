@@ -1,0 +1,56 @@
+"""One generation of `prod.bzl`, named by MONOBASE_GENERATION: its locks are its own, and sealed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gens.catalog import Catalog, load_catalog
+from gens.errors import LockError
+from gens.generation import Generation
+from gens.sums import broken_seals, make_seal, read_sums
+
+HERE = Path("gens")
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return load_catalog(HERE)
+
+
+@pytest.fixture(scope="module")
+def generation(catalog: Catalog) -> Generation:
+    return catalog.generation(int(os.environ["MONOBASE_GENERATION"]))
+
+
+def test_each_lock_belongs_to_its_definition(catalog: Catalog, generation: Generation) -> None:
+    problems = []
+    for target in generation.targets:
+        try:
+            catalog.lock(generation, target)
+        except LockError as error:
+            problems.append(str(error))
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
+def test_there_is_no_lock_without_a_target(catalog: Catalog, generation: Generation) -> None:
+    expected = {catalog.lock_path(generation, target) for target in generation.targets}
+    strays = set((HERE / generation.directory_name).iterdir()) - expected
+    if strays:
+        pytest.fail(f"no target of generation {generation.id}: {sorted(map(str, strays))}", pytrace=False)
+
+
+def test_it_is_what_gens_sum_seals(generation: Generation) -> None:
+    path = HERE / "gens.sum"
+    seal = read_sums(path).get(generation.id)
+    if seal is None:
+        message = f"{path} does not seal it: bazel run //tools:update -- --min-gen-id {generation.id}"
+        pytest.fail(f"generation {generation.id}: {message}", pytrace=False)
+    locks = {
+        lock.name: lock.read_text(encoding="utf-8")
+        for lock in (HERE / generation.directory_name).glob("*.txt")
+    }
+    broken = broken_seals(generation, seal, make_seal(generation, locks))
+    if broken:
+        pytest.fail("\n".join(["a sealed generation was changed:", *broken]), pytrace=False)

@@ -1,0 +1,222 @@
+"""What the definition of a generation may say.
+
+Pure functions that return messages, so that tests can see all of them; `monogen` in defs.bzl fails with the messages.
+"""
+
+load(":cuda.bzl", "CUDA_RELEASES", "CUDNN_RELEASES")
+load(":matrix.bzl", "build_tag", "torch_builds")
+load(":torch.bzl", "TORCH_RELEASES")
+
+# In uv's words (`--python-platform`). The tables of torch.bzl and cuda.bzl are read from x86_64 wheels: an aarch64
+# platform needs only tables of its own.
+PLATFORMS = ["x86_64-manylinux_2_%d" % minor for minor in range(28, 41)]
+
+_FIELDS = {
+    "id": "int",
+    "python": "dict",
+    "torch": "list",
+    "cuda": "dict",
+    "cudnn": "dict",
+    "packages": "list",
+    "exclude_newer": "string",
+    "platform": "string",
+    "indexes": "dict",
+}
+_REQUIRED = ["id", "python", "exclude_newer"]
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_DIGITS = "0123456789"
+
+def validate_monogen(fields):
+    """Checks the definition of one generation.
+
+    Args:
+      fields: what `monogen` was called with, defaults filled in.
+
+    Returns:
+      messages, each naming the generation, the field and what is allowed; empty when all is well.
+    """
+    errors = []
+    for name in fields:
+        if name not in _FIELDS:
+            errors.append("%s: unknown field; allowed: %s" % (name, ", ".join(_FIELDS.keys())))
+        elif type(fields[name]) != _FIELDS[name]:
+            errors.append("%s: %r is not a %s" % (name, fields[name], _FIELDS[name]))
+    for name in _REQUIRED:
+        if name not in fields:
+            errors.append("%s: missing" % name)
+    if not errors:
+        errors += _element_errors(fields)
+    if not errors:
+        if fields["id"] < 0:
+            errors.append("id: %d; allowed: 0 and above" % fields["id"])
+        errors += _python_errors(fields["python"])
+        errors += _cuda_errors(fields["cuda"], fields["cudnn"])
+        errors += _packages_errors(fields["packages"])
+        if not _is_timestamp(fields["exclude_newer"]):
+            errors.append("exclude_newer: %r; allowed: a UTC time of the form 2026-11-01T00:00:00Z" % fields["exclude_newer"])
+        if fields["platform"] not in PLATFORMS:
+            errors.append("platform: %r; allowed: %s" % (fields["platform"], ", ".join(PLATFORMS)))
+    if not errors:
+        # These ask which cells there are, so they need the rest to be sound.
+        errors += _torch_errors(fields)
+        errors += _indexes_errors(fields)
+    return ["generation %s: %s" % (fields.get("id", "without id"), error) for error in errors]
+
+def validate_order(ids):
+    """Checks that IDs rise.
+
+    Args:
+      ids: IDs of the generations in order of their list.
+
+    Returns:
+      messages, each naming the generation; empty when all is well.
+    """
+    errors = []
+    for previous, current in zip(ids, ids[1:]):
+        if current == previous or current in ids[:ids.index(previous)]:
+            errors.append("generation %d: id: stands twice; allowed: above %d" % (current, max(ids)))
+        elif current < previous:
+            errors.append("generation %d: id: stands after %d; allowed: oldest first" % (current, previous))
+    return errors
+
+def _element_errors(fields):
+    errors = []
+    for name in ["python", "cuda", "cudnn", "indexes"]:
+        for key, value in fields[name].items():
+            if type(key) != "string" or type(value) != "string":
+                errors.append("%s: {%r: %r}; allowed: strings, quoted" % (name, key, value))
+    for name in ["torch", "packages"]:
+        for position, value in enumerate(fields[name]):
+            if type(value) != "string":
+                errors.append("%s: %r; allowed: strings, quoted" % (name, value))
+            elif value in fields[name][:position]:
+                errors.append("%s: %r stands twice" % (name, value))
+    return errors
+
+def _python_errors(python):
+    errors = []
+    if not python:
+        errors.append('python: empty; allowed: for example {"3.11": "3.11.10"}')
+    for minor, full in python.items():
+        if not _is_version(minor, 2) or not minor.startswith("3."):
+            errors.append("python: %r; allowed: a minor version such as 3.11" % minor)
+        elif not _is_version(full, 3) or not full.startswith(minor + "."):
+            errors.append("python: %r for %r; allowed: a full version such as %s.1" % (full, minor, minor))
+    return errors
+
+def _cuda_errors(cuda, cudnn):
+    errors = []
+    for version, full in cuda.items():
+        known = [release for release in CUDA_RELEASES if release.startswith(version + ".")]
+        if not _is_version(version, 2):
+            errors.append("cuda: %r; allowed: a version such as 12.4" % version)
+        elif not known:
+            errors.append("cuda: %r; allowed: %s" % (version, ", ".join(_minors(CUDA_RELEASES))))
+        elif full not in known:
+            errors.append("cuda: %r for %r; allowed: %s" % (full, version, ", ".join(known)))
+    if errors:
+        return errors
+    majors = _majors(cuda)
+    for major, full in cudnn.items():
+        known = [release for release in CUDNN_RELEASES if release.startswith(major + ".")]
+        if full not in known:
+            errors.append("cudnn: %r for %r; allowed: %s" % (full, major, ", ".join(known) or "8.… and 9.…"))
+        elif not [cuda_major for cuda_major in majors if cuda_major in CUDNN_RELEASES[full]]:
+            errors.append("cudnn: %s is built for CUDA %s; the generation has CUDA %s" % (
+                full,
+                " and ".join(CUDNN_RELEASES[full]),
+                ", ".join(cuda.keys()) or "none",
+            ))
+    if errors:
+        return errors
+    for major in majors:
+        if not [full for full in cudnn.values() if major in CUDNN_RELEASES[full]]:
+            errors.append("cudnn: none for CUDA %s; allowed: one of %s" % (
+                major,
+                ", ".join([full for full in CUDNN_RELEASES if major in CUDNN_RELEASES[full]]),
+            ))
+    return errors
+
+def _packages_errors(packages):
+    errors = []
+    for package in packages:
+        name, bound, version = package.partition("==")
+        if not _is_name(name) or (bound and not _is_version(version, None)):
+            errors.append("packages: %r; allowed: a normalized name, or one with a version such as wheel==0.45.1" % package)
+    return errors
+
+def _torch_errors(fields):
+    errors = []
+    for release in fields["torch"]:
+        if release not in TORCH_RELEASES:
+            errors.append("torch: %r; allowed: %s" % (release, ", ".join(TORCH_RELEASES.keys())))
+        elif not [python for python in fields["python"] if python in TORCH_RELEASES[release].python]:
+            errors.append("torch: %s has wheels for Python %s; the generation has %s" % (
+                release,
+                ", ".join(TORCH_RELEASES[release].python),
+                ", ".join(fields["python"].keys()),
+            ))
+        elif not torch_builds(release, fields["cuda"], fields["indexes"]):
+            errors.append("torch: the default index serves %s of %s, and no index of `indexes` another; the generation has %s" % (
+                TORCH_RELEASES[release].build,
+                release,
+                ", ".join([build_tag(cuda) for cuda in fields["cuda"]]) or "no CUDA",
+            ))
+    return errors
+
+def _indexes_errors(fields):
+    errors = []
+    tags = ["cpu"] + [build_tag(cuda) for cuda in fields["cuda"]]
+    for build, url in fields["indexes"].items():
+        served = [release for release in fields["torch"] if build in TORCH_RELEASES[release].builds]
+        if build not in tags:
+            errors.append("indexes: %r; allowed: %s" % (build, ", ".join(tags)))
+        elif not served:
+            errors.append("indexes: %r: none of the torch releases has that build" % build)
+        if not (url.startswith("https://") or url.startswith("http://")) or " " in url:
+            errors.append("indexes: %r for %r; allowed: a URL of an index (PEP 503)" % (url, build))
+        elif "@" in url:
+            # A definition is public, and so is each lock that it leads to.
+            errors.append("indexes: the URL for %r holds credentials; allowed: those of uv's own configuration" % build)
+    return errors
+
+def _majors(cuda):
+    majors = []
+    for version in cuda:
+        major = version.split(".")[0]
+        if major not in majors:
+            majors.append(major)
+    return majors
+
+def _minors(releases):
+    minors = []
+    for release in releases:
+        minor = release.rpartition(".")[0]
+        if minor not in minors:
+            minors.append(minor)
+    return minors
+
+def _is_version(text, parts):
+    """Whether text is numbers with points between them, as many as parts unless that is None."""
+    numbers = text.split(".")
+    return (parts == None or len(numbers) == parts) and not [
+        number
+        for number in numbers
+        if not number.isdigit() or (len(number) > 1 and number.startswith("0"))
+    ]
+
+def _is_name(text):
+    """Whether text is a normalized package name (PEP 503)."""
+    return bool(text) and not [
+        letter
+        for letter in text.elems()
+        if letter not in _LETTERS + _DIGITS + "-"
+    ] and not text.startswith("-") and not text.endswith("-") and "--" not in text
+
+def _is_timestamp(text):
+    """Whether text is a UTC time of RFC 3339 to the second."""
+    shape = "".join(["0" if letter.isdigit() else letter for letter in text.elems()])
+    if shape != "0000-00-00T00:00:00Z":
+        return False
+    month, day, hour, minute, second = [int(text[start:start + 2]) for start in [5, 8, 11, 14, 17]]
+    return month in range(1, 13) and day in range(1, 32) and hour < 24 and minute < 60 and second < 60
