@@ -1,0 +1,152 @@
+"""`bazel run //tools:matrix`: what a generation offers."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from packaging.requirements import Requirement
+from rich.console import Console
+from rich.table import Table
+
+from gens.catalog import Catalog, load_catalog
+from gens.generation import Environment, Generation
+from tools.command import MonobaseCommand, definitions_option, json_option, locks_option
+
+_COMPANIONS = ("torchvision", "torchaudio")
+_BYTES_PER_GB = 1e9
+_WIDE = 500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Content:
+    """What the locks of a generation stand for.
+
+    Attributes:
+        locks: How many there are.
+        locked_bytes: Bytes of the wheels of each, summed up: what separate downloads would take.
+        wheels: How many distinct wheels they name.
+        wheel_bytes: Bytes of these: what a node downloads.
+    """
+
+    locks: int
+    locked_bytes: int
+    wheels: int
+    wheel_bytes: int
+
+
+@click.command(cls=MonobaseCommand)
+@click.option("--gen", "generation_id", type=click.IntRange(min=0), help="Generation.  [default: the newest]")
+@json_option
+@definitions_option
+@locks_option
+def main(*, generation_id: int | None, as_json: bool, definitions: Path | None, locks: Path) -> None:
+    """Show the environments and toolkits of a generation."""
+    catalog = load_catalog(definitions, locks)
+    generation = catalog.generations[-1] if generation_id is None else catalog.generation(generation_id)
+    content = count(catalog, generation)
+    if as_json:
+        click.echo(json.dumps(_as_json(generation, content), indent=2))
+        return
+    for line in _heading(generation, content):
+        click.echo(line)
+    # What is not a terminal has no width to fit.
+    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(_table(generation))
+
+
+def count(catalog: Catalog, generation: Generation) -> Content:
+    """Count what the locks of a generation stand for.
+
+    Args:
+        catalog: Where the locks lie.
+        generation: The generation.
+
+    Returns:
+        The counts.
+
+    Raises:
+        LockError: A lock is missing or wrong.
+    """
+    locks = [catalog.lock(generation, target) for target in generation.targets]
+    sizes_bytes = {wheel.sha256: wheel.size_bytes for lock in locks for wheel in lock.wheels}
+    return Content(
+        locks=len(locks),
+        locked_bytes=sum(lock.size_bytes for lock in locks),
+        wheels=len(sizes_bytes),
+        wheel_bytes=sum(sizes_bytes.values()),
+    )
+
+
+def _heading(generation: Generation, content: Content) -> Iterator[str]:
+    yield f"{generation.directory_name}, {generation.platform}, nothing newer than {generation.exclude_newer}"
+    yield f"packages  {', '.join(generation.packages) or 'none'}"
+    toolkits = [f"{toolkit.name} ({toolkit.full_version})" for toolkit in generation.toolkits]
+    yield f"toolkits  {', '.join(toolkits) or 'none'}"
+    yield (
+        f"{content.locks} locks name {content.wheels} distinct wheels of"
+        f" {content.wheel_bytes / _BYTES_PER_GB:.1f} GB;"
+        f" separate downloads would take {content.locked_bytes / _BYTES_PER_GB:.1f} GB"
+    )
+
+
+def _table(generation: Generation) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for column in ("torch", *_COMPANIONS, *generation.python.values()):
+        table.add_column(column, no_wrap=True)
+    for torch in (None, *generation.torch):
+        cells = [cell for cell in generation.environments if cell.torch == torch]
+        companions = [_companion(cells, package) for package in _COMPANIONS]
+        builds = [_builds(cells, python) for python in generation.python]
+        table.add_row(torch or "none", *companions, *builds)
+    return table
+
+
+def _builds(cells: list[Environment], python: str) -> str:
+    return ", ".join(cell.build or "yes" for cell in cells if cell.python == python) or "-"
+
+
+def _companion(cells: list[Environment], package: str) -> str:
+    """Give the version of a companion of Torch; where only some Pythons have one, it says which."""
+    versions = {cell.python: version for cell in cells if (version := _pinned(cell, package)) is not None}
+    without = sorted({cell.python for cell in cells} - versions.keys())
+    note = f" (not {', '.join(without)})" if versions and without else ""
+    return (", ".join(sorted(set(versions.values()))) or "-") + note
+
+
+def _pinned(cell: Environment, package: str) -> str | None:
+    for requirement in map(Requirement, cell.inputs.requirements):
+        if requirement.name == package:
+            (specifier,) = requirement.specifier
+            return specifier.version.partition("+")[0]
+    return None
+
+
+def _as_json(generation: Generation, content: Content) -> dict[str, object]:
+    return {
+        "generation": generation.id,
+        "platform": generation.platform,
+        "exclude_newer": generation.exclude_newer,
+        "python": generation.python,
+        "packages": generation.packages,
+        "environments": [
+            {
+                "name": cell.name,
+                "python": cell.python_full,
+                "torch": cell.torch,
+                "build": cell.build,
+                "cuda": cell.cuda,
+                **{package: _pinned(cell, package) for package in _COMPANIONS},
+            }
+            for cell in generation.environments
+        ],
+        "toolkits": [
+            {"name": toolkit.name, "version": toolkit.full_version} for toolkit in generation.toolkits
+        ],
+        "content": dataclasses.asdict(content),
+    }
+
+
+if __name__ == "__main__":
+    main()

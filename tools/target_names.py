@@ -1,0 +1,28 @@
+"""Writes the names of many targets in few words."""
+
+from collections.abc import Iterable, Iterator
+
+
+def joined_names(names: Iterable[str]) -> Iterator[str]:
+    """Join the environments that differ in nothing but their Python.
+
+    Args:
+        names: Names of environments and toolkits.
+
+    Yields:
+        `python{3.10,3.11}-torch2.4.1-cu121`, or the name itself where there is but one.
+    """
+    pythons: dict[str, list[str]] = {}
+    for name in names:
+        python, separator, rest = name.partition("-torch")
+        if name.startswith("python"):
+            pythons.setdefault(separator + rest, []).append(python.removeprefix("python"))
+        else:
+            pythons[name] = []
+    for rest, versions in pythons.items():
+        if not versions:
+            yield rest
+        elif len(versions) == 1:
+            yield f"python{versions[0]}{rest}"
+        else:
+            yield f"python{{{','.join(versions)}}}{rest}"

@@ -1,0 +1,145 @@
+"""`bazel run //tools:update`: makes the locks of generations, and seals them."""
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from gens.catalog import load_catalog
+from gens.errors import DifferenceError, LockError, ResolutionError, SumsError
+from gens.sums import broken_seals, format_sums, read_sums
+from tools.command import (
+    MonobaseCommand,
+    definitions_option,
+    locks_option,
+    max_gen_id_option,
+    min_gen_id_option,
+)
+from tools.generation_tree import replace_locks
+from tools.relock import Result, plan, relock
+
+# A resolution mostly waits for the index, so more of them run than there are cores.
+_JOBS_FOR_EACH_CORE = 4
+
+
+@click.command(cls=MonobaseCommand)
+@min_gen_id_option(required=True)
+@max_gen_id_option()
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 with a diff if anything would change.")
+@click.option("--refresh", is_flag=True, help="Resolve also what has a lock of the same inputs.")
+@click.option(
+    "--reopen", type=int, multiple=True, metavar="ID", help="Break the seal of an unpublished generation."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=_JOBS_FOR_EACH_CORE * (os.cpu_count() or 1),
+    show_default=True,
+    help="Resolutions at a time.",
+)
+@definitions_option
+@locks_option
+def main(
+    *,
+    min_gen_id: int,
+    max_gen_id: int | None,
+    check: bool,
+    refresh: bool,
+    reopen: tuple[int, ...],
+    jobs: int,
+    definitions: Path | None,
+    locks: Path,
+) -> None:
+    """Make the locks of the generations from MIN_GEN_ID on, and seal what is complete.
+
+    A lock whose inputs have not changed is kept as it is. A sealed generation is never rewritten: what would
+    change is an error that shows the difference. The index is the one that uv has on this machine.
+    """
+    started_s = time.monotonic()
+    catalog = load_catalog(definitions, locks)
+    sums_path = locks / "gens.sum"
+    sums = {
+        generation_id: seal
+        for generation_id, seal in read_sums(sums_path).items()
+        if generation_id not in reopen
+    }
+    generations = catalog.between(min_gen_id, max_gen_id)
+    works = [
+        plan(catalog, generation, sums.get(generation.id), refresh=refresh) for generation in generations
+    ]
+    results = relock(works, jobs)
+    complete = [result for result in results if not result.failures]
+    for result in complete:
+        _refuse_broken_seal(result)
+    new_sums = sums | {result.work.generation.id: result.seal for result in complete}
+    if check:
+        _refuse_difference(complete)
+    else:
+        for result in complete:
+            if result.difference:
+                replace_locks(locks / result.work.generation.directory_name, result.locks)
+        _write_if_changed(sums_path, format_sums(new_sums))
+    for result in complete:
+        click.echo(_summary(result))
+    click.echo(
+        f"{sum(len(result.locks) for result in complete)} locks in {time.monotonic() - started_s:.1f} s"
+    )
+    failures = [failure for result in results for failure in result.failures]
+    if failures:
+        refused = ", ".join(result.work.generation.directory_name for result in results if result.failures)
+        raise ResolutionError("\n".join([f"{refused} not written: {len(failures)} failed", *failures]))
+
+
+def _refuse_broken_seal(result: Result) -> None:
+    seal = result.work.seal
+    if seal is None:
+        return
+    generation = result.work.generation
+    broken = broken_seals(generation, seal, result.seal)
+    if broken:
+        raise SumsError(
+            "\n".join(
+                [
+                    f"generation {generation.id} is sealed in gens.sum and would change:",
+                    *(f"  {message}" for message in broken),
+                    result.difference.rstrip("\n"),
+                    "A published generation is never changed: add another one to gens/prod.bzl.",
+                    f"If no node has seen this one, --reopen {generation.id} writes it anew.",
+                ]
+            )
+        )
+
+
+def _refuse_difference(results: list[Result]) -> None:
+    differing = [result for result in results if result.difference or result.work.seal is None]
+    for result in differing:
+        click.echo(result.difference, nl=False)
+    if differing:
+        names = ", ".join(
+            result.work.generation.directory_name + ("" if result.work.seal is not None else " (not sealed)")
+            for result in differing
+        )
+        raise DifferenceError(f"`bazel run //tools:update` would change {names}")
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    staging = path.with_name(f".{path.name}.new")
+    try:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return
+        staging.write_text(text, encoding="utf-8")
+        staging.replace(path)
+    except OSError as error:
+        raise LockError(f"{path}: cannot be written: {error}") from error
+
+
+def _summary(result: Result) -> str:
+    changed = sum(result.work.current.get(name) != text for name, text in result.locks.items())
+    gone = len(result.work.current.keys() - result.locks.keys())
+    what = f"{changed} written, {gone} removed" if changed or gone else "unchanged"
+    return f"{result.work.generation.directory_name}: {len(result.locks)} locks, {what}"
+
+
+if __name__ == "__main__":
+    main()
