@@ -28,7 +28,7 @@ from daemon.uv_cache import remove_leftovers
 from daemon.writer_lock import writer_lock
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
-from gens.generation import Environment, Toolkit
+from gens.generation import Toolkit
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -191,13 +191,15 @@ class _Install:
             else:
                 self._fail(item, bad_wheels[bad])
         write_environments(self._prefix, generation, sealed=False)
-        environments, contents, finished = self._link(wanted, interpreters)
+        toolkits = [item for item in wanted if isinstance(item.target, Toolkit)]
+        environments = self._link([item for item in wanted if item not in toolkits], interpreters)
         fault_point("link:linked")
         with self._reporter.stage("compile") as stage:
             stage.facts["sources"] = self._compiler.compile_missing(environments, stage)
             environments = self._each(environments, self._bytecode, lambda tree: tree.wanted, stage)
-        with self._reporter.stage("lay out", len(contents)) as stage:
-            finished += self._each(contents, self._lay_out, lambda tree: tree.wanted, stage)
+        with self._reporter.stage("lay out", len(toolkits)) as stage:
+            finished = self._each(toolkits, self._lay_out, lambda item: item, stage)
+            stage.facts["toolkits"] = len(finished)
             fault_point("layout:toolkit")
         with self._reporter.stage("seal", len(environments)) as stage:
             finished += self._each(environments, self._finish, lambda tree: tree.wanted, stage)
@@ -205,41 +207,27 @@ class _Install:
             self._result.installed += [item.wanted.label for item in finished]
             stage.facts.update(installed=len(finished), generation=generation.directory_name)
 
-    def _link(
-        self, wanted: Sequence[Wanted], interpreters: dict[str, Interpreter]
-    ) -> tuple[list[LinkedTree], list[LinkedTree], list[Finished]]:
-        standing = []
-        missing = []
-        for item in wanted:
-            if isinstance(item.target, Toolkit):
-                name, stands = toolkit_directory_name(self._prefix, item)
-                if stands:
-                    standing.append(Finished(item, None, self._prefix.toolkits / name))
-                    continue
-            missing.append(item)
-
-        def link(item: Wanted) -> LinkedTree:
-            interpreter = interpreters[item.target.inputs.python]
-            if isinstance(item.target, Environment):
-                return self._linker.link_environment(item, interpreter)
-            return self._linker.link_content(item, interpreter)
-
-        with self._reporter.stage("link", len(missing)) as stage:
-            trees = self._each(missing, link, lambda item: item, stage)
-            environments = [tree for tree in trees if isinstance(tree.wanted.target, Environment)]
-            contents = [tree for tree in trees if isinstance(tree.wanted.target, Toolkit)]
-            stage.facts.update(environments=len(environments), toolkits=len(contents) + len(standing))
-        return environments, contents, standing
+    def _link(self, wanted: Sequence[Wanted], interpreters: dict[str, Interpreter]) -> list[LinkedTree]:
+        with self._reporter.stage("link", len(wanted)) as stage:
+            trees = self._each(
+                wanted,
+                lambda item: self._linker.link_environment(item, interpreters[item.target.inputs.python]),
+                lambda item: item,
+                stage,
+            )
+            stage.facts["environments"] = len(trees)
+        return trees
 
     def _bytecode(self, tree: LinkedTree) -> LinkedTree:
         self._compiler.link_bytecode(tree)
         return tree
 
-    def _lay_out(self, tree: LinkedTree) -> Finished:
-        name, _ = toolkit_directory_name(self._prefix, tree.wanted)
-        laid_out = lay_out_toolkit(tree, self._store, self._inventories)
-        shutil.rmtree(tree.directory)
-        return finish_toolkit(self._prefix, tree.wanted, laid_out, name)
+    def _lay_out(self, wanted: Wanted) -> Finished:
+        name, stands = toolkit_directory_name(self._prefix, wanted)
+        if stands:  # another generation brought it
+            return Finished(wanted, None, self._prefix.toolkits / name)
+        laid_out = lay_out_toolkit(self._prefix, wanted, self._store, self._inventories)
+        return finish_toolkit(self._prefix, wanted, laid_out, name)
 
     def _finish(self, tree: LinkedTree) -> Finished:
         return finish_environment(self._prefix, tree)

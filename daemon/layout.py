@@ -17,15 +17,17 @@ from daemon.content_store import ContentStore, copy_file
 from daemon.durability import write_file
 from daemon.errors import WheelContentError
 from daemon.inventory import InventoryFile
-from daemon.link import InventoryCache, LinkedTree
+from daemon.link import InventoryCache
 from daemon.manifest import Link
-from daemon.plan import is_present
+from daemon.plan import Wanted, is_present
 from daemon.prefix import Prefix
+from daemon.uv_cache import find_archive
 from gens.generation import Environment, Generation, Toolkit
 
 _COMPONENT = re.compile(r"nvidia/[^/]+/(?P<rest>.+)")
 _LICENSE = re.compile(r"(?P<package>[^/]+)\.dist-info/(?:licenses/)?(?P<name>(?:LICEN[CS]E|COPYING|NOTICE|License)[^/]*)")
 _LIBRARY = re.compile(r"(?P<stem>.+\.so)(?:\.[0-9]+)+")
+_SANITIZER = "nvidia-cuda-sanitizer-api"
 _LAYOUT_VERSION = 1
 
 
@@ -44,10 +46,11 @@ class ToolkitTree:
     links: tuple[Link, ...]
 
 
-def toolkit_path(path: str, product: str) -> str | None:
+def toolkit_path(package: str, path: str, product: str) -> str | None:
     """Say where a file of NVIDIA's wheels stands in a toolkit.
 
     Args:
+        package: Name of the package, such as `nvidia-cublas-cu12`.
         path: In the wheel, such as `nvidia/cublas/lib/libcublas.so.12`.
         product: `cuda`, whose libraries stand in `lib64`, or `cudnn`, whose stand in `lib`.
 
@@ -63,6 +66,8 @@ def toolkit_path(path: str, product: str) -> str | None:
     rest: str = found["rest"]
     if PurePosixPath(rest).name == "__init__.py" or "__pycache__" in rest or "/" not in rest:
         return None
+    if package.startswith(_SANITIZER) and rest.startswith("include/"):
+        return f"compute-sanitizer/{rest}"  # where CUDA's installer puts them, apart from CUPTI's of the same names
     if product == "cuda" and rest.startswith("lib/"):
         return f"lib64/{rest.removeprefix('lib/')}"
     return rest
@@ -94,11 +99,17 @@ def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -
     return [links[path] for path in sorted(links)]
 
 
-def lay_out_toolkit(tree: LinkedTree, store: ContentStore, inventories: InventoryCache) -> ToolkitTree:
-    """Make a toolkit of the content of its wheels.
+def lay_out_toolkit(
+    prefix: Prefix, wanted: Wanted, store: ContentStore, inventories: InventoryCache
+) -> ToolkitTree:
+    """Make a toolkit of the content of its wheels, by links to uv's cache.
+
+    uv does not install them first: in one folder the wheels of a whole toolkit contradict each other, as CUPTI and the
+    sanitizer API bring different headers of one name.
 
     Args:
-        tree: The content, in the staging folder, in the layout of the wheels.
+        prefix: The prefix.
+        wanted: The toolkit.
         store: Whether hard links may be made.
         inventories: What the wheels hold.
 
@@ -108,22 +119,25 @@ def lay_out_toolkit(tree: LinkedTree, store: ContentStore, inventories: Inventor
     Raises:
         WheelContentError: Two wheels bring different contents for one path.
     """
-    target = tree.wanted.target
+    target = wanted.target
     assert isinstance(target, Toolkit)
-    directory = tree.directory.with_suffix(".tree")
+    directory = prefix.staging / f"{wanted.generation.directory_name}.{target.name}"
     directory.mkdir()
     files: dict[str, tuple[InventoryFile, str]] = {}
     made = set()
-    for wheel in tree.wanted.lock.wheels:
+    for wheel in wanted.lock.wheels:
+        archive = find_archive(prefix.uv_cache, wheel)
+        if archive is None:
+            raise WheelContentError(f"{wheel.filename}: was not fetched")
         for file in inventories.get(wheel).installed_as_is():
-            path = toolkit_path(file.path, target.product)
+            path = toolkit_path(wheel.name, file.path, target.product)
             if path is None:
                 continue
             other = files.get(path)
             if other is not None:
                 if other[0].sha256 != file.sha256:
                     raise WheelContentError(
-                        f"{tree.wanted.label}: {other[1]} and {wheel.name} both bring {path}, with different contents"
+                        f"{wanted.label}: {other[1]} and {wheel.name} both bring {path}, with different contents"
                     )
                 continue
             final = f"{directory}/{path}"
@@ -131,7 +145,7 @@ def lay_out_toolkit(tree: LinkedTree, store: ContentStore, inventories: Inventor
             if parent not in made:
                 os.makedirs(parent, exist_ok=True)  # noqa: PTH103: paths are strings, there are many
                 made.add(parent)
-            _place(f"{tree.directory}/{file.path}", final, file.sha256, store)
+            _place(f"{archive}/{file.path}", final, file.sha256, store)
             status = os.lstat(final)
             executable = path.startswith(("bin/", "nvvm/bin/")) and not status.st_mode & stat.S_IXUSR
             if executable:
@@ -140,7 +154,7 @@ def lay_out_toolkit(tree: LinkedTree, store: ContentStore, inventories: Inventor
             placed = InventoryFile(path, file.sha256, file.size_bytes, stat.S_IMODE(status.st_mode))
             files[path] = (placed, wheel.name)
     if not files:
-        raise WheelContentError(f"{tree.wanted.label}: its wheels hold no toolkit: no file under nvidia/")
+        raise WheelContentError(f"{wanted.label}: its wheels hold no toolkit: no file under nvidia/")
     machine = target.inputs.platform.partition("-")[0]
     links = toolkit_links(files, target.product, machine)
     for link in links:

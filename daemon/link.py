@@ -1,4 +1,4 @@
-"""Stage 3, link: environments and the contents of toolkits in the staging folder, as hard links to uv's cache.
+"""Stage 3, link: environments in the staging folder, as hard links to uv's cache.
 
 Every wheel is a cache hit by now, so uv only links. It does not tell when it could not, nor when two packages bring
 the same path: the tree is compared with the inventories of its wheels.
@@ -25,7 +25,7 @@ from daemon.uv import Uv
 from gens.lock import LockedWheel
 
 _CACHED_FILES = 60_000
-_VENV_LEFTOVERS = (".lock",)  # world-writable, and of use only to a second uv
+_UV_LEFTOVERS = (".lock",)  # world-writable, and of use only to a second uv
 
 
 class InventoryCache:
@@ -64,13 +64,13 @@ class InventoryCache:
 
 @dataclass(slots=True)
 class LinkedTree:
-    """An environment, or the content of a toolkit, in the staging folder.
+    """An environment in the staging folder.
 
     Attributes:
         wanted: What it is.
         directory: Where it is.
         interpreter: What it runs on.
-        packages_directory: Where packages are in it, relative; `.` for the content of a toolkit.
+        packages_directory: Where packages are in it, relative.
         files: Files that are in it beside those of the inventories.
         links: Symbolic links that are in it.
     """
@@ -114,33 +114,17 @@ class Linker:
         """
         directory = self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}"
         self.uv.run("venv", "--relocatable", "--no-project", "--python", interpreter.executable, directory)
-        for name in _VENV_LEFTOVERS:
-            (directory / name).unlink(missing_ok=True)
         self._make_links_relative(directory)
-        self._install(wanted, ["--python", directory / "bin" / "python"], interpreter)
+        self._install(wanted, directory)
+        for name in _UV_LEFTOVERS:
+            (directory / name).unlink(missing_ok=True)
         tree = LinkedTree(
             wanted, directory, interpreter, f"lib/python{interpreter.minor}/site-packages"
         )
         self._check(tree)
         return tree
 
-    def link_content(self, wanted: Wanted, interpreter: Interpreter) -> LinkedTree:
-        """Bring the content of a toolkit's wheels into one folder of the staging folder.
-
-        Args:
-            wanted: The toolkit.
-            interpreter: Any interpreter; uv wants one.
-
-        Returns:
-            The tree, still in the layout of the wheels.
-        """
-        directory = self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}.content"
-        self._install(wanted, ["--target", directory, "--python", interpreter.executable], interpreter)
-        tree = LinkedTree(wanted, directory, interpreter, ".")
-        self._check(tree)
-        return tree
-
-    def _install(self, wanted: Wanted, where: list[str | Path], interpreter: Interpreter) -> None:
+    def _install(self, wanted: Wanted, directory: Path) -> None:
         by_index: dict[str | None, list[LockedWheel]] = {}
         for wheel in wanted.lock.wheels:
             by_index.setdefault(wanted.index_url(wheel), []).append(wheel)
@@ -149,9 +133,8 @@ class Linker:
                 f"{wanted.generation.directory_name}.{wanted.target.name}.{number}.txt"
             )
             requirements.write_text(format_requirements(wheels))
-            python = wanted.target.inputs.python if "--target" in where else interpreter.version
             self.uv.run(
-                "pip", "install", *where, "--python-version", python,
+                "pip", "install", "--python", directory / "bin" / "python",
                 "--python-platform", wanted.target.inputs.platform, "--offline", "--no-deps", "--require-hashes",
                 "--no-build", *self.uv.index_options(index_url, self.prefix.staging), "-r", requirements,
             )  # fmt: skip
@@ -166,7 +149,7 @@ class Linker:
 
     def _check(self, tree: LinkedTree) -> None:
         """Compare the tree with the inventories, and share what uv made or copied."""
-        prefix = "" if tree.packages_directory == "." else f"{tree.packages_directory}/"
+        prefix = f"{tree.packages_directory}/"
         expected = self._expected(tree.wanted)
         data = self._data_files(tree.wanted)
         base = len(str(tree.directory)) + 1
