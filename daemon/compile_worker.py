@@ -6,6 +6,7 @@ LABEL stands for the source's path in the bytecode, which the importer corrects 
 (`_fix_co_filename`): so the same bytes serve each environment.
 """
 
+import os
 import py_compile
 import sys
 import warnings
@@ -17,18 +18,38 @@ def main() -> None:
     for line in sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split("\n"):
         if not line:
             continue
-        source, target, label = line.split("\t")
-        try:
-            py_compile.compile(
-                source, cfile=target, dfile=label, doraise=True, quiet=2,
-                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-            )  # fmt: skip
-        except (py_compile.PyCompileError, RecursionError, MemoryError):
-            continue
-        except OSError as error:
-            # A disk that is full must be told; a source that cannot be read as text must not.
-            if error.filename != source:
-                raise
+        if sys.version_info >= (3, 11):
+            compile_source(*line.split("\t"))
+        elif (child := os.fork()) == 0:
+            # What Python 3.10 writes depends on what was compiled before: each source gets the same past.
+            compile_source(*line.split("\t"))
+            os._exit(0)
+        elif (status := os.waitpid(child, 0)[1]) != 0:
+            sys.exit(f"compiling {line!r} ended with {status}")
+
+
+def compile_source(source: str, target: str, label: str) -> None:
+    """Compile one source, if it compiles.
+
+    Args:
+        source: Its path.
+        target: Path of the bytecode.
+        label: What stands for the path of the source in it.
+
+    Raises:
+        OSError: The bytecode could not be written.
+    """
+    try:
+        py_compile.compile(
+            source, cfile=target, dfile=label, doraise=False, quiet=2,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )  # fmt: skip
+    except (RecursionError, MemoryError):
+        return
+    except OSError as error:
+        # A disk that is full must be told; a source that cannot be read as text must not.
+        if error.filename != source:
+            raise
 
 
 if __name__ == "__main__":

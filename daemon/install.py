@@ -107,13 +107,13 @@ def install(
     began = time.monotonic()
     os.umask(0o022)  # models run as other users, and read all of it
     result = InstallResult()
-    with _disk_errors(prefix):
+    with disk_errors(prefix):
         prefix.make_directories()
         with writer_lock(prefix, options.lock_timeout_s, reporter.info) as descriptor:
             uv = Uv(
                 uv_program, prefix, options.index_url, "copy" if options.copy else "hardlink", (descriptor,)
             )
-            _clean(prefix, reporter)
+            clean_leftovers(prefix, reporter)
             with reporter.stage("plan") as stage:
                 plan = make_plan(
                     prefix, catalog,
@@ -259,7 +259,7 @@ class _Install:
         self._reporter.error(str(error), target=wanted.label)
 
 
-def _clean(prefix: Prefix, reporter: Reporter) -> None:
+def clean_leftovers(prefix: Prefix, reporter: Reporter) -> None:
     """Remove what an install that was ended left behind; the lock says that none runs."""
     if prefix.staging.exists():
         reporter.info("removing what an earlier install, which did not end, left in staging")
@@ -283,7 +283,7 @@ def _plan_facts(plan: Plan) -> dict[str, int]:
 
 
 @contextmanager
-def _disk_errors(prefix: Prefix) -> Iterator[None]:
+def disk_errors(prefix: Prefix) -> Iterator[None]:
     """Tell what the disk refused, with the figures, instead of a bare OSError."""
     try:
         yield

@@ -93,6 +93,9 @@ def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -
             links[library["stem"]] = Link(library["stem"], PurePosixPath(path).name)
     if product == "cuda":
         links["lib"] = Link("lib", "lib64")
+        nvvm = links.get("lib64/libnvvm.so")
+        if nvvm is not None and not any(path.startswith("nvvm/lib64/") for path in held):
+            links["nvvm/lib64/libnvvm.so"] = Link("nvvm/lib64/libnvvm.so", f"../../lib64/{nvvm.target}")
         for name, target in (("include", "include"), ("lib", "lib64")):
             path = f"targets/{machine}-linux/{name}"
             links[path] = Link(path, f"../../{target}")
@@ -147,10 +150,6 @@ def lay_out_toolkit(
                 made.add(parent)
             _place(f"{archive}/{file.path}", final, file.sha256, store)
             status = os.lstat(final)
-            executable = path.startswith(("bin/", "nvvm/bin/")) and not status.st_mode & stat.S_IXUSR
-            if executable:
-                _make_executable(final, file.sha256, store)
-                status = os.lstat(final)
             placed = InventoryFile(path, file.sha256, file.size_bytes, stat.S_IMODE(status.st_mode))
             files[path] = (placed, wheel.name)
     if not files:
@@ -220,11 +219,3 @@ def _place(source: str, final: str, sha256: str, store: ContentStore) -> None:
     copy_file(source, final)
     store.adopt(final, sha256, os.lstat(final))
 
-
-def _make_executable(path: str, sha256: str, store: ContentStore) -> None:
-    # A wheel that forgot the bit: the mode belongs to the inode, so this needs one of its own.
-    temporary = f"{path}.tmp"
-    copy_file(path, temporary)
-    Path(temporary).chmod(0o755)
-    Path(temporary).rename(path)
-    store.adopt(path, sha256, os.lstat(path))

@@ -127,6 +127,92 @@ def install(
         sys.exit(error.exit_code)
 
 
+@main.command()
+@_prefix
+@_option("--gen", type=click.IntRange(min=0), multiple=True, help="Only this generation; may be repeated.")
+@_option("--repair", is_flag=True, help="Restore what is damaged, from the cache or the index.")
+@_jobs
+@_copy
+@_index_url
+@_python_downloads
+@_lock_timeout
+@_gens
+@_uv
+@_log_format
+def verify(
+    prefix: Path,
+    gen: tuple[int, ...],
+    repair: bool,
+    jobs: int,
+    copy: bool,
+    index_url: str | None,
+    python_downloads: bool,
+    lock_timeout: float | None,
+    gens: Path | None,
+    uv: Path | None,
+    log_format: str,
+) -> None:
+    """Compare every installed file with the manifests that sealing wrote; exit with 1 when they differ."""
+    from daemon.errors import DamageError  # noqa: PLC0415: `--help` should not load the stages
+    from daemon.progress import Reporter, human_bytes  # noqa: PLC0415
+    from daemon.verify import verify as run_verify  # noqa: PLC0415
+    from gens.generation import generation_directory_name  # noqa: PLC0415
+
+    place = prefix_at(prefix)
+    reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    installed = place.installed_generations()
+    names = [generation_directory_name(number) for number in gen] or installed
+    unknown = [name for name in names if name not in installed]
+    if unknown or not names:
+        raise DamageError(
+            f"{place.root}: has no {', '.join(unknown) or 'generation'}; it has {', '.join(installed) or 'none'}"
+        )
+    if repair:
+        from daemon.install import InstallOptions  # noqa: PLC0415
+        from daemon.repair import repair as run_repair  # noqa: PLC0415
+        from daemon.uv import find_uv  # noqa: PLC0415
+        from gens.catalog import load_catalog  # noqa: PLC0415
+
+        options = InstallOptions(
+            jobs=jobs, copy=copy, index_url=index_url, downloads=python_downloads, lock_timeout_s=lock_timeout
+        )
+        result = run_repair(place, load_catalog(gens), find_uv(uv), names, options, reporter)
+    else:
+        result = run_verify(place, names, jobs)
+    for finding in result.findings:
+        if log_format == "json":
+            reporter.error(
+                str(finding), tree=finding.tree, path=finding.path, kind=finding.kind, detail=finding.detail
+            )
+        else:
+            click.echo(str(finding))
+    if result.findings:
+        hint = "it could not be restored" if repair else "run `verify --repair`"
+        raise DamageError(f"{place.root}: {len(result.findings)} differences from what was sealed; {hint}")
+    reporter.info(
+        f"verified {', '.join(names)}: {result.trees} environments and toolkits, {result.files:,} files, "
+        f"{human_bytes(result.read_bytes)} read; no difference"
+    )
+
+
+@main.command()
+@_prefix
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def status(prefix: Path, as_json: bool) -> None:
+    """Show what stands on the prefix, and what sharing saves."""
+    from daemon.status import read_status  # noqa: PLC0415: `--help` should not load the stages
+
+    found = read_status(prefix_at(prefix))
+    if as_json:
+        import msgspec  # noqa: PLC0415
+
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        from daemon.status_table import print_status  # noqa: PLC0415
+
+        print_status(found)
+
+
 def _check_range(min_gen_id: int | None, max_gen_id: int | None) -> None:
     if min_gen_id is not None and max_gen_id is not None and min_gen_id > max_gen_id:
         raise click.UsageError(f"--min-gen-id {min_gen_id} is above --max-gen-id {max_gen_id}: no generation is active")
