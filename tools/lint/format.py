@@ -17,7 +17,10 @@ def main() -> int:
     """
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if workspace is None:
-        print("format: start it with `./bazelw run //tools:format`, which says where the sources are", file=sys.stderr)
+        print(
+            "format: start it with `./bazelw run //tools:format`, which says where the sources are",
+            file=sys.stderr,
+        )
         return 2
     programs = checkers().values()
     os.chdir(workspace)

@@ -30,7 +30,9 @@ def lay_out(linked: Path, target: Path) -> None:
 def walk(root: Path) -> Iterator[Path]:
     """Lists the files below `root`, relative to it and sorted, without what is not source (see tree.bzl)."""
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("bazel-"))
+        folders[:] = sorted(
+            name for name in folders if name not in _SKIPPED and not name.startswith("bazel-")
+        )
         for name in sorted(names):
             path = Path(folder, name)
             if path.is_file() and not path.is_symlink():

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from tools.python import pytest_main
 
 RUNNER = Path(pytest_main.__file__)
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs the runner on a test file with this source, in the environment of the keyword arguments."""
+
 
 @pytest.fixture
-def run(tmp_path: Path):  # noqa: ANN201 (a closure)
+def run(tmp_path: Path) -> Run:
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
 
     def run(source: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -40,27 +44,27 @@ def run(tmp_path: Path):  # noqa: ANN201 (a closure)
 TWO = "def test_one():\n    assert 1 + 1 == 2\n\ndef test_two():\n    left = [1, 2]\n    assert left == [1, 3]\n"
 
 
-def test_a_failure_shows_both_sides_of_the_assertion(run) -> None:
+def test_a_failure_shows_both_sides_of_the_assertion(run: Run) -> None:
     result = run(TWO)
     assert result.returncode == 1
     assert "assert [1, 2] == [1, 3]" in result.stdout
 
 
-def test_the_test_filter_of_bazel_selects_by_name(run) -> None:
+def test_the_test_filter_of_bazel_selects_by_name(run: Run) -> None:
     result = run(TWO, TESTBRIDGE_TEST_ONLY="one")
     assert result.returncode == 0
     assert "1 passed, 1 deselected" in result.stdout
 
 
-def test_a_file_without_a_test_fails(run) -> None:
+def test_a_file_without_a_test_fails(run: Run) -> None:
     assert run("def helper():\n    pass\n").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-def test_a_filter_that_matches_nothing_fails(run) -> None:
+def test_a_filter_that_matches_nothing_fails(run: Run) -> None:
     assert run(TWO, TESTBRIDGE_TEST_ONLY="three").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-def test_the_results_go_to_the_file_that_bazel_names(run, tmp_path: Path) -> None:
+def test_the_results_go_to_the_file_that_bazel_names(run: Run, tmp_path: Path) -> None:
     run(TWO, XML_OUTPUT_FILE=str(tmp_path / "test.xml"))
     cases = ET.parse(tmp_path / "test.xml").getroot().iter("testcase")  # noqa: S314 (our own file)
     assert [(case.get("name"), case.find("failure") is not None) for case in cases] == [
@@ -69,7 +73,7 @@ def test_the_results_go_to_the_file_that_bazel_names(run, tmp_path: Path) -> Non
     ]
 
 
-def test_shards_divide_the_tests_and_lose_none(run, tmp_path: Path) -> None:
+def test_shards_divide_the_tests_and_lose_none(run: Run, tmp_path: Path) -> None:
     source = "".join(f"def test_{number}():\n    pass\n\n" for number in range(9))
     names: list[str] = []
     for index in range(3):
