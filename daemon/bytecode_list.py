@@ -1,7 +1,7 @@
 """Which bytecode belongs to one wheel under one interpreter.
 
-Format of `wheels/WHEEL-SHA256.KEY.pyc.gz`: gzip of UTF-8 lines `SOURCE-SHA256 SHA256 SIZE PATH`, sorted by path;
-`PATH` is that of the `.pyc` file, relative to site-packages.
+Format of `wheels/WHEEL-SHA256.KEY.pyc.gz`: gzip of UTF-8 lines `SOURCE-SHA256 SHA256 SIZE PATH`, sorted
+by path; `PATH` is that of the `.pyc` file, relative to site-packages.
 """
 
 import gzip

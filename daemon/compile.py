@@ -1,8 +1,8 @@
-"""Stage 4, compile: bytecode for the read-only mount, once for each source and interpreter, linked everywhere.
+"""Stage 4, compile: bytecode for the read-only mount, once for each source and interpreter.
 
-The digests of the sources are known, so finding what is missing reads nothing. `unchecked-hash` bytecode holds neither
-the time nor the path of its source, so all environments share it, and Python does not even look at the source when it
-loads it.
+The digests of the sources are known, so finding what is missing reads nothing. `unchecked-hash` bytecode
+holds neither the time nor the path of its source, so all environments share it, and Python does not even
+look at the source when it loads it.
 """
 
 import errno
@@ -96,7 +96,9 @@ class Compiler:
             ):
                 path = temporary_path(self.prefix.staging)
                 path.write_bytes(content)
-                staged.append((path, bytecode_list_path(self.prefix, wheel.sha256, tree.interpreter.bytecode_key)))
+                staged.append(
+                    (path, bytecode_list_path(self.prefix, wheel.sha256, tree.interpreter.bytecode_key))
+                )
         sync_filesystem(self.prefix.root)
         for path, final in staged:
             path.rename(final)
@@ -118,7 +120,7 @@ class Compiler:
                 path = f"{base}/{file.path}"
                 directory = path.rpartition("/")[0]
                 if directory not in made:
-                    os.makedirs(directory, exist_ok=True)  # noqa: PTH103: paths are strings, there are many
+                    os.makedirs(directory, exist_ok=True)  # noqa: PTH103 (paths are strings, there are many)
                     made.add(directory)
                 self._link(bytecode_path(self.prefix, key, file.source_sha256), path)
 
@@ -133,7 +135,9 @@ class Compiler:
                 if not file.path.endswith(".py") or (key, file.sha256) in missing:
                     continue
                 if not bytecode_path(self.prefix, key, file.sha256).exists():
-                    missing[key, file.sha256] = Source(f"{base}/{file.path}", file.sha256, file.size_bytes, key)
+                    missing[key, file.sha256] = Source(
+                        f"{base}/{file.path}", file.sha256, file.size_bytes, key
+                    )
         staging = temporary_path(self.prefix.staging)
         staging.mkdir()
         batches = [
@@ -141,7 +145,7 @@ class Compiler:
         ]
         stage.total = len(missing)
         with ThreadPoolExecutor(self.jobs) as pool:
-            for count in pool.map(lambda item: self._run_worker(*item, staging), batches):
+            for count in pool.map(lambda item: self._run_worker(item[0], item[1], staging), batches):
                 stage.advance(count)
         fault_point("compile:compiled")
         sync_filesystem(self.prefix.root)
@@ -156,7 +160,8 @@ class Compiler:
 
     def _run_worker(self, interpreter: Interpreter, sources: Sequence[Source], staging: Path) -> int:
         lines = "".join(
-            f"{source.path}\t{staging}/{source.key}.{source.sha256}\t{source.sha256}.py\n" for source in sources
+            f"{source.path}\t{staging}/{source.key}.{source.sha256}\t{source.sha256}.py\n"
+            for source in sources
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         environment["PYTHONHASHSEED"] = "0"  # the order of a constant set is in the bytecode
@@ -168,7 +173,7 @@ class Compiler:
             env=environment,
             cwd=self.prefix.root,
             pass_fds=self.inherit,
-            preexec_fn=die_with_parent,  # noqa: PLW1509: one system call through a function loaded before
+            preexec_fn=die_with_parent,
         )
         if worker.returncode != 0:
             said = worker.stderr.decode(errors="replace")
@@ -222,7 +227,9 @@ def _batches(sources: Iterable[Source], key: str) -> Iterable[list[Source]]:
     batch: list[Source] = []
     size = 0
     for source in sorted(
-        (source for source in sources if source.key == key), key=lambda source: source.size_bytes, reverse=True
+        (source for source in sources if source.key == key),
+        key=lambda source: source.size_bytes,
+        reverse=True,
     ):
         batch.append(source)
         size += source.size_bytes + 2_000

@@ -1,9 +1,9 @@
-"""Compile Python sources; runs under the interpreter of an environment, with nothing but its standard library.
+"""Compile Python sources; runs under the interpreter of an environment, on its standard library alone.
 
-Reads lines `SOURCE<tab>TARGET<tab>LABEL` and writes `TARGET` for each source that it could compile. What cannot be
-compiled (templates, code for other Pythons) is no error: the interpreter will compile or refuse it when imported.
-LABEL stands for the source's path in the bytecode, which the importer corrects when it loads a file
-(`_fix_co_filename`): so the same bytes serve each environment.
+Reads lines `SOURCE<tab>TARGET<tab>LABEL` and writes `TARGET` for each source that it could compile. What
+cannot be compiled (templates, code for other Pythons) is no error: the interpreter will compile or refuse
+it when imported. LABEL stands for the source's path in the bytecode, which the importer corrects when it
+loads a file (`_fix_co_filename`): so the same bytes serve each environment.
 """
 
 import os
@@ -18,7 +18,7 @@ def main() -> None:
     for line in sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split("\n"):
         if not line:
             continue
-        if sys.version_info >= (3, 11):
+        if sys.version_info >= (3, 11):  # noqa: UP036 (older ones run this file)
             compile_source(*line.split("\t"))
         elif (child := os.fork()) == 0:
             # What Python 3.10 writes depends on what was compiled before: each source gets the same past.

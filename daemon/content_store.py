@@ -111,13 +111,13 @@ def replace_by_link(source: Path, path: str) -> bool:
         if error.errno == errno.EMLINK:
             return False
         raise
-    os.rename(temporary, path)  # noqa: PTH104: paths are strings here, there are many
+    os.rename(temporary, path)  # noqa: PTH104 (paths are strings here, there are many)
     return True
 
 
 def copy_file(source: str | Path, target: str | Path) -> None:
     """Copy content and mode of a file to a name that does not exist yet."""
-    with open(source, "rb") as reader, open(target, "xb") as writer:  # noqa: PTH123: there are many
+    with open(source, "rb") as reader, open(target, "xb") as writer:  # noqa: PTH123 (there are many)
         while chunk := reader.read(_CHUNK_BYTES):
             writer.write(chunk)
         os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(reader.fileno()).st_mode))
@@ -125,7 +125,7 @@ def copy_file(source: str | Path, target: str | Path) -> None:
 
 def same_content(first: str | Path, second: str | Path) -> bool:
     """Compare two files byte for byte."""
-    with open(first, "rb") as one, open(second, "rb") as other:  # noqa: PTH123: there are many
+    with open(first, "rb") as one, open(second, "rb") as other:  # noqa: PTH123 (there are many)
         if os.fstat(one.fileno()).st_size != os.fstat(other.fileno()).st_size:
             return False
         while True:
@@ -141,7 +141,7 @@ def file_sha256(path: str | Path) -> str:
     digest = hashlib.sha256()
     buffer = bytearray(_CHUNK_BYTES)
     view = memoryview(buffer)
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123: there are many
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (there are many)
         while count := file.readinto(buffer):
             digest.update(view[:count])
     return digest.hexdigest()

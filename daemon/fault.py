@@ -1,8 +1,9 @@
 """A place where a test may end the process: `MONOBASE_FAULT_AT=seal:published` sends SIGKILL there.
 
-Tests of crash safety also kill by system call and by time from outside; this reaches the boundaries that matter most
-at once. The points: `plan:done`, `fetch:call`, `fetch:synced`, `fetch:kept`, `link:linked`, `compile:compiled`,
-`compile:kept`, `layout:toolkit`, `seal:synced`, `seal:renamed`, `seal:listed`, `seal:done`, `seal:latest`.
+Tests of crash safety also kill by system call and by time from outside; this reaches the boundaries that
+matter most at once. The points: `plan:done`, `fetch:call`, `fetch:synced`, `fetch:kept`, `link:linked`,
+`compile:compiled`, `compile:kept`, `layout:toolkit`, `seal:synced`, `seal:renamed`, `seal:listed`,
+`seal:done`, `seal:latest`.
 """
 
 import os

@@ -1,10 +1,12 @@
 """Stage 2, fetch: bring each missing wheel into uv's cache, exactly once.
 
-Two uv processes that need the same uncached wheel both download and unpack it, and one process cannot take two versions
-of a package. So each wheel is given to exactly one call, and there are as few calls as versions and indexes allow.
+Two uv processes that need the same uncached wheel both download and unpack it, and one process cannot
+take two versions of a package. So each wheel is given to exactly one call, and there are as few calls as
+versions and indexes allow.
 """
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
@@ -34,6 +36,7 @@ from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
 _POLL_S = 0.3
+_ESCAPING = re.compile(r"Skipping unsafe file name: (?P<path>.+)")
 
 
 @dataclass(slots=True)
@@ -45,12 +48,14 @@ class FetchCall:
         platform: Target platform in uv's words.
         python: Full Python version that all of them are for.
         items: The wheels, by name of the package.
+        refresh: Whether uv asks the index anew for what it has of these packages.
     """
 
     index_url: str | None
     platform: str
     python: str
     items: dict[str, WheelToFetch] = field(default_factory=dict)
+    refresh: bool = False
 
     def takes(self, item: WheelToFetch) -> bool:
         """Tell whether the wheel can join."""
@@ -121,7 +126,7 @@ class Fetcher:
         return failures
 
     def _run_to_the_end(self, call: FetchCall, stage: Stage, failures: dict[str, MonobaseError]) -> None:
-        # What stands in the cache already was left by a run that was ended before it could take the inventory.
+        # What is in the cache already was left by a run that was ended before it took the inventory.
         leftovers = {
             item.wheel.sha256
             for item in call.items.values()
@@ -132,13 +137,18 @@ class Fetcher:
         missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
         if failure is None and missing:
             failure = IndexAccessError(
-                f"uv installed {', '.join(item.wheel.filename for item in missing)} without keeping it in its cache: "
-                "the index forbids it (Cache-Control: no-store); name the index with --index-url, and it is kept"
+                f"uv installed {_names(missing)} without keeping it in its cache: the index forbids it "
+                "(Cache-Control: no-store); name the index with --index-url, and it is kept"
             )
         if failure is None:
             return
         if len(call.items) == 1:
-            failures[missing[0].wheel.sha256] = failure
+            if isinstance(failure, IndexAccessError) and not call.refresh:
+                # A page of the index in uv's cache may be older than the lock.
+                call.refresh = True
+                self._run_to_the_end(call, stage, failures)
+            else:
+                failures[missing[0].wheel.sha256] = failure
             return
         # One of them ended the call for all: each alone, so that it is known which, and the others arrive.
         for item in missing:
@@ -153,12 +163,17 @@ class Fetcher:
         watcher = threading.Thread(target=self._watch, args=(call, stage, over), daemon=True)
         watcher.start()
         try:
-            self.uv.run(
+            output = self.uv.run(
                 "pip", "install", "--target", target, "--python", self.interpreter.executable,
                 "--python-version", call.python, "--python-platform", call.platform,
                 "--no-deps", "--require-hashes", "--no-build",
+                *(option for name in call.items if call.refresh for option in ("--refresh-package", name)),
                 *self.uv.index_options(call.index_url, self.prefix.staging), "-r", requirements,
+                variables={"RUST_LOG": "uv_extract=warn"},
             )  # fmt: skip
+            escaping = _ESCAPING.search(output.stderr)
+            if escaping is not None:
+                return self._refuse(call, escaping["path"])
         except DiskError:
             raise
         except MonobaseError as error:
@@ -169,6 +184,15 @@ class Fetcher:
             fault_point("fetch:call")
             shutil.rmtree(target, ignore_errors=True)
         return None
+
+    def _refuse(self, call: FetchCall, path: str) -> MonobaseError:
+        """Drop the wheels of a call, one of which tried to leave its folder; uv only leaves it out."""
+        for item in call.items.values():
+            drop_wheel(self.prefix.uv_cache, item.wheel)
+        return WheelContentError(
+            f"{_names(call.items.values())}: holds {path!r}, which leaves the folder that it is installed "
+            "to; such a wheel is not installed"
+        )
 
     def _watch(self, call: FetchCall, stage: Stage, over: threading.Event) -> None:
         pending = {item.wheel for item in call.items.values()}
@@ -197,7 +221,7 @@ class Fetcher:
                 staged = temporary_path(self.prefix.staging)
                 write_inventory(outcome[1], staged)
                 taken.append((*outcome, staged))
-        # An inventory vouches for the archive: what it was read from must outlive a power loss before it stands.
+        # An inventory vouches for the archive, which must outlive a power loss before the inventory stands.
         sync_filesystem(self.prefix.root)
         fault_point("fetch:synced")
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -244,6 +268,10 @@ def share_archive(store: ContentStore, archive: Path, inventory: Inventory) -> N
     for file in inventory.files:
         path = f"{archive}/{file.path}"
         store.adopt(path, file.sha256, os.lstat(path))
+
+
+def _names(items: Iterable[WheelToFetch]) -> str:
+    return ", ".join(item.wheel.filename for item in items)
 
 
 def format_requirements(wheels: Iterable[LockedWheel]) -> str:

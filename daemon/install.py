@@ -89,7 +89,8 @@ def install(
 ) -> InstallResult:
     """Install what is missing of the active generations.
 
-    What fails leaves the rest alone: every other environment is installed, and the failures are told at the end.
+    What fails leaves the rest alone: every other environment is installed, and the failures are told at
+    the end.
 
     Args:
         prefix: Where to.
@@ -191,14 +192,16 @@ class _Install:
             else:
                 self._fail(item, bad_wheels[bad])
         write_environments(self._prefix, generation, sealed=False)
-        toolkits = [item for item in wanted if isinstance(item.target, Toolkit)]
-        environments = self._link([item for item in wanted if item not in toolkits], interpreters)
+        toolkits = [(item, item.target) for item in wanted if isinstance(item.target, Toolkit)]
+        environments = self._link(
+            [item for item in wanted if not isinstance(item.target, Toolkit)], interpreters
+        )
         fault_point("link:linked")
         with self._reporter.stage("compile") as stage:
             stage.facts["sources"] = self._compiler.compile_missing(environments, stage)
             environments = self._each(environments, self._bytecode, lambda tree: tree.wanted, stage)
         with self._reporter.stage("lay out", len(toolkits)) as stage:
-            finished = self._each(toolkits, self._lay_out, lambda item: item, stage)
+            finished = self._each(toolkits, self._lay_out, lambda item: item[0], stage)
             stage.facts["toolkits"] = len(finished)
             fault_point("layout:toolkit")
         with self._reporter.stage("seal", len(environments)) as stage:
@@ -222,11 +225,12 @@ class _Install:
         self._compiler.link_bytecode(tree)
         return tree
 
-    def _lay_out(self, wanted: Wanted) -> Finished:
-        name, stands = toolkit_directory_name(self._prefix, wanted)
+    def _lay_out(self, item: tuple[Wanted, Toolkit]) -> Finished:
+        wanted, toolkit = item
+        name, stands = toolkit_directory_name(self._prefix, toolkit, wanted.lock)
         if stands:  # another generation brought it
             return Finished(wanted, None, self._prefix.toolkits / name)
-        laid_out = lay_out_toolkit(self._prefix, wanted, self._store, self._inventories)
+        laid_out = lay_out_toolkit(self._prefix, wanted, toolkit, self._store, self._inventories)
         return finish_toolkit(self._prefix, wanted, laid_out, name)
 
     def _finish(self, tree: LinkedTree) -> Finished:
@@ -265,9 +269,8 @@ def clean_leftovers(prefix: Prefix, reporter: Reporter) -> None:
         reporter.info("removing what an earlier install, which did not end, left in staging")
         shutil.rmtree(prefix.staging)
     remove_leftovers(prefix.uv_cache)
-    for directory in (
-        prefix.generations, *(prefix.generation(name) for name in prefix.installed_generations()), prefix.wheels
-    ):  # fmt: skip
+    generations = [prefix.generation(name) for name in prefix.installed_generations()]
+    for directory in (prefix.generations, prefix.wheels, *generations):
         for path in directory.glob(".*.tmp"):
             path.unlink()
 

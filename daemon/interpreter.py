@@ -124,9 +124,7 @@ def _install(uv: Uv, version: str) -> Interpreter | None:
     unmarked = any(not _mark(path).exists() for path in uv.prefix.uv_python.glob(f"cpython-{version}-*"))
     variables = {"UV_PYTHON_INSTALL_BIN": "0", "UV_HTTP_RETRIES": os.environ.get("UV_HTTP_RETRIES", "1")}
     uv.run("python", "install", *(["--reinstall"] if unmarked else []), version, variables=variables)
-    directories = [
-        path for path in uv.prefix.uv_python.glob(f"cpython-{version}-*") if not path.is_symlink()
-    ]
+    directories = [path for path in uv.prefix.uv_python.glob(f"cpython-{version}-*") if not path.is_symlink()]
     for directory in directories:
         describe(directory / "bin" / f"python{minor_of(version)}", managed=True)
     sync_filesystem(uv.prefix.uv_python)
@@ -143,8 +141,14 @@ def _system(uv: Uv, version: str, reason: str) -> Interpreter:
     minor = minor_of(version)
     try:
         path = uv.run(
-            "python", "find", "--no-managed-python", "--no-python-downloads", "--no-project", "--system", minor
-        ).strip()
+            "python",
+            "find",
+            "--no-managed-python",
+            "--no-python-downloads",
+            "--no-project",
+            "--system",
+            minor,
+        ).stdout.strip()
     except MonobaseError as error:
         raise InterpreterError(
             f"there is no Python {version}: {reason}; nor does the system have a Python {minor}. Let uv "

@@ -100,9 +100,7 @@ def take_inventory(archive: Path, wheel: LockedWheel) -> Inventory:
         relative = path[len(base) + 1 :]
         if not stat.S_ISREG(status.st_mode) or "\n" in relative:
             raise WheelContentError(f"{wheel.filename}: {relative!r} is no plain file with a plain name")
-        files.append(
-            InventoryFile(relative, file_sha256(path), status.st_size, stat.S_IMODE(status.st_mode))
-        )
+        files.append(InventoryFile(relative, file_sha256(path), status.st_size, stat.S_IMODE(status.st_mode)))
     files.sort(key=lambda file: file.path)
     return Inventory(wheel.sha256, tuple(files))
 

@@ -1,8 +1,9 @@
-"""Stage 5, lay out: toolkits as the trees that builds expect, and the file that tells the runtime what there is.
+"""Stage 5, lay out: toolkits as the trees that builds expect, and what the runtime reads.
 
-NVIDIA's wheels hold one component each: `nvidia/cublas/lib/…` and so on before CUDA 13, `nvidia/cu13/lib/…` since. A build
-expects what the CUDA installer makes: `bin include lib64 nvvm` under one folder. There is no `ld.so.cache`: glibc reads
-it from `/etc` only, which belongs to the model; the runtime sets `LD_LIBRARY_PATH`.
+NVIDIA's wheels hold one component each: `nvidia/cublas/lib/…` and so on before CUDA 13,
+`nvidia/cu13/lib/…` since. A build expects what the CUDA installer makes: `bin include lib64 nvvm` under
+one folder. There is no `ld.so.cache`: glibc reads it from `/etc` only, which belongs to the model; the
+runtime sets `LD_LIBRARY_PATH`.
 """
 
 import errno
@@ -25,7 +26,9 @@ from daemon.uv_cache import find_archive
 from gens.generation import Environment, Generation, Toolkit
 
 _COMPONENT = re.compile(r"nvidia/[^/]+/(?P<rest>.+)")
-_LICENSE = re.compile(r"(?P<package>[^/]+)\.dist-info/(?:licenses/)?(?P<name>(?:LICEN[CS]E|COPYING|NOTICE|License)[^/]*)")
+_LICENSE = re.compile(
+    r"(?P<package>[^/]+)\.dist-info/(?:licenses/)?(?P<name>(?:LICEN[CS]E|COPYING|NOTICE|License)[^/]*)"
+)
 _LIBRARY = re.compile(r"(?P<stem>.+\.so)(?:\.[0-9]+)+")
 _SANITIZER = "nvidia-cuda-sanitizer-api"
 _LAYOUT_VERSION = 1
@@ -67,7 +70,8 @@ def toolkit_path(package: str, path: str, product: str) -> str | None:
     if PurePosixPath(rest).name == "__init__.py" or "__pycache__" in rest or "/" not in rest:
         return None
     if package.startswith(_SANITIZER) and rest.startswith("include/"):
-        return f"compute-sanitizer/{rest}"  # where CUDA's installer puts them, apart from CUPTI's of the same names
+        # Where CUDA's installer puts them, apart from CUPTI's headers of the same names.
+        return f"compute-sanitizer/{rest}"
     if product == "cuda" and rest.startswith("lib/"):
         return f"lib64/{rest.removeprefix('lib/')}"
     return rest
@@ -103,16 +107,17 @@ def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -
 
 
 def lay_out_toolkit(
-    prefix: Prefix, wanted: Wanted, store: ContentStore, inventories: InventoryCache
+    prefix: Prefix, wanted: Wanted, toolkit: Toolkit, store: ContentStore, inventories: InventoryCache
 ) -> ToolkitTree:
     """Make a toolkit of the content of its wheels, by links to uv's cache.
 
-    uv does not install them first: in one folder the wheels of a whole toolkit contradict each other, as CUPTI and the
-    sanitizer API bring different headers of one name.
+    uv does not install them first: in one folder the wheels of a whole toolkit contradict each other, as
+    CUPTI and the sanitizer API bring different headers of one name.
 
     Args:
         prefix: The prefix.
-        wanted: The toolkit.
+        wanted: The toolkit, with its lock.
+        toolkit: The same, as the toolkit that it is.
         store: Whether hard links may be made.
         inventories: What the wheels hold.
 
@@ -122,8 +127,7 @@ def lay_out_toolkit(
     Raises:
         WheelContentError: Two wheels bring different contents for one path.
     """
-    target = wanted.target
-    assert isinstance(target, Toolkit)
+    target = toolkit
     directory = prefix.staging / f"{wanted.generation.directory_name}.{target.name}"
     directory.mkdir()
     files: dict[str, tuple[InventoryFile, str]] = {}
@@ -140,13 +144,14 @@ def lay_out_toolkit(
             if other is not None:
                 if other[0].sha256 != file.sha256:
                     raise WheelContentError(
-                        f"{wanted.label}: {other[1]} and {wheel.name} both bring {path}, with different contents"
+                        f"{wanted.label}: {other[1]} and {wheel.name} both bring {path}, "
+                        "with different contents"
                     )
                 continue
             final = f"{directory}/{path}"
             parent = final.rpartition("/")[0]
             if parent not in made:
-                os.makedirs(parent, exist_ok=True)  # noqa: PTH103: paths are strings, there are many
+                os.makedirs(parent, exist_ok=True)  # noqa: PTH103 (paths are strings, there are many)
                 made.add(parent)
             _place(f"{archive}/{file.path}", final, file.sha256, store)
             status = os.lstat(final)
@@ -157,9 +162,9 @@ def lay_out_toolkit(
     machine = target.inputs.platform.partition("-")[0]
     links = toolkit_links(files, target.product, machine)
     for link in links:
-        path = directory / link.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(link.target)
+        place = directory / link.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(link.target)
     return ToolkitTree(directory, tuple(file for file, _ in files.values()), tuple(links))
 
 
@@ -218,4 +223,3 @@ def _place(source: str, final: str, sha256: str, store: ContentStore) -> None:
             return
     copy_file(source, final)
     store.adopt(final, sha256, os.lstat(final))
-

@@ -1,7 +1,7 @@
 """Stage 3, link: environments in the staging folder, as hard links to uv's cache.
 
-Every wheel is a cache hit by now, so uv only links. It does not tell when it could not, nor when two packages bring
-the same path: the tree is compared with the inventories of its wheels.
+Every wheel is a cache hit by now, so uv only links. It does not tell when it could not, nor when two
+packages bring the same path: the tree is compared with the inventories of its wheels.
 """
 
 import csv
@@ -118,9 +118,7 @@ class Linker:
         self._install(wanted, directory)
         for name in _UV_LEFTOVERS:
             (directory / name).unlink(missing_ok=True)
-        tree = LinkedTree(
-            wanted, directory, interpreter, f"lib/python{interpreter.minor}/site-packages"
-        )
+        tree = LinkedTree(wanted, directory, interpreter, f"lib/python{interpreter.minor}/site-packages")
         self._check(tree)
         return tree
 
@@ -135,15 +133,16 @@ class Linker:
             requirements.write_text(format_requirements(wheels))
             self.uv.run(
                 "pip", "install", "--python", directory / "bin" / "python",
-                "--python-platform", wanted.target.inputs.platform, "--offline", "--no-deps", "--require-hashes",
-                "--no-build", *self.uv.index_options(index_url, self.prefix.staging), "-r", requirements,
+                "--python-platform", wanted.target.inputs.platform, "--offline", "--no-deps",
+                "--require-hashes", "--no-build",
+                *self.uv.index_options(index_url, self.prefix.staging), "-r", requirements,
             )  # fmt: skip
 
     def _make_links_relative(self, directory: Path) -> None:
         """Let `bin/python` name an interpreter of the prefix by a path that a mount elsewhere keeps."""
         root = str(self.prefix.root)
         for path in (directory / "bin").iterdir():
-            if path.is_symlink() and (target := os.readlink(path)).startswith(f"{root}/"):
+            if path.is_symlink() and (target := str(path.readlink())).startswith(f"{root}/"):
                 path.unlink()
                 path.symlink_to(os.path.relpath(target, directory / "bin"))
 
@@ -157,16 +156,17 @@ class Linker:
         for path, status in walk_files(str(tree.directory)):
             relative = path[base:]
             if stat.S_ISLNK(status.st_mode):
-                tree.links.append(Link(relative, os.readlink(path)))
+                tree.links.append(Link(relative, os.readlink(path)))  # noqa: PTH115 (there are many)
                 continue
             file = expected.pop(relative[len(prefix) :], None) if relative.startswith(prefix) else None
             if file is None:
                 own.append((relative, status))
             elif status.st_size != file.size_bytes:
                 raise WheelContentError(
-                    f"{tree.wanted.label}: {relative} has {status.st_size:,} bytes, its wheel {file.size_bytes:,}"
+                    f"{tree.wanted.label}: {relative} has {status.st_size:,} bytes, "
+                    f"in its wheel {file.size_bytes:,}"
                 )
-            elif status.st_nlink < 2:  # noqa: PLR2004: uv had to copy it, for want of links to give (EMLINK)
+            elif status.st_nlink < 2:
                 self.store.adopt(path, file.sha256, status)
         if expected:
             raise WheelContentError(
@@ -174,11 +174,11 @@ class Linker:
             )
         for relative, status in own:
             path = f"{tree.directory}/{relative}"
-            sha256 = data.get((status.st_size, PurePosixPath(relative).name), {}).get(relative) or file_sha256(path)
+            sha256 = data.get((status.st_size, PurePosixPath(relative).name), {}).get(
+                relative
+            ) or file_sha256(path)
             self.store.adopt(path, sha256, status)
-            tree.files.append(
-                InventoryFile(relative, sha256, status.st_size, stat.S_IMODE(status.st_mode))
-            )
+            tree.files.append(InventoryFile(relative, sha256, status.st_size, stat.S_IMODE(status.st_mode)))
         self._check_records(tree)
 
     def _expected(self, wanted: Wanted) -> dict[str, InventoryFile]:
@@ -189,8 +189,9 @@ class Linker:
                 if other is not file and (other.sha256, other.mode) != (file.sha256, file.mode):
                     first = self._who_has(wanted, other)
                     raise WheelContentError(
-                        f"{wanted.label}: {first} and {wheel.name} {wheel.version} both bring {file.path}, with "
-                        "different contents: which one wins would be decided by chance; leave one of them out"
+                        f"{wanted.label}: {first} and {wheel.name} {wheel.version} both bring "
+                        f"{file.path}, with different contents: which one wins would be decided by "
+                        "chance; leave one of them out"
                     )
         return expected
 
@@ -221,7 +222,7 @@ class Linker:
             owner = PurePosixPath(file.path).parent.name.removesuffix(".dist-info").replace("-", " ", 1)
             text = (tree.directory / file.path).read_text(encoding="utf-8", errors="surrogateescape")
             for row in csv.reader(io.StringIO(text)):
-                if len(row) < 2 or not row[1]:  # noqa: PLR2004
+                if len(row) < 2 or not row[1]:
                     continue
                 path = os.path.normpath(packages / row[0])
                 if path not in as_is:
@@ -229,6 +230,6 @@ class Linker:
                 other = claimed.setdefault(path, (owner, row[1]))
                 if other[1] != row[1]:
                     raise WheelContentError(
-                        f"{tree.wanted.label}: {other[0]} and {owner} both bring {path}, with different contents: "
-                        "which one wins would be decided by chance; leave one of them out"
+                        f"{tree.wanted.label}: {other[0]} and {owner} both bring {path}, with "
+                        "different contents: which one wins would be decided by chance; leave one of them out"
                     )

@@ -20,7 +20,7 @@ Command = Callable[..., None]
 class _Cli(click.Group):
     """A group that shows our errors, once, and exits with their codes."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401: click's own type
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own type)
         """Run the command."""
         try:
             return super().invoke(ctx)
@@ -29,23 +29,32 @@ class _Cli(click.Group):
             ctx.exit(error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
             raise
-        except Exception:  # noqa: BLE001: shown once, here
+        except Exception:
             traceback.print_exc()
-            click.echo("error: this is a fault of monobase itself; please report it with the lines above", err=True)
+            click.echo(
+                "error: this is a fault of monobase itself; please report it with the lines above", err=True
+            )
             ctx.exit(70)
 
 
-def _option(flag: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401: click's own type
+def _option(flag: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401 (click's own type)
     """Make an option that is an environment variable as well: `--min-gen-id` is `MONOBASE_MIN_GEN_ID`."""
-    variable = "MONOBASE_" + flag.split("/")[0].removeprefix("--").replace("-", "_").upper()
+    variable = "MONOBASE_" + flag.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
     return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **settings)
 
 
-_prefix = _option("--prefix", type=_PATH, default=DEFAULT_PREFIX, help="Folder of the node that holds everything.")
-_gens = _option("--gens", type=_DIRECTORY, help="Folder of definitions and locks instead of the built-in ones.")
+_prefix = _option(
+    "--prefix", type=_PATH, default=DEFAULT_PREFIX, help="Folder of the node that holds everything."
+)
+_gens = _option(
+    "--gens", type=_DIRECTORY, help="Folder of definitions and locks instead of the built-in ones."
+)
 _uv = _option("--uv", type=_PATH, help="uv's binary instead of the built-in one.")
 _log_format = _option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", help="For people, or an object a line."
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="For people, or an object a line.",
 )
 _lock_timeout = _option(
     "--lock-timeout", type=click.FloatRange(min=0), metavar="SECONDS",
@@ -76,7 +85,9 @@ def main() -> None:
 @_prefix
 @_min_gen_id
 @_max_gen_id
-@_option("--only", multiple=True, metavar="PATTERN", help="Names of environments and toolkits; may be repeated.")
+@_option(
+    "--only", multiple=True, metavar="PATTERN", help="Names of environments and toolkits; may be repeated."
+)
 @_jobs
 @_copy
 @_index_url
@@ -100,11 +111,11 @@ def install(
     log_format: str,
 ) -> None:
     """Install what is missing of the active generations, and seal those that are complete."""
-    from daemon.install import InstallOptions  # noqa: PLC0415: `--help` should not load the stages
-    from daemon.install import install as run_install
-    from daemon.progress import Reporter, human_bytes
-    from daemon.uv import find_uv
-    from gens.catalog import load_catalog
+    from daemon.install import InstallOptions  # noqa: PLC0415 (`--help` should not load the stages)
+    from daemon.install import install as run_install  # noqa: PLC0415
+    from daemon.progress import Reporter  # noqa: PLC0415
+    from daemon.uv import find_uv  # noqa: PLC0415
+    from gens.catalog import load_catalog  # noqa: PLC0415
 
     _check_range(min_gen_id, max_gen_id)
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
@@ -123,7 +134,9 @@ def install(
     )
     if result.failures:
         label, error = next(iter(result.failures.items()))
-        click.echo(f"error: {len(result.failures)} could not be installed, the first: {label}: {error}", err=True)
+        click.echo(
+            f"error: {len(result.failures)} could not be installed, the first: {label}: {error}", err=True
+        )
         sys.exit(error.exit_code)
 
 
@@ -153,7 +166,7 @@ def verify(
     log_format: str,
 ) -> None:
     """Compare every installed file with the manifests that sealing wrote; exit with 1 when they differ."""
-    from daemon.errors import DamageError  # noqa: PLC0415: `--help` should not load the stages
+    from daemon.errors import DamageError  # noqa: PLC0415 (`--help` should not load the stages)
     from daemon.progress import Reporter, human_bytes  # noqa: PLC0415
     from daemon.verify import verify as run_verify  # noqa: PLC0415
     from gens.generation import generation_directory_name  # noqa: PLC0415
@@ -165,7 +178,8 @@ def verify(
     unknown = [name for name in names if name not in installed]
     if unknown or not names:
         raise DamageError(
-            f"{place.root}: has no {', '.join(unknown) or 'generation'}; it has {', '.join(installed) or 'none'}"
+            f"{place.root}: has no {', '.join(unknown) or 'generation'}; "
+            f"it has {', '.join(installed) or 'none'}"
         )
     if repair:
         from daemon.install import InstallOptions  # noqa: PLC0415
@@ -200,7 +214,7 @@ def verify(
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def status(prefix: Path, as_json: bool) -> None:
     """Show what stands on the prefix, and what sharing saves."""
-    from daemon.status import read_status  # noqa: PLC0415: `--help` should not load the stages
+    from daemon.status import read_status  # noqa: PLC0415 (`--help` should not load the stages)
 
     found = read_status(prefix_at(prefix))
     if as_json:
@@ -215,7 +229,9 @@ def status(prefix: Path, as_json: bool) -> None:
 
 def _check_range(min_gen_id: int | None, max_gen_id: int | None) -> None:
     if min_gen_id is not None and max_gen_id is not None and min_gen_id > max_gen_id:
-        raise click.UsageError(f"--min-gen-id {min_gen_id} is above --max-gen-id {max_gen_id}: no generation is active")
+        raise click.UsageError(
+            f"--min-gen-id {min_gen_id} is above --max-gen-id {max_gen_id}: no generation is active"
+        )
 
 
 if __name__ == "__main__":

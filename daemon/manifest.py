@@ -83,16 +83,23 @@ def content_digest(wheels: Iterable[LockedWheel]) -> str:
 def format_manifest(manifest: Manifest) -> bytes:
     """Write a manifest; the same manifest gives the same bytes."""
     lines = [_FIRST_LINE, f"target {manifest.target}", f"content {manifest.content}"]
-    lines += [f"wheel {part.wheel_sha256} {part.inventory_sha256} {part.directory}" for part in manifest.wheels]
     lines += [
-        f"bytecode {part.wheel_sha256} {part.key} {part.list_sha256} {part.directory}" for part in manifest.bytecode
+        f"wheel {part.wheel_sha256} {part.inventory_sha256} {part.directory}" for part in manifest.wheels
+    ]
+    lines += [
+        f"bytecode {part.wheel_sha256} {part.key} {part.list_sha256} {part.directory}"
+        for part in manifest.bytecode
     ]
     lines += [
         f"file {file.sha256} {file.size_bytes} {file.mode:o} {file.path}"
         for file in sorted(manifest.files, key=lambda file: file.path)
     ]
-    lines += [f"link {link.path}\t{link.target}" for link in sorted(manifest.links, key=lambda link: link.path)]
-    return gzip.compress(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"), compresslevel=6, mtime=0)
+    lines += [
+        f"link {link.path}\t{link.target}" for link in sorted(manifest.links, key=lambda link: link.path)
+    ]
+    return gzip.compress(
+        ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"), compresslevel=6, mtime=0
+    )
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -164,7 +171,9 @@ def _check(path: Path, sha256: str) -> None:
     try:
         found = file_sha256(path)
     except OSError as error:
-        raise DamageError(f"{path}: cannot be read: {error.strerror}; `verify --repair` makes it anew") from error
+        raise DamageError(
+            f"{path}: cannot be read: {error.strerror}; `verify --repair` makes it anew"
+        ) from error
     if found != sha256:
         raise DamageError(f"{path}: is damaged; `verify --repair` makes it anew")
 

@@ -1,6 +1,7 @@
 """Stage 1, plan: which environments and toolkits are missing, and what it takes to install them."""
 
 import fnmatch
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -8,12 +9,12 @@ from dataclasses import dataclass
 
 from daemon.errors import DamageError, DiskError
 from daemon.inventory import inventory_path
-from daemon.manifest import MANIFEST_NAME, content_digest
+from daemon.manifest import MANIFEST_NAME, content_digest, read_manifest
 from daemon.prefix import Prefix
 from daemon.uv_cache import find_archive
 from gens.catalog import Catalog
 from gens.errors import DefinitionError
-from gens.generation import Environment, Generation, Target
+from gens.generation import Generation, Target, Toolkit
 from gens.lock import Lock, LockedWheel
 
 # Of 46 wheels of a torch 2.13 environment: 2.1 times their size when unpacked; libraries alone up to 2.4.
@@ -145,7 +146,7 @@ def make_plan(
     for generation in generations:
         names = [target.name for target in generation.targets if _matches(target.name, only)]
         matched = matched or bool(names)
-        if is_sealed(prefix, generation, catalog):
+        if is_sealed(prefix, generation):
             plans.append(GenerationPlan(generation, sealed=True))
         else:
             plans.append(_plan_generation(prefix, catalog, generation, set(names)))
@@ -181,24 +182,30 @@ def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:
     free = room.f_bavail * room.f_frsize
     if need > free:
         raise DiskError(
-            f"{prefix.root}: about {need:,} bytes are needed for {len(plan.wanted)} environments and toolkits "
-            f"({plan.fetch_bytes:,} to download), {free:,} are free; make room, or install less with --only, "
-            "--min-gen-id"
+            f"{prefix.root}: about {need:,} bytes are needed for {len(plan.wanted)} environments "
+            f"and toolkits ({plan.fetch_bytes:,} to download), {free:,} are free; make room, or install less "
+            "with --only, --min-gen-id"
         )
     if room.f_files and plan.disk_inodes > room.f_favail:  # f_files is 0 where inodes are made as needed
         raise DiskError(
-            f"{prefix.root}: about {plan.disk_inodes:,} inodes are needed for {len(plan.wanted)} environments "
-            f"and toolkits, {room.f_favail:,} are free; use a file system with more inodes, or install less"
+            f"{prefix.root}: about {plan.disk_inodes:,} inodes are needed for {len(plan.wanted)} "
+            f"environments and toolkits, {room.f_favail:,} are free; use a file system with "
+            "more inodes, or install less"
         )
 
 
-def is_sealed(prefix: Prefix, generation: Generation, catalog: Catalog | None = None) -> bool:
+def definition_digest(generation: Generation) -> str:
+    """Digest what a generation consists of: each target by its name and what decides its resolution."""
+    lines = sorted(f"{target.kind} {target.name} {target.inputs.digest}\n" for target in generation.targets)
+    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
+
+
+def is_sealed(prefix: Prefix, generation: Generation) -> bool:
     """Tell whether a generation is sealed on the prefix.
 
     Args:
         prefix: The prefix.
         generation: The generation.
-        catalog: To check that it was sealed from the definition of now; None leaves that out.
 
     Raises:
         DamageError: It was sealed from another definition, or its mark is damaged.
@@ -211,11 +218,12 @@ def is_sealed(prefix: Prefix, generation: Generation, catalog: Catalog | None = 
         return False
     except (ValueError, KeyError, TypeError) as error:
         raise DamageError(f"{mark}: is damaged: {error}; remove the file and install again") from error
-    if catalog is not None and digest != generation.digest:
+    expected = definition_digest(generation)
+    if digest != expected:
         raise DamageError(
-            f"{prefix.generation(generation.directory_name)}: was sealed from another definition ({digest}) than "
-            f"the one of now ({generation.digest}); a generation never changes: use the release that it came "
-            "from, or remove it from the prefix"
+            f"{prefix.generation(generation.directory_name)}: was sealed from another definition "
+            f"({digest}) than the one of now ({expected}); a generation never changes: use "
+            "the release that it came from, or remove it from the prefix"
         )
     return True
 
@@ -226,24 +234,22 @@ def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:
     return (path / MANIFEST_NAME).exists()
 
 
-def toolkit_directory_name(prefix: Prefix, wanted: Wanted) -> tuple[str, bool]:
+def toolkit_directory_name(prefix: Prefix, toolkit: Toolkit, lock: Lock) -> tuple[str, bool]:
     """Choose the shared tree of a toolkit.
 
-    Two generations whose locks pin the same wheels share a tree; another set of wheels of the same version gets
-    a name with a part of its digest.
+    Two generations whose locks pin the same wheels share a tree; another set of wheels of the same
+    version gets a name with a part of its digest.
 
     Args:
         prefix: The prefix.
-        wanted: The toolkit.
+        toolkit: The toolkit.
+        lock: What it is made from.
 
     Returns:
         The name below `cuda/`, and whether the tree stands already.
     """
-    from daemon.manifest import read_manifest  # noqa: PLC0415
-
-    assert not isinstance(wanted.target, Environment)
-    content = content_digest(wanted.lock.wheels)
-    for name in (wanted.target.directory_name, f"{wanted.target.directory_name}-{content[:8]}"):
+    content = content_digest(lock.wheels)
+    for name in (toolkit.directory_name, f"{toolkit.directory_name}-{content[:8]}"):
         manifest = prefix.toolkits / name / MANIFEST_NAME
         if not manifest.exists():
             return name, False
@@ -252,7 +258,9 @@ def toolkit_directory_name(prefix: Prefix, wanted: Wanted) -> tuple[str, bool]:
     raise DamageError(f"{prefix.toolkits / name}: has another content than its name says; remove it")
 
 
-def _plan_generation(prefix: Prefix, catalog: Catalog, generation: Generation, names: set[str]) -> GenerationPlan:
+def _plan_generation(
+    prefix: Prefix, catalog: Catalog, generation: Generation, names: set[str]
+) -> GenerationPlan:
     present, left_out, wanted = [], [], []
     for target in generation.targets:
         if is_present(prefix, generation, target):
@@ -273,7 +281,9 @@ def _wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToF
             if wheel.sha256 not in found:
                 held = inventory_path(prefix, wheel.sha256).exists() and find_archive(prefix.uv_cache, wheel)
                 found[wheel.sha256] = (
-                    None if held else WheelToFetch(wheel, item.index_url(wheel), item.target.inputs.platform, ())
+                    None
+                    if held
+                    else WheelToFetch(wheel, item.index_url(wheel), item.target.inputs.platform, ())
                 )
     return tuple(
         WheelToFetch(item.wheel, item.index_url, item.platform, tuple(sorted(pythons[sha256])))

@@ -23,7 +23,7 @@ class Prefix:
 
     @property
     def uv_cache(self) -> Path:
-        """uv's cache; on the mount of all else, as a hard link crosses none."""
+        """The cache of uv; on the mount of all else, as a hard link crosses none."""
         return self.root / "uv" / "cache"
 
     @property
@@ -89,7 +89,9 @@ class Prefix:
     def installed_generations(self) -> list[str]:
         """Give the names of the generations that have a folder here, oldest first."""
         try:
-            names = [entry.name for entry in os.scandir(self.generations) if _GENERATION.fullmatch(entry.name)]
+            names = [
+                entry.name for entry in os.scandir(self.generations) if _GENERATION.fullmatch(entry.name)
+            ]
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(names, key=lambda name: int(name[1:]))
@@ -122,4 +124,4 @@ def prefix_at(path: Path) -> Prefix:
     Returns:
         The prefix.
     """
-    return Prefix(Path(os.path.abspath(path)))  # noqa: PTH100: resolve() would follow links
+    return Prefix(Path(os.path.abspath(path)))  # noqa: PTH100 (resolve() would follow links)

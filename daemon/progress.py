@@ -71,7 +71,9 @@ class Reporter:
         self._line("error", text, facts)
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, *, unit: Literal["bytes", "items"] = "items") -> Iterator[Stage]:
+    def stage(
+        self, name: str, total: int | None = None, *, unit: Literal["bytes", "items"] = "items"
+    ) -> Iterator[Stage]:
         """Run a stage: a bar while it lasts, one line with its facts and seconds at its end.
 
         Args:
@@ -97,7 +99,10 @@ class Reporter:
 
     def _line(self, level: str, text: str, facts: dict[str, Value]) -> None:
         if self.log_format == "json":
-            entry: dict[str, Value] = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level}
+            entry: dict[str, Value] = {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "level": level,
+            }
             if text:
                 entry["message"] = text
             print(json.dumps(entry | facts), file=self.stream, flush=True)
@@ -114,7 +119,7 @@ def human_bytes(count: int) -> str:
     """Write a number of bytes for people: `1.5 GB` (powers of ten, as disks are sold)."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 1000:  # noqa: PLR2004
+        if abs(size) < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"

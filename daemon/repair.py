@@ -1,8 +1,9 @@
 """Put back what `verify` found damaged, from the cache or the index, each file on a fresh inode.
 
-Writing into a damaged file would spread the damage to every link of it, so nothing is written in place: what was found
-damaged is dropped wherever it would be shared from (uv's cache, the store of contents, the shared bytecode), the
-environment is made anew in the staging folder, and the files that differ are renamed over the damaged ones.
+Writing into a damaged file would spread the damage to every link of it, so nothing is written in place:
+what was found damaged is dropped wherever it would be shared from (uv's cache, the store of contents, the
+shared bytecode), the environment is made anew in the staging folder, and the files that differ are
+renamed over the damaged ones.
 """
 
 import os
@@ -31,7 +32,7 @@ from daemon.uv_cache import drop_wheel, find_archive
 from daemon.verify import Finding, VerifyResult, tree_label, verify
 from daemon.writer_lock import writer_lock
 from gens.catalog import Catalog
-from gens.generation import Environment
+from gens.generation import Toolkit
 
 
 def repair(
@@ -98,8 +99,8 @@ class _Repair:
         trees = self._trees(generation_names)
         by_tree: dict[str, list[Finding]] = {}
         for finding in findings:
-            tree, finding = self._of_tree(finding)
-            by_tree.setdefault(tree, []).append(finding)
+            tree, of_tree = self._of_tree(finding)
+            by_tree.setdefault(tree, []).append(of_tree)
         for tree in [tree for tree in by_tree if tree not in trees]:
             self._repair_generation(Path(tree).name, by_tree.pop(tree))
         for tree, wrong in by_tree.items():
@@ -215,7 +216,9 @@ class _Repair:
             return
         versions = {python for item in missing.values() for python in item.pythons}
         interpreters = self._interpreters(versions)
-        with self._reporter.stage("fetch", sum(item.wheel.size_bytes for item in missing.values()), unit="bytes") as stage:
+        with self._reporter.stage(
+            "fetch", sum(item.wheel.size_bytes for item in missing.values()), unit="bytes"
+        ) as stage:
             fetcher = Fetcher(
                 self._prefix, self._uv, self._store, next(iter(interpreters.values())), self._options.jobs
             )
@@ -250,8 +253,8 @@ class _Repair:
 
     def _make_anew(self, wanted: Wanted, directory_name: str) -> Path:
         inventories = InventoryCache(self._prefix)
-        if not isinstance(wanted.target, Environment):
-            laid_out = lay_out_toolkit(self._prefix, wanted, self._store, inventories)
+        if isinstance(wanted.target, Toolkit):
+            laid_out = lay_out_toolkit(self._prefix, wanted, wanted.target, self._store, inventories)
             finish_toolkit(self._prefix, wanted, laid_out, directory_name)
             return laid_out.directory
         python = wanted.target.inputs.python
@@ -303,4 +306,3 @@ def _remove(path: Path, tree: Path) -> None:
     while parent != tree and not any(parent.iterdir()):
         parent.rmdir()
         parent = parent.parent
-

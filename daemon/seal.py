@@ -1,11 +1,10 @@
 """Stage 6, seal: what is complete gets its final name, and never changes from then on.
 
-Everything is synced before the first rename and the folder after it, so that after a power loss a name stands for a
-whole tree or for nothing.
+Everything is synced before the first rename and the folder after it, so that after a power loss a name
+stands for a whole tree or for nothing.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from daemon.manifest import (
     content_digest,
     format_manifest,
 )
-from daemon.plan import Wanted, is_present, is_sealed
+from daemon.plan import Wanted, definition_digest, is_present, is_sealed
 from daemon.prefix import Prefix
 from gens.generation import Generation
 
@@ -62,10 +61,13 @@ def finish_environment(prefix: Prefix, tree: LinkedTree) -> Finished:
         tree.wanted.target.name,
         content_digest(wheels),
         tuple(
-            WheelPart(wheel.sha256, file_sha256(inventory_path(prefix, wheel.sha256)), directory) for wheel in wheels
+            WheelPart(wheel.sha256, file_sha256(inventory_path(prefix, wheel.sha256)), directory)
+            for wheel in wheels
         ),
         tuple(
-            BytecodePart(wheel.sha256, key, file_sha256(bytecode_list_path(prefix, wheel.sha256, key)), directory)
+            BytecodePart(
+                wheel.sha256, key, file_sha256(bytecode_list_path(prefix, wheel.sha256, key)), directory
+            )
             for wheel in wheels
         ),
         tuple(tree.files),
@@ -142,7 +144,7 @@ def seal(prefix: Prefix, generation: Generation) -> bool:
     }
     mark = {
         "generation": generation.id,
-        "definition": generation.digest,
+        "definition": definition_digest(generation),
         "environments": file_sha256(prefix.environments_file(generation.directory_name)),
         "manifests": manifests,
     }
@@ -165,8 +167,7 @@ def point_latest(prefix: Prefix, generations: Sequence[Generation]) -> str | Non
     if not sealed:
         return None
     name = max(sealed, key=lambda generation: generation.id).directory_name
-    if not prefix.latest.is_symlink() or os.readlink(prefix.latest) != name:
+    if not prefix.latest.is_symlink() or str(prefix.latest.readlink()) != name:
         write_symlink(prefix.latest, name)
         fault_point("seal:latest")
     return name
-

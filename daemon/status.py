@@ -77,7 +77,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     Returns:
         What stands on it.
     """
-    latest = os.readlink(prefix.latest) if prefix.latest.is_symlink() else None
+    latest = str(prefix.latest.readlink()) if prefix.latest.is_symlink() else None
     status = PrefixStatus(str(prefix.root), latest)
     counted: set[tuple[int, int]] = set()
     trees: set[Path] = set()

@@ -6,7 +6,7 @@ from daemon.status import PrefixStatus
 
 def print_status(status: PrefixStatus) -> None:
     """Write the status to standard output: a table of the generations, and what the disk holds."""
-    from rich.console import Console  # noqa: PLC0415: it takes longer to load than the rest to run
+    from rich.console import Console  # noqa: PLC0415 (it takes longer to load than the rest to run)
     from rich.table import Table  # noqa: PLC0415
 
     console = Console(soft_wrap=True, highlight=False)

@@ -1,6 +1,8 @@
 """Running uv: where its program is, what it is told every time, and what its failures mean here."""
 
 import ctypes
+import hashlib
+import json
 import os
 import re
 import signal
@@ -18,13 +20,22 @@ _PRCTL = ctypes.CDLL(None).prctl
 _PR_SET_PDEATHSIG = 1
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 _MISMATCH = re.compile(
-    r"Hash mismatch for `(?P<wheel>[^`]+)`\s+Expected:\s+sha256:(?P<expected>\w+)\s+Computed:\s+sha256:(?P<found>\w+)"
+    r"Hash mismatch for `(?P<wheel>[^`]+)`\s+"
+    r"Expected:\s+sha256:(?P<expected>\w+)\s+Computed:\s+sha256:(?P<found>\w+)"
 )
 _MALFORMED = re.compile(
     r"invalid zip|Failed to read zip|Invalid zip|end of central directory|RECORD file|failed to extract|"
     r"Failed to extract|Failed to unzip|The wheel is invalid|Failed to install:",
     re.IGNORECASE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class UvOutput:
+    """What a uv that ended well has printed."""
+
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ class Uv:
     running: set[subprocess.Popen[str]] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> str:
+    def run(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> UvOutput:
         """Run uv to its end.
 
         Args:
@@ -56,7 +67,7 @@ class Uv:
             variables: Environment variables beside the ones that every call gets.
 
         Returns:
-            What it printed on stdout.
+            What it printed.
 
         Raises:
             DiskError: The disk is full, read-only or failing.
@@ -77,9 +88,14 @@ class Uv:
         for name in (
             "UV_EXCLUDE_NEWER", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_COMPILE_BYTECODE", "UV_TORCH_BACKEND",
             "UV_NO_BINARY", "UV_TARGET", "UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_NO_CACHE", "UV_OFFLINE",
-            "UV_NO_VERIFY_HASHES", "UV_PRERELEASE", "UV_RESOLUTION", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME",
+            "UV_NO_VERIFY_HASHES", "UV_PRERELEASE", "UV_RESOLUTION", "VIRTUAL_ENV", "PYTHONPATH",
+            "PYTHONHOME",
         ):  # fmt: skip
             environment.pop(name, None)
+        if "--config-file" in command:
+            # The configuration of the call names its one index; these would come before it.
+            for name in ("UV_NO_CONFIG", "UV_CONFIG_FILE", *_INDEX_VARIABLES):
+                environment.pop(name, None)
         environment.update(variables or {})
         process = subprocess.Popen(
             command,
@@ -91,7 +107,7 @@ class Uv:
             env=environment,
             cwd=self.prefix.root,  # where no pyproject.toml of a caller is found
             pass_fds=self.inherit,
-            preexec_fn=die_with_parent,  # noqa: PLW1509: one system call through a function loaded before
+            preexec_fn=die_with_parent,  # noqa: PLW1509 (one system call through a function loaded before)
         )
         with self._guard:
             self.running.add(process)
@@ -106,7 +122,7 @@ class Uv:
                 self.running.discard(process)
         if process.returncode != 0:
             raise failure_of(command, process.returncode, stderr, self.prefix)
-        return stdout
+        return UvOutput(stdout, stderr)
 
     def end_all(self) -> None:
         """End the processes that run now, so that the threads that wait for them come back."""
@@ -130,15 +146,17 @@ class Uv:
         url = index_url or self.default_index_url
         if url is None:
             return []
-        path = config_directory / f"uv-{abs(hash(url)):x}.toml"
+        path = config_directory / f"uv-{hashlib.sha256(url.encode()).hexdigest()[:16]}.toml"
         text = (
             "[[index]]\n"
-            f'url = "{url}"\n'
+            f"url = {json.dumps(url)}\n"
             "default = true\n"
-            'cache-control = { api = "max-age=600", files = "max-age=365000000, immutable" }\n'
+            'cache-control = { api = "no-cache", files = "max-age=365000000, immutable" }\n'
         )
         if not path.exists():
+            path.touch(0o600)  # an URL may hold a password
             path.write_text(text)
+        # A build's index serves what its name says, and no further index of the machine may shadow it.
         return ["--config-file", str(path)]
 
     @property
@@ -163,7 +181,7 @@ def find_uv(given: Path | None) -> Path:
             raise MonobaseError(f"{given}: is no executable; give uv's binary with --uv")
         return given
     try:
-        import uv  # noqa: PLC0415: only when no path is given; an image may hold the binary alone
+        import uv  # noqa: PLC0415 (only when no path is given; an image may hold the binary alone)
 
         return Path(uv.find_uv_bin())
     except (ImportError, FileNotFoundError) as error:

@@ -1,8 +1,9 @@
 """uv's cache, as far as we must look into it: which archive holds a wheel, and how to drop one.
 
-uv keeps each unpacked wheel as `archive-v0/ID/`, and beside each link to it, `wheels-v8/INDEX/NAME/VERSION-TAGS`,
-a pointer file (`.http`, `.rev`) that holds the wheel's SHA-256. Seen with uv 0.13.9; the versions of the folders
-are left open here, and an archive counts as found only when its pointer holds the digest that the lock names.
+uv keeps each unpacked wheel as `archive-v0/ID/`, and beside each link to it,
+`wheels-v8/INDEX/NAME/VERSION-TAGS`, a pointer file (`.http`, `.rev`) that holds the wheel's SHA-256. Seen
+with uv 0.13.9; the versions of the folders are left open here, and an archive counts as found only when
+its pointer holds the digest that the lock names.
 """
 
 import shutil

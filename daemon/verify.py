@@ -108,7 +108,9 @@ def verify(
         for entry in sorted(os.scandir(prefix.generation(name)), key=lambda entry: entry.name):
             if not entry.is_dir():
                 if entry.is_symlink():
-                    result.findings.append(Finding(f"monobase/{name}", entry.name, "missing", "a broken link"))
+                    result.findings.append(
+                        Finding(f"monobase/{name}", entry.name, "missing", "a broken link")
+                    )
                 continue
             tree = Path(entry.path).resolve() if entry.is_symlink() else Path(entry.path)
             label = tree_label(prefix, tree)
@@ -125,7 +127,9 @@ def verify(
 
 def tree_label(prefix: Prefix, tree: Path) -> str:
     """Name a tree by its path under the prefix."""
-    return os.path.relpath(tree, prefix.root.resolve() if tree.is_relative_to(prefix.root.resolve()) else prefix.root)
+    return os.path.relpath(
+        tree, prefix.root.resolve() if tree.is_relative_to(prefix.root.resolve()) else prefix.root
+    )
 
 
 def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> None:
@@ -189,12 +193,12 @@ def _compare_tree(
         count += 1
         if stat.S_ISLNK(status.st_mode):
             target = links.pop(relative, None)
-            found = os.readlink(path)
+            found = os.readlink(path)  # noqa: PTH115 (there are many)
             if target is None:
                 findings.append(Finding(label, relative, "extra", "a symbolic link"))
             elif target != found:
                 findings.append(Finding(label, relative, "changed", f"links to {found}, not to {target}"))
-            elif not os.path.exists(path):  # noqa: PTH110: there are many
+            elif not os.path.exists(path):  # noqa: PTH110 (there are many)
                 findings.append(Finding(label, relative, "missing", f"links to {target}, which is not there"))
             continue
         file = expected.pop(relative, None)
@@ -208,7 +212,9 @@ def _compare_tree(
             )
         elif stat.S_IMODE(status.st_mode) != file.mode:
             findings.append(
-                Finding(label, relative, "changed", f"mode {stat.S_IMODE(status.st_mode):o}, not {file.mode:o}")
+                Finding(
+                    label, relative, "changed", f"mode {stat.S_IMODE(status.st_mode):o}, not {file.mode:o}"
+                )
             )
         else:
             to_read.append((path, status, file))

@@ -1,0 +1,1 @@
+"""Generations made for tests: what they hold is said, not resolved."""
