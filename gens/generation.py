@@ -165,6 +165,11 @@ class Generation:
         return (*self.environments, *self.toolkits)
 
     @property
+    def digest(self) -> str:
+        """Digest of the whole definition, by which a node knows that it is still the one it installed."""
+        return _digest(_without_empty(self))
+
+    @property
     def field_digests(self) -> dict[str, str]:
         """Digest of each field that is not empty, as `gens.sum` carries them."""
         fields = {item.name: _without_empty(getattr(self, item.name)) for item in dataclasses.fields(self)}

@@ -59,14 +59,12 @@ def main(
     started_s = time.monotonic()
     catalog = load_catalog(definitions, locks)
     sums_path = locks / "gens.sum"
-    sums = {
-        generation_id: seal
-        for generation_id, seal in read_sums(sums_path).items()
-        if generation_id not in reopen
-    }
-    generations = catalog.between(min_gen_id, max_gen_id)
+    sums = read_sums(sums_path)
     works = [
-        plan(catalog, generation, sums.get(generation.id), refresh=refresh) for generation in generations
+        plan(
+            catalog, generation, None if generation.id in reopen else sums.get(generation.id), refresh=refresh
+        )
+        for generation in catalog.between(min_gen_id, max_gen_id)
     ]
     results = relock(works, jobs)
     complete = [result for result in results if not result.failures]
@@ -79,7 +77,8 @@ def main(
         for result in complete:
             if result.difference:
                 replace_locks(locks / result.work.generation.directory_name, result.locks)
-        _write_if_changed(sums_path, format_sums(new_sums))
+        if new_sums != sums:
+            _write(sums_path, format_sums(new_sums))
     for result in complete:
         click.echo(_summary(result))
     click.echo(
@@ -123,11 +122,9 @@ def _refuse_difference(results: list[Result]) -> None:
         raise DifferenceError(f"`bazel run //tools:update` would change {names}")
 
 
-def _write_if_changed(path: Path, text: str) -> None:
+def _write(path: Path, text: str) -> None:
     staging = path.with_name(f".{path.name}.new")
     try:
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            return
         staging.write_text(text, encoding="utf-8")
         staging.replace(path)
     except OSError as error:

@@ -1,0 +1,1 @@
+"""`tools:update` end to end, against an index that serves small wheels."""
