@@ -21,6 +21,7 @@ from tools.pylock import PylockPackage, parse_pylock
 from tools.target_tags import best_wheel, target_tags
 
 _HEAD_TIMEOUT_S = 60
+_CONSTRAINTS = "constraints.txt"
 
 # What a machine may decide: which host serves the default index, how to reach it, where the cache is. All
 # other settings of uv would make two machines resolve differently.
@@ -107,6 +108,7 @@ def resolve(resolver: Resolver, inputs: Inputs) -> Resolution:
     """
     with tempfile.TemporaryDirectory(prefix="monobase-update-") as folder:
         Path(folder, "pyproject.toml").write_text(_project(inputs), encoding="utf-8")
+        Path(folder, _CONSTRAINTS).write_text("\n".join(inputs.constraints), encoding="utf-8")
         process = subprocess.run(
             [resolver.program, *_arguments(inputs)],
             cwd=folder,
@@ -183,6 +185,8 @@ def _arguments(inputs: Inputs) -> Iterator[str]:
     yield from ("--exclude-newer", inputs.exclude_newer)
     for package in inputs.index_packages:
         yield from ("--exclude-newer-package", f"{package}=false")
+    if inputs.constraints:
+        yield f"--constraints={_CONSTRAINTS}"
     if inputs.no_deps:
         yield "--no-deps"
 
@@ -195,9 +199,9 @@ def _project(inputs: Inputs) -> str:
         'version = "0"',
         f"requires-python = {json.dumps('==' + inputs.python)}",
         f"dependencies = {json.dumps(inputs.requirements)}",
-        # This table also stops uv from looking for settings in the folders above.
+        # This table stops uv from looking for settings in the folders above. No bound stands in it: where
+        # UV_NO_CONFIG or UV_CONFIG_FILE is set, uv reads nothing here but the sources and their indexes.
         "[tool.uv]",
-        f"constraint-dependencies = {json.dumps(inputs.constraints)}",
     ]
     if inputs.index_url is not None:
         # Explicit: what else that index has does not stand in for the default index's.
