@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -139,6 +140,16 @@ def _mark(directory: Path) -> Path:
 
 def _system(uv: Uv, version: str, reason: str) -> Interpreter:
     minor = minor_of(version)
+    # uv runs every interpreter of the PATH to find one, which takes seconds where shims stand there.
+    named = shutil.which(f"python{minor}")
+    if named is not None:
+        try:
+            interpreter = describe(Path(named), managed=False)
+        except InterpreterError:
+            pass  # a shim of a version manager, for a version that is not installed
+        else:
+            if interpreter.minor == minor:
+                return interpreter
     try:
         path = uv.run(
             "python",
