@@ -1,6 +1,8 @@
 """The command line of the daemon: `install`, `verify`, `status`."""
 
 import os
+import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from typing import Any
 
 import click
 
-from daemon.prefix import DEFAULT_PREFIX, prefix_at
+from daemon.prefix import DEFAULT_PREFIX, Prefix, prefix_at
 from gens.errors import MonobaseError
 
 _PATH = click.Path(path_type=Path)
@@ -132,6 +134,8 @@ def install(
         fetched_bytes=result.fetched_bytes,
         seconds=result.seconds,
     )
+    if log_format == "text":
+        _say_how_to_use(place, result.installed)
     if result.failures:
         label, error = next(iter(result.failures.items()))
         click.echo(
@@ -225,6 +229,35 @@ def status(prefix: Path, as_json: bool) -> None:
         from daemon.status_table import print_status  # noqa: PLC0415
 
         print_status(found)
+
+
+def _say_how_to_use(prefix: Prefix, installed: list[str]) -> None:
+    """Tell how the richest of the new environments is used, on standard output."""
+    environments = [label for label in installed if "/python" in label]
+    if not environments:
+        return
+    label = max(environments, key=lambda label: ("-torch" in label, label))
+    generation, _, name = label.partition("/")
+    folder = prefix.generation(generation) / name
+    statement = (
+        "import torch; print(torch.ones(2) + 1)" if "-torch" in name else "import sys; print(sys.version)"
+    )
+    click.echo(
+        f"\nTo use {label} here:\n"
+        f"  {shlex.quote(str(folder / 'bin' / 'python'))} -c {shlex.quote(statement)}\n"
+        f"In a container, mount {prefix.root} read-only at the same path and let runtime/exec activate it:\n"
+        f"  MONOBASE_PREFIX={shlex.quote(str(prefix.root))} MONOBASE_GEN_ID={int(generation[1:])} "
+        f"{_variables(name)}"
+    )
+
+
+def _variables(name: str) -> str:
+    found = re.fullmatch(r"python(?P<python>[^-]+)(?:-torch(?P<torch>[^-]+)-(?P<build>.+))?", name)
+    if found is None or found["torch"] is None:
+        return f"PYTHON_VERSION={name.removeprefix('python')}"
+    cuda = re.fullmatch(r"cu(?P<major>[0-9]+)(?P<minor>[0-9])", found["build"])
+    asked = f" CUDA_VERSION={cuda['major']}.{cuda['minor']}" if cuda is not None else ""
+    return f"PYTHON_VERSION={found['python']} TORCH_VERSION={found['torch']}{asked}"
 
 
 def _check_range(min_gen_id: int | None, max_gen_id: int | None) -> None:
