@@ -7,7 +7,6 @@ look at the source when it loads it.
 
 import errno
 import os
-import secrets
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -217,7 +216,7 @@ class Compiler:
             if error.errno != errno.EMLINK:
                 raise
             # That inode has no link to give any more: a second copy takes its place from here on.
-            temporary = source.with_name(f".{source.name}.{secrets.token_hex(4)}")
+            temporary = temporary_path(self.prefix.staging)
             copy_file(source, temporary)
             temporary.rename(source)
             os.link(source, path)

@@ -26,10 +26,13 @@ class ContentStore:
 
     Attributes:
         directory: Where they are.
+        staging: A folder of the same mount for what has no final name yet; a killed install leaves nothing
+            elsewhere, least of all in a wheel of uv's cache, which environments are linked from.
         enabled: False where the file system has no hard links: then nothing is shared.
     """
 
     directory: Path
+    staging: Path
     enabled: bool = True
 
     def path(self, sha256: str, executable: bool) -> Path:
@@ -77,12 +80,12 @@ class ContentStore:
             return self._renew(path, entry)  # the entry is damaged: this is the better one
         if held.st_mode != status.st_mode:
             return "alone"
-        if replace_by_link(entry, path):
+        if replace_by_link(entry, path, self.staging):
             return "linked"
         return self._renew(path, entry)
 
     def _renew(self, path: str, entry: Path) -> Outcome:
-        temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(4)}")
+        temporary = self.staging / secrets.token_hex(8)
         try:
             os.link(path, temporary)
         except OSError as error:
@@ -94,24 +97,25 @@ class ContentStore:
         return "renewed"
 
 
-def replace_by_link(source: Path, path: str) -> bool:
+def replace_by_link(source: Path, path: str, staging: Path) -> bool:
     """Replace a file by a hard link, in one step.
 
     Args:
         source: The file to link.
         path: The name that becomes a link to it.
+        staging: A folder of the same mount, for the link before it has its name.
 
     Returns:
         False when the source has no more links to give (EMLINK); then nothing changed.
     """
-    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+    temporary = staging / secrets.token_hex(8)
     try:
         os.link(source, temporary)
     except OSError as error:
         if error.errno == errno.EMLINK:
             return False
         raise
-    os.rename(temporary, path)  # noqa: PTH104 (paths are strings here, there are many)
+    temporary.rename(path)
     return True
 
 

@@ -148,7 +148,7 @@ class _Install:
         self._options = options
         self._reporter = reporter
         self._result = result
-        self._store = ContentStore(prefix.files, enabled=not options.copy)
+        self._store = ContentStore(prefix.files, prefix.staging, enabled=not options.copy)
         self._inventories = InventoryCache(prefix)
         self._linker = Linker(prefix, uv, self._store, self._inventories)
         self._compiler = Compiler(prefix, self._inventories, options.jobs, not options.copy, uv.inherit)

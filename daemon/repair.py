@@ -93,7 +93,7 @@ class _Repair:
         self._uv = uv
         self._options = options
         self._reporter = reporter
-        self._store = ContentStore(prefix.files, enabled=not options.copy)
+        self._store = ContentStore(prefix.files, prefix.staging, enabled=not options.copy)
 
     def run(self, findings: list[Finding], generation_names: list[str]) -> None:
         trees = self._trees(generation_names)
