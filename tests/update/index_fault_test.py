@@ -14,7 +14,6 @@ from tests.update.source_tree import BUILD_GENERATION, PLAIN_GENERATION, SourceT
 
 pytest_plugins = ["tests.index.fixture"]
 
-TORCH_311 = "torch-2.4.1-cp311-cp311-manylinux1_x86_64.whl"
 # uv waits longer from try to try than a test wants to.
 HASTY = {"UV_HTTP_RETRIES": "0"}
 
