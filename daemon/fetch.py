@@ -36,6 +36,7 @@ from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
 _POLL_S = 0.3
+_KEEP_FILES = 30_000
 _ESCAPING = re.compile(r"Skipping unsafe file name: (?P<path>.+)")
 
 
@@ -87,7 +88,7 @@ def group_calls(items: Iterable[WheelToFetch]) -> list[FetchCall]:
     return calls
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fetcher:
     """What fetching needs to know.
 
@@ -97,6 +98,7 @@ class Fetcher:
         store: Where contents are shared.
         interpreter: Any interpreter; uv wants one.
         jobs: How many wheels are read at once.
+        taken: Archive, inventory and the file of the inventory, of what arrived and is not kept yet.
     """
 
     prefix: Prefix
@@ -104,6 +106,7 @@ class Fetcher:
     store: ContentStore
     interpreter: Interpreter
     jobs: int
+    taken: list[tuple[Path, Inventory, Path]] = field(default_factory=list)
 
     def fetch(self, items: Sequence[WheelToFetch], stage: Stage) -> dict[str, MonobaseError]:
         """Bring wheels into the cache, and take the inventory of each.
@@ -123,6 +126,7 @@ class Fetcher:
         failures: dict[str, MonobaseError] = {}
         for call in group_calls(items):
             self._run_to_the_end(call, stage, failures)
+        self._keep()
         return failures
 
     def _run_to_the_end(self, call: FetchCall, stage: Stage, failures: dict[str, MonobaseError]) -> None:
@@ -133,7 +137,7 @@ class Fetcher:
             if find_archive(self.prefix.uv_cache, item.wheel) is not None
         }
         failure = self._run(call, stage)
-        arrived = self._keep(call, leftovers, failures)
+        arrived = self._take(call, leftovers, failures)
         missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
         if failure is None and missing:
             failure = IndexAccessError(
@@ -205,12 +209,12 @@ class Fetcher:
             if ended:
                 return
 
-    def _keep(self, call: FetchCall, leftovers: set[str], failures: dict[str, MonobaseError]) -> set[str]:
-        """Take the inventories of the wheels that arrived, and let them share what others have."""
+    def _take(self, call: FetchCall, leftovers: set[str], failures: dict[str, MonobaseError]) -> set[str]:
+        """Take the inventories of the wheels that arrived."""
         arrived = [
             item for item in call.items.values() if find_archive(self.prefix.uv_cache, item.wheel) is not None
         ]
-        taken: list[tuple[Path, Inventory, Path]] = []
+        taken = set()
         with ThreadPoolExecutor(self.jobs) as pool:
             outcomes = pool.map(lambda item: self._inventory(item, item.wheel.sha256 in leftovers), arrived)
             for item, outcome in zip(arrived, outcomes, strict=True):
@@ -220,7 +224,20 @@ class Fetcher:
                     continue
                 staged = temporary_path(self.prefix.staging)
                 write_inventory(outcome[1], staged)
-                taken.append((*outcome, staged))
+                self.taken.append((*outcome, staged))
+                taken.add(item.wheel.sha256)
+        if sum(len(inventory.files) for _, inventory, _ in self.taken) > _KEEP_FILES:
+            self._keep()
+        return taken
+
+    def _keep(self) -> None:
+        """Let what arrived share what other wheels have, and make the inventories durable.
+
+        Not after each call: a sync waits for all that is being written to the disk.
+        """
+        if not self.taken:
+            return
+        taken, self.taken = self.taken, []
         # An inventory vouches for the archive, which must outlive a power loss before the inventory stands.
         sync_filesystem(self.prefix.root)
         fault_point("fetch:synced")
@@ -230,7 +247,6 @@ class Fetcher:
             staged.rename(inventory_path(self.prefix, inventory.wheel_sha256))
         sync_directory(self.prefix.wheels)
         fault_point("fetch:kept")
-        return {inventory.wheel_sha256 for _, inventory, _ in taken}
 
     def _inventory(self, item: WheelToFetch, leftover: bool) -> tuple[Path, Inventory] | MonobaseError:
         wheel = item.wheel

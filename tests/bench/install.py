@@ -146,15 +146,16 @@ class Bench:
             lock = self.catalog.lock(self.generation, cell)
             requirements = target / f"{cell.name}.txt"
             requirements.write_text("".join(f"{wheel.name}=={wheel.version}\n" for wheel in lock.wheels))
-            index = []
+            index: list[str] = []
             if cell.inputs.index_url is not None:
                 index = ["--index", cell.inputs.index_url, "--index-strategy", "unsafe-best-match"]
             python = shutil.which(f"python{cell.python}", path=self.variables["PATH"])
-            for arguments in (
+            commands: list[list[str | Path]] = [
                 ["venv", "--python", str(python), target / cell.name],
                 ["pip", "install", "--python", target / cell.name, "--compile-bytecode", "--no-deps", *index,
                  "-r", requirements],
-            ):  # fmt: skip
+            ]  # fmt: skip
+            for arguments in commands:
                 subprocess.run([uv_binary(), "--quiet", *arguments], env=variables, check=True)
         installed = time.monotonic()
         rdfind = shutil.which("rdfind")
