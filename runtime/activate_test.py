@@ -1,0 +1,423 @@
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.sample_prefix import PYTHON, SITE_PACKAGES, SamplePrefix
+from runtime.shells import ACTIVATE, EXEC, SHELLS, SYSTEM_PATH, Outcome, Shell, read_only, run
+
+pytest_plugins = ["runtime.fixtures"]
+
+DRIVER = "/usr/local/nvidia/lib64:/usr/local/nvidia/lib"
+NAMES = sorted(set(re.findall(r"\b_mb_\w+\b", ACTIVATE.read_text() + EXEC.read_text())))
+
+
+def question(prefix: SamplePrefix, **variables: str) -> dict[str, str]:
+    return {"MONOBASE_PREFIX": str(prefix.root), "PYTHON_VERSION": PYTHON} | variables
+
+
+def activated(shell: Shell, variables: dict[str, str], script: str = '. "$activate"; env') -> dict[str, str]:
+    outcome = shell.run(script, variables)
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.stderr == ""
+    return outcome.variables
+
+
+def test_all_shells_are_there_where_the_project_brings_its_own_tools() -> None:
+    if not Path("/var/lib/monobase/cacerts").exists():
+        pytest.skip("not in the toolbox")
+    assert [shell.name for shell in SHELLS if not shell.installed] == []
+
+
+# --- what is set ----------------------------------------------------------------------------------
+
+
+def test_an_environment_with_its_toolkits_sets_every_search_path(shell: Shell, prefix: SamplePrefix) -> None:
+    after = activated(shell, question(prefix, TORCH_VERSION="2.4.1", CUDA_VERSION="12.4", CUDNN_VERSION="8"))
+
+    generation = prefix.root / "monobase" / "g00002"
+    environment = generation / f"python{PYTHON}-torch2.4.1-cu124"
+    nvidia = environment / SITE_PACKAGES / "nvidia"
+    cuda, cudnn = generation / "cuda12.4", generation / "cudnn8-cuda12"
+    assert after["VIRTUAL_ENV"] == str(environment)
+    assert after["PATH"] == f"{environment}/bin:{cuda}/bin:/usr/local/nvidia/bin:{SYSTEM_PATH}"
+    assert after["LD_LIBRARY_PATH"] == (
+        f"{DRIVER}:{nvidia}/cublas/lib:{nvidia}/cudnn/lib:{cuda}/lib64:{cudnn}/lib"
+    )
+    assert after["LIBRARY_PATH"] == f"{cuda}/lib64:{cuda}/lib64/stubs:{cudnn}/lib"
+    assert after["CPATH"] == f"{cuda}/include:{cudnn}/include"
+    assert after["CUDA_HOME"] == after["CUDA_PATH"] == str(cuda)
+    assert after["CUDNN_HOME"] == after["CUDNN_PATH"] == str(cudnn)
+
+
+def test_a_second_cudnn_of_torchs_own_major_version_is_for_builds_only(
+    shell: Shell, prefix: SamplePrefix
+) -> None:
+    after = activated(shell, question(prefix, TORCH_VERSION="2.4.1", CUDA_VERSION="12.4", CUDNN_VERSION="9"))
+
+    assert "cudnn9-cuda12/lib" not in after["LD_LIBRARY_PATH"]
+    assert "cudnn9-cuda12/lib" in after["LIBRARY_PATH"]
+    assert "cudnn9-cuda12/include" in after["CPATH"]
+
+
+def test_without_torch_the_plain_python_with_the_toolkits_is_activated(
+    shell: Shell, prefix: SamplePrefix
+) -> None:
+    after = activated(shell, question(prefix, CUDA_VERSION="12.4", CUDNN_VERSION="9"))
+
+    generation = prefix.root / "monobase" / "g00002"
+    assert after["VIRTUAL_ENV"] == str(generation / f"python{PYTHON}")
+    assert after["LD_LIBRARY_PATH"] == f"{DRIVER}:{generation}/cuda12.4/lib64:{generation}/cudnn9-cuda12/lib"
+
+
+def test_without_cuda_the_cpu_build_is_activated_and_no_toolkit(shell: Shell, prefix: SamplePrefix) -> None:
+    after = activated(shell, question(prefix, TORCH_VERSION="2.4.1"))
+
+    assert after["VIRTUAL_ENV"].endswith("g00002/python" + PYTHON + "-torch2.4.1-cpu")
+    assert after["LD_LIBRARY_PATH"] == DRIVER
+    assert not {"CUDA_HOME", "CUDA_PATH", "CUDNN_HOME", "LIBRARY_PATH", "CPATH"} & after.keys()
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        (
+            {"TORCH_VERSION": "2.4.1", "CUDA_VERSION": "12.4.1", "PYTHON_VERSION": f"{PYTHON}.10"},
+            "torch2.4.1-cu124",
+        ),
+        (
+            {"TORCH_VERSION": "2.4.1", "CUDA_VERSION": "12.4.99.1", "CUDNN_VERSION": "9.1.0.70-1"},
+            "torch2.4.1-cu124",
+        ),
+        ({"TORCH_VERSION": "2.4.1+cu124"}, "torch2.4.1-cu124"),
+        ({"TORCH_VERSION": "2.4.1+cpu", "CUDA_VERSION": "12.4.1"}, "torch2.4.1-cpu"),
+        ({"TORCH_VERSION": "2.5.1+cu121", "CUDA_VERSION": "12.4.1"}, "torch2.5.1-cu121"),
+        ({"TORCH_VERSION": "2.3.1", "CUDA_VERSION": "12.1", "MONOBASE_GEN_ID": "1"}, "torch2.3.1-cu121"),
+        ({"TORCH_VERSION": "2.3.1", "CUDA_VERSION": "12.1", "MONOBASE_GEN_ID": "00001"}, "torch2.3.1-cu121"),
+        ({"TORCH_VERSION": "2.3.1", "CUDA_VERSION": "12.1", "MONOBASE_GEN_ID": "g00001"}, "torch2.3.1-cu121"),
+        ({"TORCH_VERSION": "2.4.1.post2", "MONOBASE_GEN_ID": "latest"}, "torch2.4.1-cpu"),
+    ],
+)
+def test_longer_versions_are_taken_at_the_needed_length(
+    shell: Shell, prefix: SamplePrefix, variables: dict[str, str], name: str
+) -> None:
+    after = activated(shell, question(prefix, **variables))
+
+    assert after["VIRTUAL_ENV"].endswith(name)
+
+
+def test_the_torch_of_the_environment_is_imported_by_the_first_python_of_the_path(
+    shell: Shell, prefix: SamplePrefix
+) -> None:
+    script = '. "$activate"; python -c "import torch; print(torch.__version__)"'
+    outcome = shell.run(script, question(prefix, TORCH_VERSION="2.5.1", CUDA_VERSION="12.1.1"))
+
+    assert (outcome.code, outcome.stdout) == (0, "2.5.1\n")
+
+
+def test_what_the_caller_had_is_kept_behind_ours(shell: Shell, prefix: SamplePrefix) -> None:
+    had = {
+        "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/mine/lib::",
+        "CPATH": "/mine/include",
+        "PYTHONPATH": "/mine/python",
+        "CUDA_HOME": "/usr/local/cuda",
+    }
+    after = activated(shell, question(prefix, TORCH_VERSION="2.4.1", **had))
+
+    assert after["LD_LIBRARY_PATH"] == f"{DRIVER}:/mine/lib::"
+    assert {name: after[name] for name in ("CPATH", "PYTHONPATH", "CUDA_HOME")} == {
+        name: had[name] for name in ("CPATH", "PYTHONPATH", "CUDA_HOME")
+    }
+
+
+# --- a good guest in the caller's shell -----------------------------------------------------------
+
+
+def test_sourcing_twice_gives_the_same_result(shell: Shell, prefix: SamplePrefix) -> None:
+    variables = question(prefix, TORCH_VERSION="2.4.1", CUDA_VERSION="12.4", CUDNN_VERSION="9")
+
+    once = activated(shell, variables)
+    twice = activated(shell, variables, '. "$activate"; . "$activate"; env')
+
+    assert {**twice, "_": ""} == {**once, "_": ""}
+
+
+def test_another_environment_takes_the_place_of_the_former(shell: Shell, prefix: SamplePrefix) -> None:
+    variables = question(prefix, TORCH_VERSION="2.4.1", CUDA_VERSION="12.4", CUDNN_VERSION="9")
+    script = '. "$activate"; unset CUDA_VERSION CUDNN_VERSION; . "$activate"; env'
+
+    after = activated(shell, variables, script)
+    directly = activated(shell, question(prefix, TORCH_VERSION="2.4.1"))
+
+    assert {**after, "_": ""} == {**directly, "_": ""}
+
+
+@pytest.mark.parametrize("torch", ["2.4.1", "9.9.9"], ids=["activated", "refused"])
+def test_no_variable_and_no_function_is_left_behind(shell: Shell, prefix: SamplePrefix, torch: str) -> None:
+    look = "".join(
+        f'[ -z "${{{name}+set}}" ] || echo "variable {name}"; '
+        f'! command -v {name} >/dev/null || echo "function {name}"; '
+        for name in NAMES
+        if name != "_mb_home"
+    )
+    variables = question(prefix, TORCH_VERSION=torch, CUDA_VERSION="12.4", CUDNN_VERSION="9")
+
+    outcome = shell.run(f'. "$activate" 2>/dev/null; {look}', variables)
+
+    assert len(NAMES) > 50
+    assert outcome.stdout == ""
+
+
+@pytest.mark.parametrize("torch", ["2.4.1", "9.9.9"], ids=["activated", "refused"])
+def test_the_callers_options_and_word_splitting_stay(shell: Shell, prefix: SamplePrefix, torch: str) -> None:
+    show = 'echo "$-|$IFS|$#|$1"'
+    # Under `set -e`, dash and busybox end at a file that returns non-zero, whatever follows the dot command.
+    options = "-ufC" if torch == "9.9.9" and shell.command[0] in ("dash", "busybox") else "-eufC"
+    source = '. "$activate" || echo refused'
+    script = f'set {options}; IFS=1/.; set -- "a b"; {show}; {source}; {show}; echo "$VIRTUAL_ENV"'
+    variables = question(prefix, TORCH_VERSION=torch, CUDA_VERSION="12.4", VIRTUAL_ENV="/none")
+
+    outcome = shell.run(script, variables)
+
+    before, *refused, after, virtual_env = outcome.stdout.splitlines()
+    assert before == after
+    assert refused == ([] if torch == "2.4.1" else ["refused"])
+    assert virtual_env.endswith("torch2.4.1-cu124") == (torch == "2.4.1")
+
+
+def test_a_refusal_returns_to_the_callers_shell(shell: Shell, prefix: SamplePrefix) -> None:
+    variables = question(prefix, TORCH_VERSION="9.9.9")
+
+    outcome = shell.run('. "$activate"; echo "went on after $?"; env', variables)
+    careful = shell.run('set -e; . "$activate"; echo "went on"', variables)
+
+    assert outcome.stdout.startswith("went on after 69\n")
+    assert "VIRTUAL_ENV" not in outcome.variables
+    assert outcome.variables["PATH"] == SYSTEM_PATH
+    assert (careful.code, careful.stdout) == (69, "")
+
+
+def test_everything_said_goes_to_stderr_at_the_level_asked_for(shell: Shell, prefix: SamplePrefix) -> None:
+    variables = question(prefix, TORCH_VERSION="2.4.1")
+
+    def said(level: str) -> Outcome:
+        return shell.run('. "$activate"', variables | {"MONOBASE_LOG_LEVEL": level})
+
+    assert said("warning") == said("error") == Outcome(0, "", "")
+    assert said("info") == said("debug")
+    assert said("info") == Outcome(0, "", f"monobase: info: activated g00002/python{PYTHON}-torch2.4.1-cpu\n")
+    assert said("loud").stderr == (
+        "monobase: warning: MONOBASE_LOG_LEVEL=loud is none of debug, info, warning, error; taking warning\n"
+    )
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def refusals() -> Iterator[object]:
+    blocks = (ACTIVATE.parent / "refusals.txt").read_text().split("\n\n")[1:]
+    count = 0
+    for block in blocks:
+        title, command, *lines = block.strip("\n").split("\n")
+        variables, _, code = command.removeprefix("$ ").partition(" -> ")
+        pairs = dict(item.split("=", 1) for item in variables.split(" "))
+        message = "".join(f"{line}\n" for line in lines)
+        count += 1
+        yield pytest.param(pairs, int(code), message, id=title.removeprefix("## "))
+    assert count > 20
+
+
+@pytest.mark.parametrize(("variables", "code", "message"), refusals())
+def test_a_refusal_says_what_was_asked_what_decided_and_what_is_nearest(
+    shell: Shell, prefix: SamplePrefix, variables: dict[str, str], code: int, message: str
+) -> None:
+    outcome = shell.run('. "$activate"', question(prefix, **variables))
+
+    assert outcome == Outcome(code, "", message.format(python=PYTHON, prefix=prefix.root))
+
+
+def test_a_list_of_a_newer_format_is_refused(shell: Shell, own_prefix: SamplePrefix) -> None:
+    path = own_prefix.root / "monobase" / "g00002" / "environments"
+    path.write_text(path.read_text().replace("monobase-environments 1", "monobase-environments 2"))
+
+    outcome = shell.run('. "$activate"', question(own_prefix))
+
+    assert outcome.code == 72
+    assert "has format 2, and this runtime reads format 1" in outcome.stderr
+
+
+def test_a_damaged_list_is_refused(shell: Shell, own_prefix: SamplePrefix) -> None:
+    (own_prefix.root / "monobase" / "g00002" / "environments").write_text("")
+
+    outcome = shell.run('. "$activate"', question(own_prefix))
+
+    assert outcome.code == 72
+    assert "is damaged" in outcome.stderr
+
+
+def test_a_prefix_mounted_elsewhere_than_on_the_node_is_refused(
+    shell: Shell, own_prefix: SamplePrefix
+) -> None:
+    python = own_prefix.root / "monobase" / "g00002" / f"python{PYTHON}" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/srv/of/the/node/uv/python/bin/python")
+
+    outcome = shell.run('. "$activate"', question(own_prefix))
+
+    assert outcome.code == 72
+    assert "Is the prefix mounted at the same path as on the node?" in outcome.stderr
+
+
+def test_a_toolkit_that_is_missing_beside_torch_is_a_warning(shell: Shell, prefix: SamplePrefix) -> None:
+    outcome = shell.run('. "$activate"; env', question(prefix, TORCH_VERSION="2.5.1", CUDA_VERSION="13.0"))
+
+    assert outcome.code == 0
+    assert "CUDA_HOME" not in outcome.variables
+    assert outcome.stderr == (
+        "monobase: warning: cuda13.0 of g00002 is not installed yet; going on without it "
+        "(no CUDA extension can be built)\n"
+    )
+
+
+def test_before_anything_is_sealed_the_newest_generation_is_the_latest(
+    shell: Shell, own_prefix: SamplePrefix
+) -> None:
+    (own_prefix.root / "monobase" / "latest").unlink()
+    shutil.rmtree(own_prefix.root / "monobase" / "g00003")
+
+    assert "/g00002/" in activated(shell, question(own_prefix))["VIRTUAL_ENV"]
+
+
+# --- waiting --------------------------------------------------------------------------------------
+
+
+def test_waiting_ends_when_the_environment_is_there(shell: Shell, own_prefix: SamplePrefix) -> None:
+    generation = own_prefix.root / "monobase" / "g00002"
+
+    def publish() -> None:
+        time.sleep(0.5)
+        shutil.copytree(generation / f"python{PYTHON}", generation / "staged", symlinks=True)
+        (generation / "staged").rename(generation / f"python{PYTHON}-torch2.6.0-cu124")
+
+    installer = threading.Thread(target=publish)
+    installer.start()
+    variables = question(
+        own_prefix,
+        TORCH_VERSION="2.6.0",
+        CUDA_VERSION="12.4",
+        MONOBASE_WAIT_S="60",
+        MONOBASE_LOG_LEVEL="warning",
+    )
+    outcome = shell.run('. "$activate"; echo "$VIRTUAL_ENV"', variables)
+    installer.join()
+
+    assert outcome.code == 0
+    assert outcome.stdout.endswith("torch2.6.0-cu124\n")
+    first, last = outcome.stderr.splitlines()
+    assert first == (
+        "monobase: warning: waiting up to 60 s for "
+        f"python{PYTHON}-torch2.6.0-cu124, which is not installed yet"
+    )
+    assert re.fullmatch(r"monobase: warning: ready after \d+ s", last)
+
+
+@pytest.mark.parametrize(
+    ("variables", "code"),
+    [({"TORCH_VERSION": "2.6.0", "CUDA_VERSION": "12.4"}, 75), ({"MONOBASE_GEN_ID": "7"}, 68)],
+)
+def test_waiting_has_an_end(shell: Shell, prefix: SamplePrefix, variables: dict[str, str], code: int) -> None:
+    outcome = shell.run('. "$activate"', question(prefix, MONOBASE_WAIT_S="1", **variables))
+
+    assert outcome.code == code
+    assert "Waited 1 s (MONOBASE_WAIT_S=1)." in outcome.stderr
+
+
+def test_nothing_waits_for_what_will_never_come(prefix: SamplePrefix) -> None:
+    variables = question(prefix, MONOBASE_WAIT_S="3600", TORCH_VERSION="9.9.9")
+
+    assert SHELLS[1].run('. "$activate"', variables).code == 69
+
+
+# --- the entrypoint -------------------------------------------------------------------------------
+
+
+def execute(variables: dict[str, str], *command: str) -> Outcome:
+    return run([str(EXEC), *command], {"PATH": SYSTEM_PATH} | variables)
+
+
+def test_exec_becomes_the_command_with_its_arguments_as_they_are(prefix: SamplePrefix) -> None:
+    code = "import sys; print(sys.argv[1:], sys.prefix); sys.exit(7)"
+
+    outcome = execute(question(prefix), "python", "-c", code, "a  b", "", "*")
+
+    environment = prefix.root / "monobase" / "g00002" / f"python{PYTHON}"
+    assert outcome == Outcome(7, f"['a  b', '', '*'] {environment}\n", "")
+
+
+def test_exec_ends_with_the_code_of_the_refusal(prefix: SamplePrefix) -> None:
+    assert execute(question(prefix, TORCH_VERSION="9.9.9"), "echo", "ran").code == 69
+    assert execute(question(prefix, TORCH_VERSION="9.9.9"), "echo", "ran").stdout == ""
+
+
+def test_exec_without_a_command_says_how_to_call_it(prefix: SamplePrefix) -> None:
+    outcome = execute(question(prefix))
+
+    assert outcome.code == 64
+    assert "no command to run" in outcome.stderr
+
+
+def test_exec_of_a_command_that_is_not_there_ends_like_a_shell(prefix: SamplePrefix) -> None:
+    assert execute(question(prefix), "no-such-command").code == 127
+
+
+def test_activation_starts_no_process(shell: Shell, prefix: SamplePrefix, tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    trace = tmp_path / "trace"
+    variables = question(prefix, TORCH_VERSION="2.4.1", CUDA_VERSION="12.4.1", CUDNN_VERSION="9")
+    watch = ("strace", "-f", "-e", "trace=fork,vfork,clone,clone3,execve", "-o", str(trace))
+
+    outcome = shell.run('. "$activate"; exec python --version', variables, wrapper=watch)
+
+    assert outcome.code == 0, outcome.stderr
+    calls = re.findall(r"(\w+)\(.* = (?!-1)", trace.read_text())
+    assert calls == ["execve", "execve"]  # the shell, and the command that it becomes
+
+
+# --- a read-only mount ----------------------------------------------------------------------------
+
+
+def state_of(root: Path) -> dict[str, tuple[int, int, int]]:
+    return {
+        str(path): (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        for path in [root, *root.rglob("*")]
+        for status in [path.lstat()]
+    }
+
+
+def test_a_read_only_prefix_is_used_without_a_change_and_without_writing_bytecode(
+    shell: Shell, prefix: SamplePrefix
+) -> None:
+    before = state_of(prefix.root)
+
+    outcome = shell.run(
+        '. "$activate"; python -c "import torch, sys; print(torch.__version__, sys.dont_write_bytecode)"',
+        question(prefix, TORCH_VERSION="2.4.1"),
+        wrapper=read_only(prefix.root),
+    )
+
+    assert outcome == Outcome(0, "2.4.1 True\n", "")
+    assert state_of(prefix.root) == before
+
+
+def test_where_the_prefix_can_be_written_the_caller_decides_about_bytecode(
+    shell: Shell, prefix: SamplePrefix
+) -> None:
+    before = state_of(prefix.root)
+
+    assert "PYTHONDONTWRITEBYTECODE" not in activated(shell, question(prefix))
+    assert state_of(prefix.root) == before

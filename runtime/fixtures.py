@@ -1,0 +1,34 @@
+"""pytest fixtures of the runtime's tests."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from runtime.sample_prefix import SamplePrefix, make_sample_prefix
+from runtime.shells import SHELLS, Shell
+
+
+@pytest.fixture(scope="session")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> SamplePrefix:
+    """Give a prefix that tests do not change; its path has what paths can have."""
+    folder = tmp_path_factory.mktemp("sample")
+    (folder / "wheels").mkdir()
+    return make_sample_prefix(folder / "préfixe of a node", folder / "wheels")
+
+
+@pytest.fixture
+def own_prefix(prefix: SamplePrefix, tmp_path: Path) -> SamplePrefix:
+    """Give a copy of the prefix that a test may change."""
+    root = tmp_path / "own"
+    shutil.copytree(prefix.root, root, symlinks=True)
+    return SamplePrefix(root, prefix.wheels)
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: shell.name)
+def shell(request: pytest.FixtureRequest) -> Shell:
+    """Give each shell in turn."""
+    shell: Shell = request.param
+    if not shell.installed:
+        pytest.skip(f"{shell.command[0]} is not installed")
+    return shell

@@ -1,0 +1,194 @@
+"""A small prefix for tests: real environments and packages, and a list such as the installer writes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import distribution
+from pathlib import Path
+
+import uv
+
+from tests.index.wheel import WheelSpec, write_wheel
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+SITE_PACKAGES = f"lib/python{PYTHON}/site-packages"
+BUILDS = {"cpu": "-", "cu121": "12.1", "cu124": "12.4", "cu130": "13.0"}
+
+
+@dataclass(slots=True)
+class SampleGeneration:
+    """One generation of a prefix.
+
+    Attributes:
+        folder: Where it stands.
+        lines: Its list of what it offers, line by line.
+    """
+
+    folder: Path
+    lines: list[str] = field(default_factory=list)
+
+    def offer(self, kind: str, name: str, state: str, *fields: str) -> None:
+        """Add a line to the list."""
+        self.lines.append(" ".join([kind, name, state, *fields]))
+
+    def environment(self, python: str, torch: str = "-", build: str = "-", *, state: str = "ready") -> str:
+        """List an environment, without making it.
+
+        Args:
+            python: Its Python, such as `3.11`.
+            torch: Its Torch, or `-`.
+            build: Its build, or `-`.
+            state: `ready` or `missing`.
+
+        Returns:
+            Its name.
+        """
+        name = f"python{python}" + ("" if torch == "-" else f"-torch{torch}-{build}")
+        cuda = BUILDS[build] if build != "-" else "-"
+        self.offer("environment", name, state, python, f"{python}.9", torch, build, cuda)
+        return name
+
+    def write(self) -> None:
+        """Write the list, as the installer does: by rename."""
+        new = self.folder / "environments.new"
+        new.write_text("".join(f"{line}\n" for line in self.lines))
+        new.rename(self.folder / "environments")
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePrefix:
+    """A prefix in a folder of a test.
+
+    Attributes:
+        root: The prefix.
+        wheels: Folder of the wheels that are installed in it, and of a later version of each.
+    """
+
+    root: Path
+    wheels: Path
+
+    def generation(self, name: str, state: str = "sealed") -> SampleGeneration:
+        """Make the folder of a generation."""
+        folder = self.root / "monobase" / name
+        folder.mkdir(parents=True)
+        return SampleGeneration(folder, ["monobase-environments 1", f"generation {name} {state}"])
+
+    def install(self, environment: Path, requirements: Mapping[str, str]) -> None:
+        """Make a virtual environment and install packages, with pip among them.
+
+        Args:
+            environment: Its folder.
+            requirements: Version by package, of `wheels`.
+        """
+        _uv("venv", "--relocatable", "--python", sys.executable, environment)
+        if requirements:
+            _uv(
+                *("pip", "install", "--python", environment / "bin" / "python", "--no-index"),
+                *("--find-links", self.wheels),
+                *[f"{name}=={version}" for name, version in requirements.items()],
+            )
+        pip = distribution("pip")
+        source = Path(str(pip.locate_file("")))
+        for name in ("pip", f"pip-{pip.version}.dist-info"):
+            shutil.copytree(
+                source / name,
+                environment / SITE_PACKAGES / name,
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+
+    def toolkit(self, generation: SampleGeneration, directory_name: str, name: str) -> None:
+        """Make a toolkit's tree and the link of a generation to it."""
+        tree = self.root / "cuda" / directory_name
+        for folder in ("bin", "include", "lib64/stubs") if name.startswith("cuda") else ("lib", "include"):
+            (tree / folder).mkdir(parents=True, exist_ok=True)
+        (generation.folder / name).symlink_to(f"../../cuda/{directory_name}")
+
+
+def make_sample_prefix(root: Path, wheels: Path) -> SamplePrefix:
+    """Make a prefix with two sealed generations and one that is half installed.
+
+    Args:
+        root: The prefix to make.
+        wheels: An empty folder for wheels.
+
+    Returns:
+        The prefix.
+    """
+    prefix = SamplePrefix(root, wheels)
+    _write_wheels(wheels)
+
+    first = prefix.generation("g00001")
+    first.offer("cuda", "cuda12.1", "ready", "12.1", "12.1.1")
+    first.lines.append(f"python {PYTHON} {PYTHON}.9")
+    prefix.toolkit(first, "cuda-12.1.1", "cuda12.1")
+    prefix.install(
+        first.folder / first.environment(PYTHON, "2.3.1", "cu121"), {"torch": "2.3.1", "shared": "1.0"}
+    )
+    first.write()
+
+    second = prefix.generation("g00002")
+    second.lines += [f"python {PYTHON} {PYTHON}.9", "python 3.99 3.99.1"]
+    second.offer("cuda", "cuda12.4", "ready", "12.4", "12.4.1")
+    second.offer("cuda", "cuda13.0", "missing", "13.0", "13.0.2")
+    second.offer("cudnn", "cudnn8-cuda12", "ready", "8", "8.9.7.29", "12")
+    second.offer("cudnn", "cudnn9-cuda12", "ready", "9", "9.1.0.70", "12")
+    prefix.toolkit(second, "cuda-12.4.1", "cuda12.4")
+    prefix.toolkit(second, "cudnn-8.9.7.29-cuda12", "cudnn8-cuda12")
+    prefix.toolkit(second, "cudnn-9.1.0.70-cuda12", "cudnn9-cuda12")
+    prefix.install(second.folder / second.environment(PYTHON), {"shared": "1.0"})
+    for torch, build in (("2.4.1", "cpu"), ("2.4.1", "cu124"), ("2.5.1", "cu121"), ("2.5.1", "cu130")):
+        environment = second.folder / second.environment(PYTHON, torch, build)
+        prefix.install(environment, {"torch": torch, "shared": "1.0", "tool": "1.0"})
+        if build != "cpu":
+            for part, library in (("cublas", "libcublas.so.12"), ("cudnn", "libcudnn.so.9")):
+                folder = environment / SITE_PACKAGES / "nvidia" / part / "lib"
+                folder.mkdir(parents=True)
+                (folder / library).touch()
+    second.environment(PYTHON, "2.6.0", "cu124", state="missing")
+    second.environment("3.99", "2.6.0", "cu124")
+    second.write()
+    (root / "monobase" / "latest").symlink_to("g00002")
+
+    third = prefix.generation("g00003", "partial")
+    third.lines.append(f"python {PYTHON} {PYTHON}.9")
+    third.environment(PYTHON, "2.6.0", "cu124", state="missing")
+    third.write()
+    return prefix
+
+
+def _write_wheels(folder: Path) -> None:
+    for torch in ("2.3.1", "2.4.1", "2.5.1"):
+        write_wheel(
+            WheelSpec(
+                "torch",
+                torch,
+                requires_dist=("shared",),
+                files={"torch/__init__.py": f"__version__ = {torch!r}\n".encode()},
+            ),
+            folder,
+        )
+    for version in ("1.0", "2.0"):
+        code = f"__version__ = {version!r}\n".encode()
+        write_wheel(WheelSpec("shared", version, files={"shared.py": code}), folder)
+        command = b"import sys\n\n\ndef main():\n    import mine\n\n    print(sys.prefix, mine.__name__)\n"
+        write_wheel(
+            WheelSpec(
+                "tool",
+                version,
+                files={"tool.py": code + command},
+                console_scripts={"tool": "tool:main"},
+            ),
+            folder,
+        )
+    write_wheel(WheelSpec("mine", "1.0", requires_dist=("torch", "shared"), files={"mine.py": b""}), folder)
+
+
+def _uv(*arguments: str | Path) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("UV_", "VIRTUAL_ENV"))
+    }
+    environment |= {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_CACHE": "1", "UV_LINK_MODE": "copy"}
+    subprocess.run([uv.find_uv_bin(), "--quiet", *map(str, arguments)], env=environment, check=True)

@@ -1,0 +1,93 @@
+"""The shells that the runtime must work in, and how a test runs a script in one."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ACTIVATE = Path(__file__).parent / "activate.sh"
+EXEC = Path(__file__).parent / "exec"
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A shell with the arguments that give the mode to test.
+
+    Attributes:
+        name: As tests show it.
+        command: Its command line, before `-c`.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+    @property
+    def installed(self) -> bool:
+        """Whether it is on the PATH."""
+        return shutil.which(self.command[0], path=SYSTEM_PATH) is not None
+
+    def run(self, script: str, variables: Mapping[str, str], *, wrapper: tuple[str, ...] = ()) -> "Outcome":
+        """Run a script; `$activate` in it is the path of activate.sh.
+
+        Args:
+            script: The shell's `-c`.
+            variables: All variables but PATH, HOME and activate.
+            wrapper: A command that runs the shell.
+
+        Returns:
+            How it ended.
+        """
+        environment = {"PATH": SYSTEM_PATH, "HOME": os.environ.get("HOME", "/"), "activate": str(ACTIVATE)}
+        return run([*wrapper, *self.command, "-c", script], environment | dict(variables))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a program ended.
+
+    Attributes:
+        code: Its exit code.
+        stdout: What it printed.
+        stderr: What it said.
+    """
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What `env` printed."""
+        return dict(line.partition("=")[::2] for line in self.stdout.splitlines())
+
+
+SHELLS = (
+    Shell("dash", ("dash",)),
+    Shell("bash", ("bash", "--norc")),
+    Shell("bash --posix", ("bash", "--norc", "--posix")),
+    Shell("busybox ash", ("busybox", "ash")),
+    Shell("zsh --emulate sh", ("zsh", "--emulate", "sh")),
+    Shell("zsh", ("zsh",)),
+)
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> Outcome:
+    """Run a program with just these variables."""
+    ended = subprocess.run(
+        command, env=dict(environment), capture_output=True, text=True, timeout=120, check=False
+    )
+    return Outcome(ended.returncode, ended.stdout, ended.stderr)
+
+
+def read_only(folder: Path) -> tuple[str, ...]:
+    """Give the start of a command line that runs the rest where the folder is mounted read-only."""
+    script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    wrapper = ("unshare", "--mount", "--", "sh", "-c", script, str(folder))
+    if run([*wrapper, "true"], {"PATH": SYSTEM_PATH}).code != 0:
+        pytest.skip("this user may not mount")
+    return wrapper
