@@ -231,7 +231,7 @@ def refusals() -> Iterator[object]:
     assert count > 20
 
 
-@pytest.mark.parametrize(("variables", "code", "message"), refusals())
+@pytest.mark.parametrize(("variables", "code", "message"), list(refusals()))
 def test_a_refusal_says_what_was_asked_what_decided_and_what_is_nearest(
     shell: Shell, prefix: SamplePrefix, variables: dict[str, str], code: int, message: str
 ) -> None:
