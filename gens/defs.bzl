@@ -43,35 +43,36 @@ generation = rule(
     },
 )
 
-def generations(monogens):
-    """Makes a target for each generation, with a test of its own, and `:generations` of all of them.
+def generations(name, monogens):
+    """Makes a target for each generation, with a test of its own, and one of all of them.
 
     Args:
+      name: of the target of all.
       monogens: generations of `monogen`, oldest first.
     """
     errors = validate_order([fields["id"] for fields in monogens])
     if errors:
         fail("\n  ".join(["PROD_MONOGENS in gens/prod.bzl:"] + errors))
-    names = []
+    directories = []
     for fields in monogens:
-        name = directory_name(fields["id"])
-        names.append(name)
+        directory = directory_name(fields["id"])
+        directories.append(directory)
         generation(
-            name = name,
+            name = directory,
             json = json.encode_indent(fields, indent = "  "),
-            locks = native.glob([name + "/*.txt"], allow_empty = True),
-            definition = name + ".json",
+            locks = native.glob([directory + "/*.txt"], allow_empty = True),
+            definition = directory + ".json",
         )
         pytest_test(
-            name = name + "_test",
+            name = directory + "_test",
             srcs = ["sealed_generation_test.py"],
-            data = ["gens.sum", name],
+            data = ["gens.sum", directory],
             deps = [":gens"],
             env = {"MONOBASE_GENERATION": str(fields["id"])},
         )
     native.filegroup(
-        name = "generations",
-        srcs = names + ["gens.sum"],
+        name = name,
+        srcs = directories + ["gens.sum"],
     )
 
 def directory_name(generation_id):

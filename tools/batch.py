@@ -16,7 +16,7 @@ def resolve_all(
 
     Args:
         resolver: The uv to ask.
-        wanted: What to resolve; equal ones are resolved once.
+        wanted: What to resolve, at least one; equal ones are resolved once.
         jobs: How many uv processes run at a time.
         done: Called with each outcome as it comes, in the caller's thread.
 
@@ -28,8 +28,12 @@ def resolve_all(
     """
     ordered = list(dict.fromkeys(wanted))
     outcomes: dict[Inputs, Outcome] = {}
+    # One goes ahead, with as many requirements as any: all would else begin by fetching the same pages.
+    ahead = max(ordered, key=lambda inputs: len(inputs.requirements))
+    outcomes[ahead] = _attempt(resolver, ahead)
+    done(ahead, outcomes[ahead])
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        running = {pool.submit(_attempt, resolver, inputs): inputs for inputs in ordered}
+        running = {pool.submit(_attempt, resolver, inputs): inputs for inputs in ordered if inputs != ahead}
         try:
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

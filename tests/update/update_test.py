@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,8 +43,10 @@ class Workshop:
             path = self.definitions / f"{generation.directory_name}.json"
             path.write_text(format_generation(generation))
 
-    def update(self, *arguments: str, exit_code: int = 0) -> click.testing.Result:
-        result = self.invoke(*arguments)
+    def update(
+        self, *arguments: str, exit_code: int = 0, with_configuration: bool = True
+    ) -> click.testing.Result:
+        result = self.invoke(*arguments, with_configuration=with_configuration)
         assert result.exit_code == exit_code, result.output
         return result
 
@@ -72,10 +75,12 @@ def workshop(local_index: LocalIndex, tmp_path: Path, monkeypatch: pytest.Monkey
     definitions.mkdir()
     locks.mkdir()
 
-    def invoke(*arguments: str) -> click.testing.Result:
+    def invoke(*arguments: str, with_configuration: bool = True) -> click.testing.Result:
         # An empty cache each time, or uv would not ask the index again.
         environment = uv_environment(local_index, tmp_path / f"run-{len(list(tmp_path.iterdir()))}")
         environment["UV_HTTP_RETRIES"] = "0"
+        if with_configuration:
+            del environment["UV_NO_CONFIG"]
         with monkeypatch.context() as patch:
             for name in ("UV_OFFLINE", "UV_CONFIG_FILE"):
                 patch.delenv(name, raising=False)
@@ -380,6 +385,27 @@ def test_generations_that_share_a_resolution_ask_for_it_once(workshop: Workshop)
     output = workshop.update("--min-gen-id", "0").output
     assert "[4/4]" in output
     assert "g00000/python3.11, g00001/python3.11: 1 wheels" in output
+
+
+def test_each_page_of_the_index_is_fetched_once_by_resolutions_that_follow_each_other(
+    workshop: Workshop,
+) -> None:
+    workshop.define(generation(0, *all_cells()))
+    workshop.update("--min-gen-id", "0", "--jobs", "1")
+    pages = Counter(request.path for request in workshop.index.log.requests() if request.path.endswith("/"))
+    assert set(pages.values()) == {1}
+
+
+def test_a_machine_that_forbids_configuration_files_gets_the_same_locks(workshop: Workshop) -> None:
+    url, _ = add_cu118(workshop.index)
+    old_numpy = replace(inputs("3.12", "numpy"), constraints=("numpy<2",))
+    cells = [*all_cells()[:3], Environment("3.12", PYTHONS["3.12"], old_numpy), build_cell("3.11", url)]
+    workshop.define(generation(0, *(cells[:2] + cells[3:])))
+    workshop.update("--min-gen-id", "0")
+    before = workshop.tree()
+    assert workshop.versions(0, "python3.12") == {"numpy": "1.26.4"}
+    workshop.update("--min-gen-id", "0", "--refresh", with_configuration=False)
+    assert workshop.tree() == before
 
 
 def test_bounds_choose_the_generations(workshop: Workshop) -> None:
