@@ -1,0 +1,1 @@
+"""What crosses folders: end-to-end tests, faults, benchmarks, and the index that they use."""

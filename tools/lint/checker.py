@@ -1,4 +1,4 @@
-"""The checkers of the source tree: which files each one reads, and the command lines that check and fix them."""
+"""The checkers of the source tree: which files each one reads, and the commands that check and fix them."""
 
 import os
 import re
@@ -81,7 +81,7 @@ def checkers() -> dict[str, Checker]:
             (ruff, "format", "--no-cache", "--quiet", "--diff"),
             ((ruff, "format", "--no-cache", "--quiet"),),
         ),
-        # In this process's own interpreter, so that mypy finds the libraries where this program would import them.
+        # In this program's own interpreter, so that mypy finds the libraries where it would import them.
         Checker("mypy", is_python, (sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null")),
         Checker("shellcheck", is_shell, (shellcheck, "--severity=style", "--external-sources")),
         Checker(

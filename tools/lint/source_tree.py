@@ -1,4 +1,4 @@
-"""The source tree as the checkers see it: in the workspace itself, or laid out anew from what Bazel gives a test."""
+"""The source tree as the checkers see it: the workspace, or a copy made from what Bazel gives a test."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SUFFIX = ".tree"
-"""What tree.bzl appends to each file's name, so that Bazel does not take a copied BUILD file for a package."""
+"""What tree.bzl appends to each file's name, so that Bazel takes no linked BUILD file for a package."""
 
 _SKIPPED = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules"}
 
@@ -14,7 +14,7 @@ _SKIPPED = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pyte
 def lay_out(linked: Path, target: Path) -> None:
     """Copies the files of the `@source_tree` repository to `target` under their real names.
 
-    They are copies because checkers resolve links, and would then look for their configuration beside the original.
+    They are copies because checkers resolve links, and look for their configuration beside the original.
 
     Args:
         linked: the repository's folder `files`.

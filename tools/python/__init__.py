@@ -1,0 +1,1 @@
+"""The Python lock, and pytest as the test runner of Bazel."""

@@ -41,7 +41,14 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-TWO = "def test_one():\n    assert 1 + 1 == 2\n\ndef test_two():\n    left = [1, 2]\n    assert left == [1, 3]\n"
+TWO = """
+def test_one():
+    assert 1 + 1 == 2
+
+def test_two():
+    left = [1, 2]
+    assert left == [1, 3]
+"""
 
 
 def test_a_failure_shows_both_sides_of_the_assertion(run: Run) -> None:

@@ -61,8 +61,8 @@ class Machine:
             target = self.workspace / file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
-        system = "awk cat cp cut chmod df dirname du find flock getent grep head id ln mkdir mktemp mv paste rm sed sh"
-        system += " sha256sum sleep sort sync tail tee touch tr uname env setpriv"
+        system = "awk cat cp cut chmod df dirname du find flock getent grep head id ln mkdir mktemp mv paste"
+        system += " rm sed sh sha256sum sleep sort sync tail tee touch tr uname env setpriv"
         for name in system.split():
             if found := shutil.which(name):
                 (self.bin / name).symlink_to(found)

@@ -1,4 +1,4 @@
-"""The toolbox serves the modules that MODULE.bazel asks for: what says so is kept in three places, which must agree."""
+"""The toolbox serves the modules that MODULE.bazel asks for: three files say so, and must agree."""
 
 import re
 from pathlib import Path
