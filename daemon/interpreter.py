@@ -25,7 +25,7 @@ class Interpreter:
     """An interpreter on this machine.
 
     Attributes:
-        executable: Its path, no link.
+        executable: Its path.
         version: Its full version, such as `3.11.10`.
         cache_tag: What names its bytecode files, such as `cpython-311`.
         managed: Whether it stands on the prefix.
@@ -109,7 +109,9 @@ def describe(executable: Path, *, managed: bool) -> Interpreter:
         facts = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise InterpreterError(f"{executable}: does not run: {error}") from error
-    return Interpreter(Path(facts["path"]).resolve(), facts["version"], facts["tag"], managed)
+    # A managed one keeps the prefix's own spelling; a system one may be a shim, and says where it really is.
+    path = executable if managed else Path(facts["path"]).resolve()
+    return Interpreter(path, facts["version"], facts["tag"], managed)
 
 
 def _managed(prefix: Prefix, version: str) -> Interpreter | None:

@@ -114,7 +114,7 @@ class Linker:
         """
         directory = self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}"
         self.uv.run("venv", "--relocatable", "--no-project", "--python", interpreter.executable, directory)
-        self._make_links_relative(directory)
+        self._pin_interpreter(directory, interpreter)
         self._install(wanted, directory)
         for name in _UV_LEFTOVERS:
             (directory / name).unlink(missing_ok=True)
@@ -138,13 +138,24 @@ class Linker:
                 *self.uv.index_options(index_url, self.prefix.staging), "-r", requirements,
             )  # fmt: skip
 
-    def _make_links_relative(self, directory: Path) -> None:
-        """Let `bin/python` name an interpreter of the prefix by a path that a mount elsewhere keeps."""
-        root = str(self.prefix.root)
-        for path in (directory / "bin").iterdir():
-            if path.is_symlink() and (target := str(path.readlink())).startswith(f"{root}/"):
-                path.unlink()
-                path.symlink_to(os.path.relpath(target, directory / "bin"))
+    def _pin_interpreter(self, directory: Path, interpreter: Interpreter) -> None:
+        """Let an environment name its very interpreter, within the prefix by a relative link.
+
+        uv names a managed one by a link of its own for the minor version (`cpython-3.12-…`), which moves on
+        when a later generation brings a newer patch release: a sealed environment would change with it.
+        """
+        program = interpreter.executable
+        inside = program.is_relative_to(self.prefix.root)
+        link = directory / "bin" / "python"
+        link.unlink()
+        link.symlink_to(os.path.relpath(program, link.parent) if inside else program)
+        configuration = directory / "pyvenv.cfg"
+        lines = []
+        for line in configuration.read_text(encoding="utf-8").splitlines():
+            key = line.partition("=")[0].strip()
+            value = {"home": str(program.parent), "version_info": interpreter.version}.get(key)
+            lines.append(line if value is None else f"{key} = {value}")
+        configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def _check(self, tree: LinkedTree) -> None:
         """Compare the tree with the inventories, and share what uv made or copied."""
