@@ -688,7 +688,6 @@ _mb_set_variables() {
     if [ ! -w "$_mb_environment" ] || ! { { :; } >>"$_mb_environment/pyvenv.cfg"; } 2>/dev/null; then
         export PYTHONDONTWRITEBYTECODE="${PYTHONDONTWRITEBYTECODE:-1}"
     fi
-    hash -r 2>/dev/null || :
 }
 
 _mb_activate() {

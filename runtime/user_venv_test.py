@@ -126,7 +126,7 @@ def test_from_the_second_time_on_nothing_is_prepared_and_no_process_started(
     first = shell.run('. "$activate"', variables)
     watch = ("strace", "-f", "-e", "trace=fork,vfork,clone,clone3,execve", "-o", str(tmp_path / "trace"))
 
-    second = shell.run('. "$activate"; exec true', variables, wrapper=watch)
+    second = shell.run('. "$activate"; exec /bin/true', variables, wrapper=watch)
 
     assert f"preparing {venv}" in first.stderr
     assert "preparing" not in second.stderr
