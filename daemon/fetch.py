@@ -144,8 +144,8 @@ class Fetcher:
                 f"uv installed {_names(missing)} without keeping it in its cache: the index forbids it "
                 "(Cache-Control: no-store); name the index with --index-url, and it is kept"
             )
-        if failure is None:
-            return
+        if failure is None or not missing:
+            return  # a uv that failed, or was ended, when it had brought them all has done what it was for
         if len(call.items) == 1:
             if isinstance(failure, IndexAccessError) and not call.refresh:
                 # A page of the index in uv's cache may be older than the lock.
