@@ -225,10 +225,13 @@ def full_disk_message(prefix: Prefix) -> str:
     try:
         room = os.statvfs(prefix.root)
     except OSError:
-        return f"{prefix.root}: no space left"
+        return f"{prefix.root}: no space left on the disk"
+    # Asked after uv has removed what it had half unpacked, so there may be much.
+    free = f"{room.f_bavail * room.f_frsize:,} bytes of {room.f_blocks * room.f_frsize:,}"
+    if room.f_files:  # 0 where inodes are made as needed
+        free += f" and {room.f_favail:,} inodes of {room.f_files:,}"
     return (
-        f"{prefix.root}: no space left: {room.f_bavail * room.f_frsize:,} bytes of "
-        f"{room.f_blocks * room.f_frsize:,} and {room.f_favail:,} inodes of {room.f_files:,} are free; "
+        f"{prefix.root}: no space left on the disk ({free} are free now); "
         "make room and run the same command again, it goes on where it ended"
     )
 
