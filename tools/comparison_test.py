@@ -75,10 +75,19 @@ def test_a_comparison_reads_as_lines_of_few_words() -> None:
         "  python3.13",
         "\nremoved",
         "  python3.9",
-        "\nchanged",
-        "  pip     25 → 26  in all 3",
-        "  numpy   1.26 → 2.0  in python{3.11,3.12}",
-        "  cython  new 3.1  in python3.12",
-        "  numpy   1.26 (sha256 000000000000…) → 1.26 (sha256 aaaaaaaaaaaa…)  in python3.10",
-        "  wheel   gone 0.45  in python3.12",
+        "\nchanged in all 3",
+        "  pip     25 → 26",
+        "\nchanged in python{3.11,3.12}",
+        "  numpy   1.26 → 2.0",
+        "\nchanged in python3.12",
+        "  cython  new 3.1",
+        "  wheel   gone 0.45",
+        "\nchanged in python3.10",
+        "  numpy   1.26 (sha256 000000000000…) → 1.26 (sha256 aaaaaaaaaaaa…)",
     ]
+
+
+def test_a_change_of_all_environments_does_not_name_each() -> None:
+    before = locks(p310={"pip": "25"}, p311={"pip": "25"}) | {"cuda12.4": lock("cuda12.4", nvcc="1")}
+    after = locks(p310={"pip": "26"}, p311={"pip": "26"}) | {"cuda12.4": lock("cuda12.4", nvcc="1")}
+    assert "\nchanged in all 2 environments" in list(render(compare(before, after)))

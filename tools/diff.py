@@ -51,8 +51,14 @@ def render(comparison: Comparison) -> Iterator[str]:
     )
     yield from _section("added", joined_names(comparison.added))
     yield from _section("removed", joined_names(comparison.removed))
+    groups: dict[tuple[str, ...], list[Change]] = {}
+    for change in comparison.changes:
+        groups.setdefault(change.targets, []).append(change)
     width = max((len(change.package) for change in comparison.changes), default=0)
-    yield from _section("changed", (_change(change, both, width) for change in comparison.changes))
+    for targets, changes in groups.items():
+        yield from _section(
+            f"changed in {_scope(targets, both)}", (_change(change, width) for change in changes)
+        )
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
@@ -62,17 +68,27 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
         yield f"  {line}"
 
 
-def _change(change: Change, both: tuple[str, ...], width: int) -> str:
+def _scope(targets: tuple[str, ...], both: tuple[str, ...]) -> str:
+    environments = tuple(name for name in both if name.startswith("python"))
+    with_torch = tuple(name for name in environments if "-torch" in name)
+    for everything, words in (
+        (both, ""),
+        (environments, " environments"),
+        (with_torch, " environments with Torch"),
+    ):
+        if len(targets) > 1 and targets == everything:
+            return f"all {len(targets)}{words}"
+    return ", ".join(joined_names(targets))
+
+
+def _change(change: Change, width: int) -> str:
     if change.before is None:
         what = f"new {change.after}"
     elif change.after is None:
         what = f"gone {change.before}"
     else:
         what = f"{change.before} → {change.after}"
-    where = (
-        f"all {len(both)}" if len(change.targets) == len(both) else ", ".join(joined_names(change.targets))
-    )
-    return f"{change.package:{width}}  {what}  in {where}"
+    return f"{change.package:{width}}  {what}"
 
 
 def _locks(catalog: Catalog, generation_id: int) -> dict[str, Lock]:
