@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import DiskError, IndexAccessError, WheelContentError
+from daemon.prefix import Prefix
+from daemon.uv import Uv, failure_of, find_uv
+from gens.errors import MonobaseError
+
+_MISMATCH = """error: Failed to download `packaging==26.3`
+  cause: Hash mismatch for `packaging==26.3`
+
+         Expected:
+           sha256:aaaa
+
+         Computed:
+           sha256:bbbb
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "kind", "told"),
+    [
+        (1, _MISMATCH, WheelContentError, "packaging==26.3.*expected sha256:aaaa, found sha256:bbbb"),
+        (2, "error: No space left on device (os error 28)", DiskError, "no space left"),
+        (2, "error: Read-only file system (os error 30)", DiskError, "cannot be written to"),
+        (1, "error: error sending request for url (https://x/y)", IndexAccessError, "error sending request"),
+        (1, "error: Failed to extract archive: invalid zip archive", WheelContentError, "cannot be unpacked"),
+        (-9, "", MonobaseError, "ended by SIGKILL"),
+    ],
+)  # fmt: skip
+def test_a_failure_of_uv_becomes_the_error_that_says_what_to_do(
+    tmp_path: Path, code: int, said: str, kind: type[MonobaseError], told: str
+) -> None:
+    error = failure_of(["uv", "pip"], code, said, Prefix(tmp_path))
+    assert type(error) is kind
+    with pytest.raises(kind, match=told):
+        raise error
+
+
+def test_a_full_disk_is_told_with_its_figures(tmp_path: Path) -> None:
+    error = failure_of(["uv"], 2, "No space left on device (os error 28)", Prefix(tmp_path))
+    with pytest.raises(DiskError, match=r"[0-9,]+ bytes of [0-9,]+ and [0-9,]+ inodes of [0-9,]+ are free"):
+        raise error
+
+
+def test_a_named_index_is_cached_whatever_it_says_of_caching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    monkeypatch.delenv("UV_INDEX_URL", raising=False)
+    uv = Uv(Path("uv"), Prefix(tmp_path), "https://index.example/simple")
+    flag, path = uv.index_options(None, tmp_path)
+    assert flag == "--config-file"
+    text = Path(path).read_text()
+    assert 'url = "https://index.example/simple"' in text
+    assert "immutable" in text
+    assert Path(path).stat().st_mode & 0o077 == 0  # it may hold a password
+
+
+def test_the_machine_names_the_index_when_nobody_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    monkeypatch.delenv("UV_INDEX_URL", raising=False)
+    assert Uv(Path("uv"), Prefix(tmp_path)).index_options(None, tmp_path) == []
+
+
+def test_a_uv_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MonobaseError, match="is no executable; give uv's binary with --uv"):
+        find_uv(tmp_path / "uv")
