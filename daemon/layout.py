@@ -95,14 +95,17 @@ def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -
         if library is not None and library["stem"] not in held:
             # With several versions the longest name is the fullest, and sorts last: the last one wins.
             links[library["stem"]] = Link(library["stem"], PurePosixPath(path).name)
-    if product == "cuda":
+    folders = {path.partition("/")[0] for path in held}
+    if product == "cuda" and "lib64" in folders:
         links["lib"] = Link("lib", "lib64")
+    if product == "cuda":
         nvvm = links.get("lib64/libnvvm.so")
         if nvvm is not None and not any(path.startswith("nvvm/lib64/") for path in held):
             links["nvvm/lib64/libnvvm.so"] = Link("nvvm/lib64/libnvvm.so", f"../../lib64/{nvvm.target}")
         for name, target in (("include", "include"), ("lib", "lib64")):
-            path = f"targets/{machine}-linux/{name}"
-            links[path] = Link(path, f"../../{target}")
+            if target in folders:
+                path = f"targets/{machine}-linux/{name}"
+                links[path] = Link(path, f"../../{target}")
     return [links[path] for path in sorted(links)]
 
 
