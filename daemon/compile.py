@@ -9,9 +9,10 @@ import errno
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.bytecode_list import (
@@ -65,6 +66,7 @@ class Compiler:
     jobs: int
     links: bool = True
     inherit: tuple[int, ...] = ()
+    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def compile_missing(self, trees: Sequence[LinkedTree], stage: Stage) -> int:
         """Compile every source of some environments that has no bytecode yet.
@@ -215,11 +217,20 @@ class Compiler:
         except OSError as error:
             if error.errno != errno.EMLINK:
                 raise
-            # That inode has no link to give any more: a second copy takes its place from here on.
-            temporary = temporary_path(self.prefix.staging)
-            copy_file(source, temporary)
-            temporary.rename(source)
-            os.link(source, path)
+            self._renew_and_link(source, path)
+
+    def _renew_and_link(self, source: Path, path: str) -> None:
+        """Let a second copy take the place of an inode that has no link to give any more."""
+        with self._renewal:
+            try:
+                os.link(source, path)  # another thread may have been first
+            except OSError as error:
+                if error.errno != errno.EMLINK:
+                    raise
+                temporary = temporary_path(self.prefix.staging)
+                copy_file(source, temporary)
+                temporary.rename(source)
+                os.link(source, path)
 
 
 def _batches(sources: Iterable[Source], key: str) -> Iterable[list[Source]]:

@@ -10,7 +10,8 @@ import hashlib
 import os
 import secrets
 import stat
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +35,7 @@ class ContentStore:
     directory: Path
     staging: Path
     enabled: bool = True
+    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def path(self, sha256: str, executable: bool) -> Path:
         """Give the place of a content, whether or not it is there."""
@@ -68,7 +70,7 @@ class ContentStore:
                 held = entry.lstat()
             except OSError as error:
                 if error.errno == errno.EMLINK:
-                    return self._renew(path, entry)
+                    return self._renew(path, sha256, status, entry, None)
                 raise
             else:
                 return "first"
@@ -77,14 +79,23 @@ class ContentStore:
         if not same_content(path, entry):
             if file_sha256(path) != sha256:
                 raise ValueError(f"{path}: does not have the digest {sha256}")
-            return self._renew(path, entry)  # the entry is damaged: this is the better one
+            return self._renew(path, sha256, status, entry, held)  # the entry is damaged: this one is better
         if held.st_mode != status.st_mode:
             return "alone"
         if replace_by_link(entry, path, self.staging):
             return "linked"
-        return self._renew(path, entry)
+        return self._renew(path, sha256, status, entry, held)
 
-    def _renew(self, path: str, entry: Path) -> Outcome:
+    def _renew(
+        self, path: str, sha256: str, status: os.stat_result, entry: Path, held: os.stat_result | None
+    ) -> Outcome:
+        with self._renewal:
+            now = entry.lstat() if entry.exists() else None
+            if (now and now.st_ino) == (held and held.st_ino):
+                return self._replace_entry(path, entry)
+        return self.adopt(path, sha256, status)  # another thread was first: there is a new inode to share
+
+    def _replace_entry(self, path: str, entry: Path) -> Outcome:
         temporary = self.staging / secrets.token_hex(8)
         try:
             os.link(path, temporary)
