@@ -185,9 +185,12 @@ class Linker:
             )
         for relative, status in own:
             path = f"{tree.directory}/{relative}"
-            sha256 = data.get((status.st_size, PurePosixPath(relative).name), {}).get(
-                relative
-            ) or file_sha256(path)
+            # Large data files keep their digest from the inventory; all else that uv makes is small and read.
+            held = data.get(relative)
+            if held is not None and held.size_bytes == status.st_size:
+                sha256 = held.sha256
+            else:
+                sha256 = file_sha256(path)
             self.store.adopt(path, sha256, status)
             tree.files.append(InventoryFile(relative, sha256, status.st_size, stat.S_IMODE(status.st_mode)))
         self._check_records(tree)
@@ -199,11 +202,7 @@ class Linker:
                 other = expected.setdefault(file.path, file)
                 if other is not file and (other.sha256, other.mode) != (file.sha256, file.mode):
                     first = self._who_has(wanted, other)
-                    raise WheelContentError(
-                        f"{wanted.label}: {first} and {wheel.name} {wheel.version} both bring "
-                        f"{file.path}, with different contents: which one wins would be decided by "
-                        "chance; leave one of them out"
-                    )
+                    raise _conflict(wanted, first, f"{wheel.name} {wheel.version}", file.path)
         return expected
 
     def _who_has(self, wanted: Wanted, file: InventoryFile) -> str:
@@ -212,14 +211,19 @@ class Linker:
                 return f"{wheel.name} {wheel.version}"
         return "another package"
 
-    def _data_files(self, wanted: Wanted) -> dict[tuple[int, str], dict[str, str]]:
-        # Large data files keep their digest from the inventory; all else that uv makes is small, and read.
-        found: dict[tuple[int, str], dict[str, str]] = {}
+    def _data_files(self, wanted: Wanted) -> dict[str, InventoryFile]:
+        """Give the files of the wheels' `.data/data` folders, by where they are installed to."""
+        found: dict[str, InventoryFile] = {}
         for wheel in wanted.lock.wheels:
             for file in self.inventories.get(wheel).files:
-                directory, _, rest = file.path.partition(".data/data/")
-                if rest and "/" not in directory:
-                    found.setdefault((file.size_bytes, PurePosixPath(rest).name), {})[rest] = file.sha256
+                directory, _, path = file.path.partition(".data/data/")
+                if not path or "/" in directory:
+                    continue
+                other = found.setdefault(path, file)
+                if other is not file and other.sha256 != file.sha256:
+                    raise _conflict(
+                        wanted, self._who_has(wanted, other), f"{wheel.name} {wheel.version}", path
+                    )
         return found
 
     def _check_records(self, tree: LinkedTree) -> None:
@@ -240,7 +244,11 @@ class Linker:
                     continue
                 other = claimed.setdefault(path, (owner, row[1]))
                 if other[1] != row[1]:
-                    raise WheelContentError(
-                        f"{tree.wanted.label}: {other[0]} and {owner} both bring {path}, with "
-                        "different contents: which one wins would be decided by chance; leave one of them out"
-                    )
+                    raise _conflict(tree.wanted, other[0], owner, path)
+
+
+def _conflict(wanted: Wanted, first: str, second: str, path: str) -> WheelContentError:
+    return WheelContentError(
+        f"{wanted.label}: {first} and {second} both bring {path}, with different contents: "
+        "which one wins would be decided by chance; leave one of them out"
+    )
