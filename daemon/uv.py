@@ -25,8 +25,13 @@ _MISMATCH = re.compile(
 )
 _MALFORMED = re.compile(
     r"invalid zip|Failed to read zip|Invalid zip|end of central directory|RECORD file|failed to extract|"
+    r"dist-info/RECORD`: No such file|"
     r"Failed to extract|Failed to unzip|The wheel is invalid|Failed to install:",
     re.IGNORECASE,
+)
+# uv unpacks while it downloads: an end of the network is an end of the archive to it.
+_NETWORK = re.compile(
+    r"due to network timeout|UV_HTTP_TIMEOUT|error sending request|request or response body"
 )
 
 
@@ -213,7 +218,7 @@ def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -
             f"expected sha256:{mismatch['expected']}, found sha256:{mismatch['found']}; "
             "correct the index, or find out who changed the wheel"
         )
-    if _MALFORMED.search(said):
+    if _MALFORMED.search(said) and not _NETWORK.search(said):
         return WheelContentError(f"a wheel cannot be unpacked: {last_lines(said)}")
     if code < 0:
         return MonobaseError(f"uv was ended by {signal.Signals(-code).name}: {' '.join(command)}")
