@@ -1,0 +1,1 @@
+"""What can go wrong on a node, done to a real installer."""

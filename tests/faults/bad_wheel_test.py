@@ -1,0 +1,174 @@
+"""Wheels that are not what their lock says, or not what a wheel may be: named, never installed."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.faults.node import PLAIN, SITE, Node, add_wheel, make_node
+from tests.faults.tree import leftovers
+from tests.index.fault import corrupt, substitute
+from tests.index.server import LocalIndex
+from tests.index.wheel import Damage, WheelSpec, build_wheel
+from tests.synthetic.catalog import environment_cell
+
+pytest_plugins = ["tests.index.fixture"]
+
+_ESCAPES = {
+    "upwards": "../../../../evil.txt",
+    "absolute": "/tmp/monobase-faults-evil.txt",  # noqa: S108 (that it is not written is the point)
+    "into a neighbour": "../../../../../pyc/evil.txt",
+    "after a folder": "evil/../../../../../evil.txt",
+}
+
+
+@pytest.fixture
+def node(local_index: LocalIndex, tmp_path: Path) -> Node:
+    return make_node(local_index, tmp_path)
+
+
+def _check_that_nothing_is_there(node: Node) -> None:
+    assert not node.environment().exists()
+    assert not node.is_sealed()
+    assert not os.path.lexists(node.prefix.latest)
+    assert leftovers(node.prefix) == []
+
+
+def test_a_wheel_of_the_right_length_and_another_content_is_named_with_both_hashes(node: Node) -> None:
+    alpha = add_wheel(node, files={"alpha/__init__.py": b"good = 1\n"})
+    evil = build_wheel(WheelSpec("alpha", "1.0", files={"alpha/__init__.py": b"evil = 1\n"}))
+    assert len(evil) == alpha.size_bytes
+    node.define(environment_cell([alpha]))
+    with node.index.fault(substitute("*alpha*.whl", evil, times=None)):
+        said = node.install(code=7)
+    assert alpha.filename in said or "alpha==1.0" in said
+    assert f"expected sha256:{alpha.sha256}, found sha256:" in said
+    _check_that_nothing_is_there(node)
+    node.install()
+    assert (node.environment() / SITE / "alpha" / "__init__.py").read_bytes() == b"good = 1\n"
+    node.verify()
+
+
+def test_a_wheel_with_one_changed_byte_is_not_installed(node: Node) -> None:
+    node.define(environment_cell([add_wheel(node, files={"alpha/data.bin": os.urandom(200_000)})]))
+    with node.index.fault(corrupt("*.whl", times=None)):
+        said = node.install(code=7)
+    assert "alpha" in said
+    _check_that_nothing_is_there(node)
+    node.install()
+    node.verify()
+
+
+def test_a_bad_wheel_stops_only_the_environments_that_hold_it(node: Node) -> None:
+    alpha, beta = add_wheel(node), add_wheel(node, "beta")
+    node.define(environment_cell([alpha]), environment_cell([alpha, beta], "2.4.1"))
+    with node.index.fault(corrupt("*beta*.whl", times=None)):
+        said = node.install(code=7)
+    assert "beta" in said
+    assert f"g00000/{PLAIN}-torch2.4.1-cpu" in said
+    assert node.environment().exists()
+    assert not node.environment(f"{PLAIN}-torch2.4.1-cpu").exists()
+    assert not node.is_sealed()
+    node.install()
+    assert node.is_sealed()
+
+
+@pytest.mark.parametrize("way", _ESCAPES)
+def test_a_wheel_that_leaves_its_folder_writes_nothing_and_is_named(node: Node, way: str) -> None:
+    path = _ESCAPES[way]
+    evil = add_wheel(node, "evil", damage=Damage(escaping={path: b"evil"}))
+    node.define(environment_cell([evil, add_wheel(node)]), environment_cell([evil], "2.4.1"))
+    said = node.install(code=7)
+    assert evil.filename in said
+    assert path in said
+    assert list(node.directory.rglob("evil.txt")) == []
+    assert not Path("/tmp/monobase-faults-evil.txt").exists()  # noqa: S108
+    _check_that_nothing_is_there(node)
+
+
+def test_a_wheel_with_a_symbolic_link_to_the_outside_does_not_reach_it(node: Node) -> None:
+    secret = node.directory / "secret"
+    secret.write_text("secret")
+    evil = add_wheel(node, "evil", damage=Damage(symlinks={"evil/link": str(secret)}))
+    node.define(environment_cell([evil]))
+    process = node.start()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in {0, 7}, said
+    link = node.environment() / SITE / "evil" / "link"
+    assert not link.is_symlink()
+    assert not link.exists() or link.read_text() != "secret"
+
+
+@pytest.mark.parametrize("path", ["shared/__init__.py", "shared.py", "first/../shared/deep/data.bin"])
+def test_two_packages_with_one_path_and_two_contents_are_both_named(node: Node, path: str) -> None:
+    path = os.path.normpath(path)
+    first = add_wheel(node, "first", files={path: b"a = 1\n"})
+    second = add_wheel(node, "second", "2.0", files={path: b"b = 1\n"})
+    node.define(environment_cell([first, second]), environment_cell([first], "2.4.1"))
+    said = node.install(code=7)
+    assert f"first 1.0 and second 2.0 both bring {path}" in said
+    assert not node.environment().exists()
+    assert node.environment(f"{PLAIN}-torch2.4.1-cpu").exists()
+    assert not node.is_sealed()
+
+
+def test_two_packages_with_one_data_file_and_two_contents_are_both_named(node: Node) -> None:
+    first = add_wheel(node, "first", data={"data/share/model.bin": b"one"})
+    second = add_wheel(node, "second", data={"data/share/model.bin": b"two"})
+    node.define(environment_cell([first, second]))
+    said = node.install(code=7)
+    assert "first" in said
+    assert "second" in said
+    assert "share/model.bin" in said
+    _check_that_nothing_is_there(node)
+
+
+def test_two_packages_with_one_path_and_one_content_are_fine(node: Node) -> None:
+    files = {"shared/__init__.py": b"a = 1\n"}
+    data = {"data/share/model.bin": b"same"}
+    wheels = [add_wheel(node, name, files=files, data=data) for name in ("first", "second")]
+    node.define(environment_cell(wheels))
+    node.install()
+    assert node.is_sealed()
+    node.verify()
+
+
+def test_a_record_with_a_wrong_hash_is_no_reason_to_fetch_or_to_complain_again(node: Node) -> None:
+    alpha = add_wheel(node, damage=Damage(wrong_hashes=frozenset({"alpha/__init__.py"})))
+    node.define(environment_cell([alpha]), environment_cell([alpha], "2.4.1"))
+    node.install()
+    assert node.index.log.wheel_downloads() == {alpha.filename: 1}
+    node.verify()
+    said = subprocess.run(
+        [node.environment() / "bin" / "python", "-c", "import alpha; print(alpha.NAME)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout == "alpha 1.0\n"
+
+
+def test_a_file_that_record_leaves_out_is_installed_and_verified(node: Node) -> None:
+    alpha = add_wheel(node, damage=Damage(unrecorded={"alpha/extra.bin": b"extra"}))
+    node.define(environment_cell([alpha]))
+    node.install()
+    extra = node.environment() / SITE / "alpha" / "extra.bin"
+    assert extra.read_bytes() == b"extra"
+    node.verify()
+    extra.unlink()
+    assert "alpha/extra.bin" in node.verify(code=1)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [Damage(without_record=True), Damage(truncated_to_bytes=300)],
+    ids=["no RECORD", "half an archive"],
+)
+def test_a_wheel_that_is_none_is_named_although_its_hash_is_right(node: Node, damage: Damage) -> None:
+    broken = add_wheel(node, "broken", damage=damage)
+    alpha = add_wheel(node)
+    node.define(environment_cell([alpha, broken]), environment_cell([alpha], "2.4.1"))
+    said = node.install(code=7)
+    assert "broken" in said
+    assert not node.environment().exists()
+    assert node.environment(f"{PLAIN}-torch2.4.1-cpu").exists()
+    assert not node.is_sealed()

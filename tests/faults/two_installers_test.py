@@ -1,0 +1,137 @@
+"""Two installs on one prefix: one writes, the other waits and says for whom."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.node import Node, add_wheel, define_small_generation, end_group, make_node
+from tests.faults.tree import leftovers
+from tests.index.fault import latency
+from tests.index.server import LocalIndex
+from tests.synthetic.catalog import environment_cell
+
+pytest_plugins = ["tests.index.fixture"]
+
+_WAITING = re.compile(r"waiting for process (\d+) on \S+, which writes to (.+)")
+
+
+@pytest.fixture
+def node(local_index: LocalIndex, tmp_path: Path) -> Node:
+    return make_node(local_index, tmp_path)
+
+
+@contextmanager
+def _halted_in_fetch(node: Node, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """Start an install, hold it where it fetches while the `with` block lasts, then let it end."""
+    with node.index.fault(latency("*.whl", delay_s=1.0, times=1)):
+        process = node.start(*arguments)
+        try:
+            _wait_for_a_wheel_request(node)
+            os.killpg(process.pid, signal.SIGSTOP)
+            yield process
+            os.killpg(process.pid, signal.SIGCONT)
+            _, said = process.communicate(timeout=60)
+            assert process.returncode == 0, said
+            assert "waiting" not in said
+        finally:
+            end_group(process)
+
+
+def _wait_for_a_wheel_request(node: Node) -> None:
+    node.index.log.wait_for(lambda requests: any(item.is_wheel for item in requests), 60)
+
+
+def _first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+def test_the_second_says_whom_it_waits_for_and_both_end_well(node: Node) -> None:
+    define_small_generation(node)
+    with _halted_in_fetch(node, "--jobs", "2") as first:
+        second = node.start("--jobs", "2")
+        assert _WAITING.findall(_first_line(second)) == [(str(first.pid), str(node.root))]
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 0, said
+    assert set(node.index.log.wheel_downloads().values()) == {1}
+    assert len(node.index.log.wheel_downloads()) == 5
+    assert node.is_sealed()
+    assert leftovers(node.prefix) == []
+    node.verify()
+
+
+def test_two_that_begin_at_the_same_moment_both_end_well(node: Node) -> None:
+    define_small_generation(node)
+    processes = [node.start("--jobs", "1") for _ in range(3)]
+    said = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], said
+    assert set(node.index.log.wheel_downloads().values()) == {1}
+    assert node.is_sealed()
+    node.verify()
+
+
+def test_one_that_waits_goes_on_when_the_other_is_killed(node: Node) -> None:
+    define_small_generation(node)
+    with node.index.fault(latency("*.whl", delay_s=60.0, times=1)):
+        first = node.start()
+        _wait_for_a_wheel_request(node)
+        second = node.start("--log-format", "json")
+        assert f"waiting for process {first.pid} " in _first_line(second)
+        os.kill(first.pid, signal.SIGKILL)  # the installer alone: its uv must not go on writing
+        _, said = second.communicate(timeout=60)
+    first.communicate(timeout=60)
+    assert first.returncode == -signal.SIGKILL
+    assert second.returncode == 0, said
+    assert set(node.index.log.wheel_downloads().values()) == {1}
+    assert node.is_sealed()
+    assert leftovers(node.prefix) == []
+    node.verify()
+
+
+def test_one_that_does_not_want_to_wait_names_the_other_and_changes_nothing(node: Node) -> None:
+    define_small_generation(node)
+    with _halted_in_fetch(node) as first:
+        said = node.install("--lock-timeout", "0", code=6)
+        assert f"process {first.pid} " in said
+        assert "--lock-timeout" in said
+        assert node.prefix.staging.exists()
+    node.verify()
+
+
+def test_installs_on_two_prefixes_do_not_wait_for_each_other(node: Node) -> None:
+    node.define(environment_cell([add_wheel(node)]))
+    other = node.with_prefix(node.directory / "other")
+    with _halted_in_fetch(node):
+        other.install()
+        other.verify()
+
+
+def test_verify_does_not_wait_for_an_install(node: Node) -> None:
+    node.define(environment_cell([add_wheel(node)]))
+    node.install()
+    node.define(environment_cell([add_wheel(node, "beta")]), generation=1)
+    node.index.log.clear()
+    with _halted_in_fetch(node):
+        node.verify()
+
+
+def test_a_terminated_install_ends_without_waiting_for_its_downloads_and_the_next_ends_whole(
+    node: Node,
+) -> None:
+    define_small_generation(node)
+    with node.index.fault(latency("*.whl", delay_s=300.0, times=1)):
+        first = node.start()
+        _wait_for_a_wheel_request(node)
+        os.kill(first.pid, signal.SIGTERM)
+        first.communicate(timeout=60)
+    assert first.returncode != 0
+    node.install()
+    assert node.is_sealed()
+    assert leftovers(node.prefix) == []
+    node.verify()
