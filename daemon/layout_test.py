@@ -36,15 +36,19 @@ def test_the_libraries_of_cudnn_stay_in_lib() -> None:
 
 
 def test_linkers_find_libraries_without_their_version() -> None:
-    links = {
-        link.path: link.target for link in toolkit_links(["lib64/libcudart.so.12", "lib64/libfoo.so"], "cuda")
-    }
-    assert links == {
+    paths = ["lib64/libcudart.so.12", "lib64/libfoo.so", "include/cuda.h"]
+    assert {link.path: link.target for link in toolkit_links(paths, "cuda")} == {
         "lib64/libcudart.so": "libcudart.so.12",
         "lib": "lib64",
         "targets/x86_64-linux/include": "../../include",
         "targets/x86_64-linux/lib": "../../lib64",
     }
+
+
+def test_a_folder_that_a_toolkit_lacks_has_no_link() -> None:
+    assert [link.path for link in toolkit_links(["include/cuda.h"], "cuda")] == [
+        "targets/x86_64-linux/include"
+    ]
 
 
 def test_nvvm_is_found_where_numba_looks_for_it() -> None:

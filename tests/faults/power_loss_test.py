@@ -148,7 +148,7 @@ def unsynced_data(root: Path, calls: Sequence[Call]) -> list[str]:
 
 
 def unsynced_names(root: Path, calls: Sequence[Call]) -> list[str]:
-    """Name what had its final name in memory alone when something that vouches for it got its own, or at the end."""
+    """Name what had its final name in memory alone when what vouches for it got its own, or at the end."""
     found = []
     items = publishings(root, calls)
     for item in items:
