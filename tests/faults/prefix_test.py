@@ -22,7 +22,7 @@ _OTHER = f"{PLAIN}-torch2.4.1-cpu"
 _NO_LINKS = ("-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM", "-o", os.devnull)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def _mounts() -> None:
     private_mounts()
 
@@ -61,6 +61,7 @@ def test_a_file_system_without_hard_links_is_filled_with_copies_when_asked(node:
     node.verify()
 
 
+@pytest.mark.usefixtures("_mounts")
 def test_a_cache_on_another_file_system_is_refused_with_the_reason(node: Node) -> None:
     with tmpfs(node.prefix.uv_cache, size_bytes=50 * _MB):
         said = node.install(code=5)
@@ -70,6 +71,7 @@ def test_a_cache_on_another_file_system_is_refused_with_the_reason(node: Node) -
         _check_that_nothing_is_installed(node)
 
 
+@pytest.mark.usefixtures("_mounts")
 def test_a_cache_on_another_mount_of_the_same_file_system_is_refused_with_the_reason(node: Node) -> None:
     elsewhere = node.directory / "elsewhere"
     elsewhere.mkdir()
@@ -81,6 +83,7 @@ def test_a_cache_on_another_mount_of_the_same_file_system_is_refused_with_the_re
         _check_that_nothing_is_installed(node)
 
 
+@pytest.mark.usefixtures("_mounts")
 def test_a_cache_on_another_file_system_is_copied_from_when_asked(node: Node) -> None:
     with tmpfs(node.prefix.uv_cache, size_bytes=50 * _MB):
         node.install("--copy")
@@ -89,6 +92,7 @@ def test_a_cache_on_another_file_system_is_copied_from_when_asked(node: Node) ->
     node.verify()  # the cache is gone, the environments are not
 
 
+@pytest.mark.usefixtures("_mounts")
 def test_a_read_only_prefix_is_refused_with_the_reason(node: Node) -> None:
     node.root.mkdir()
     with read_only(node.root):
@@ -99,6 +103,7 @@ def test_a_read_only_prefix_is_refused_with_the_reason(node: Node) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.usefixtures("_mounts")
 def test_an_installed_prefix_works_read_only_and_an_install_on_it_says_why_not(node: Node) -> None:
     node.install()
     with read_only(node.root):

@@ -29,11 +29,6 @@ _MODULE = f"{SITE}/alpha/__init__.py"
 _BYTECODE = f"{SITE}/alpha/__pycache__/__init__.{BYTECODE_SUFFIX}"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _mounts() -> None:
-    private_mounts()
-
-
 @pytest.fixture
 def node(local_index: LocalIndex, tmp_path: Path) -> Node:
     return make_node(local_index, tmp_path)
@@ -41,6 +36,7 @@ def node(local_index: LocalIndex, tmp_path: Path) -> Node:
 
 @pytest.fixture
 def ext4_node(node: Node) -> Iterator[Node]:
+    private_mounts()
     with ext4(node.directory / "disk", size_bytes=160_000_000, inodes=20_000) as directory:
         yield node.with_prefix(directory / "prefix")
 
