@@ -40,7 +40,7 @@ def validate_monogen(fields):
         if name not in _FIELDS:
             errors.append("%s: unknown field; allowed: %s" % (name, ", ".join(_FIELDS.keys())))
         elif type(fields[name]) != _FIELDS[name]:
-            errors.append("%s: %r is not a %s" % (name, fields[name], _FIELDS[name]))
+            errors.append("%s: %r is not of type %s" % (name, fields[name], _FIELDS[name]))
     for name in _REQUIRED:
         if name not in fields:
             errors.append("%s: missing" % name)

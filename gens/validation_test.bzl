@@ -18,9 +18,9 @@ _GOOD = {
 # Changed fields, and what the one message must hold.
 _BAD = [
     ({"torchs": []}, ["generation 7: torchs: unknown field", "allowed: id, python, torch"]),
-    ({"id": "7"}, ["generation 7: id", "is not a int"]),
+    ({"id": "7"}, ["generation 7: id", "is not of type int"]),
     ({"id": -1}, ["generation -1: id: -1", "0 and above"]),
-    ({"torch": "2.4.1"}, ["generation 7: torch", "is not a list"]),
+    ({"torch": "2.4.1"}, ["generation 7: torch", "is not of type list"]),
     ({"torch": [2.4]}, ["torch: 2.4", "strings, quoted"]),
     ({"torch": ["2.4.9"]}, ["torch: \"2.4.9\"", "2.4.1, 2.5.0"]),
     ({"torch": ["2.4.1", "2.4.1"]}, ["torch: \"2.4.1\" stands twice"]),
