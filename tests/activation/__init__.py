@@ -1,0 +1,1 @@
+"""What the installer writes and the runtime reads, together."""

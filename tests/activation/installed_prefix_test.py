@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from runtime.shells import EXEC, SYSTEM_PATH, Outcome, read_only, run
+from tests.faults.node import PLAIN, SITE, Node, define_small_generation, make_node
+from tests.index.server import LocalIndex
+from tests.synthetic.catalog import PYTHON
+
+pytest_plugins = ["tests.index.fixture"]
+
+
+@pytest.fixture
+def node(local_index: LocalIndex, tmp_path: Path) -> Node:
+    node = make_node(local_index, tmp_path)
+    define_small_generation(node)
+    return node
+
+
+def execute(node: Node, *command: str, mount: tuple[str, ...] = (), **variables: str) -> Outcome:
+    asked = {"PATH": SYSTEM_PATH, "MONOBASE_PREFIX": str(node.root), "PYTHON_VERSION": PYTHON} | variables
+    return run([*mount, str(EXEC), *command], asked)
+
+
+def test_each_environment_of_a_sealed_generation_is_activated_from_a_read_only_mount(node: Node) -> None:
+    node.install()
+    mount = read_only(node.root)
+    before = {path: path.lstat().st_ctime_ns for path in node.root.rglob("*")}
+
+    plain = execute(node, "python", "-c", "import alpha; print(alpha.NAME)", mount=mount)
+    torches = [
+        execute(
+            node, "python", "-c", "import torch; print(torch.v)",
+            mount=mount, TORCH_VERSION=torch, CUDA_VERSION="12.4.1", CUDNN_VERSION="9.1.0.70",
+        )
+        for torch in ("2.4.1", "2.5.1")
+    ]  # fmt: skip
+
+    assert plain == Outcome(0, "alpha\n", "")
+    assert torches == [Outcome(0, "2.4.1\n", ""), Outcome(0, "2.5.1\n", "")]
+    assert {path: path.lstat().st_ctime_ns for path in node.root.rglob("*")} == before
+
+
+def test_the_search_paths_lead_to_the_files_of_the_toolkits(node: Node) -> None:
+    node.install()
+
+    after = execute(node, "env", TORCH_VERSION="2.5.1", CUDA_VERSION="12.4", CUDNN_VERSION="9").variables
+
+    torch = node.environment(f"{PLAIN}-torch2.5.1-cu124")
+    libraries = [Path(folder) for folder in after["LD_LIBRARY_PATH"].split(":")]
+    assert libraries[2] == torch / SITE / "nvidia" / "cublas" / "lib"
+    assert (Path(after["CUDA_HOME"]) / "include" / "cublas.h").is_file()
+    assert any((folder / "libcudnn.so.9").is_file() for folder in libraries)
+    assert all(Path(folder).is_dir() for folder in after["LIBRARY_PATH"].split(":"))
+    assert any((Path(folder) / "libcublas.so").exists() for folder in after["LIBRARY_PATH"].split(":"))
+
+
+def test_what_a_partial_install_left_out_is_not_ready_and_not_unknown(node: Node) -> None:
+    node.install("--only", PLAIN)
+
+    plain = execute(node, "python", "-c", "import alpha; print(alpha.NAME)")
+    missing = execute(node, "true", TORCH_VERSION="2.4.1", CUDA_VERSION="12.4")
+    unknown = execute(node, "true", TORCH_VERSION="2.4.1", CUDA_VERSION="12.1")
+
+    assert plain == Outcome(0, "alpha\n", "")
+    assert (missing.code, unknown.code) == (75, 69)
+    assert f"{PLAIN}-torch2.4.1-cu124 of generation g00000 is not installed yet" in missing.stderr
+    assert "same Python and Torch: CUDA_VERSION=12.4" in unknown.stderr
+
+
+def test_a_venv_on_top_has_its_own_package_and_the_torch_of_the_base(node: Node, tmp_path: Path) -> None:
+    node.install()
+    code = "import sys, torch; print(torch.v, sys.prefix)"
+
+    outcome = execute(
+        node, "python", "-c", code, mount=read_only(node.root),
+        TORCH_VERSION="2.4.1", CUDA_VERSION="12.4", MONOBASE_USER_VENV=str(tmp_path / "venv"),
+    )  # fmt: skip
+
+    assert outcome == Outcome(0, f"2.4.1 {tmp_path / 'venv'}\n", "")
