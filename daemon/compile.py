@@ -150,12 +150,12 @@ class Compiler:
                 stage.advance(count)
         fault_point("compile:compiled")
         sync_filesystem(self.prefix.root)
-        for source in missing.values():
-            compiled = staging / f"{source.key}.{source.sha256}"
-            if compiled.exists():
-                final = bytecode_path(self.prefix, source.key, source.sha256)
-                final.parent.mkdir(parents=True, exist_ok=True)
-                compiled.rename(final)
+        for key in interpreters:
+            for number in range(256):
+                (self.prefix.bytecode / key / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        for entry in os.scandir(staging):
+            key, _, sha256 = entry.name.rpartition(".")
+            _publish(entry.path, bytecode_path(self.prefix, key, sha256), links=self.links)
         shutil.rmtree(staging)
         return len(missing)
 
@@ -231,6 +231,14 @@ class Compiler:
                 copy_file(source, temporary)
                 temporary.rename(source)
                 os.link(source, path)
+
+
+def _publish(compiled: str, final: Path, *, links: bool) -> None:
+    # A link, not a rename: of renames from one folder to another a file system does one at a time.
+    if links:
+        os.link(compiled, final)
+    else:
+        os.rename(compiled, final)  # noqa: PTH104 (there are many)
 
 
 def _batches(sources: Iterable[Source], key: str) -> Iterable[list[Source]]:

@@ -82,7 +82,7 @@ class ContentStore:
             return self._renew(path, sha256, status, entry, held)  # the entry is damaged: this one is better
         if held.st_mode != status.st_mode:
             return "alone"
-        if replace_by_link(entry, path, self.staging):
+        if replace_by_link(entry, path):
             return "linked"
         return self._renew(path, sha256, status, entry, held)
 
@@ -108,25 +108,27 @@ class ContentStore:
         return "renewed"
 
 
-def replace_by_link(source: Path, path: str, staging: Path) -> bool:
-    """Replace a file by a hard link, in one step.
+def replace_by_link(source: Path, path: str) -> bool:
+    """Replace a file, which nothing uses yet, by a hard link.
+
+    Not by a rename from another folder: a file system has one lock for all of these, and this takes half the
+    time. A kill in between leaves a wheel or an environment that is made anew anyway.
 
     Args:
         source: The file to link.
         path: The name that becomes a link to it.
-        staging: A folder of the same mount, for the link before it has its name.
 
     Returns:
-        False when the source has no more links to give (EMLINK); then nothing changed.
+        False when the source has no more links to give (EMLINK); then the file is a copy of it.
     """
-    temporary = staging / secrets.token_hex(8)
+    os.unlink(path)  # noqa: PTH108 (there are many)
     try:
-        os.link(source, temporary)
+        os.link(source, path)
     except OSError as error:
-        if error.errno == errno.EMLINK:
-            return False
-        raise
-    temporary.rename(path)
+        if error.errno != errno.EMLINK:
+            raise
+        copy_file(source, path)
+        return False
     return True
 
 

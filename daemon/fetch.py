@@ -130,14 +130,9 @@ class Fetcher:
         return failures
 
     def _run_to_the_end(self, call: FetchCall, stage: Stage, failures: dict[str, MonobaseError]) -> None:
-        # What is in the cache already was left by a run that was ended before it took the inventory.
-        leftovers = {
-            item.wheel.sha256
-            for item in call.items.values()
-            if find_archive(self.prefix.uv_cache, item.wheel) is not None
-        }
+        self._drop_damaged_leftovers(call)
         failure = self._run(call, stage)
-        arrived = self._take(call, leftovers, failures)
+        arrived = self._take(call, failures)
         missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
         if failure is None and missing:
             failure = IndexAccessError(
@@ -209,14 +204,32 @@ class Fetcher:
             if ended:
                 return
 
-    def _take(self, call: FetchCall, leftovers: set[str], failures: dict[str, MonobaseError]) -> set[str]:
+    def _drop_damaged_leftovers(self, call: FetchCall) -> None:
+        """Drop what an install that was ended left in the cache, and what does not match its own RECORD.
+
+        It may be cut by a power loss, or a file may lack that was about to be shared. A wheel whose author wrote
+        a wrong RECORD is brought once more, then; one that arrives in this run is taken as it is.
+        """
+        for item in call.items.values():
+            archive = find_archive(self.prefix.uv_cache, item.wheel)
+            if archive is None:
+                continue
+            try:
+                inventory = take_inventory(archive, item.wheel)
+                damaged = bool(record_differences(archive, inventory, item.wheel))
+            except WheelContentError:
+                damaged = True
+            if damaged:
+                drop_wheel(self.prefix.uv_cache, item.wheel)
+
+    def _take(self, call: FetchCall, failures: dict[str, MonobaseError]) -> set[str]:
         """Take the inventories of the wheels that arrived."""
         arrived = [
             item for item in call.items.values() if find_archive(self.prefix.uv_cache, item.wheel) is not None
         ]
         taken = set()
         with ThreadPoolExecutor(self.jobs) as pool:
-            outcomes = pool.map(lambda item: self._inventory(item, item.wheel.sha256 in leftovers), arrived)
+            outcomes = pool.map(lambda item: self._inventory(item.wheel), arrived)
             for item, outcome in zip(arrived, outcomes, strict=True):
                 if isinstance(outcome, MonobaseError):
                     failures[item.wheel.sha256] = outcome
@@ -248,23 +261,16 @@ class Fetcher:
         sync_directory(self.prefix.wheels)
         fault_point("fetch:kept")
 
-    def _inventory(self, item: WheelToFetch, leftover: bool) -> tuple[Path, Inventory] | MonobaseError:
-        wheel = item.wheel
+    def _inventory(self, wheel: LockedWheel) -> tuple[Path, Inventory] | MonobaseError:
         try:
             archive = self._archive(wheel)
             inventory = take_inventory(archive, wheel)
-            if not record_differences(archive, inventory, wheel) or not leftover:
-                return archive, inventory
-            # A wrong RECORD, or an archive that a power loss cut: unpacking it once more tells which.
-            drop_wheel(self.prefix.uv_cache, wheel)
-            single = FetchCall(item.index_url, item.platform, item.pythons[0], {wheel.name: item})
-            failure = self._run(single, Stage("again"))
-            if failure is not None:
-                return failure
-            archive = self._archive(wheel)
-            return archive, take_inventory(archive, wheel)
+            record_differences(
+                archive, inventory, wheel
+            )  # a wrong hash is its author's, a missing RECORD is an error
         except MonobaseError as error:
             return error
+        return archive, inventory
 
     def _archive(self, wheel: LockedWheel) -> Path:
         archive = find_archive(self.prefix.uv_cache, wheel)

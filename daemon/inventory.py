@@ -114,8 +114,8 @@ def record_differences(archive: Path, inventory: Inventory, wheel: LockedWheel) 
         wheel: What the lock says of it, for messages.
 
     Returns:
-        The paths whose content is not what RECORD says. That a wheel's author wrote a wrong RECORD, or that
-        the archive is damaged, cannot be told from this alone.
+        The paths that are missing, or whose content is not what RECORD says. That a wheel's author wrote a
+        wrong RECORD, or that the archive is damaged, cannot be told from this alone.
 
     Raises:
         WheelContentError: There is no RECORD, it is malformed, or it lists a path outside of the wheel.
@@ -141,8 +141,8 @@ def record_differences(archive: Path, inventory: Inventory, wheel: LockedWheel) 
             )
         file = held.get(str(path))
         algorithm, _, digest = (row[1] if len(row) > 1 else "").partition("=")
-        if file is not None and algorithm == "sha256" and digest.rstrip("=") != _urlsafe(file.sha256):
-            differences.append(file.path)
+        if file is None or (algorithm == "sha256" and digest.rstrip("=") != _urlsafe(file.sha256)):
+            differences.append(str(path))
     return differences
 
 

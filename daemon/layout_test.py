@@ -14,7 +14,7 @@ from daemon.layout import toolkit_links, toolkit_path
         ("nvidia-cuda-cupti-cu12", "nvidia/cuda_cupti/__init__.py", None),
         ("nvidia-cuda-cupti-cu12", "nvidia/__init__.py", None),
         ("nvidia-cublas", "nvidia_cublas-13.0.dist-info/METADATA", None),
-        ("nvidia-nvtx", "nvidia_nvtx-13.dist-info/licenses/License.txt", "share/licenses/nvidia_nvtx-13/License.txt"),
+        ("nvidia-x", "nvidia_x-1.dist-info/licenses/License.txt", "share/licenses/nvidia_x-1/License.txt"),
     ],
 )  # fmt: skip
 def test_files_of_wheels_stand_where_a_build_looks_for_them(

@@ -12,6 +12,7 @@ import fnmatch
 import json
 import os
 import shutil
+import stat
 import statistics
 import subprocess
 import sys
@@ -40,14 +41,15 @@ _REAL_PATTERNS = ("python3.1[12]-torch2.13.0-*", "python3.1[12]-torch2.14.1-*")
 _REAL_DISK_BYTES = 40_000_000_000
 _ROUNDS = 3
 _NOTHING_TO_DO_CELLS = 100
-# The installer reports its own peak: that of a child that it waited for would count otherwise.
+# The installer reports its own peak; ru_maxrss would count the parent that it was forked from.
 _WRAPPER = (
-    "import resource, runpy, sys\n"
+    "import re, runpy, sys\n"
     "sys.argv = ['daemon', *sys.argv[2:]] if (out := sys.argv[1]) else []\n"
     "try:\n"
     "    runpy.run_module('daemon.main', run_name='__main__')\n"
     "finally:\n"
-    "    open(out, 'w').write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))\n"
+    "    peak = re.search('VmHWM:\\\\s+([0-9]+) kB', open('/proc/self/status').read())\n"
+    "    open(out, 'w').write(str(int(peak[1]) * 1024))\n"
 )
 
 
@@ -171,16 +173,18 @@ class Bench:
 
 @click.command()
 @click.option("--cells", default=24, show_default=True, help="Environments of the synthetic generation.")
+@click.option("--synthetic/--no-synthetic", default=True, help="The synthetic generation.")
 @click.option("--real/--no-real", default=True, help="Also two real torch releases on two Pythons.")
 @click.option(
     "--directory", type=click.Path(path_type=Path), help="Where to work; needs hard links and room."
 )
-def main(cells: int, real: bool, directory: Path | None) -> None:
+def main(cells: int, synthetic: bool, real: bool, directory: Path | None) -> None:
     """Compare the installer with the reference implementation's way and with bare links."""
     console = Console(width=118)
     with tempfile.TemporaryDirectory(prefix="monobase-bench-", dir=directory) as folder:
         with LocalIndex(Path(folder) / "index") as index:
-            _synthetic(console, index, Path(folder) / "synthetic", cells)
+            if synthetic:
+                _synthetic(console, index, Path(folder) / "synthetic", cells)
             _nothing_to_do(console, index, Path(folder) / "many")
         if real:
             _real(console, Path(folder) / "real")
@@ -239,7 +243,7 @@ def _compare(bench: Bench, reference_cache: Path, cold: Run) -> list[Row]:
     linking = statistics.median(run.stages["link"] for run in runs)
     limit = statistics.median(_copy_links(bench) for _ in range(_ROUNDS))
     disk = disk_bytes(bench.prefix)
-    kept, contents, apparent = _sizes(bench)
+    sizes = _sizes(bench)
     own_cache = reference_cache.is_relative_to(bench.prefix)
     cold_reference = None if own_cache else bench.reference(reference_cache)
     installing, rdfind = bench.reference(reference_cache)
@@ -248,15 +252,17 @@ def _compare(bench: Bench, reference_cache: Path, cold: Run) -> list[Row]:
         # Its environments link to our cache, whose archives count for both.
         reference_disk = _disk_of_both(bench.directory / "reference", reference_cache)
     rows = [
-        Row("bytes on disk / distinct contents", kept / contents, 1.02,
-            detail=f"{kept / 1e6:.0f} of {contents / 1e6:.0f} MB, cache and bytecode included"),
+        Row("bytes on disk / distinct contents", sizes.kept / sizes.distinct, 1.02,
+            detail=f"{sizes.kept / 1e6:.1f} / {sizes.distinct / 1e6:.1f} MB, all of the prefix"),
+        Row("bytes on disk / distinct contents installed", sizes.kept / sizes.installed, None,
+            detail=f"{sizes.kept / 1e6:.1f} / {sizes.installed / 1e6:.1f} MB; RECORDs in the cache, inventories"),
         Row("warm install: ours / (a)", warm / (installing + rdfind), 0.15,
             detail=f"{warm:.2f} s / ({installing:.2f} + {rdfind:.2f} s)"),
         Row("linking alone: ours / (c)", linking / limit, 3.0, detail=f"{linking:.2f} / {limit:.2f} s"),
         Row("bytes on disk: ours / (a)", disk / reference_disk, 1.0,
             detail=f"{disk / 1e6:.0f} / {reference_disk / 1e6:.0f} MB"),
-        Row("bytes on disk: ours / (b)", disk / apparent, None,
-            detail=f"{disk / 1e6:.0f} / {apparent / 1e6:.0f} MB"),
+        Row("bytes on disk: ours / (b)", disk / sizes.apparent, None,
+            detail=f"{disk / 1e6:.0f} / {sizes.apparent / 1e6:.0f} MB"),
         Row("peak memory of the installer", max(run.peak_bytes for run in (cold, *runs)) / 1e6, 150, "MB"),
     ]  # fmt: skip
     if cold_reference is not None:
@@ -283,24 +289,43 @@ def _nothing_to_do(console: Console, index: LocalIndex, directory: Path) -> None
     _print(console, f"nothing to do, Python {PYTHON_FULL}", [row])
 
 
-def _sizes(bench: Bench) -> tuple[int, int, int]:
-    """Give bytes of all inodes of the prefix, of distinct contents of its environments, of all names."""
-    seen: dict[int, str] = {}
-    contents: dict[str, int] = {}
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of a finished prefix without the interpreters.
+
+    Attributes:
+        kept: Of all inodes.
+        distinct: Of all distinct contents, uv's cache and our own files included: less would lose something.
+        installed: Of the distinct contents of the environments, bytecode included.
+        apparent: Of the environments, each name of a shared file counted.
+    """
+
+    kept: int
+    distinct: int
+    installed: int
+    apparent: int
+
+
+def _sizes(bench: Bench) -> Sizes:
+    digests: dict[int, tuple[str, int]] = {}
+    installed: dict[str, int] = {}
     apparent = 0
-    for path, status in walk_files(str(bench.tree)):
-        if not os.path.isfile(path) or os.path.islink(path):  # noqa: PTH113, PTH114 (there are many)
+    tree = f"{bench.tree}/"
+    for path, status in walk_files(str(bench.prefix)):
+        if not stat.S_ISREG(status.st_mode) or "/uv/python/" in path:
             continue
-        apparent += status.st_size
-        if status.st_ino not in seen:
-            seen[status.st_ino] = file_sha256(path)
-            contents[seen[status.st_ino]] = status.st_size
-    inodes = {
-        status.st_ino: status.st_size
-        for path, status in walk_files(str(bench.prefix))
-        if "/uv/python/" not in path and not os.path.islink(path)  # noqa: PTH114 (there are many)
-    }
-    return sum(inodes.values()), sum(contents.values()), apparent
+        if status.st_ino not in digests:
+            digests[status.st_ino] = (file_sha256(path), status.st_size)
+        if path.startswith(tree):
+            apparent += status.st_size
+            sha256, size = digests[status.st_ino]
+            installed[sha256] = size
+    return Sizes(
+        sum(size for _, size in digests.values()),
+        sum(dict(digests.values()).values()),
+        sum(installed.values()),
+        apparent,
+    )
 
 
 def _disk_of_both(environments: Path, cache: Path) -> int:
