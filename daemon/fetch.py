@@ -207,8 +207,8 @@ class Fetcher:
     def _drop_damaged_leftovers(self, call: FetchCall) -> None:
         """Drop what an install that was ended left in the cache, and what does not match its own RECORD.
 
-        It may be cut by a power loss, or a file may lack that was about to be shared. A wheel whose author wrote
-        a wrong RECORD is brought once more, then; one that arrives in this run is taken as it is.
+        It may be cut by a power loss, or a file may lack that was about to be shared. A wheel whose author
+        wrote a wrong RECORD is brought once more, then; one that arrives in this run is taken as it is.
         """
         for item in call.items.values():
             archive = find_archive(self.prefix.uv_cache, item.wheel)
