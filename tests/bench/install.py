@@ -175,6 +175,7 @@ class Bench:
 @click.option("--cells", default=24, show_default=True, help="Environments of the synthetic generation.")
 @click.option("--synthetic/--no-synthetic", default=True, help="The synthetic generation.")
 @click.option("--real/--no-real", default=True, help="Also two real torch releases on two Pythons.")
+@click.option("--gens", type=click.Path(path_type=Path), help="Definitions and locks of real generations.")
 @click.option(
     "--directory", type=click.Path(path_type=Path), help="Where to work; needs hard links and room."
 )
