@@ -12,7 +12,7 @@ from tests.faults.system_calls import CHANGES, Call, everything, read_trace, str
 from tests.index.server import LocalIndex
 
 _TRACED = f"{CHANGES},open,openat,creat,write,pwrite64,writev,copy_file_range,sendfile,ftruncate,fchmod,chmod"
-_RENAMES = {"rename", "renameat", "renameat2"}
+_NAMING = {"rename", "renameat", "renameat2", "link", "linkat"}
 _FILE_SYNCS = {"fsync", "fdatasync"}
 _READ_ONLY = re.compile(r"\bO_RDONLY\b")
 _MAKES = re.compile(r"\bO_(?:CREAT|TRUNC)\b")
@@ -32,7 +32,7 @@ _LINKS = {"toolkit link", "latest"}
 
 @dataclass(frozen=True, slots=True)
 class Publishing:
-    """A rename that gives something its final name.
+    """A rename or a link that gives something its final name.
 
     Attributes:
         kind: One of `_KINDS`.
@@ -66,7 +66,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Call]]:
         return node.root, [call for call in read_trace(trace) if not call.failed]
 
 
-def test_everything_that_has_a_final_name_got_it_by_a_rename(traced: tuple[Path, list[Call]]) -> None:
+def test_everything_that_has_a_final_name_got_it_in_one_step(traced: tuple[Path, list[Call]]) -> None:
     root, calls = traced
     found = [item.kind for item in publishings(root, calls)]
     counts = {kind: found.count(kind) for kind, _ in _KINDS}
@@ -106,7 +106,7 @@ def test_this_check_notices_an_install_that_does_not_sync(traced: tuple[Path, li
 
 
 def publishings(root: Path, calls: Sequence[Call]) -> list[Publishing]:
-    """Find the renames that give something its final name.
+    """Find the renames and links that give something its final name.
 
     Args:
         root: The prefix.
@@ -117,7 +117,7 @@ def publishings(root: Path, calls: Sequence[Call]) -> list[Publishing]:
     """
     found = []
     for call in calls:
-        if call.name not in _RENAMES:
+        if call.name not in _NAMING:
             continue
         source, name = call.paths[-2:]
         relative = name.removeprefix(f"{root}/")
