@@ -19,7 +19,7 @@ from daemon.fetch import Fetcher
 from daemon.interpreter import Interpreter, provide_interpreters
 from daemon.layout import lay_out_toolkit, write_environments
 from daemon.link import InventoryCache, LinkedTree, Linker
-from daemon.plan import GenerationPlan, Plan, Wanted, check_room, make_plan, toolkit_directory_name
+from daemon.plan import Plan, Wanted, WheelToFetch, check_room, make_plan, toolkit_directory_name
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, Stage
 from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
@@ -28,7 +28,7 @@ from daemon.uv_cache import remove_leftovers
 from daemon.writer_lock import writer_lock
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
-from gens.generation import Toolkit
+from gens.generation import Generation, Toolkit
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -155,22 +155,32 @@ class _Install:
 
     def run(self, plan: Plan) -> None:
         """Run the stages: fetch for all, the others a generation at a time, newest first."""
-        interpreters = provide_interpreters(
+        interpreters, missing = provide_interpreters(
             self._uv,
             {wanted.target.inputs.python for wanted in plan.wanted},
             downloads=self._options.downloads,
             warn=self._reporter.warning,
         )
-        bad_wheels = self._fetch(plan, next(iter(interpreters.values())))
-        for item in plan.generations:
-            if item.wanted:
-                self._install_generation(item, interpreters, bad_wheels)
+        if not interpreters:
+            raise next(iter(missing.values()))
+        possible = [item for item in plan.wanted if _python(item) not in missing]
+        for item in plan.wanted:
+            if _python(item) in missing:
+                self._fail(item, missing[item.target.inputs.python])
+        needed = {wheel.sha256 for item in possible for wheel in item.lock.wheels}
+        fetch = [item for item in plan.fetch if item.wheel.sha256 in needed]
+        bad_wheels = self._fetch(fetch, next(iter(interpreters.values())))
+        for generation in plan.generations:
+            wanted = [item for item in generation.wanted if item in possible]
+            if wanted:
+                self._install_generation(generation.generation, wanted, interpreters, bad_wheels)
 
-    def _fetch(self, plan: Plan, interpreter: Interpreter) -> dict[str, MonobaseError]:
-        with self._reporter.stage("fetch", plan.fetch_bytes, unit="bytes") as stage:
+    def _fetch(self, items: Sequence[WheelToFetch], interpreter: Interpreter) -> dict[str, MonobaseError]:
+        total = sum(item.wheel.size_bytes for item in items)
+        with self._reporter.stage("fetch", total, unit="bytes") as stage:
             fetcher = Fetcher(self._prefix, self._uv, self._store, interpreter, self._options.jobs)
-            failures = fetcher.fetch(plan.fetch, stage)
-            arrived = [item.wheel for item in plan.fetch if item.wheel.sha256 not in failures]
+            failures = fetcher.fetch(items, stage)
+            arrived = [item.wheel for item in items if item.wheel.sha256 not in failures]
             self._result.fetched_bytes = sum(wheel.size_bytes for wheel in arrived)
             stage.facts.update(wheels=len(arrived), fetched_bytes=self._result.fetched_bytes)
             if failures:
@@ -179,13 +189,13 @@ class _Install:
 
     def _install_generation(
         self,
-        plan: GenerationPlan,
+        generation: Generation,
+        possible: Sequence[Wanted],
         interpreters: dict[str, Interpreter],
         bad_wheels: dict[str, MonobaseError],
     ) -> None:
-        generation = plan.generation
         wanted = []
-        for item in plan.wanted:
+        for item in possible:
             bad = next((wheel.sha256 for wheel in item.lock.wheels if wheel.sha256 in bad_wheels), None)
             if bad is None:
                 wanted.append(item)
@@ -273,6 +283,11 @@ def clean_leftovers(prefix: Prefix, reporter: Reporter) -> None:
     for directory in (prefix.generations, prefix.wheels, *generations):
         for path in directory.glob(".*.tmp"):
             path.unlink()
+
+
+def _python(wanted: Wanted) -> str | None:
+    """Give the interpreter that a target cannot do without: a toolkit needs none."""
+    return None if isinstance(wanted.target, Toolkit) else wanted.target.inputs.python
 
 
 def _plan_facts(plan: Plan) -> dict[str, int]:

@@ -580,6 +580,14 @@ def test_a_python_that_is_nowhere_is_named(node: Node) -> None:
     assert "Python 3.99" in done.stderr
 
 
+def test_a_python_that_is_nowhere_does_not_keep_the_others_away(node: Node) -> None:
+    alpha = _wheel(node)
+    node.define(environment_cell([alpha]), environment_cell([alpha], python="3.99.1"))
+    done = node.install("--no-python-downloads", code=8)
+    assert "g00000/python3.99" in done.stderr
+    assert node.environment().exists()
+
+
 def test_a_prefix_that_cannot_be_written_to_is_a_disk_error(node: Node) -> None:
     node.define(environment_cell([_wheel(node)]))
     node.prefix.root.write_text("a file where a folder should be")

@@ -49,7 +49,7 @@ class Interpreter:
 
 def provide_interpreters(
     uv: Uv, versions: Iterable[str], *, downloads: bool, warn: Callable[[str], None]
-) -> dict[str, Interpreter]:
+) -> tuple[dict[str, Interpreter], dict[str, InterpreterError]]:
     """Find or install an interpreter for each version.
 
     A managed interpreter of the exact version is preferred; when it cannot be downloaded, an interpreter of
@@ -62,13 +62,13 @@ def provide_interpreters(
         warn: Told about each stand-in.
 
     Returns:
-        The interpreters by the version that was asked for.
+        The interpreters by the version that was asked for, and why there is none for the others.
 
     Raises:
-        InterpreterError: For some version there is none.
         DiskError: The disk is full.
     """
-    found = {}
+    found: dict[str, Interpreter] = {}
+    failures: dict[str, InterpreterError] = {}
     reason = None if downloads else "downloads are switched off"
     for version in sorted(set(versions)):
         interpreter = _managed(uv.prefix, version)
@@ -78,15 +78,20 @@ def provide_interpreters(
             except DiskError:
                 raise
             except MonobaseError as error:
-                reason = last_lines(str(error), 1).strip()  # the same for the next: no second wait for it
+                # That no host answers is the same for the next version, and is not waited for twice.
+                reason = last_lines(str(error), 1).removeprefix("  cause: ")
         if interpreter is None:
-            interpreter = _system(uv, version, reason or "uv installed none")
+            try:
+                interpreter = _system(uv, version, reason or "uv installed none")
+            except InterpreterError as error:
+                failures[version] = error
+                continue
             warn(
                 f"Python {version} cannot be downloaded ({reason}): the system's {interpreter.executable}, "
                 f"{interpreter.version}, serves; models need it at the same path"
             )
         found[version] = interpreter
-    return found
+    return found, failures
 
 
 def minor_of(version: str) -> str:

@@ -269,9 +269,12 @@ class _Repair:
         return tree.directory
 
     def _interpreters(self, versions: Iterable[str]) -> dict[str, Interpreter]:
-        return provide_interpreters(
+        interpreters, missing = provide_interpreters(
             self._uv, versions, downloads=self._options.downloads, warn=self._reporter.warning
         )
+        for error in missing.values():
+            raise error
+        return interpreters
 
 
 def _differences(made: Path, tree: Path) -> set[str]:
