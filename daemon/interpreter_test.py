@@ -1,0 +1,86 @@
+"""The choice of interpreters; the uv of these tests is a script that does what uv does to the disk."""
+
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.interpreter import describe, provide_interpreters
+from daemon.prefix import Prefix
+from daemon.uv import Uv
+
+_VERSION = platform.python_version()
+_MINOR = ".".join(_VERSION.split(".")[:2])
+
+
+def _uv(tmp_path: Path, install: str) -> Uv:
+    program = tmp_path / "uv"
+    log = tmp_path / "calls"
+    choice = f'case "$*" in *install*) {install} ;; *) exit 2 ;; esac'
+    program.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\n{choice}\n')
+    program.chmod(0o755)
+    prefix = Prefix(tmp_path / "prefix")
+    prefix.make_directories()
+    return Uv(program, prefix)
+
+
+def _managed() -> str:
+    directory = f'"$UV_PYTHON_INSTALL_DIR/cpython-{_VERSION}-linux-x86_64-gnu/bin"'
+    return f'mkdir -p {directory} && ln -sf "{sys.executable}" {directory}/python{_MINOR}'
+
+
+def _calls(tmp_path: Path) -> list[str]:
+    path = tmp_path / "calls"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_managed_interpreter_is_installed_once(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, _managed())
+    warnings: list[str] = []
+    for _ in range(2):
+        found, failures = provide_interpreters(uv, [_VERSION], downloads=True, warn=warnings.append)
+        assert found[_VERSION].managed
+        assert found[_VERSION].executable.is_relative_to(uv.prefix.uv_python)
+        assert not failures
+    assert _calls(tmp_path) == [f"python install {_VERSION}"]
+    assert not warnings
+
+
+def test_one_whose_install_was_interrupted_is_installed_anew(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, _managed())
+    (uv.prefix.uv_python / f"cpython-{_VERSION}-linux-x86_64-gnu" / "bin").mkdir(parents=True)
+    provide_interpreters(uv, [_VERSION], downloads=True, warn=lambda _: None)
+    assert _calls(tmp_path) == [f"python install --reinstall {_VERSION}"]
+
+
+def test_a_system_interpreter_stands_in_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{Path(sys.base_prefix) / 'bin'}:/usr/bin:/bin")
+    uv = _uv(tmp_path, "echo 'error: no route to host' >&2; exit 1")
+    warnings: list[str] = []
+    found, _ = provide_interpreters(uv, [f"{_MINOR}.99"], downloads=True, warn=warnings.append)
+    assert not found[f"{_MINOR}.99"].managed
+    assert found[f"{_MINOR}.99"].minor == _MINOR
+    assert "no route to host" in warnings[0]
+    assert found[f"{_MINOR}.99"].version in warnings[0]
+
+
+def test_an_unreachable_host_is_not_waited_for_twice(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, "exit 1")
+    _, failures = provide_interpreters(uv, ["3.98.1", "3.99.1"], downloads=True, warn=lambda _: None)
+    assert sorted(failures) == ["3.98.1", "3.99.1"]
+    assert len([call for call in _calls(tmp_path) if "install" in call]) == 1
+
+
+def test_downloads_can_be_switched_off(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, _managed())
+    _, failures = provide_interpreters(uv, ["3.99.1"], downloads=False, warn=lambda _: None)
+    assert "downloads are switched off" in str(failures["3.99.1"])
+    assert not [call for call in _calls(tmp_path) if "install" in call]
+
+
+def test_bytecode_is_kept_by_patch_release() -> None:
+    interpreter = describe(Path(sys.executable), managed=False)
+    assert interpreter.bytecode_key == f"{sys.implementation.cache_tag}-{_VERSION}"

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+from daemon.uv_cache import drop_wheel, find_archive, remove_leftovers
+from gens.lock import LockedWheel
+
+_WHEEL = LockedWheel("alpha", "1.0", "ab" * 32, "alpha-1.0-py3-none-any.whl", 10)
+
+
+def _cached(cache: Path, sha256: str, index: str = "pypi", archive: str = "ID") -> Path:
+    (cache / "archive-v0" / archive).mkdir(parents=True)
+    folder = cache / "wheels-v8" / index / "alpha"
+    folder.mkdir(parents=True)
+    (folder / "1.0-py3-none-any.http").write_bytes(b"\x93" + sha256.encode())
+    ups = "../" * (2 + len(index.split("/")))
+    (folder / "1.0-py3-none-any").symlink_to(f"{ups}archive-v0/{archive}")
+    return cache / "archive-v0" / archive
+
+
+def test_the_archive_with_the_locked_digest_is_found(tmp_path: Path) -> None:
+    _cached(tmp_path, "cd" * 32)
+    archive = _cached(tmp_path, _WHEEL.sha256, "index/0123", "OTHER")
+    assert find_archive(tmp_path, _WHEEL) == archive.resolve()
+
+
+def test_a_wheel_of_the_same_name_with_another_digest_is_not_it(tmp_path: Path) -> None:
+    _cached(tmp_path, "cd" * 32)
+    assert find_archive(tmp_path, _WHEEL) is None
+
+
+def test_an_archive_that_is_gone_is_not_found(tmp_path: Path) -> None:
+    _cached(tmp_path, _WHEEL.sha256).rmdir()
+    assert find_archive(tmp_path, _WHEEL) is None
+
+
+def test_a_dropped_wheel_is_gone_and_others_stay(tmp_path: Path) -> None:
+    other = _cached(tmp_path, "cd" * 32)
+    archive = _cached(tmp_path, _WHEEL.sha256, "index/0123", "OTHER")
+    assert drop_wheel(tmp_path, _WHEEL)
+    assert not archive.exists()
+    assert other.exists()
+    assert not drop_wheel(tmp_path, _WHEEL)
+
+
+def test_what_a_killed_uv_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".tmpAbc" / "torch").mkdir(parents=True)
+    archive = _cached(tmp_path, _WHEEL.sha256)
+    assert remove_leftovers(tmp_path) == 1
+    assert not (tmp_path / ".tmpAbc").exists()
+    assert archive.exists()
