@@ -53,12 +53,14 @@ def drop_wheel(cache: Path, wheel: LockedWheel) -> bool:
 
 
 def remove_leftovers(cache: Path) -> int:
-    """Remove what a killed uv left half-unpacked. No uv may be running on the cache.
+    """Remove what a killed uv left half-unpacked or half-written. No uv may be running on the cache.
 
     Returns:
         How many leftovers there were.
     """
-    leftovers = list(cache.glob(".tmp*"))
+    # Not in the archives: those are complete when they have their name, and hold by far the most files.
+    buckets = [path for path in cache.glob("*/") if not path.name.startswith(("archive-v", "."))]
+    leftovers = [*cache.glob(".tmp*"), *(path for bucket in buckets for path in bucket.rglob(".tmp*"))]
     for path in leftovers:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
