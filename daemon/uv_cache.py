@@ -65,7 +65,7 @@ def remove_leftovers(cache: Path) -> int:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)  # it may have gone with a folder around it
     return len(leftovers)
 
 
