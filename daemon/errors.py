@@ -17,6 +17,14 @@ class IndexAccessError(MonobaseError):
     exit_code: ClassVar[int] = 4
 
 
+class IndexUnreachableError(IndexAccessError):
+    """No host answers where an index should be: asking it for the next wheel would wait as long again."""
+
+
+class NotOnIndexError(IndexAccessError):
+    """The index answers, and does not list what a lock names."""
+
+
 class DiskError(MonobaseError):
     """The disk cannot hold the install: space, inodes, hard links, mounts or permissions."""
 

@@ -16,7 +16,13 @@ from pathlib import Path
 
 from daemon.content_store import ContentStore
 from daemon.durability import sync_directory, sync_filesystem
-from daemon.errors import DiskError, IndexAccessError, WheelContentError
+from daemon.errors import (
+    DiskError,
+    IndexAccessError,
+    IndexUnreachableError,
+    NotOnIndexError,
+    WheelContentError,
+)
 from daemon.fault import fault_point
 from daemon.interpreter import Interpreter
 from daemon.inventory import (
@@ -99,6 +105,7 @@ class Fetcher:
         interpreter: Any interpreter; uv wants one.
         jobs: How many wheels are read at once.
         taken: Archive, inventory and the file of the inventory, of what arrived and is not kept yet.
+        unreachable: The indexes where no host answered, by URL; they are not asked again.
     """
 
     prefix: Prefix
@@ -107,6 +114,7 @@ class Fetcher:
     interpreter: Interpreter
     jobs: int
     taken: list[tuple[Path, Inventory, Path]] = field(default_factory=list)
+    unreachable: dict[str | None, MonobaseError] = field(default_factory=dict)
 
     def fetch(self, items: Sequence[WheelToFetch], stage: Stage) -> dict[str, MonobaseError]:
         """Bring wheels into the cache, and take the inventory of each.
@@ -131,7 +139,7 @@ class Fetcher:
 
     def _run_to_the_end(self, call: FetchCall, stage: Stage, failures: dict[str, MonobaseError]) -> None:
         self._drop_damaged_leftovers(call)
-        failure = self._run(call, stage)
+        failure = self.unreachable.get(call.index_url) or self._run(call, stage)
         arrived = self._take(call, failures)
         missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
         if failure is None and missing:
@@ -141,8 +149,12 @@ class Fetcher:
             )
         if failure is None or not missing:
             return  # a uv that failed, or was ended, when it had brought them all has done what it was for
+        if isinstance(failure, IndexUnreachableError):
+            failures.update((item.wheel.sha256, failure) for item in missing)
+            self.unreachable[call.index_url] = failure
+            return
         if len(call.items) == 1:
-            if isinstance(failure, IndexAccessError) and not call.refresh:
+            if isinstance(failure, NotOnIndexError) and not call.refresh:
                 # A page of the index in uv's cache may be older than the lock.
                 call.refresh = True
                 self._run_to_the_end(call, stage, failures)

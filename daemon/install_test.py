@@ -311,6 +311,17 @@ def test_one_bad_wheel_does_not_keep_the_other_environments_away(node: Node) -> 
     assert not node.prefix.sealed_mark("g00000").exists()
 
 
+def test_an_index_that_is_down_is_asked_once_and_named(node: Node) -> None:
+    wheels = [_wheel(node, name) for name in ("alpha", "beta", "gamma")]
+    node.define(environment_cell(wheels), environment_cell(wheels[:1], "2.4.1"))
+    with node.index.down():
+        done = node.install(code=4, variables={"UV_HTTP_RETRIES": "0", "MONOBASE_LOG_FORMAT": "json"})
+    assert "the index cannot be reached" in done.stderr
+    assert node.index.origin in done.stderr
+    node.install()
+    node.verify()
+
+
 def test_a_server_that_fails_once_is_asked_again(node: Node) -> None:
     node.define(environment_cell([_wheel(node)]))
     with node.index.fault(status("*.whl", code=500, times=1)):

@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.errors import DiskError, IndexAccessError, WheelContentError
+from daemon.errors import (
+    DiskError,
+    IndexAccessError,
+    IndexUnreachableError,
+    NotOnIndexError,
+    WheelContentError,
+)
 from daemon.prefix import Prefix
 from gens.errors import MonobaseError
 
@@ -23,6 +29,7 @@ _MISMATCH = re.compile(
     r"Hash mismatch for `(?P<wheel>[^`]+)`\s+"
     r"Expected:\s+sha256:(?P<expected>\w+)\s+Computed:\s+sha256:(?P<found>\w+)"
 )
+_UNREACHABLE = re.compile(r"client error \(Connect\)|dns error|Network is unreachable|No route to host")
 _MALFORMED = re.compile(
     r"invalid zip|Failed to read zip|Invalid zip|end of central directory|RECORD file|failed to extract|"
     r"dist-info/RECORD`: No such file|"
@@ -222,6 +229,10 @@ def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -
         return WheelContentError(f"a wheel cannot be unpacked: {last_lines(said)}")
     if code < 0:
         return MonobaseError(f"uv was ended by {signal.Signals(-code).name}: {' '.join(command)}")
+    if _UNREACHABLE.search(said):
+        return IndexUnreachableError(f"the index cannot be reached: {last_lines(said)}")
+    if "No solution found" in said:
+        return NotOnIndexError(f"the index lacks what a lock names: {last_lines(said)}")
     return IndexAccessError(f"uv failed: {last_lines(said)}")
 
 
@@ -242,8 +253,9 @@ def full_disk_message(prefix: Prefix) -> str:
 
 
 def last_lines(text: str, count: int = 12) -> str:
-    """Give the end of an output, for a message."""
-    return "\n".join(text.strip().splitlines()[-count:])
+    """Give the end of an output, from where it tells an error, for a message."""
+    start = max(text.find("error: "), 0)
+    return "\n".join(text[start:].removeprefix("error: ").strip().splitlines()[-count:])
 
 
 def die_with_parent() -> None:

@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import DiskError, IndexAccessError, WheelContentError
+from daemon.errors import (
+    DiskError,
+    IndexAccessError,
+    IndexUnreachableError,
+    NotOnIndexError,
+    WheelContentError,
+)
 from daemon.prefix import Prefix
 from daemon.uv import Uv, failure_of, find_uv
 from gens.errors import MonobaseError
@@ -25,6 +31,8 @@ _MISMATCH = """error: Failed to download `packaging==26.3`
         (2, "error: No space left on device (os error 28)", DiskError, "no space left"),
         (2, "error: Read-only file system (os error 30)", DiskError, "cannot be written to"),
         (1, "error: error sending request for url (https://x/y)", IndexAccessError, "error sending request"),
+        (2, "cause: client error (Connect)\ncause: tcp connect error", IndexUnreachableError, "be reached"),
+        (1, "No solution found when resolving\ncause: no version of x", NotOnIndexError, "lacks what a lock"),
         (1, "error: Failed to extract archive: invalid zip archive", WheelContentError, "cannot be unpacked"),
         (-9, "", MonobaseError, "ended by SIGKILL"),
     ],
