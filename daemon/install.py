@@ -129,6 +129,8 @@ def install(
                     check_links(prefix.uv_cache, prefix.staging)
                 _Install(prefix, uv, options, reporter, result).run(plan)
                 shutil.rmtree(prefix.staging)
+                # A uv that gives up on a stalled download may end before its own cleaning does.
+                remove_leftovers(prefix.uv_cache)
             for item in plan.generations:
                 name = item.generation.directory_name
                 (result.sealed if seal(prefix, item.generation) else result.partial).append(name)
