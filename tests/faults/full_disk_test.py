@@ -67,7 +67,7 @@ def _check_that_it_completes(node: Node) -> None:
 def test_what_cannot_fit_is_refused_before_anything_is_fetched(node: Node, tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", size_bytes=12 * _MB):
         _install_the_first_generation(node)
-        large = add_wheel(node, "large", files={"large/data.bin": os.urandom(6 * _MB)})
+        large = add_wheel(node, "large", files={"large/data.bin": os.urandom(8 * _MB)})
         node.define(environment_cell([large]), generation=1)
         node.index.log.clear()
         said = node.install(code=5)
@@ -132,8 +132,9 @@ def test_a_disk_without_bytes_in_link(node: Node, tmp_path: Path) -> None:
 
 
 def test_a_disk_without_inodes_is_refused_by_the_plan_with_both_figures(node: Node, tmp_path: Path) -> None:
-    with tmpfs(tmp_path / "disk", size_bytes=60 * _MB, inodes=1_000):
-        node.define(environment_cell([add_wheel(node)]))
+    with tmpfs(tmp_path / "disk", size_bytes=60 * _MB, inodes=600):
+        # A wheel counts for 20 files at the least, whatever its size.
+        node.define(environment_cell([add_wheel(node, f"small{number}") for number in range(30)]))
         said = node.install(code=5)
         assert re.search(r"about [\d,]+ inodes are needed .* [\d,]+ are free", said), said
 
