@@ -621,6 +621,8 @@ def test_machines_read_one_object_a_line(node: Node) -> None:
     assert list(stages) == ["plan", "fetch", "link", "compile", "lay out", "seal"]
     assert stages["fetch"]["wheels"] == 1
     assert stages["fetch"]["seconds"] >= 0
+    failed = node.install("--only", "nothing", "--log-format", "json", code=3)
+    assert json.loads(failed.stderr)["level"] == "error"
 
 
 def test_status_counts_what_sharing_saves(node: Node) -> None:

@@ -27,7 +27,10 @@ class _Cli(click.Group):
         try:
             return super().invoke(ctx)
         except MonobaseError as error:
-            click.echo(f"error: {error}", err=True)
+            if ctx.obj is None:
+                click.echo(f"error: {error}", err=True)
+            else:
+                ctx.obj.error(str(error))
             ctx.exit(error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
             raise
@@ -121,6 +124,7 @@ def install(
 
     _check_range(min_gen_id, max_gen_id)
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
     options = InstallOptions(
         min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, lock_timeout
     )
@@ -138,9 +142,7 @@ def install(
         _say_how_to_use(place, result.installed)
     if result.failures:
         label, error = next(iter(result.failures.items()))
-        click.echo(
-            f"error: {len(result.failures)} could not be installed, the first: {label}: {error}", err=True
-        )
+        reporter.error(f"{len(result.failures)} could not be installed, the first: {label}: {error}")
         sys.exit(error.exit_code)
 
 
@@ -177,6 +179,7 @@ def verify(
 
     place = prefix_at(prefix)
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
     installed = place.installed_generations()
     names = [generation_directory_name(number) for number in gen] or installed
     unknown = [name for name in names if name not in installed]

@@ -51,11 +51,13 @@ class Reporter:
         stream: Standard error, usually: standard output is for results.
         log_format: `text` for people, `json` for machines: one object a line.
         quiet: Whether only warnings are wanted.
+        live: The bars that are on the terminal now; lines stand above them.
     """
 
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     log_format: LogFormat = "text"
     quiet: bool = False
+    live: "Progress | None" = None
 
     def info(self, text: str, **facts: Value) -> None:
         """Tell what goes on."""
@@ -88,9 +90,12 @@ class Reporter:
         began = time.monotonic()
         if self.log_format == "text" and not self.quiet and self.stream.isatty() and total:
             with _bars(self.stream, unit) as progress:
-                stage.progress = progress
+                stage.progress = self.live = progress
                 stage.task = progress.add_task(name, total=total)
-                yield stage
+                try:
+                    yield stage
+                finally:
+                    self.live = None
         else:
             yield stage
         seconds = round(time.monotonic() - began, 2)
@@ -112,7 +117,11 @@ class Reporter:
         if stage is not None:
             parts.append(f"{stage:<8}")
         told = [_phrase(name, value) for name, value in facts.items() if name != "stage"]
-        print(" ".join([*parts, ", ".join(told)]).rstrip(), file=self.stream, flush=True)
+        line = " ".join([*parts, ", ".join(told)]).rstrip()
+        if self.live is not None:
+            self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, file=self.stream, flush=True)
 
 
 def human_bytes(count: int) -> str:

@@ -33,9 +33,12 @@ class _Terminal(io.StringIO):
 
 def test_a_terminal_gets_a_bar() -> None:
     stream = _Terminal()
-    with Reporter(stream).stage("fetch", 100, unit="bytes") as stage:
+    reporter = Reporter(stream)
+    with reporter.stage("fetch", 100, unit="bytes") as stage:
         stage.advance(60)
+        reporter.warning("a line stands [above] the bar")
     assert "fetch" in stream.getvalue()
+    assert "warning: a line stands [above] the bar\n" in stream.getvalue()
     assert "\x1b[" in stream.getvalue()
 
 
