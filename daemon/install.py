@@ -115,7 +115,7 @@ def install(
                 uv_program, prefix, options.index_url, "copy" if options.copy else "hardlink", (descriptor,)
             )
             clean_leftovers(prefix, reporter)
-            with reporter.stage("plan") as stage:
+            with reporter.stage("plan", 0) as stage:
                 plan = make_plan(
                     prefix, catalog,
                     min_gen_id=options.min_gen_id, max_gen_id=options.max_gen_id, only=options.only,

@@ -40,7 +40,7 @@ class Stage:
         with self.guard:
             self.done += count
         if self.progress is not None:
-            self.progress.update(self.task, completed=self.done)  # type: ignore[arg-type]
+            self.progress.update(self.task, completed=self.done, total=self.total)  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Reporter:
 
         Args:
             name: Such as `fetch`.
-            total: How much there is to do.
+            total: How much there is to do; None when that turns out later, 0 for no bar.
             unit: Of the total.
 
         Yields:
@@ -88,7 +88,7 @@ class Reporter:
         """
         stage = Stage(name, total)
         began = time.monotonic()
-        if self.log_format == "text" and not self.quiet and self.stream.isatty() and total:
+        if self.log_format == "text" and not self.quiet and self.stream.isatty() and total != 0:
             with _bars(self.stream, unit) as progress:
                 stage.progress = self.live = progress
                 stage.task = progress.add_task(name, total=total)
@@ -116,7 +116,7 @@ class Reporter:
         stage = facts.get("stage")
         if stage is not None:
             parts.append(f"{stage:<8}")
-        told = [_phrase(name, value) for name, value in facts.items() if name != "stage"]
+        told = [_phrase(name, value) for name, value in facts.items() if name != "stage" and value != []]
         line = " ".join([*parts, ", ".join(told)]).rstrip()
         if self.live is not None:
             self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
