@@ -372,7 +372,7 @@ def _variables(variables: dict[str, str]) -> dict[str, str]:
 def _print(console: Console, title: str, rows: Sequence[Row]) -> None:
     table = Table("measure", "value", "to reach", "", "", title=title, title_justify="left")
     for row in rows:
-        reached = "" if row.limit is None else "yes" if row.value <= row.limit + 0.004 else "NO"
+        reached = "" if row.limit is None else "yes" if row.value <= row.limit else "NO"
         limit = "" if row.limit is None else f"≤ {row.limit:g} {row.unit}"
         table.add_row(row.measure, f"{row.value:.3f} {row.unit}", limit, reached, row.detail)
     console.print(table)
