@@ -47,3 +47,9 @@ class InterpreterError(MonobaseError):
     """There is no interpreter for a Python version of a generation."""
 
     exit_code: ClassVar[int] = 8
+
+
+class ListenError(MonobaseError):
+    """The daemon cannot listen at its address."""
+
+    exit_code: ClassVar[int] = 4

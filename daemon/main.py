@@ -1,22 +1,32 @@
-"""The command line of the daemon: `install`, `verify`, `status`."""
+"""The command line of the daemon: `install`, `verify`, `status`, and those of the service beside it."""
 
-import os
 import re
 import shlex
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from daemon.prefix import DEFAULT_PREFIX, Prefix, prefix_at
+from daemon.options import (
+    check_range,
+    copy_option,
+    gens_option,
+    index_url_option,
+    jobs_option,
+    lock_timeout_option,
+    log_format_option,
+    max_gen_id_option,
+    min_gen_id_option,
+    option,
+    prefix_option,
+    python_downloads_option,
+    uv_option,
+)
+from daemon.prefix import Prefix, prefix_at
+from daemon.service_commands import SERVICE_COMMANDS
 from gens.errors import MonobaseError
-
-_PATH = click.Path(path_type=Path)
-_DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
-Command = Callable[..., None]
 
 
 class _Cli(click.Group):
@@ -42,65 +52,26 @@ class _Cli(click.Group):
             ctx.exit(70)
 
 
-def _option(flag: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401 (click's own type)
-    """Make an option that is an environment variable as well: `--min-gen-id` is `MONOBASE_MIN_GEN_ID`."""
-    variable = "MONOBASE_" + flag.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
-    return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **settings)
-
-
-_prefix = _option(
-    "--prefix", type=_PATH, default=DEFAULT_PREFIX, help="Folder of the node that holds everything."
-)
-_gens = _option(
-    "--gens", type=_DIRECTORY, help="Folder of definitions and locks instead of the built-in ones."
-)
-_uv = _option("--uv", type=_PATH, help="uv's binary instead of the built-in one.")
-_log_format = _option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="For people, or an object a line.",
-)
-_lock_timeout = _option(
-    "--lock-timeout", type=click.FloatRange(min=0), metavar="SECONDS",
-    help="How long to wait for another writer of the prefix; without it, as long as it takes.",
-)  # fmt: skip
-_jobs = _option(
-    "--jobs", type=click.IntRange(min=1), default=lambda: min(8, len(os.sched_getaffinity(0))),
-    help="How many things are done at once; the number of processors, at most 8, when not given.",
-)  # fmt: skip
-_index_url = _option("--index-url", help="Default index, instead of the one of uv's own configuration.")
-_min_gen_id = _option("--min-gen-id", type=click.IntRange(min=0), help="Oldest active generation.")
-_max_gen_id = _option("--max-gen-id", type=click.IntRange(min=0), help="Newest active generation.")
-_copy = _option(
-    "--copy", is_flag=True,
-    help="Copy files, for a file system without hard links: each environment takes its full size.",
-)  # fmt: skip
-_python_downloads = _option(
-    "--python-downloads/--no-python-downloads", default=True, help="Whether uv may download interpreters."
-)
-
-
 @click.group(cls=_Cli)
 def main() -> None:
     """Install generations of environments under one prefix of a node."""
 
 
 @main.command()
-@_prefix
-@_min_gen_id
-@_max_gen_id
-@_option(
+@prefix_option
+@min_gen_id_option
+@max_gen_id_option
+@option(
     "--only", multiple=True, metavar="PATTERN", help="Names of environments and toolkits; may be repeated."
 )
-@_jobs
-@_copy
-@_index_url
-@_python_downloads
-@_lock_timeout
-@_gens
-@_uv
-@_log_format
+@jobs_option
+@copy_option
+@index_url_option
+@python_downloads_option
+@lock_timeout_option
+@gens_option
+@uv_option
+@log_format_option
 def install(
     prefix: Path,
     min_gen_id: int | None,
@@ -122,7 +93,7 @@ def install(
     from daemon.uv import find_uv  # noqa: PLC0415
     from gens.catalog import load_catalog  # noqa: PLC0415
 
-    _check_range(min_gen_id, max_gen_id)
+    check_range(min_gen_id, max_gen_id)
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
     click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
     options = InstallOptions(
@@ -147,17 +118,17 @@ def install(
 
 
 @main.command()
-@_prefix
-@_option("--gen", type=click.IntRange(min=0), multiple=True, help="Only this generation; may be repeated.")
-@_option("--repair", is_flag=True, help="Restore what is damaged, from the cache or the index.")
-@_jobs
-@_copy
-@_index_url
-@_python_downloads
-@_lock_timeout
-@_gens
-@_uv
-@_log_format
+@prefix_option
+@option("--gen", type=click.IntRange(min=0), multiple=True, help="Only this generation; may be repeated.")
+@option("--repair", is_flag=True, help="Restore what is damaged, from the cache or the index.")
+@jobs_option
+@copy_option
+@index_url_option
+@python_downloads_option
+@lock_timeout_option
+@gens_option
+@uv_option
+@log_format_option
 def verify(
     prefix: Path,
     gen: tuple[int, ...],
@@ -217,7 +188,7 @@ def verify(
 
 
 @main.command()
-@_prefix
+@prefix_option
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def status(prefix: Path, as_json: bool) -> None:
     """Show what stands on the prefix, and what sharing saves."""
@@ -263,12 +234,8 @@ def _variables(name: str) -> str:
     return f"PYTHON_VERSION={found['python']} TORCH_VERSION={found['torch']}{asked}"
 
 
-def _check_range(min_gen_id: int | None, max_gen_id: int | None) -> None:
-    if min_gen_id is not None and max_gen_id is not None and min_gen_id > max_gen_id:
-        raise click.UsageError(
-            f"--min-gen-id {min_gen_id} is above --max-gen-id {max_gen_id}: no generation is active"
-        )
-
+for command in SERVICE_COMMANDS:
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,53 @@
+"""The features of a node for node-feature-discovery's local source: which generations a model can use here.
+
+https://kubernetes-sigs.github.io/node-feature-discovery/stable/usage/customization-guide.html#local-feature-source
+Each line `NAME=VALUE` becomes the label `feature.node.kubernetes.io/NAME`; files whose name begins with a dot
+are not read, so one that is being written is not seen.
+"""
+
+from pathlib import Path
+
+from daemon.durability import write_file
+from daemon.errors import DiskError
+from daemon.readiness import Readiness
+
+FILE_NAME = "monobase"
+
+
+def features_text(readiness: Readiness) -> str:
+    """Write the features: a line for each ready generation, and what `latest` names."""
+    lines = [f"monobase-{generation.name}=true" for generation in readiness.generations if generation.ready]
+    if readiness.latest is not None:
+        lines.append(f"monobase-latest={readiness.latest}")
+    lines.append(f"monobase-ready={'true' if readiness.ready else 'false'}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write_features(directory: Path, readiness: Readiness) -> bool:
+    """Tell node-feature-discovery what is ready.
+
+    Args:
+        directory: Its `features.d`.
+        readiness: What is ready.
+
+    Returns:
+        Whether the file has changed.
+
+    Raises:
+        DiskError: It cannot be written.
+    """
+    path = directory / FILE_NAME
+    text = features_text(readiness).encode()
+    try:
+        if path.read_bytes() == text:
+            return False
+    except FileNotFoundError:
+        pass
+    try:
+        write_file(path, text)
+    except OSError as error:
+        raise DiskError(
+            f"{path}: cannot be written: {error.strerror}; mount the features.d folder of "
+            "node-feature-discovery writable, or leave --features-dir out"
+        ) from error
+    return True

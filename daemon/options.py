@@ -1,0 +1,65 @@
+"""What the commands of the daemon have in common: options, each an environment variable as well."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.prefix import DEFAULT_PREFIX
+
+_PATH = click.Path(path_type=Path)
+_DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
+Command = Callable[..., None]
+
+
+def option(flag: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401 (click's own type)
+    """Make an option that is an environment variable as well: `--min-gen-id` is `MONOBASE_MIN_GEN_ID`."""
+    variable = "MONOBASE_" + flag.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
+    return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **settings)
+
+
+prefix_option = option(
+    "--prefix", type=_PATH, default=DEFAULT_PREFIX, help="Folder of the node that holds everything."
+)
+gens_option = option(
+    "--gens", type=_DIRECTORY, help="Folder of definitions and locks instead of the built-in ones."
+)
+uv_option = option("--uv", type=_PATH, help="uv's binary instead of the built-in one.")
+log_format_option = option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="For people, or an object a line.",
+)
+lock_timeout_option = option(
+    "--lock-timeout", type=click.FloatRange(min=0), metavar="SECONDS",
+    help="How long to wait for another writer of the prefix; without it, as long as it takes.",
+)  # fmt: skip
+jobs_option = option(
+    "--jobs", type=click.IntRange(min=1), default=lambda: min(8, len(os.sched_getaffinity(0))),
+    help="How many things are done at once; the number of processors, at most 8, when not given.",
+)  # fmt: skip
+index_url_option = option("--index-url", help="Default index, instead of the one of uv's own configuration.")
+min_gen_id_option = option("--min-gen-id", type=click.IntRange(min=0), help="Oldest active generation.")
+max_gen_id_option = option("--max-gen-id", type=click.IntRange(min=0), help="Newest active generation.")
+copy_option = option(
+    "--copy", is_flag=True,
+    help="Copy files, for a file system without hard links: each environment takes its full size.",
+)  # fmt: skip
+python_downloads_option = option(
+    "--python-downloads/--no-python-downloads", default=True, help="Whether uv may download interpreters."
+)
+
+
+def check_range(min_gen_id: int | None, max_gen_id: int | None) -> None:
+    """Refuse a range that no generation can be in.
+
+    Raises:
+        click.UsageError: It is one.
+    """
+    if min_gen_id is not None and max_gen_id is not None and min_gen_id > max_gen_id:
+        raise click.UsageError(
+            f"--min-gen-id {min_gen_id} is above --max-gen-id {max_gen_id}: no generation is active"
+        )

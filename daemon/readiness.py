@@ -1,0 +1,209 @@
+"""Whether a node is ready: all active generations sealed and whole, and `latest` names the newest of them.
+
+It is read from the prefix each time it is asked for, so that it is true whoever changed the prefix. What only
+a look at every file can tell comes from the last scan (`daemon/scan.py`).
+"""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from daemon.errors import DamageError
+from daemon.plan import is_present, is_sealed
+from daemon.prefix import Prefix
+from daemon.verify import Finding, check_mark
+from gens.catalog import Catalog
+from gens.generation import Generation, Target
+
+State = Literal["ready", "missing", "installing", "failed", "damaged", "left out"]
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReadiness:
+    """An environment or toolkit of an active generation.
+
+    Attributes:
+        name: Such as `python3.11-torch2.4.1-cu121`.
+        kind: `environment` or `toolkit`.
+        state: `ready` when it stands there, whole as far as known; `left out` when it was not asked for.
+        reason: What a person should know of it; empty when there is nothing.
+    """
+
+    name: str
+    kind: Literal["environment", "toolkit"]
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationReadiness:
+    """An active generation.
+
+    Attributes:
+        name: Such as `g00003`.
+        ready: Whether it is sealed and whole; with `--only`, whether what was asked for stands there, whole.
+        sealed: Whether it is marked as complete.
+        reason: Why it is not ready; empty when it is.
+        targets: Its environments, then its toolkits.
+    """
+
+    name: str
+    ready: bool
+    sealed: bool
+    reason: str
+    targets: tuple[TargetReadiness, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the probe says.
+
+    Attributes:
+        ready: Whether the node is ready.
+        reasons: Why it is not; empty when it is.
+        latest: What `latest` names, or None.
+        generations: The active generations, newest first.
+    """
+
+    ready: bool
+    reasons: tuple[str, ...]
+    latest: str | None
+    generations: tuple[GenerationReadiness, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What cannot be seen on the prefix itself.
+
+    Attributes:
+        failures: Why an environment or toolkit could not be installed, by `g00003/NAME`.
+        damage: What the last scan found, by name of the generation.
+        installing: Names of the generations that are being installed.
+        general: What keeps all from being installed, such as a full disk; empty when nothing does.
+    """
+
+    failures: Mapping[str, str]
+    damage: Mapping[str, Sequence[Finding]]
+    installing: frozenset[str] = frozenset()
+    general: str = ""
+
+
+NOTHING_KNOWN = Known({}, {})
+
+
+def read_readiness(
+    prefix: Prefix,
+    catalog: Catalog,
+    min_gen_id: int | None,
+    max_gen_id: int | None,
+    known: Known = NOTHING_KNOWN,
+    only: Sequence[str] = (),
+) -> Readiness:
+    """Compare the active generations with what stands on the prefix, reading only marks and manifests.
+
+    Args:
+        prefix: The prefix; it may be empty or not exist.
+        catalog: The generations.
+        min_gen_id: Oldest active generation, or None.
+        max_gen_id: Newest active generation, or None.
+        known: What cannot be seen there.
+        only: Patterns (fnmatch) of what is asked for; none means all. A part is never sealed, so
+            `latest` need not name it.
+
+    Returns:
+        The readiness, with each reason that there is against it.
+
+    Raises:
+        DefinitionError: No generation is active.
+    """
+    active = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
+    generations = tuple(_generation(prefix, generation, known, only) for generation in active)
+    reasons = [
+        f"{generation.name}: {generation.reason}" for generation in generations if not generation.ready
+    ]
+    latest = latest_name(prefix)
+    newest = active[0].directory_name
+    if latest != newest and not any(target.state == "left out" for target in generations[0].targets):
+        reasons.append(f"latest: names {latest or 'nothing'} instead of {newest}")
+    if reasons and known.general:
+        reasons.append(known.general)
+    return Readiness(not reasons, tuple(reasons), latest, generations)
+
+
+def latest_name(prefix: Prefix) -> str | None:
+    """Give the name of the generation that `latest` names, or None."""
+    try:
+        return str(prefix.latest.readlink())
+    except OSError:
+        return None
+
+
+def _generation(
+    prefix: Prefix, generation: Generation, known: Known, only: Sequence[str]
+) -> GenerationReadiness:
+    name = generation.directory_name
+    findings = list(known.damage.get(name, ()))
+    try:
+        sealed = is_sealed(prefix, generation)
+        reason = ""
+    except (DamageError, OSError) as error:
+        sealed, reason = False, str(error)
+    if sealed:
+        marked: list[Finding] = []
+        check_mark(prefix, name, marked)
+        findings += [finding for finding in marked if finding not in findings]
+    targets = tuple(
+        _target(prefix, generation, target, findings, known, only) for target in generation.targets
+    )
+    if not reason and findings:
+        reason = (
+            f"{len(findings)} differences from what was sealed: {_some([str(item) for item in findings])}"
+        )
+    missing = [target for target in targets if target.state in {"missing", "installing", "failed"}]
+    partial = any(target.state == "left out" for target in targets)
+    if not reason and missing:
+        told = [f"{target.name} ({target.reason or target.state})" for target in missing]
+        reason = f"{len(targets) - len(missing)} of {len(targets)} ready; missing: {_some(told)}"
+    if not reason and not sealed and not partial:
+        reason = "complete, not sealed yet"
+    return GenerationReadiness(name, not reason, sealed, reason, targets)
+
+
+def _target(
+    prefix: Prefix,
+    generation: Generation,
+    target: Target,
+    findings: Sequence[Finding],
+    known: Known,
+    only: Sequence[str],
+) -> TargetReadiness:
+    name = target.name
+    label = f"{generation.directory_name}/{name}"
+    if is_present(prefix, generation, target):
+        damage = [finding for finding in findings if _concerns(prefix, finding, label)]
+        if damage:
+            return TargetReadiness(name, target.kind, "damaged", _some([str(item) for item in damage], 1))
+        return TargetReadiness(name, target.kind, "ready")
+    if only and not any(fnmatch.fnmatchcase(name, pattern) for pattern in only):
+        return TargetReadiness(name, target.kind, "left out")
+    if label in known.failures:
+        return TargetReadiness(name, target.kind, "failed", known.failures[label])
+    installing = generation.directory_name in known.installing
+    return TargetReadiness(name, target.kind, "installing" if installing else "missing")
+
+
+def _concerns(prefix: Prefix, finding: Finding, label: str) -> bool:
+    """Tell whether a finding is about a tree, which may be a toolkit behind its link."""
+    if finding.tree == f"monobase/{label}" or f"{finding.tree}/{finding.path}".startswith(
+        f"monobase/{label}/"
+    ):
+        return True
+    link = prefix.generations / label
+    return link.is_symlink() and link.readlink().name == finding.tree.rpartition("/")[2]
+
+
+def _some(told: Sequence[str], count: int = _NAMED) -> str:
+    more = f"; and {len(told) - count} more" if len(told) > count else ""
+    return "; ".join(told[:count]) + more

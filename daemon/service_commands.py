@@ -1,0 +1,273 @@
+"""The commands of the service: `run`, `ready`, `prune`."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from daemon.options import (
+    check_range,
+    copy_option,
+    gens_option,
+    index_url_option,
+    jobs_option,
+    lock_timeout_option,
+    log_format_option,
+    max_gen_id_option,
+    min_gen_id_option,
+    option,
+    prefix_option,
+    python_downloads_option,
+    uv_option,
+)
+from daemon.prefix import prefix_at
+from gens.errors import MonobaseError
+
+_GRACE_S = 2.0
+_SECONDS = click.FloatRange(min=0.05)
+
+
+@click.command()
+@prefix_option
+@min_gen_id_option
+@max_gen_id_option
+@option(
+    "--only", multiple=True, metavar="PATTERN", help="Names of environments and toolkits; may be repeated."
+)
+@option(
+    "--prune-old-gen",
+    is_flag=True,
+    help="Remove generations older than --min-gen-id, and what only they use.",
+)
+@option(
+    "--clean-uv-cache",
+    is_flag=True,
+    help="Empty uv's cache at the start; installed generations stay as they are.",
+)
+@option(
+    "--listen", default="0.0.0.0:8080", metavar="HOST:PORT",
+    help="Address of /, /healthz, /readyz, /metrics; `off` for none.",
+)  # fmt: skip
+@option("--repair/--no-repair", default=True, help="Whether damage that a check finds is restored.")
+@option(
+    "--features-dir", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="node-feature-discovery's features.d, to tell there which generations are ready.",
+)  # fmt: skip
+@option(
+    "--check-interval", type=_SECONDS, default=60.0, metavar="SECONDS", help="Between two looks at the marks."
+)
+@option(
+    "--scan-interval", type=_SECONDS, default=3600.0, metavar="SECONDS",
+    help="Between two looks at each file's size, mode and time of change.",
+)  # fmt: skip
+@option(
+    "--verify-interval", type=click.FloatRange(min=0), default=604_800.0, metavar="SECONDS",
+    help="Between two readings of every file; 0 for never.",
+)  # fmt: skip
+@option(
+    "--retry-delay", type=_SECONDS, default=5.0, metavar="SECONDS", help="Before the first retry; it doubles."
+)
+@option(
+    "--max-retry-delay", type=_SECONDS, default=600.0, metavar="SECONDS", help="The longest of the delays."
+)
+@option("--concurrent-downloads", type=click.IntRange(min=1), help="How many wheels a uv downloads at once.")
+@option("--python-mirror", metavar="URL", help="Where uv downloads interpreters from.")
+@jobs_option
+@copy_option
+@index_url_option
+@python_downloads_option
+@gens_option
+@uv_option
+@log_format_option
+def run(
+    prefix: Path,
+    min_gen_id: int | None,
+    max_gen_id: int | None,
+    only: tuple[str, ...],
+    prune_old_gen: bool,
+    clean_uv_cache: bool,
+    listen: str,
+    repair: bool,
+    features_dir: Path | None,
+    check_interval: float,
+    scan_interval: float,
+    verify_interval: float,
+    retry_delay: float,
+    max_retry_delay: float,
+    concurrent_downloads: int | None,
+    python_mirror: str | None,
+    jobs: int,
+    copy: bool,
+    index_url: str | None,
+    python_downloads: bool,
+    gens: Path | None,
+    uv: Path | None,
+    log_format: str,
+) -> None:
+    """Install the active generations, newest first, and keep the node that way until SIGTERM."""
+    asked_to_stop = threading.Event()
+    _stop_on_signals(asked_to_stop)
+    check_range(min_gen_id, max_gen_id)
+    if prune_old_gen and min_gen_id is None:
+        raise click.UsageError("--prune-old-gen needs --min-gen-id: without it, no generation is too old")
+    if max_retry_delay < retry_delay:
+        raise click.UsageError(
+            f"--max-retry-delay {max_retry_delay:g} is below --retry-delay {retry_delay:g}"
+        )
+    if python_mirror is not None and not python_downloads:
+        raise click.UsageError("--python-mirror and --no-python-downloads contradict each other")
+
+    from daemon.http_server import HttpServer, parse_address  # noqa: PLC0415 (`--help` should not load the stages)
+    from daemon.install import InstallOptions  # noqa: PLC0415
+    from daemon.progress import Reporter  # noqa: PLC0415
+    from daemon.service import Service, ServiceOptions  # noqa: PLC0415
+    from daemon.uv import find_uv  # noqa: PLC0415
+    from gens.catalog import load_catalog  # noqa: PLC0415
+
+    try:
+        address = None if listen == "off" else parse_address(listen)
+    except ValueError as error:
+        raise click.UsageError(f"--listen: {error}") from error
+    if concurrent_downloads is not None:
+        os.environ["UV_CONCURRENT_DOWNLOADS"] = str(concurrent_downloads)
+    if python_mirror is not None:
+        os.environ["UV_PYTHON_INSTALL_MIRROR"] = python_mirror
+    options = ServiceOptions(
+        InstallOptions(min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url),
+        prune_old_gen, clean_uv_cache, repair, features_dir, check_interval, scan_interval, verify_interval,
+        retry_delay, max_retry_delay,
+    )  # fmt: skip
+    reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    service = Service(prefix_at(prefix), lambda: load_catalog(gens), find_uv(uv), options, reporter)
+    service.readiness()  # a range without a generation is refused now
+    if address is not None:
+        server = HttpServer(service, address)
+        server.start()
+        reporter.info(f"listening on {server.address.host}:{server.address.port}", port=server.address.port)
+    failures: list[MonobaseError] = []
+
+    def work() -> None:
+        try:
+            service.run()
+        except MonobaseError as error:
+            failures.append(error)
+        finally:
+            asked_to_stop.set()
+
+    worker = threading.Thread(target=work, name="service", daemon=True)
+    worker.start()
+    asked_to_stop.wait()
+    service.stop.set()
+    worker.join(_GRACE_S)
+    if failures:
+        raise failures[0]
+    if worker.is_alive():
+        # An install may be ended at any moment: the next start goes on, and the kernel ends its uv with it.
+        reporter.info(f"ended while {service.state.activity}; the next start goes on there")
+    else:
+        reporter.info("ended")
+    sys.stderr.flush()
+    os._exit(0)
+
+
+@click.command()
+@prefix_option
+@min_gen_id_option
+@max_gen_id_option
+@option(
+    "--only", multiple=True, metavar="PATTERN", help="Names of environments and toolkits; may be repeated."
+)
+@gens_option
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def ready(
+    prefix: Path,
+    min_gen_id: int | None,
+    max_gen_id: int | None,
+    only: tuple[str, ...],
+    gens: Path | None,
+    as_json: bool,
+) -> None:
+    """Tell whether the active generations are ready: exit with 0, or with 1 and the reasons."""
+    check_range(min_gen_id, max_gen_id)
+    from daemon.readiness import read_readiness  # noqa: PLC0415 (`--help` should not load it)
+    from gens.catalog import load_catalog  # noqa: PLC0415
+
+    readiness = read_readiness(prefix_at(prefix), load_catalog(gens), min_gen_id, max_gen_id, only=only)
+    if as_json:
+        import msgspec  # noqa: PLC0415
+
+        click.echo(msgspec.json.format(msgspec.json.encode(readiness), indent=1).decode())
+    else:
+        click.echo("ready" if readiness.ready else "\n".join(("not ready", *readiness.reasons)))
+    if not readiness.ready:
+        sys.exit(1)
+
+
+@click.command()
+@prefix_option
+@option("--min-gen-id", type=click.IntRange(min=0), required=True, help="Oldest generation that stays.")
+@max_gen_id_option
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would go and what that frees; nothing is written."
+)
+@lock_timeout_option
+@gens_option
+@uv_option
+@log_format_option
+def prune(
+    prefix: Path,
+    min_gen_id: int,
+    max_gen_id: int | None,
+    dry_run: bool,
+    lock_timeout: float | None,
+    gens: Path | None,
+    uv: Path | None,
+    log_format: str,
+) -> None:
+    """Remove generations older than --min-gen-id, and what only they use."""
+    check_range(min_gen_id, max_gen_id)
+    from daemon.progress import Reporter  # noqa: PLC0415 (`--help` should not load the stages)
+    from daemon.prune import plan_prune  # noqa: PLC0415
+    from daemon.prune import prune as run_prune  # noqa: PLC0415
+    from daemon.uv import find_uv  # noqa: PLC0415
+    from gens.catalog import load_catalog  # noqa: PLC0415
+
+    place = prefix_at(prefix)
+    reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    catalog = load_catalog(gens)
+    if dry_run:
+        plan = plan_prune(place, catalog, min_gen_id, max_gen_id)
+    else:
+        plan = run_prune(place, catalog, find_uv(uv), min_gen_id, max_gen_id, reporter, lock_timeout)
+    if plan.incomplete:
+        reporter.warning(plan.incomplete)
+    for name, reason in plan.kept.items():
+        reporter.info(f"{name} stays: {reason}", generation=name)
+    reporter.info(
+        "would go" if dry_run else "gone",
+        generations=plan.generations,
+        toolkits=plan.toolkits,
+        interpreters=plan.interpreters,
+        wheels=len(plan.wheels),
+        inodes=plan.freed_inodes,
+        freed_bytes=plan.freed_bytes,
+    )
+
+
+def _stop_on_signals(asked_to_stop: threading.Event) -> None:
+    """End on SIGTERM and SIGINT; at the second one, at once."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if asked_to_stop.is_set():
+            os._exit(0)
+        asked_to_stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+SERVICE_COMMANDS = (run, ready, prune)
