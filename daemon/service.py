@@ -174,6 +174,7 @@ class Service:
             told = describe(found)
             error = DamageError(f"{len(told)} differences from what was sealed, such as {told[0]}")
             self._fail(", ".join(found), error)
+            self._tell()
             if options.repair and self._may_install():
                 self._guarded("repair", ", ".join(found), lambda: self._repair(list(found)))
 

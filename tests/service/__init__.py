@@ -1,0 +1,1 @@
+"""The daemon as a service, end to end: a real process, a local index, faults on demand."""

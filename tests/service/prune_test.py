@@ -1,0 +1,242 @@
+"""Pruning, and cleaning uv's cache, against a real prefix."""
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.prefix import Prefix
+from tests.service.node import SITE, Node, cells
+from tests.synthetic.catalog import Cell, environment_cell, toolkit_cell
+
+pytest_plugins = ["tests.service.fixture"]
+
+
+def _three_generations(node: Node) -> dict[int, list[Cell]]:
+    shared = node.wheel("shared", size_bytes=400_000)
+    generations = {}
+    for number in range(3):
+        own = node.wheel("own", f"{number}.0", size_bytes=700_000)
+        cublas = node.wheel(
+            "nvidia-cublas-cu12", f"12.4.{number}.8",
+            files={"nvidia/cublas/lib/libcublas.so.12": os.urandom(300_000)},
+        )  # fmt: skip
+        generations[number] = [
+            environment_cell([shared, own]),
+            environment_cell([shared, own, cublas], torch="2.4.1", build="cu124"),
+            toolkit_cell([cublas], f"12.4.{number}"),
+        ]
+    return generations
+
+
+def _last(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stderr.splitlines()[-1])
+    return found
+
+
+def _files_without_another_name(prefix: Prefix) -> list[str]:
+    return [path.name for path in prefix.files.rglob("*") if path.is_file() and path.stat().st_nlink == 1]
+
+
+def test_prune_frees_what_dry_run_said_and_leaves_the_rest_whole(node: Node) -> None:
+    node.define(_three_generations(node))
+    node.run("install")
+    arguments = ("prune", "--min-gen-id", "1", "--log-format", "json")
+    before = node.disk_bytes()
+    predicted = _last(node.run(*arguments, "--dry-run"))
+    assert node.disk_bytes() == before
+    assert predicted["generations"] == ["g00000"]
+    assert predicted["toolkits"] == ["cuda-12.4.0"]
+    gone = _last(node.run(*arguments))
+    freed = before - node.disk_bytes()
+    assert freed > 1_000_000
+    assert abs(freed - predicted["freed_bytes"]) <= freed / 100
+    assert abs(gone["freed_bytes"] - freed) <= freed / 100
+    assert node.prefix.installed_generations() == ["g00001", "g00002"]
+    assert not node.prefix.staging.exists()
+    assert _files_without_another_name(node.prefix) == []
+    assert sorted(path.name for path in node.prefix.toolkits.iterdir()) == ["cuda-12.4.1", "cuda-12.4.2"]
+    node.run("verify")
+    nothing = _last(node.run(*arguments))
+    assert nothing["freed_bytes"] == 0
+    assert nothing["generations"] == []
+
+
+def test_a_generation_that_comes_back_after_pruning_is_installed_anew(node: Node) -> None:
+    node.define(_three_generations(node))
+    node.run("install")
+    node.run("prune", "--min-gen-id", "1")
+    node.run("install")
+    assert node.prefix.sealed_mark("g00000").exists()
+    node.run("verify")
+
+
+def test_bytes_that_remaining_generations_share_are_not_promised(node: Node) -> None:
+    shared = node.wheel("shared", size_bytes=2_000_000)
+    node.define({0: cells(shared), 1: cells(shared)})
+    node.run("install")
+    predicted = _last(node.run("prune", "--min-gen-id", "1", "--dry-run", "--log-format", "json"))
+    assert predicted["generations"] == ["g00000"]
+    assert predicted["freed_bytes"] < 500_000
+
+
+def test_latest_is_never_pruned(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.run("install", "--max-gen-id", "0")
+    done = node.run("prune", "--min-gen-id", "1")
+    assert "`latest` names it" in done.stderr
+    assert node.prefix.installed_generations() == ["g00000"]
+    node.run("verify")
+
+
+def test_a_range_without_a_generation_prunes_nothing(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    node.run("install")
+    assert "no generation has an ID" in node.run("prune", "--min-gen-id", "7", code=3).stderr
+    assert node.prefix.installed_generations() == ["g00000"]
+
+
+def test_a_leased_generation_stays_until_the_lease_ends(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.run("install")
+    folder = node.prefix.generation("g00000")
+    # What a model does in POSIX sh: the lock ends with its process.
+    model = subprocess.Popen(
+        ["sh", "-c", 'exec 9< "$1" && flock -s 9 && echo leased && exec cat', "sh", folder],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert model.stdout is not None
+    assert model.stdout.readline() == b"leased\n"
+    done = node.run("prune", "--min-gen-id", "1")
+    assert "g00000 stays: a model has leased it" in done.stderr
+    assert (node.environment() / SITE / "alpha").exists()
+    with node.daemon("--min-gen-id", "1", "--prune-old-gen") as daemon:
+        daemon.wait_ready()
+        daemon.wait_until(lambda: daemon.said("a model has leased it"))
+        model.communicate()
+        daemon.wait_until(lambda: not folder.exists())
+        daemon.wait_until(lambda: daemon.metric("monobase_pruned_bytes_total") > 0)
+    node.run("verify")
+
+
+def test_a_lease_works_through_a_descriptor_that_cannot_write(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.run("install")
+    descriptor = os.open(node.prefix.generation("g00000"), os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        assert "leased" in node.run("prune", "--min-gen-id", "1", "--dry-run").stderr
+    finally:
+        os.close(descriptor)
+    assert "leased" not in node.run("prune", "--min-gen-id", "1", "--dry-run").stderr
+
+
+def test_an_import_goes_on_while_another_generation_is_pruned(node: Node) -> None:
+    node.define(_three_generations(node))
+    node.run("install")
+    model = subprocess.Popen(
+        [
+            node.environment("g00001") / "bin" / "python", "-c",
+            "import importlib, shared, sys\n"
+            "count = 0\n"
+            "while not sys.stdin.closed:\n"
+            "    importlib.reload(shared); count += 1\n"
+            "    if count == 1: print('begun', flush=True)\n"
+            "    import select\n"
+            "    if select.select([sys.stdin], [], [], 0)[0]: break\n"
+            "print(shared.NAME, count)",
+        ],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert model.stdout is not None
+    assert model.stdout.readline() == "begun\n"
+    node.run("prune", "--min-gen-id", "1")
+    said, _ = model.communicate()
+    assert model.returncode == 0
+    found = re.fullmatch(r"shared 1\.0 (\d+)\n", said)
+    assert found is not None
+    assert int(found[1]) > 10
+
+
+@pytest.mark.parametrize("point", ["prune:renamed", "prune:removed"])
+def test_a_prune_that_is_killed_is_completed_by_the_next(node: Node, point: str) -> None:
+    node.define(_three_generations(node))
+    node.run("install")
+    node.run("prune", "--min-gen-id", "2", code=-9, variables={"MONOBASE_FAULT_AT": point})
+    assert node.prefix.installed_generations() == ["g00002"]
+    node.run("verify")
+    node.run("prune", "--min-gen-id", "2")
+    node.run("verify")
+    assert not node.prefix.staging.exists()
+    assert _files_without_another_name(node.prefix) == []
+    assert [path.name for path in node.prefix.toolkits.iterdir()] == ["cuda-12.4.2"]
+    assert {path.name for path in node.prefix.uv_cache.glob("wheels-v*/*/*/own")} <= {"own"}
+
+
+def test_the_daemon_prunes_when_the_newer_generations_are_ready(node: Node) -> None:
+    generations = _three_generations(node)
+    node.define(generations)
+    node.run("install", "--max-gen-id", "1")
+    with node.daemon("--min-gen-id", "2", "--prune-old-gen") as daemon:
+        daemon.wait_ready()
+        daemon.wait_until(lambda: node.prefix.installed_generations() == ["g00002"])
+        daemon.wait_until(lambda: daemon.metric("monobase_pruned_bytes_total") > 1_000_000)
+        daemon.wait_ready()
+    assert node.prefix.latest.readlink() == Path("g00002")
+    node.run("verify")
+
+
+def test_unused_managed_interpreters_go(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.run("install")
+    unused = node.prefix.uv_python / "cpython-3.8.1-linux-x86_64-gnu"
+    (unused / "bin").mkdir(parents=True)
+    (unused / "bin" / "python3.8").write_bytes(bytes(100_000))
+    (node.prefix.uv_python / f".{unused.name}.complete").write_bytes(b"")
+    (node.prefix.uv_python / "cpython-3.8-linux-x86_64-gnu").symlink_to(unused.name)
+    node.run("prune", "--min-gen-id", "1")
+    assert [path.name for path in node.prefix.uv_python.iterdir() if "3.8" in path.name] == []
+
+
+def test_prune_and_clean_are_refused_without_what_they_need(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    assert "--min-gen-id" in node.run("prune", code=2).stderr
+
+
+def test_sharing_is_regained_after_the_cache_was_cleaned(node: Node) -> None:
+    generations = _three_generations(node)
+    node.define(generations)
+    node.run("install")
+    in_one_go = node.disk_bytes()
+    node.prefix.root.rename(node.directory / "in one go")
+    node.run("install", "--max-gen-id", "1")
+    # A corrupt cache: what uv keeps is there and is not what it was.
+    for file in node.prefix.uv_cache.rglob("*.http"):
+        file.write_bytes(b"garbage")
+    with node.daemon("--clean-uv-cache") as daemon:
+        daemon.wait_ready()
+        daemon.end()
+    node.run("verify")
+    shared = [
+        node.environment(name) / SITE / "shared" / "data.bin" for name in ("g00000", "g00001", "g00002")
+    ]
+    assert len({file.stat().st_ino for file in shared}) == 1
+    assert abs(node.disk_bytes() - in_one_go) <= in_one_go / 50
+
+
+def test_cleaning_the_cache_harms_no_installed_generation(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha", size_bytes=100_000), torch=("2.4.1",))})
+    node.run("install")
+    with node.daemon("--clean-uv-cache") as daemon:
+        daemon.wait_until(lambda: daemon.said("clean"))
+        daemon.wait_ready()
+    assert not list(node.prefix.uv_cache.glob("archive-v*/*"))
+    python = node.environment() / "bin" / "python"
+    said = subprocess.run([python, "-c", "import alpha; print(alpha.NAME)"], capture_output=True, check=True)
+    assert said.stdout == b"alpha 1.0\n"
+    node.run("verify")

@@ -1,0 +1,314 @@
+"""The daemon as a process: it reaches the desired state, says so, and survives."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.index.fault import latency, status
+from tests.service.node import SITE, Node, cells
+from tests.synthetic.catalog import PYTHON, environment_cell
+
+pytest_plugins = ["tests.service.fixture"]
+
+_BAD = f"python{PYTHON}-torch2.4.1-cpu"
+
+
+def test_the_node_becomes_ready_newest_generation_first(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"), torch=("2.4.1",))})
+    with node.daemon() as daemon:
+        assert daemon.get("/healthz") == (200, "ok\n")
+        daemon.wait_ready()
+        body = json.loads(daemon.get("/readyz")[1])
+        assert body["latest"] == "g00001"
+        assert [item["name"] for item in body["generations"]] == ["g00001", "g00000"]
+        sealed = {name: node.prefix.sealed_mark(name).stat().st_mtime_ns for name in ("g00000", "g00001")}
+        assert sealed["g00001"] < sealed["g00000"]
+        assert daemon.get("/readyz", "text/plain")[1] == "ready: g00001 g00000, latest g00001\n"
+        node.run("ready")
+        assert daemon.end() < 5
+        assert daemon.process.returncode == 0
+    node.run("verify")
+
+
+def test_the_probes_say_what_is_missing_and_why(node: Node) -> None:
+    alpha, beta = node.wheel("alpha"), node.wheel("beta")
+    node.define({0: [environment_cell([alpha]), environment_cell([beta], torch="2.4.1")]})
+    node.index.repository.lose(beta.filename)
+    assert "latest: names nothing" in node.run("ready", code=1).stdout
+    with node.daemon() as daemon:
+        daemon.wait_until(lambda: daemon.said(_BAD) and node.environment().exists())
+        daemon.wait_until(lambda: "failed" in daemon.get("/readyz")[1])
+        code, body = daemon.get("/readyz?format=text")
+        assert code == 503
+        assert _BAD in body
+        assert "beta" in body
+        daemon.wait_until(lambda: daemon.metric('monobase_failures_total{kind="index"}') >= 2)
+        assert daemon.metric('monobase_environments{generation="g00000",state="failed"}') == 1
+        assert daemon.metric('monobase_environments{generation="g00000",state="ready"}') == 1
+        assert daemon.metric("monobase_ready") == 0
+        page = daemon.get("/")[1]
+        assert "not ready" in page
+        assert _BAD in page
+        probe = node.run("ready", code=1).stdout
+        assert _BAD in probe
+        node.index.add(beta.spec)
+        daemon.wait_ready()
+        assert daemon.metric("monobase_ready") == 1
+    node.run("ready")
+
+
+def test_an_index_that_is_down_at_the_start_and_comes_back_is_enough(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    with node.index.down(), node.daemon() as daemon:
+        daemon.wait_until(lambda: daemon.said("trying again"))
+        assert daemon.get("/readyz")[0] == 503
+        assert daemon.get("/healthz")[0] == 200
+        node.index.go_up()
+        daemon.wait_ready()
+
+
+def test_a_part_is_ready_when_what_was_asked_for_stands_there(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
+    with node.daemon("--only", f"python{PYTHON}") as daemon:
+        daemon.wait_ready()
+    assert not node.environment(name=_BAD).exists()
+    node.run("ready", "--only", f"python{PYTHON}")
+    node.run("ready", code=1)
+
+
+def test_a_python_that_is_nowhere_leaves_the_environments_of_others_alone(node: Node) -> None:
+    alpha = node.wheel("alpha")
+    node.define({0: [environment_cell([alpha]), environment_cell([alpha], python="3.99.1")]})
+    with node.daemon("--no-python-downloads") as daemon:
+        daemon.wait_until(lambda: node.environment().exists())
+        daemon.wait_until(lambda: "3.99" in daemon.get("/readyz?format=text")[1])
+        assert daemon.metric('monobase_failures_total{kind="interpreter"}') >= 1
+
+
+def test_a_generation_that_is_added_is_installed(node: Node) -> None:
+    alpha = node.wheel("alpha")
+    node.define({0: cells(alpha)})
+    with node.daemon() as daemon:
+        daemon.wait_ready()
+        node.define({1: cells(alpha, node.wheel("beta"))})
+        daemon.wait_until(lambda: node.prefix.latest.readlink() == Path("g00001"))
+        daemon.wait_ready()
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "extra", "manifest"])
+def test_readiness_goes_away_with_damage_and_comes_back(node: Node, damage: str) -> None:
+    node.define({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
+    site = node.environment() / SITE
+    file = site / "alpha" / "__init__.py"
+    with node.daemon() as daemon:
+        daemon.wait_ready()
+        if damage == "changed":
+            content = bytearray(file.read_bytes())
+            content[0] ^= 1  # the size stays
+            with file.open("r+b") as stream:
+                stream.write(content)
+        elif damage == "missing":
+            file.unlink()
+        elif damage == "extra":
+            (site / "intruder.py").write_text("evil = 1\n")
+        else:
+            (node.environment() / ".manifest").write_bytes(b"")
+        daemon.wait_until(lambda: daemon.said("not ready: g00000"))
+        daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
+        daemon.wait_ready()
+        assert daemon.metric('monobase_failures_total{kind="damage"}') >= 1
+    node.run("verify")
+
+
+def test_damage_that_is_not_to_be_repaired_is_told_until_somebody_does(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    with node.daemon("--no-repair") as daemon:
+        daemon.wait_ready()
+        (node.environment() / SITE / "alpha" / "__init__.py").unlink()
+        daemon.wait_until(lambda: not daemon.ready())
+        assert "alpha/__init__.py" in daemon.get("/readyz?format=text")[1]
+        assert daemon.metric('monobase_environments{generation="g00000",state="damaged"}') == 1
+        node.run("verify", "--repair")
+        daemon.wait_ready()
+
+
+def test_a_full_verification_finds_what_a_failing_disk_changed(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    file = node.environment() / SITE / "alpha" / "__init__.py"
+    with node.daemon() as daemon:
+        daemon.wait_ready()
+        daemon.end()
+    before = file.stat()
+    content = file.read_bytes()
+    file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with node.daemon("--verify-interval", "0.3") as daemon:
+        daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
+        daemon.wait_ready()
+    assert file.read_bytes() == content
+
+
+def test_another_range_is_another_readiness(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    with node.daemon("--max-gen-id", "0") as daemon:
+        daemon.wait_ready()
+        node.run("ready", "--max-gen-id", "0")
+        assert "g00001" in node.run("ready", "--max-gen-id", "1", code=1).stdout
+        daemon.end()
+    with node.daemon("--min-gen-id", "1") as daemon:
+        daemon.wait_ready()
+    assert node.prefix.latest.readlink() == Path("g00001")
+    node.run("ready", "--min-gen-id", "1")
+    node.run("ready", "--max-gen-id", "0", code=1)  # `latest` has moved on
+
+
+def test_a_second_daemon_waits_for_the_first_and_takes_over(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    with node.daemon("--max-gen-id", "0") as first:
+        first.wait_ready()
+        with node.daemon("--min-gen-id", "1") as second:
+            second.wait_until(lambda: second.said("waiting for the daemon process"))
+            assert second.get("/healthz")[0] == 200
+            assert second.get("/readyz")[0] == 503
+            time.sleep(0.5)
+            assert not node.prefix.sealed_mark("g00001").exists()
+            first.end()
+            second.wait_ready()
+            assert second.end() < 5
+
+
+def test_sigterm_ends_a_daemon_that_waits_for_another(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    with node.daemon() as first, node.daemon() as second:
+        first.wait_ready()
+        second.wait_until(lambda: second.said("waiting for the daemon process") or first.said("waiting"))
+        assert second.end() < 5
+        assert first.end() < 5
+
+
+def test_sigterm_ends_within_five_seconds_while_the_index_stalls(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    with node.index.fault(latency("*.whl", delay_s=60)), node.daemon() as daemon:
+        daemon.wait_until(lambda: bool(node.index.log.requests()))
+        assert daemon.end() < 5
+        assert daemon.process.returncode == 0
+    with node.daemon() as daemon:
+        daemon.wait_ready()
+    node.run("verify")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_daemon_that_is_ended_at_any_moment_loses_nothing(node: Node, number: signal.Signals) -> None:
+    shared = node.wheel("shared", size_bytes=200_000)
+    generations = {
+        number_of: cells(shared, node.wheel("own", f"{number_of}.0"), torch=("2.3.1", "2.4.1"))
+        for number_of in range(3)
+    }
+    node.define(generations)
+    choose = random.Random(int(number))  # noqa: S311 (moments of a test)
+    sealed: set[str] = set()
+    for _ in range(12):
+        with node.daemon() as daemon:
+            daemon.wait_until(lambda: daemon.said("listening"))
+            time.sleep(choose.uniform(0, 1.2))
+            assert daemon.end(number) < 5
+            if number == signal.SIGTERM:
+                assert daemon.process.returncode == 0, daemon.log.read_text()
+        now = {name for name in node.prefix.installed_generations() if node.prefix.sealed_mark(name).exists()}
+        assert sealed <= now
+        sealed = now
+        if sealed:
+            node.run(
+                "verify", *(option for name in sorted(sealed) for option in ("--gen", str(int(name[1:]))))
+            )
+    with node.daemon() as daemon:
+        daemon.wait_ready()
+        daemon.end()
+    node.run("verify")
+    assert not node.prefix.staging.exists()
+
+
+def test_features_tell_which_generations_are_ready(node: Node) -> None:
+    features = node.directory / "features.d"
+    features.mkdir()
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    with node.daemon("--features-dir", str(features)) as daemon:
+        daemon.wait_ready()
+        file = features / "monobase"
+        daemon.wait_until(lambda: file.exists() and "monobase-ready=true" in file.read_text())
+    assert (features / "monobase").read_text() == (
+        "monobase-g00001=true\nmonobase-g00000=true\nmonobase-latest=g00001\nmonobase-ready=true\n"
+    )
+    assert os.listdir(features) == ["monobase"]  # noqa: PTH208 (no temporary file beside it)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--min-gen-id", "2", "--max-gen-id", "1"], "no generation is active"),
+        (["--prune-old-gen"], "--min-gen-id"),
+        (["--listen", "nowhere"], "HOST:PORT"),
+        (["--listen", "127.0.0.1:70000"], "HOST:PORT"),
+        (["--retry-delay", "9", "--max-retry-delay", "1"], "--max-retry-delay"),
+        (["--python-mirror", "file:///x", "--no-python-downloads"], "contradict"),
+        (["--features-dir", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_bad_combinations_are_refused_at_the_start(node: Node, arguments: list[str], said: str) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    assert said in node.run("run", *arguments, code=2).stderr
+    assert not node.prefix.root.exists()
+
+
+def test_flags_are_variables_as_well(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    with node.daemon(variables={"MONOBASE_MAX_GEN_ID": "0"}) as daemon:
+        daemon.wait_ready()
+    assert node.prefix.installed_generations() == ["g00000"]
+    assert "no generation" in node.run("run", code=2, variables={
+        "MONOBASE_MIN_GEN_ID": "2", "MONOBASE_MAX_GEN_ID": "1",
+    }).stderr  # fmt: skip
+
+
+def test_a_port_that_is_taken_is_named(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    done = node.run("run", "--listen", f"127.0.0.1:{node.index.port}", code=4)
+    assert f"127.0.0.1:{node.index.port}" in done.stderr
+
+
+def test_the_index_is_asked_again_after_it_failed_with_500(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    with node.index.fault(status("*.whl", code=500, times=6)), node.daemon() as daemon:
+        daemon.wait_ready()
+
+
+def test_a_full_disk_is_told_and_room_is_enough(node: Node) -> None:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a small file system needs root")
+    small = node.directory / "prefix"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        ballast = small / "ballast"
+        ballast.write_bytes(bytes(9_000_000))
+        node.define({0: cells(node.wheel("alpha", size_bytes=2_000_000))})
+        with node.daemon() as daemon:
+            daemon.wait_until(lambda: daemon.metric('monobase_failures_total{kind="disk"}') >= 1)
+            assert "bytes" in daemon.get("/readyz?format=text")[1]
+            ballast.unlink()
+            daemon.wait_ready()
+            daemon.end()
+        node.run("verify")
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
