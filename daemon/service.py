@@ -24,9 +24,9 @@ from daemon.readiness import Readiness, read_readiness
 from daemon.repair import repair
 from daemon.scan import ScanInterruptedError, describe, scan
 from daemon.service_lock import service_lock
-from daemon.service_state import ServiceState, kind_of
+from daemon.service_state import ServiceState, for_everybody, kind_of
 from daemon.usage import read_usage
-from daemon.verify import Finding
+from daemon.verify import Finding, check_mark
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation
@@ -150,7 +150,7 @@ class Service:
         return True
 
     def _fail(self, subject: str, error: BaseException) -> None:
-        text = str(error) or type(error).__name__
+        text = for_everybody(str(error) or type(error).__name__)
         self.metrics.failures.labels(kind_of(error)).inc()
         self.state.add_error(kind_of(error), subject, text)
         self._reporter.error(text, subject=subject, kind=kind_of(error))
@@ -162,18 +162,23 @@ class Service:
         options = self.options
         full = bool(options.verify_interval_s) and now - self._verified_s >= options.verify_interval_s
         due = self._scanned_s is None or now - self._scanned_s >= options.scan_interval_s
-        seen = any(not item.ready and item.sealed for item in self.readiness().generations)
+        marked: list[Finding] = []
+        for generation in self._active():
+            check_mark(self.prefix, generation.directory_name, marked)
+        seen = bool(marked or self.state.damage)
         if not (full or due or seen):
             return
         self.state.activity = "verifying every file" if full else "looking for damage"
+        before = self.state.damage
         found = self._scan(full=full)
         self._scanned_s = time.monotonic()
         if full:
             self._verified_s = self._scanned_s
         if found:
-            told = describe(found)
-            error = DamageError(f"{len(told)} differences from what was sealed, such as {told[0]}")
-            self._fail(", ".join(found), error)
+            if found != before:
+                told = describe(found)
+                error = DamageError(f"{len(told)} differences from what was sealed, such as {told[0]}")
+                self._fail(", ".join(found), error)
             self._tell()
             if options.repair and self._may_install():
                 self._guarded("repair", ", ".join(found), lambda: self._repair(list(found)))
@@ -223,7 +228,9 @@ class Service:
         failures: dict[str, str] = {}
         general = ""
         newest = self._active()[0].id
-        for generation in self._active():
+        ready = {item.name for item in self.readiness().generations if item.ready}
+        todo = [generation for generation in self._active() if generation.directory_name not in ready]
+        for generation in todo or self._active()[:1]:  # when all stands there, `latest` lags behind
             if self.stop.is_set():
                 return
             name = generation.directory_name
@@ -234,13 +241,13 @@ class Service:
             try:
                 for label, error in self._install_range(options, generation).items():
                     if label.startswith(f"{name}/"):  # the newer ones' were told before
-                        failures[label] = str(error)
+                        failures[label] = for_everybody(str(error))
                         self._fail(label, error)
             except MonobaseError as error:
                 self._fail(name, error)
-                general = str(error)
+                general = for_everybody(str(error))
                 for target in generation.targets:
-                    failures.setdefault(f"{name}/{target.name}", str(error))
+                    failures.setdefault(f"{name}/{target.name}", general)
                 if isinstance(error, DiskError):
                     break
             finally:

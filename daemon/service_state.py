@@ -1,5 +1,6 @@
 """What the daemon knows of itself: one writer, the loop, and many readers, the requests."""
 
+import re
 import threading
 import time
 from collections import deque
@@ -93,6 +94,12 @@ def kind_of(error: BaseException) -> str:
     return _KINDS.get(type(error).__name__, "other")
 
 
+def for_everybody(text: str) -> str:
+    """Put a message in one line, without user and password of its URLs: everybody can read the page."""
+    return " ".join(_CREDENTIALS.sub("://", text).split())
+
+
+_CREDENTIALS = re.compile(r"://[^/@\s]*@")
 _KINDS = {
     "DamageError": "damage",
     "DefinitionError": "definition",

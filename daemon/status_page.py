@@ -26,12 +26,13 @@ _KINDS = {
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
 * { box-sizing: border-box }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 70rem; padding: 1rem; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 70rem; padding: 1rem;
+  overflow-wrap: anywhere }
 h1 { font-size: 1.3rem; margin: 0 } h2 { font-size: 1.05rem; margin: 1.6rem 0 .5rem }
 p { margin: .3rem 0 } .dim { opacity: .7 } code { overflow-wrap: anywhere }
 .badge { display: inline-block; border-radius: 1rem; padding: .1rem .7rem; font-weight: 600; color: #fff }
 .yes { background: #1a7f37 } .no { background: #b42318 }
-ul.grid { list-style: none; padding: 0; margin: .5rem 0; display: grid; gap: .3rem;
+ul.grid { list-style: none; padding: 0; margin: .5rem 0; display: grid; gap: .3rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)) }
 ul.grid li { border: 1px solid var(--line); border-left-width: .4rem; border-radius: .3rem;
   padding: .2rem .5rem; overflow-wrap: anywhere; font-size: .9rem }

@@ -51,8 +51,10 @@ class Daemon:
         """Wait until something holds, as long as the daemon lives."""
         end = time.monotonic() + patience_s
         while not what():
-            assert self.process.poll() is None, f"the daemon ended:\n{self.log.read_text()}"
-            assert time.monotonic() < end, f"never came:\n{self.log.read_text()}"
+            if self.process.poll() is not None:
+                raise AssertionError(f"the daemon ended:\n{self.log.read_text()}")
+            if time.monotonic() > end:
+                raise AssertionError(f"never came:\n{self.log.read_text()}")
             time.sleep(0.02)
 
     def get(self, path: str, accept: str = "*/*") -> tuple[int, str]:
@@ -153,7 +155,8 @@ class Node:
             self._command(*arguments), capture_output=True, text=True, check=False, timeout=120,
             env=self._environment() | (variables or {}), cwd=self.directory,
         )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
+        if done.returncode != code:
+            raise AssertionError(f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
     def _command(self, *arguments: str) -> list[str]:

@@ -17,6 +17,18 @@ from tests.synthetic.catalog import Cell, environment_cell, toolkit_cell
 pytest_plugins = ["tests.service.fixture"]
 
 
+_IMPORTS = """
+import importlib, select, shared, sys
+count = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    importlib.reload(shared)
+    count += 1
+    if count == 1:
+        print("begun", flush=True)
+print(shared.NAME, count)
+"""
+
+
 def _three_generations(node: Node) -> dict[int, list[Cell]]:
     shared = node.wheel("shared", size_bytes=400_000)
     generations = {}
@@ -107,7 +119,7 @@ def test_a_leased_generation_stays_until_the_lease_ends(node: Node) -> None:
     folder = node.prefix.generation("g00000")
     # What a model does in POSIX sh: the lock ends with its process.
     model = subprocess.Popen(
-        ["sh", "-c", 'exec 9< "$1" && flock -s 9 && echo leased && exec cat', "sh", folder],
+        ["/bin/sh", "-c", 'exec 9< "$1" && flock -s 9 && echo leased && exec cat', "sh", folder],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert model.stdout is not None
@@ -142,14 +154,7 @@ def test_an_import_goes_on_while_another_generation_is_pruned(node: Node) -> Non
     model = subprocess.Popen(
         [
             node.environment("g00001") / "bin" / "python", "-c",
-            "import importlib, shared, sys\n"
-            "count = 0\n"
-            "while not sys.stdin.closed:\n"
-            "    importlib.reload(shared); count += 1\n"
-            "    if count == 1: print('begun', flush=True)\n"
-            "    import select\n"
-            "    if select.select([sys.stdin], [], [], 0)[0]: break\n"
-            "print(shared.NAME, count)",
+            _IMPORTS,
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

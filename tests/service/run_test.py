@@ -102,7 +102,7 @@ def test_a_generation_that_is_added_is_installed(node: Node) -> None:
         daemon.wait_ready()
 
 
-@pytest.mark.parametrize("damage", ["changed", "missing", "extra", "manifest"])
+@pytest.mark.parametrize("damage", ["changed", "missing", "extra", "manifest", "mark"])
 def test_readiness_goes_away_with_damage_and_comes_back(node: Node, damage: str) -> None:
     node.define({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
     site = node.environment() / SITE
@@ -118,8 +118,10 @@ def test_readiness_goes_away_with_damage_and_comes_back(node: Node, damage: str)
             file.unlink()
         elif damage == "extra":
             (site / "intruder.py").write_text("evil = 1\n")
-        else:
+        elif damage == "manifest":
             (node.environment() / ".manifest").write_bytes(b"")
+        else:
+            node.prefix.sealed_mark("g00000").write_bytes(b"{")
         daemon.wait_until(lambda: daemon.said("not ready: g00000"))
         daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
         daemon.wait_ready()
@@ -290,12 +292,13 @@ def test_the_index_is_asked_again_after_it_failed_with_500(node: Node) -> None:
 
 
 def test_a_full_disk_is_told_and_room_is_enough(node: Node) -> None:
-    if os.geteuid() != 0 or shutil.which("mount") is None:
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if os.geteuid() != 0 or mount is None or umount is None:
         pytest.skip("mounting a small file system needs root")
     small = node.directory / "prefix"
     small.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], capture_output=True, check=False
+        [mount, "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], capture_output=True, check=False
     )
     if mounted.returncode != 0:
         pytest.skip("this machine lets nobody mount")
@@ -311,4 +314,4 @@ def test_a_full_disk_is_told_and_room_is_enough(node: Node) -> None:
             daemon.end()
         node.run("verify")
     finally:
-        subprocess.run(["umount", "-l", small], check=True)
+        subprocess.run([umount, "-l", small], check=True)

@@ -1,0 +1,37 @@
+"""The parts of the loop that need no process; tests/service runs the rest."""
+
+from daemon.errors import DiskError, IndexAccessError
+from daemon.service import retry_delay_s
+from daemon.service_state import ServiceState, for_everybody, kind_of
+
+
+def test_the_delay_doubles_up_to_its_bound() -> None:
+    assert [retry_delay_s(count, 5, 60, 1.0) for count in range(1, 7)] == [5, 10, 20, 40, 60, 60]
+
+
+def test_a_thousand_failures_are_no_overflow() -> None:
+    assert retry_delay_s(1000, 5, 600, 1.0) == 600
+
+
+def test_jitter_spreads_the_nodes() -> None:
+    assert retry_delay_s(2, 10, 600, 0.5) == 10
+    assert retry_delay_s(2, 10, 600, 1.5) == 30
+
+
+def test_passwords_of_urls_are_not_shown() -> None:
+    shown = for_everybody("failed to fetch\nhttps://user:secret@index.example/simple/ twice")
+    assert shown == "failed to fetch https://index.example/simple/ twice"
+
+
+def test_each_error_has_a_kind() -> None:
+    assert kind_of(DiskError("")) == "disk"
+    assert kind_of(IndexAccessError("")) == "index"
+    assert kind_of(ValueError("")) == "internal"
+
+
+def test_the_last_errors_are_kept_newest_first() -> None:
+    state = ServiceState()
+    for number in range(30):
+        state.add_error("disk", str(number), "full")
+    assert [error.subject for error in state.last_errors()][:2] == ["29", "28"]
+    assert len(state.last_errors()) == 20
