@@ -134,6 +134,9 @@ class Service:
             self.state.usage = read_usage(self.prefix)
             self._counted = True
         self.state.checked_s = time.time()
+        if self.readiness().ready:
+            self._failed_in_a_row = 0
+            self.state.retry_s = None
 
     def _guarded(self, what: str, subject: str, work: Callable[[], None]) -> bool:
         """Do something that may fail without ending the daemon; whether it did not fail."""
@@ -145,7 +148,8 @@ class Service:
             if not isinstance(error, MonobaseError):
                 self._reporter.error(f"{what}: a fault of monobase itself:\n{traceback.format_exc()}")
             self._fail(what if subject == "all" else subject, error)
-            self._schedule_retry()
+            if what in {"check", "repair"}:
+                self._schedule_retry()
             return False
         return True
 

@@ -30,10 +30,10 @@ print(shared.NAME, count)
 
 
 def _three_generations(node: Node) -> dict[int, list[Cell]]:
-    shared = node.wheel("shared", size_bytes=400_000)
+    shared = node.wheel("shared", size_bytes=4_000_000)
     generations = {}
     for number in range(3):
-        own = node.wheel("own", f"{number}.0", size_bytes=700_000)
+        own = node.wheel("own", f"{number}.0", size_bytes=3_000_000)
         cublas = node.wheel(
             "nvidia-cublas-cu12", f"12.4.{number}.8",
             files={"nvidia/cublas/lib/libcublas.so.12": os.urandom(300_000)},
