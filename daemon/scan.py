@@ -39,7 +39,7 @@ class _ChangedSince(Digests):
 def scan(
     prefix: Prefix, generation_names: Iterable[str], *, full: bool, jobs: int, stop: threading.Event
 ) -> dict[str, list[Finding]]:
-    """Check sealed generations; those that are not sealed are left out.
+    """Check what stands of some generations, sealed or not.
 
     Args:
         prefix: The prefix.
@@ -58,7 +58,7 @@ def scan(
     by_tree: dict[Path, list[Finding]] = {}
     found: dict[str, list[Finding]] = {}
     for name in generation_names:
-        if not prefix.sealed_mark(name).exists():
+        if not prefix.generation(name).exists():
             continue
         findings: list[Finding] = []
         check_mark(prefix, name, findings)

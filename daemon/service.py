@@ -16,6 +16,7 @@ from daemon.errors import DamageError, DiskError, InterpreterError
 from daemon.feature_file import write_features
 from daemon.install import InstallOptions, InstallResult, disk_errors, install
 from daemon.interpreter import minor_of
+from daemon.known_file import write_known
 from daemon.metrics import Metrics
 from daemon.prefix import Prefix
 from daemon.progress import Reporter
@@ -359,9 +360,14 @@ class Service:
             else:
                 self._reporter.warning(f"not ready: {'; '.join(readiness.reasons)}")
             self._was_ready = readiness.ready
+        self._guarded("tell", "probes", self._write_known)
         directory = self.options.features_directory
         if directory is not None:
             self._guarded("features", str(directory), lambda: self._write_features(directory, readiness))
+
+    def _write_known(self) -> None:
+        with disk_errors(self.prefix):
+            write_known(self.prefix, self.state.known())
 
     def _write_features(self, directory: Path, readiness: Readiness) -> None:
         if write_features(directory, readiness):

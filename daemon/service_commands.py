@@ -147,7 +147,7 @@ def run(
     if address is not None:
         server = HttpServer(service, address)
         server.start()
-        reporter.info(f"listening on {server.address.host}:{server.address.port}", port=server.address.port)
+        reporter.info("listening", address=f"{server.address.host}:{server.address.port}")
     failures: list[MonobaseError] = []
 
     def work() -> None:
@@ -193,10 +193,12 @@ def ready(
 ) -> None:
     """Tell whether the active generations are ready: exit with 0, or with 1 and the reasons."""
     check_range(min_gen_id, max_gen_id)
-    from daemon.readiness import read_readiness  # noqa: PLC0415 (`--help` should not load it)
+    from daemon.known_file import read_known  # noqa: PLC0415 (`--help` should not load it)
+    from daemon.readiness import read_readiness  # noqa: PLC0415
     from gens.catalog import load_catalog  # noqa: PLC0415
 
-    readiness = read_readiness(prefix_at(prefix), load_catalog(gens), min_gen_id, max_gen_id, only=only)
+    place = prefix_at(prefix)
+    readiness = read_readiness(place, load_catalog(gens), min_gen_id, max_gen_id, read_known(place), only)
     if as_json:
         import msgspec  # noqa: PLC0415
 

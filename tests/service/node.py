@@ -60,8 +60,9 @@ class Daemon:
     def get(self, path: str, accept: str = "*/*") -> tuple[int, str]:
         """Ask it; gives status and body."""
         if self.port is None:
-            self.wait_until(lambda: any("port" in entry for entry in self.entries()))
-            self.port = next(entry["port"] for entry in self.entries() if "port" in entry)
+            self.wait_until(lambda: any("address" in entry for entry in self.entries()))
+            address = next(entry["address"] for entry in self.entries() if "address" in entry)
+            self.port = int(address.rpartition(":")[2])
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Accept": accept})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310

@@ -57,7 +57,7 @@ def test_the_probes_say_what_is_missing_and_why(node: Node) -> None:
         assert "not ready" in page
         assert _BAD in page
         probe = node.run("ready", code=1).stdout
-        assert _BAD in probe
+        assert f"{_BAD} (uv failed" in probe
         node.index.add(beta.spec)
         daemon.wait_ready()
         assert daemon.metric("monobase_ready") == 1
@@ -77,6 +77,9 @@ def test_an_index_that_is_down_at_the_start_and_comes_back_is_enough(node: Node)
 def test_a_part_is_ready_when_what_was_asked_for_stands_there(node: Node) -> None:
     node.define({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
     with node.daemon("--only", f"python{PYTHON}") as daemon:
+        daemon.wait_ready()
+        (node.environment() / SITE / "alpha" / "__init__.py").unlink()
+        daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
         daemon.wait_ready()
     assert not node.environment(name=_BAD).exists()
     node.run("ready", "--only", f"python{PYTHON}")
@@ -136,6 +139,7 @@ def test_damage_that_is_not_to_be_repaired_is_told_until_somebody_does(node: Nod
         (node.environment() / SITE / "alpha" / "__init__.py").unlink()
         daemon.wait_until(lambda: not daemon.ready())
         assert "alpha/__init__.py" in daemon.get("/readyz?format=text")[1]
+        assert "alpha/__init__.py" in node.run("ready", code=1).stdout
         assert daemon.metric('monobase_environments{generation="g00000",state="damaged"}') == 1
         node.run("verify", "--repair")
         daemon.wait_ready()
