@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -140,6 +141,11 @@ class HttpServer:
             daemon_threads = True
             block_on_close = False
             address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                # A client that went away is no news; anything else is a fault to see.
+                if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+                    super().handle_error(request, client_address)  # type: ignore[arg-type]
 
         try:
             self._server = Server((address.host, address.port), Handler)

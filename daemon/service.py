@@ -193,6 +193,7 @@ class Service:
         jobs = self.options.install.jobs
         found = scan(self.prefix, names, full=full, jobs=jobs, stop=self.stop)
         self.state.set_damage(found)
+        self._guarded("tell", "probes", self._write_known)
         return found
 
     def _repair(self, names: list[str]) -> None:
@@ -259,6 +260,7 @@ class Service:
                 self.state.installing = frozenset()
                 self._counted = False
         self.state.set_failures(failures, general)
+        self._guarded("tell", "probes", self._write_known)
         if failures or general:
             self._schedule_retry()
         else:
@@ -360,7 +362,6 @@ class Service:
             else:
                 self._reporter.warning(f"not ready: {'; '.join(readiness.reasons)}")
             self._was_ready = readiness.ready
-        self._guarded("tell", "probes", self._write_known)
         directory = self.options.features_directory
         if directory is not None:
             self._guarded("features", str(directory), lambda: self._write_features(directory, readiness))

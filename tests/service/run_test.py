@@ -220,7 +220,7 @@ def test_a_daemon_that_is_ended_at_any_moment_loses_nothing(node: Node, number: 
     node.define(generations)
     choose = random.Random(int(number))  # noqa: S311 (moments of a test)
     sealed: set[str] = set()
-    for _ in range(12):
+    for _ in range(20):
         with node.daemon() as daemon:
             daemon.wait_until(lambda: daemon.said("listening"))
             time.sleep(choose.uniform(0, 1.2))
