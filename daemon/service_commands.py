@@ -142,6 +142,7 @@ def run(
         retry_delay, max_retry_delay,
     )  # fmt: skip
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
     service = Service(prefix_at(prefix), lambda: load_catalog(gens), find_uv(uv), options, reporter)
     service.readiness()  # a range without a generation is refused now
     if address is not None:
@@ -240,6 +241,7 @@ def prune(
 
     place = prefix_at(prefix)
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
     catalog = load_catalog(gens)
     if dry_run:
         plan = plan_prune(place, catalog, min_gen_id, max_gen_id)
