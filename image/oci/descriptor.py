@@ -1,0 +1,61 @@
+"""Content descriptors: what names a blob by its content (OCI image-spec v1.1, descriptor.md)."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from image.errors import ImageError
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A content descriptor.
+
+    Attributes:
+        media_type: What the blob is, such as `application/vnd.oci.image.manifest.v1+json`.
+        digest: `sha256:` and 64 hexadecimal digits.
+        size_bytes: Size of the blob.
+        annotations: Facts for people and tools, by name.
+    """
+
+    media_type: str
+    digest: str
+    size_bytes: int
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object of the specification."""
+        required = {"mediaType": self.media_type, "digest": self.digest, "size": self.size_bytes}
+        return required | ({"annotations": dict(self.annotations)} if self.annotations else {})
+
+
+def descriptor_of(media_type: str, content: bytes) -> Descriptor:
+    """Describe a blob that is in memory."""
+    return Descriptor(media_type, f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
+
+
+def parse_descriptor(found: object, path: Path) -> Descriptor:
+    """Read the object of the specification.
+
+    Args:
+        found: What stood in the JSON file.
+        path: The file, for messages.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        ImageError: It is none.
+    """
+    match found:
+        case {"mediaType": str(media_type), "digest": str(digest), "size": int(size)}:
+            annotations = found.get("annotations") or {}
+            return Descriptor(media_type, digest, size, annotations)
+    raise ImageError(f"{path}: {found!r} is not a descriptor: it needs mediaType, digest and size")

@@ -1,0 +1,141 @@
+"""A folder that holds one image (OCI image-spec v1.1, image-layout.md)."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from image.errors import ImageError
+from image.oci.descriptor import CONFIG, INDEX, MANIFEST, Descriptor, descriptor_of, parse_descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A folder with one image.
+
+    Attributes:
+        directory: The folder.
+        manifest: Descriptor of the image's manifest; its digest is the image's.
+        config: Descriptor of its configuration.
+        layers: Descriptors of its layers, the lowest first.
+    """
+
+    directory: Path
+    manifest: Descriptor
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What the manifest names: the layers, then the configuration."""
+        return (*self.layers, self.config)
+
+    def path(self, blob: Descriptor) -> Path:
+        """Give the file of a blob."""
+        return self.directory / "blobs" / blob.digest.replace(":", "/")
+
+
+def write_layout(
+    directory: Path,
+    config: bytes,
+    layers: Sequence[tuple[Descriptor, Path]],
+    annotations: Mapping[str, str],
+) -> Layout:
+    """Write an image into a folder.
+
+    Args:
+        directory: The folder, which is made.
+        config: The image's configuration (config.md).
+        layers: The layers, the lowest first, with the file of each.
+        annotations: Those of the manifest (annotations.md).
+
+    Returns:
+        The layout.
+    """
+    blobs = directory / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    config_descriptor = _write_blob(blobs, CONFIG, config)
+    for descriptor, path in layers:
+        _take(path, blobs / descriptor.digest.removeprefix("sha256:"))
+    manifest = _write_blob(
+        blobs,
+        MANIFEST,
+        to_json_bytes(
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": config_descriptor.to_json(),
+                "layers": [descriptor.to_json() for descriptor, _ in layers],
+                "annotations": dict(annotations),
+            }
+        ),
+    )
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [manifest.to_json()]}
+    (directory / "index.json").write_bytes(to_json_bytes(index))
+    (directory / "oci-layout").write_bytes(to_json_bytes({"imageLayoutVersion": "1.0.0"}))
+    return Layout(directory, manifest, config_descriptor, tuple(descriptor for descriptor, _ in layers))
+
+
+def read_layout(directory: Path) -> Layout:
+    """Read a folder that holds one image.
+
+    Args:
+        directory: The folder.
+
+    Returns:
+        The layout; the blobs themselves are not read.
+
+    Raises:
+        ImageError: It is no layout, holds another number of images than one, or lacks a blob.
+    """
+    index_path = directory / "index.json"
+    index = _read_json(index_path)
+    manifests = index.get("manifests")
+    if not isinstance(manifests, list) or len(manifests) != 1:
+        raise ImageError(f"{index_path}: an image of ours has one manifest, not {manifests!r}")
+    manifest = parse_descriptor(manifests[0], index_path)
+    manifest_path = directory / "blobs" / manifest.digest.replace(":", "/")
+    content = _read_json(manifest_path)
+    layout = Layout(
+        directory,
+        manifest,
+        parse_descriptor(content.get("config"), manifest_path),
+        tuple(parse_descriptor(layer, manifest_path) for layer in content.get("layers") or ()),
+    )
+    for blob in layout.blobs:
+        path = layout.path(blob)
+        if not path.is_file() or path.stat().st_size != blob.size_bytes:
+            raise ImageError(f"{path}: is missing, or has not the {blob.size_bytes} bytes that {manifest_path} says")
+    return layout
+
+
+def to_json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Write JSON that is the same for the same value."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _write_blob(blobs: Path, media_type: str, content: bytes) -> Descriptor:
+    descriptor = descriptor_of(media_type, content)
+    (blobs / descriptor.digest.removeprefix("sha256:")).write_bytes(content)
+    return descriptor
+
+
+def _take(source: Path, target: Path) -> None:
+    # Bazel gives its actions links to the inputs; a hard link to the file itself spares the bytes.
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: is not readable as a part of an OCI layout: {error}") from error
+    if not isinstance(content, dict):
+        raise ImageError(f"{path}: is not a JSON object")
+    return content
