@@ -230,7 +230,8 @@ def _bytecode(tree: Tree) -> None:
     """Compile Python's library: the image is read-only for who runs it. Hashes, so that times do not count."""
     library = tree.path("usr/lib/python3.13")
     tree.run(
-        "usr/bin/python3.13", "-E", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
+        # -B: what compileall imports would be written with the builder's paths in it.
+        "usr/bin/python3.13", "-B", "-E", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
         "-s", tree.root, "-p", "/", library,
         variables={"PYTHONHASHSEED": "0"},
     )  # fmt: skip
