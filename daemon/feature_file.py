@@ -1,8 +1,8 @@
 """The features of a node for node-feature-discovery's local source: which generations a model can use here.
 
 https://kubernetes-sigs.github.io/node-feature-discovery/stable/usage/customization-guide.html#local-feature-source
-Each line `LABEL=VALUE` becomes a label of the node, with its prefix spelt out: a missing one is only added
-as long as the `DisableAutoPrefix` gate is off. Files whose name begins with a dot are not read, so one that is
+Each line `LABEL=VALUE` becomes a label of the node. Its prefix is spelt out: a missing one is only added
+while the `DisableAutoPrefix` gate is off. Files whose name begins with a dot are not read, so one that is
 being written is not seen.
 """
 
