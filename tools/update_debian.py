@@ -38,7 +38,12 @@ def main(*, check: bool, directory: Path) -> None:
         return
     if check:
         difference = difflib.unified_diff(
-            old_text.splitlines(), new_text.splitlines(), "packages.lock", "as the mirror has it", lineterm="", n=0
+            old_text.splitlines(),
+            new_text.splitlines(),
+            "packages.lock",
+            "as the mirror has it",
+            lineterm="",
+            n=0,
         )
         raise DifferenceError(
             f"{lock_path}: is not what the mirror has; `bazel run //tools:update_debian` writes it\n"

@@ -1,4 +1,4 @@
-"""What Debian's maintainer scripts make of unpacked packages, done without running them as root in a container.
+"""What Debian's maintainer scripts make of unpacked packages, done without running them.
 
 `scripts.txt` names for each package with a postinst the function that takes its place; a package that it does
 not know is refused, so that a new version of the lock cannot bring one unseen.
@@ -46,13 +46,14 @@ def configure(tree: Tree, packages: Sequence[Package], tables: Path) -> None:
             continue
         if package.name not in replaced:
             raise ImageError(
-                f"{tables / 'scripts.txt'}: does not know {package.name}, whose postinst nobody runs here; read it, "
-                "and add a line that says what takes its place"
+                f"{tables / 'scripts.txt'}: does not know {package.name}, whose postinst nobody runs here; "
+                "read it, and add a line that says what takes its place"
             )
         installs = _INSTALL.search(package.control_files["postinst"][1]) is not None
         if installs and "alternatives" not in replaced[package.name] and package.name != "bash":
             raise ImageError(
-                f"{tables / 'alternatives.txt'}: lacks {package.name}, whose postinst calls update-alternatives"
+                f"{tables / 'alternatives.txt'}: lacks {package.name}, whose postinst calls "
+                "update-alternatives; add its lines, and `alternatives` in scripts.txt"
             )
         done |= set(replaced[package.name])
     done -= {"nothing", "alternatives", "apt_sources", "libraries", "bytecode"}
@@ -103,9 +104,7 @@ def _accounts(tree: Tree) -> None:
     tree.write("etc/group", _lines(line.replace(":*:", ":x:", 1) for line in groups))
     # No password and no age: nobody logs in to a container.
     tree.write("etc/shadow", _lines(f"{name}:*:::::::" for name in passwords), 0o640, _SHADOW_GROUP)
-    tree.write(
-        "etc/gshadow", _lines(f"{line.split(':')[0]}:*::" for line in groups), 0o640, _SHADOW_GROUP
-    )
+    tree.write("etc/gshadow", _lines(f"{line.split(':')[0]}:*::" for line in groups), 0o640, _SHADOW_GROUP)
 
 
 def _ssh_agent(tree: Tree) -> None:
@@ -163,7 +162,7 @@ def _pam(tree: Tree) -> None:
 
 
 def _certificates(tree: Tree) -> None:
-    """Make of the package's certificates what update-ca-certificates makes: a bundle, and links by subject."""
+    """Make what update-ca-certificates makes: a bundle, and links by subject."""
     folder = tree.path("usr/share/ca-certificates")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.crt"))
     tree.write("etc/ca-certificates.conf", _lines(names))
@@ -194,7 +193,9 @@ def _pixbuf_loaders(tree: Tree) -> None:
     folder = "usr/lib/x86_64-linux-gnu/gdk-pixbuf-2.0"
     loaders = sorted(tree.path(f"{folder}/2.10.0/loaders").glob("*.so"))
     found = tree.run(
-        f"{folder}/gdk-pixbuf-query-loaders", *loaders, variables={"GDK_PIXBUF_MODULEDIR": f"/{folder}/2.10.0/loaders"}
+        f"{folder}/gdk-pixbuf-query-loaders",
+        *loaders,
+        variables={"GDK_PIXBUF_MODULEDIR": f"/{folder}/2.10.0/loaders"},
     )
     tree.write(f"{folder}/2.10.0/loaders.cache", found.replace(f"{tree.root}/".encode(), b"/"))
 
@@ -227,11 +228,12 @@ _STEPS: Mapping[str, Callable[[Tree], None]] = {
 
 
 def _bytecode(tree: Tree) -> None:
-    """Compile Python's library: the image is read-only for who runs it. Hashes, so that times do not count."""
+    """Compile Python's library, by hashes: the image is read-only, and its times may be anything."""
     library = tree.path("usr/lib/python3.13")
     tree.run(
         # -B: what compileall imports would be written with the builder's paths in it.
-        "usr/bin/python3.13", "-B", "-E", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
+        "usr/bin/python3.13", "-B", "-E", "-S", "-m", "compileall",
+        "-q", "--invalidation-mode", "unchecked-hash",
         "-s", tree.root, "-p", "/", library,
         variables={"PYTHONHASHSEED": "0"},
     )  # fmt: skip
@@ -246,7 +248,7 @@ def _alternatives(tree: Tree, rows: Sequence[Sequence[str]]) -> None:
             "usr/bin/update-alternatives", "--quiet", "--root", tree.root, "--log", _ALTERNATIVES_LOG,
             "--install", link, name, path, priority, *options,
         )  # fmt: skip
-    # The log has times and the builder's paths in it; like all paths given here, its own is one below the root.
+    # The log has times and the builder's paths in it. Like all paths given here, its own is below the root.
     tree.path(_ALTERNATIVES_LOG.lstrip("/")).unlink(missing_ok=True)
 
 

@@ -27,6 +27,7 @@ def _debian_packages_impl(rctx):
         ]))
 
     layers = {}
+    layer = []
     pending = []
     for line in _lines(rctx.read(lock)):
         if line.startswith("["):

@@ -33,7 +33,7 @@ def write_database(tree: Tree, packages: Sequence[Package]) -> None:
 
 
 def _interests(packages: Sequence[Package]) -> Mapping[str, list[str]]:
-    """Give the files of /var/lib/dpkg/triggers: one for each explicit trigger, and `File` for those of paths."""
+    """Give the files of /var/lib/dpkg/triggers: one a trigger, and `File` for those of paths."""
     files: dict[str, list[str]] = {}
     for package in packages:
         _, content = package.control_files.get("triggers", (0, b""))

@@ -135,9 +135,7 @@ def parse_lock(text: str, path: Path) -> Lock:
             )
         names.add(found["name"])
         packages.append(
-            LockedPackage(
-                found["name"], found["version"], found["path"], int(found["size"]), found["sha256"]
-            )
+            LockedPackage(found["name"], found["version"], found["path"], int(found["size"]), found["sha256"])
         )
     missing = {"suites", "architecture", "date", "inputs"} - header.keys()
     if missing or not layers:

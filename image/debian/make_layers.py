@@ -1,4 +1,4 @@
-"""The action that makes the layers of Debian packages: what `debian.bzl` fetched becomes blobs of an image."""
+"""The action that makes the layers of Debian packages: .deb files become blobs of an image."""
 
 import tarfile
 import tempfile

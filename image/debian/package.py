@@ -70,7 +70,10 @@ class Package:
             ImageError: It holds no such file.
         """
         with _errors(self.path), DebFile(str(self.path)) as deb:
-            return bytes(deb.data.get_content(name))
+            content = deb.data.get_content(name)
+        if content is None:
+            raise ImageError(f"{self.path}: {name} in it is no file")
+        return content
 
 
 def open_package(path: Path) -> Package:
@@ -103,5 +106,13 @@ def open_package(path: Path) -> Package:
 def _errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ArError, DebError, lzma.LZMAError, tarfile.TarError, KeyError, UnicodeDecodeError) as error:
+    except (
+        OSError,
+        ArError,
+        DebError,
+        lzma.LZMAError,
+        tarfile.TarError,
+        KeyError,
+        UnicodeDecodeError,
+    ) as error:
         raise ImageError(f"{path}: is not a Debian package that can be read: {error!r}") from error

@@ -21,7 +21,10 @@ from image.errors import ImageError, RegistryError
 
 SUITE = "trixie"
 ARCHITECTURE = "amd64"
-_KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
+_KEYRINGS = (
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/usr/share/keyrings/debian-archive-keyring.pgp",
+)
 
 
 def resolve(
@@ -78,7 +81,9 @@ class _Apt:
                 [program, *arguments], env=environment, capture_output=True, text=True, check=False
             )
         except FileNotFoundError as error:
-            raise ImageError(f"{program} is not here: run this on a Debian or Ubuntu, or with ./bazelw") from error
+            raise ImageError(
+                f"{program} is not here: run this on a Debian or Ubuntu, or with ./bazelw"
+            ) from error
         if done.returncode != 0:
             said = "\n  ".join(line for line in done.stderr.splitlines() if line.startswith(("E:", "W:")))
             kind = RegistryError if arguments[0] == "update" else ImageError
@@ -115,7 +120,9 @@ class _Apt:
 def _private_apt(debian: str, security: str | None, scratch: Path | None) -> Iterator[_Apt]:
     keyring = next((path for path in _KEYRINGS if Path(path).exists()), None)
     if keyring is None:
-        raise ImageError("Debian's keyring is not here: install debian-archive-keyring, or run this with ./bazelw")
+        raise ImageError(
+            "Debian's keyring is not here: install debian-archive-keyring, or run this with ./bazelw"
+        )
     with tempfile.TemporaryDirectory(dir=scratch) as directory:
         root = Path(directory)
         root.chmod(0o755)  # apt fetches as a user of its own where there is one

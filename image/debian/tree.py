@@ -1,6 +1,7 @@
 """A file system that is put together in a folder: what packages hold, and what their configuration adds.
 
-The builder is nobody special, so the folder's own owners and modes say nothing: those of the image stand beside it.
+The builder is nobody special, so the folder's owners and modes say nothing: those of the image stand
+beside it.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from image.errors import ImageError
 
 # Debian 13 has one /usr (merged): packages may still name the old places.
 _ALIASES = re.compile(r"^(bin|sbin|lib|lib64)(?=/)")
-# What no model reads. Licences stay: usr/share/doc/*/copyright. 10-monobase of dpkg.cfg.d says the same to dpkg.
+# What no model reads. Licences stay: usr/share/doc/*/copyright. configuration.py tells dpkg the same.
 EXCLUDED = re.compile(
     r"usr/share/(?:man|info|locale|lintian|linda|groff|doc-base|bug|gtk-doc|omf)/.+"
     r"|usr/share/doc/.+/(?!copyright$)[^/]+|usr/share/doc/[^/]+/(?!copyright$)[^/]+"
@@ -157,7 +158,9 @@ class Tree:
         Raises:
             ImageError: It failed.
         """
-        return self._run([self.path(_LOADER), *self._libraries(), self.path(program), *arguments], program, variables)
+        return self._run(
+            [self.path(_LOADER), *self._libraries(), self.path(program), *arguments], program, variables
+        )
 
     def run_static(self, program: str, *arguments: str | Path) -> bytes:
         """Run a program of the image that needs no libraries; the rest is as of `run`."""
@@ -168,7 +171,7 @@ class Tree:
         done = subprocess.run(command, env=environment, capture_output=True, check=False)
         if done.returncode != 0:
             raise ImageError(
-                f"/{program} of the image ended with {done.returncode} on this machine (an x86-64 Linux is needed): "
+                f"/{program} of the image ended with {done.returncode} here (an x86-64 Linux is needed): "
                 f"{done.stderr.decode(errors='replace').strip()[-500:]}"
             )
         return done.stdout
@@ -205,9 +208,7 @@ class Tree:
         mode, uid, gid = self.owners.get(name, (usual, 0, 0))
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        return Entry(
-            tarfile.REGTYPE, mode, uid, gid, self.date_s, size_bytes=len(content), sha256=digest
-        )
+        return Entry(tarfile.REGTYPE, mode, uid, gid, self.date_s, size_bytes=len(content), sha256=digest)
 
     def _add(self, package: Package, archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
         path = self.path(name)
@@ -215,10 +216,16 @@ class Tree:
         if member.isdir():
             if before is None and not self.holds(name):
                 path.mkdir(parents=True, exist_ok=True)
-                self._keep(package, name, Entry(tarfile.DIRTYPE, member.mode, member.uid, member.gid, int(member.mtime)))
+                self._keep(
+                    package,
+                    name,
+                    Entry(tarfile.DIRTYPE, member.mode, member.uid, member.gid, int(member.mtime)),
+                )
             return
         if before is not None or self.holds(name):
-            raise ImageError(f"/{name}: both {self._holders.get(name, 'the image')} and {package.name} hold it")
+            raise ImageError(
+                f"/{name}: both {self._holders.get(name, 'the image')} and {package.name} hold it"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         owner = (member.mode, member.uid, member.gid, int(member.mtime))
         if member.issym():
@@ -237,7 +244,9 @@ class Tree:
             path.chmod(0o755 if member.mode & 0o111 else 0o644)
             self._keep(package, name, Entry(tarfile.REGTYPE, *owner, size_bytes=member.size))
         else:
-            raise ImageError(f"{package.path}: {member.name} is a device or pipe, which no image of ours holds")
+            raise ImageError(
+                f"{package.path}: {member.name} is a device or pipe, which no image of ours holds"
+            )
 
     def _keep(self, package: Package, name: str, entry: Entry) -> None:
         self.entries[name] = entry

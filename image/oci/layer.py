@@ -1,4 +1,7 @@
-"""Layers: tar archives, compressed with zstd, named by two digests (OCI image-spec v1.1, layer.md and config.md)."""
+"""Layers: tar archives, compressed with zstd, named by two digests.
+
+OCI image-spec v1.1, layer.md, and config.md for the digest of the archive itself (DiffID).
+"""
 
 import hashlib
 import io
@@ -45,7 +48,9 @@ class _Blob:
         self._packed = hashlib.sha256()
         self._tar_bytes = 0
         self._size_bytes = 0
-        parameters = zstandard.ZstdCompressionParameters.from_level(level, threads=_THREADS, write_checksum=True)
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            level, threads=_THREADS, write_checksum=True
+        )
         self._compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
 
     def write(self, content: bytes) -> int:
@@ -84,7 +89,7 @@ def write_layer(
     """
     with path.open("wb") as stream:
         blob = _Blob(stream, level)
-        with tarfile.open(fileobj=cast(IO[bytes], blob), mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        with tarfile.open(fileobj=cast("IO[bytes]", blob), mode="w|", format=tarfile.PAX_FORMAT) as archive:
             for member, content in members:
                 if isinstance(content, Path):
                     with content.open("rb") as source:

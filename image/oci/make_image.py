@@ -16,8 +16,12 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--config", "config_path", type=_PATH, required=True, help="ImageConfig as JSON, without `created`.")
-@click.option("--lock", "lock_path", type=_PATH, required=True, help="Lock of the Debian packages, for the date.")
+@click.option(
+    "--config", "config_path", type=_PATH, required=True, help="ImageConfig as JSON, without `created`."
+)
+@click.option(
+    "--lock", "lock_path", type=_PATH, required=True, help="Lock of the Debian packages, for the date."
+)
 @click.option("--layer", "layers", type=(_PATH, _PATH), multiple=True, help="BLOB FACTS, the lowest first.")
 @click.option("--output", type=_PATH, required=True, help="Folder of the layout.")
 def main(config_path: Path, lock_path: Path, layers: tuple[tuple[Path, Path], ...], output: Path) -> None:
