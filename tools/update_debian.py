@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,17 +24,25 @@ from tools.command import MonobaseCommand
     callback=lambda _context, _parameter, value: value or _source_directory(),
     help="Directory of packages.txt and packages.lock.  [default: image/debian of the source tree]",
 )
-def main(*, check: bool, directory: Path) -> None:
+@click.option(
+    "--keyring",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    help="Keys that sign the mirror's Release files.  [default: Debian's]",
+)
+def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
     """Lock the Debian packages of image/debian/packages.txt at the versions that the mirror has now.
 
-    The mirror is the one of this machine's apt configuration, or DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR.
+    The mirror is the one of this machine's apt configuration, or DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR. A
+    lock whose packages are all the newest stays as it is, its date as well: the date is in every image.
     """
     list_path, lock_path = directory / "packages.txt", directory / "packages.lock"
     text = _read(list_path)
-    old_text = lock_path.read_text() if lock_path.exists() else ""
-    lock = resolve(parse_package_list(text, list_path), inputs_digest(text), find_mirrors(os.environ))
+    old_text = _read(lock_path) if lock_path.exists() else ""
+    old = _parse_if_whole(old_text, lock_path)
+    names = parse_package_list(text, list_path)
+    lock = resolve(names, inputs_digest(text), find_mirrors(os.environ), keyring)
     new_text = format_lock(lock)
-    if new_text == old_text:
+    if old is not None and old_text == format_lock(replace(lock, date=old.date)):
         click.echo(f"{lock_path.name}: up to date, {_summary(lock)}")
         return
     if check:
@@ -49,13 +58,19 @@ def main(*, check: bool, directory: Path) -> None:
             f"{lock_path}: is not what the mirror has; `bazel run //tools:update_debian` writes it\n"
             + "\n".join(difference)
         )
-    new_path = lock_path.with_suffix(".new")
-    new_path.write_text(new_text)
-    new_path.rename(lock_path)
+    _write(lock_path, new_text)
     click.echo(f"{lock_path.name}: written, {_summary(lock)}")
-    if old_text:
-        for line in _changes(parse_lock(old_text, lock_path), lock):
+    if old is not None:
+        for line in _changes(old, lock):
             click.echo(f"  {line}")
+
+
+def _parse_if_whole(text: str, path: Path) -> Lock | None:
+    # A lock that a merge left in pieces is what this command mends.
+    try:
+        return parse_lock(text, path)
+    except ImageError:
+        return None
 
 
 def _summary(lock: Lock) -> str:
@@ -82,6 +97,15 @@ def _read(path: Path) -> str:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ImageError(f"{path}: cannot be read: {error}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    new_path = path.with_suffix(".new")
+    try:
+        new_path.write_text(text)
+        new_path.rename(path)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be written: {error}") from error
 
 
 def _source_directory() -> Path:

@@ -1,7 +1,8 @@
 """What Debian's maintainer scripts make of unpacked packages, done without running them.
 
-`scripts.txt` names for each package with a postinst the function that takes its place; a package that it does
-not know is refused, so that a new version of the lock cannot bring one unseen.
+`scripts.txt` names for each package with a preinst or postinst what takes its place; a package that it does not
+know is refused, so that a new version of the lock cannot bring one unseen. README.md says what a system that dpkg
+configured has besides.
 """
 
 import os
@@ -12,17 +13,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from image.debian.package import Package
-from image.debian.tree import Tree
+from image.debian.tree import LEFT_OUT, Tree, image_path
 from image.errors import ImageError
 
-# Accounts that Debian makes when packages are installed, with the numbers that its own images have.
-_USERS = {"_apt": (42, 65534, "/nonexistent")}
+# Groups that packages make when they are installed: with numbers of their own, as dpkg's order would have it.
 _GROUPS = {"_ssh": 101, "rdma": 102}
 # Who a model is when nobody says otherwise.
 _MODEL = "model:x:1000:1000::/home/model:/bin/bash"
 _SHADOW_GROUP = 42
 _MAIL_GROUP = 8
+_UTMP_GROUP = 43
 _ALTERNATIVES_LOG = "/var/log/alternatives.log"
+# Words of scripts.txt that stand for no step of _STEPS: `configure` does those for all packages at once, or nothing.
+_ELSEWHERE = frozenset({"alternatives", "apt_sources", "bytecode", "libraries", "nothing"})
+# Their postinst calls update-alternatives for nothing else.
+_ONLY_MANUAL_PAGES = frozenset({"bash"})
 _INSTALL = re.compile(rb"update-alternatives[^#]*--install")
 
 
@@ -38,26 +43,7 @@ def configure(tree: Tree, packages: Sequence[Package], tables: Path) -> None:
         ImageError: A package has a script that scripts.txt does not know, or a program of the image failed.
     """
     names = {package.name for package in packages}
-    known = _read_table(tables / "scripts.txt")
-    replaced = {words[0]: words[1:] for words in known}
-    done: set[str] = set()
-    for package in packages:
-        if not package.has_postinst:
-            continue
-        if package.name not in replaced:
-            raise ImageError(
-                f"{tables / 'scripts.txt'}: does not know {package.name}, whose postinst nobody runs here; "
-                "read it, and add a line that says what takes its place"
-            )
-        installs = _INSTALL.search(package.control_files["postinst"][1]) is not None
-        if installs and "alternatives" not in replaced[package.name] and package.name != "bash":
-            raise ImageError(
-                f"{tables / 'alternatives.txt'}: lacks {package.name}, whose postinst calls "
-                "update-alternatives; add its lines, and `alternatives` in scripts.txt"
-            )
-        done |= set(replaced[package.name])
-    done -= {"nothing", "alternatives", "apt_sources", "libraries", "bytecode"}
-    for step in sorted(done):
+    for step in sorted(find_steps(packages, tables)):
         _STEPS[step](tree)
     for package in packages:
         if package.name == "apt":
@@ -68,6 +54,45 @@ def configure(tree: Tree, packages: Sequence[Package], tables: Path) -> None:
     if "python3.13" in names:
         _bytecode(tree)
     _libraries(tree)
+
+
+def find_steps(packages: Sequence[Package], tables: Path) -> set[str]:
+    """Give what takes the place of the packages' scripts: names of steps.
+
+    Args:
+        packages: The packages.
+        tables: Folder of scripts.txt and alternatives.txt.
+
+    Raises:
+        ImageError: A package has a script that the tables do not know.
+    """
+    replaced = {words[0]: words[1:] for words in _read_table(tables / "scripts.txt")}
+    known_alternatives = {words[0] for words in _read_table(tables / "alternatives.txt")}
+    steps: set[str] = set()
+    for package in packages:
+        if not package.scripts:
+            continue
+        if package.name not in replaced:
+            raise ImageError(
+                f"{tables / 'scripts.txt'}: does not know {package.name}, whose {' and '.join(package.scripts)} "
+                "nobody runs here; read it, and add a line that says what takes its place"
+            )
+        words = set(replaced[package.name])
+        unknown = words - _STEPS.keys() - _ELSEWHERE
+        if unknown or not words:
+            raise ImageError(
+                f"{tables / 'scripts.txt'}: says {' '.join(sorted(unknown)) or 'nothing at all'} of {package.name}, "
+                f"which is none of {', '.join(sorted(_STEPS.keys() | _ELSEWHERE))}"
+            )
+        _, postinst = package.control_files.get("postinst", (0, b""))
+        has_alternatives = _INSTALL.search(postinst) is not None and package.name not in _ONLY_MANUAL_PAGES
+        if has_alternatives and ("alternatives" not in words or package.name not in known_alternatives):
+            raise ImageError(
+                f"{tables / 'alternatives.txt'}: lacks {package.name}, whose postinst calls "
+                "update-alternatives; add its lines, and `alternatives` in scripts.txt"
+            )
+        steps |= words - _ELSEWHERE
+    return steps
 
 
 def _base_files(tree: Tree) -> None:
@@ -85,16 +110,29 @@ def _base_files(tree: Tree) -> None:
     tree.make_directory("run/lock", 0o1777)
     tree.link("var/run", "/run")
     tree.link("var/lock", "/run/lock")
-    for name in ("", "/bin", "/etc", "/games", "/include", "/lib", "/sbin", "/share", "/share/man", "/src"):
+    for name in (
+        "",
+        "/bin",
+        "/etc",
+        "/games",
+        "/include",
+        "/lib",
+        "/libexec",
+        "/sbin",
+        "/share",
+        "/share/man",
+        "/src",
+    ):
         tree.make_directory(f"usr/local{name}")
     tree.link("usr/local/man", "share/man")
     tree.link("etc/dpkg/origins/default", "debian")
+    for name, mode in (("wtmp", 0o664), ("btmp", 0o660), ("lastlog", 0o664)):
+        tree.write(f"var/log/{name}", "", mode, _UTMP_GROUP)
 
 
 def _accounts(tree: Tree) -> None:
     users = tree.path("usr/share/base-passwd/passwd.master").read_text().splitlines()
     groups = tree.path("usr/share/base-passwd/group.master").read_text().splitlines()
-    users += [f"{name}:*:{uid}:{gid}::{home}:/usr/sbin/nologin" for name, (uid, gid, home) in _USERS.items()]
     groups += [f"{name}:*:{gid}:" for name, gid in _GROUPS.items()]
     users.append(_MODEL)
     groups.append("model:x:1000:")
@@ -105,6 +143,9 @@ def _accounts(tree: Tree) -> None:
     # No password and no age: nobody logs in to a container.
     tree.write("etc/shadow", _lines(f"{name}:*:::::::" for name in passwords), 0o640, _SHADOW_GROUP)
     tree.write("etc/gshadow", _lines(f"{line.split(':')[0]}:*::" for line in groups), 0o640, _SHADOW_GROUP)
+    # useradd gives ranges of subordinate IDs where these files are.
+    tree.write("etc/subuid", "")
+    tree.write("etc/subgid", "")
 
 
 def _ssh_agent(tree: Tree) -> None:
@@ -112,13 +153,17 @@ def _ssh_agent(tree: Tree) -> None:
 
 
 def _shells(tree: Tree) -> None:
-    shells = ["/usr/bin/sh"]
-    for path in sorted(tree.path("usr/share/debianutils/shells.d").iterdir()):
-        for shell in path.read_text().split():
-            name = shell.removeprefix("/usr")
-            shells += [name, f"/usr{name}"]
+    """Make what update-shells makes: the list, and its own note of what packages brought."""
     header = tree.path("usr/share/debianutils/shells").read_text()
-    tree.write("etc/shells", header + _lines(dict.fromkeys(shells)))
+    folder = tree.path("usr/share/debianutils/shells.d")
+    texts = [header, *(path.read_text() for path in sorted(folder.iterdir()))]
+    found = [line.partition("#")[0] for text in texts for line in text.splitlines()]
+    # Each by the name that its package uses, then by the one that it has since /bin is a link.
+    shells = list(
+        dict.fromkeys(name for line in found if line for name in (line, f"/{image_path(line[1:])}"))
+    )
+    tree.write("etc/shells", header + _lines(shell for shell in shells if shell not in header.splitlines()))
+    tree.write("var/lib/shells.state", _lines(shells))
 
 
 def _name_service(tree: Tree) -> None:
@@ -126,8 +171,10 @@ def _name_service(tree: Tree) -> None:
 
 
 def _networks(tree: Tree) -> None:
-    tree.write("etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
-    tree.write("etc/networks", "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n")
+    hosts = ("127.0.0.1\tlocalhost", "::1\t\tlocalhost ip6-localhost ip6-loopback")
+    tree.write("etc/hosts", _lines((*hosts, "ff02::1\t\tip6-allnodes", "ff02::2\t\tip6-allrouters", "")))
+    networks = ("default\t\t0.0.0.0", "loopback\t127.0.0.0", "link-local\t169.254.0.0", "")
+    tree.write("etc/networks", _lines(networks))
 
 
 def _readline(tree: Tree) -> None:
@@ -142,23 +189,41 @@ def _fonts(tree: Tree) -> None:
     for name in ("10-hinting-slight.conf", "70-no-bitmaps-except-emoji.conf"):
         if not tree.holds(f"etc/fonts/conf.d/{name}"):
             tree.link(f"etc/fonts/conf.d/{name}", f"/usr/share/fontconfig/conf.avail/{name}")
+    tree.make_directory("usr/local/share/fonts")
 
 
 def _pam(tree: Tree) -> None:
-    """Fill Debian's templates with what `usr/share/pam-configs/unix` says, as pam-auth-update does."""
+    """Make what pam-auth-update makes of libpam-runtime's templates and its profile `unix`.
+
+    Byte by byte, and with its own notes of it: otherwise it takes the files for a person's, and never adds to
+    them what packages bring that are installed later.
+    """
     unix = {
-        "$auth_primary": "auth\t[success=1 default=ignore]\tpam_unix.so nullok",
-        "$account_primary": "account\t[success=1 new_authtok_reqd=done default=ignore]\tpam_unix.so",
-        "$password_primary": "password\t[success=1 default=ignore]\tpam_unix.so obscure yescrypt",
-        "$session_primary": "session\t[default=1]\tpam_permit.so",
-        "$session_nonint_primary": "session\t[default=1]\tpam_permit.so",
-        "$session_additional": "session\trequired\tpam_unix.so",
-        "$session_nonint_additional": "session\trequired\tpam_unix.so",
+        "account": "[success=end new_authtok_reqd=done default=ignore]\tpam_unix.so",
+        "auth": "[success=end default=ignore]\tpam_unix.so nullok",
+        "password": "[success=end default=ignore]\tpam_unix.so obscure yescrypt",
+        "session": "required\tpam_unix.so",
+        "session-noninteractive": "required\tpam_unix.so",
     }
-    for name in ("account", "auth", "password", "session", "session-noninteractive"):
-        template = tree.path(f"usr/share/pam/common-{name}").read_text().splitlines()
-        lines = [unix.get(line.strip(), "" if line.startswith("$") else line) for line in template]
-        tree.write(f"etc/pam.d/common-{name}", _lines(lines))
+    none = "[default=1]\t\t\tpam_permit.so"
+    for name, rule in unix.items():
+        kind, is_session = name.partition("-")[0], name.startswith("session")
+        # pam-auth-update leaves a blank after a rule without arguments; `end` is the line after the denial.
+        line = f"{kind}\t{rule.replace('=end', '=1')}{' ' if rule.endswith('.so') else ''}"
+        primary, additional = (f"{kind}\t{none}", line) if is_session else (line, None)
+        written: list[str] = []
+        for template in tree.path(f"usr/share/pam/common-{name}").read_text().splitlines():
+            filled = {"_primary": primary, "_additional": additional}
+            place = next((end for end in filled if template.startswith("$") and template.endswith(end)), None)
+            rest = template if place is None else filled[place]
+            written += [] if rest is None else [rest]
+        tree.write(f"etc/pam.d/common-{name}", _lines(written))
+        modules = ("Module: null", none, "Module: unix", rule) if is_session else ("Module: unix", rule)
+        tree.write(f"var/lib/pam/{name}", _lines(modules))
+    profiles = sorted(path.name for path in tree.path("usr/share/pam-configs").iterdir())
+    tree.write("var/lib/pam/seen", _lines(sorted(profiles, key=lambda name: name != "unix")))
+    tree.write("etc/security/opasswd", "", 0o600)
+    tree.write("etc/environment", "")
 
 
 def _certificates(tree: Tree) -> None:
@@ -201,7 +266,9 @@ def _pixbuf_loaders(tree: Tree) -> None:
 
 
 def _mime(tree: Tree) -> None:
-    tree.run("usr/bin/update-mime-database", tree.path("usr/share/mime"))
+    # Its fsync of every file takes seconds, and protects what an action would make anew anyway.
+    variables = {"PKGSYSTEM_ENABLE_FSYNC": "0"}
+    tree.run("usr/bin/update-mime-database", tree.path("usr/share/mime"), variables=variables)
 
 
 def _python(tree: Tree) -> None:
@@ -231,9 +298,12 @@ def _bytecode(tree: Tree) -> None:
     """Compile Python's library, by hashes: the image is read-only, and its times may be anything."""
     library = tree.path("usr/lib/python3.13")
     tree.run(
-        # -B: what compileall imports would be written with the builder's paths in it.
-        "usr/bin/python3.13", "-B", "-E", "-S", "-m", "compileall",
+        # -B: what compileall imports would be written with the builder's paths in it. -P, -S: nothing of the
+        # builder's folder and packages is imported. Not -E, with which PYTHONHASHSEED would not count.
+        "usr/bin/python3.13", "-B", "-P", "-S", "-m", "compileall",
         "-q", "--invalidation-mode", "unchecked-hash",
+        # A link to /etc/python3.13, which would be the builder's.
+        "-x", r"/sitecustomize\.py$",
         "-s", tree.root, "-p", "/", library,
         variables={"PYTHONHASHSEED": "0"},
     )  # fmt: skip
@@ -267,13 +337,9 @@ def _sources(example: bytes) -> str:
     return _lines(re.sub(r"^Components: .*", "Components: main", line) for line in lines)
 
 
-_DPKG_EXCLUDES = """\
+_DPKG_EXCLUDES = f"""\
 # What this image leaves out, left out of what is installed on top of it as well.
-path-exclude=/usr/share/man/*
-path-exclude=/usr/share/info/*
-path-exclude=/usr/share/locale/*
-path-exclude=/usr/share/lintian/*
-path-exclude=/usr/share/doc/*
+{"".join(f"path-exclude=/usr/share/{name}/*{chr(10)}" for name in (*LEFT_OUT, "doc"))}\
 path-include=/usr/share/doc/*/copyright
 """
 

@@ -1,12 +1,14 @@
 """dpkg's own record of what is installed, for dpkg, apt and scanners (dpkg(1), /var/lib/dpkg)."""
 
 import hashlib
+import tarfile
 from collections.abc import Mapping, Sequence
 
 from image.debian.package import Package
-from image.debian.tree import Tree
+from image.debian.tree import Tree, image_path
 
 _DATABASE = "var/lib/dpkg"
+_FILES = (tarfile.REGTYPE, tarfile.LNKTYPE)
 
 
 def write_database(tree: Tree, packages: Sequence[Package]) -> None:
@@ -40,7 +42,8 @@ def _interests(packages: Sequence[Package]) -> Mapping[str, list[str]]:
         for words in (line.split() for line in content.decode().splitlines()):
             if len(words) != 2 or not words[0].startswith("interest"):
                 continue
-            who = f"{package.name}/noawait" if words[0].endswith("-noawait") else package.name
+            # By the name that dpkg gives its files: `libc6` alone may be that of any architecture.
+            who = f"{package.info_name}/noawait" if words[0].endswith("-noawait") else package.info_name
             if words[1].startswith("/"):
                 files.setdefault("File", []).append(f"{words[1]} {who}")
             else:
@@ -50,14 +53,13 @@ def _interests(packages: Sequence[Package]) -> Mapping[str, list[str]]:
 
 def _stanza(tree: Tree, package: Package) -> str:
     lines = package.control.rstrip("\n").splitlines()
-    # The order of dpkg's own writing: the status second, the conffiles before the description.
     lines.insert(1, "Status: install ok installed")
     conffiles = [
-        f" {path} {hashlib.md5(tree.path(path[1:]).read_bytes(), usedforsecurity=False).hexdigest()}"
+        f" {path} {hashlib.md5(tree.path(name).read_bytes(), usedforsecurity=False).hexdigest()}"
         for path in package.conffiles
-        if tree.path(path[1:]).is_file()
+        # A file that is left out, or that the package wants to be gone (remove-on-upgrade), is not there.
+        if (name := image_path(path.lstrip("/"))) in tree.entries and tree.entries[name].kind in _FILES
     ]
     if conffiles:
-        place = next(number for number, line in enumerate(lines) if line.startswith("Description:"))
-        lines[place:place] = ["Conffiles:", *conffiles]
+        lines += ["Conffiles:", *conffiles]
     return "".join(f"{line}\n" for line in lines)

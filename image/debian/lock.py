@@ -24,6 +24,8 @@ _PACKAGE = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]+) (?P<version>[0-9A-Za-z.+:~-]+) (?P<path>pool/[!-~]+\.deb) "
     r"(?P<size>[0-9]+) sha256:(?P<sha256>[0-9a-f]{64})"
 )
+# With its zone: without, it would be another moment on each builder.
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _HEADER = re.compile(r"# (suites|architecture|date|inputs): (.+)")
 
 
@@ -125,13 +127,19 @@ def parse_lock(text: str, path: Path) -> Lock:
                 header[fact[1]] = fact[2]
             continue
         if (layer := _LAYER.fullmatch(line)) is not None:
-            packages = layers.setdefault(layer[1], [])
+            if layer[1] in layers:
+                raise ImageError(f"{path}:{number}: layer {layer[1]} stands here for the second time")
+            packages = layers[layer[1]] = []
             continue
         found = _PACKAGE.fullmatch(line)
         if found is None or packages is None or found["name"] in names:
+            what = (
+                "is no line of a lock" if found is None
+                else "stands before the first layer" if packages is None
+                else "names a package for the second time"
+            )  # fmt: skip
             raise ImageError(
-                f"{path}:{number}: is no line of a layer, names a package twice, or stands before a layer: "
-                f"{line!r}; `bazel run //tools:update_debian` writes the file anew"
+                f"{path}:{number}: {what}: {line!r}; `bazel run //tools:update_debian` writes the file anew"
             )
         names.add(found["name"])
         packages.append(
@@ -141,6 +149,11 @@ def parse_lock(text: str, path: Path) -> Lock:
     if missing or not layers:
         raise ImageError(
             f"{path}: has no {', '.join(sorted(missing)) or 'layer'}; "
+            "`bazel run //tools:update_debian` writes the file anew"
+        )
+    if _DATE.fullmatch(header["date"]) is None:
+        raise ImageError(
+            f"{path}: its date {header['date']!r} is not written as 2026-11-14T10:05:11Z; "
             "`bazel run //tools:update_debian` writes the file anew"
         )
     return Lock(

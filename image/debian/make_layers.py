@@ -2,13 +2,15 @@
 
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from image.debian.configuration import configure
+from image.debian.configuration import configure, find_steps
 from image.debian.dpkg_database import write_database
 from image.debian.lock import LockedPackage, parse_lock
 from image.debian.package import Package, open_package
@@ -19,6 +21,8 @@ from image.oci.layer import format_layer, write_layer
 _PATH = click.Path(path_type=Path)
 # Chosen by measuring: 19 saves another 6 % of the bytes and takes ten times as long.
 _LEVEL = 12
+# As many packages are decompressed in memory at a time; the largest, LLVM's library, has 120 MB.
+_AHEAD = 2
 
 
 @click.command()
@@ -30,16 +34,23 @@ def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
     """Make a blob and its facts for each layer of the lock."""
     lock = parse_lock(lock_path.read_text(), lock_path)
     date_s = int(datetime.fromisoformat(lock.date).timestamp())
+    all_layers = {
+        layer: [_open(packages, package, lock_path) for package in locked]
+        for layer, locked in lock.layers.items()
+    }
+    # A script that nobody read is known at once, not when the layers below are made.
+    find_steps([package for opened in all_layers.values() for package in opened], tables)
     with tempfile.TemporaryDirectory(dir=output) as scratch:
         tree = Tree(Path(scratch, "root").resolve(), date_s)
         tree.root.mkdir()
         installed: list[Package] = []
         below: dict[str, Entry] = {}
-        for layer, locked in lock.layers.items():
-            opened = [_open(packages, package, lock_path) for package in locked]
+        for layer, opened in all_layers.items():
             # It brings the folders and links that all others stand in.
-            for package in sorted(opened, key=lambda package: package.name != "base-files"):
-                tree.unpack(package)
+            for package, data in _decompressed(
+                sorted(opened, key=lambda package: package.name != "base-files")
+            ):
+                tree.unpack(package, data)
             installed = sorted([*installed, *opened], key=lambda package: package.name)
             configure(tree, installed, tables)
             write_database(tree, installed)
@@ -53,6 +64,19 @@ def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
             )
             (output / f"{layer}.json").write_text(format_layer(written))
             below = state
+
+
+def _decompressed(packages: Sequence[Package]) -> Iterator[tuple[Package, bytes]]:
+    """Give packages with their data, which threads decompress ahead, a few at a time."""
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        waiting: deque[tuple[Package, Future[bytes]]] = deque()
+        for package in packages:
+            waiting.append((package, pool.submit(package.data)))
+            if len(waiting) > _AHEAD:
+                first, data = waiting.popleft()
+                yield first, data.result()
+        for last, data in waiting:
+            yield last, data.result()
 
 
 def _open(packages: Path, locked: LockedPackage, lock_path: Path) -> Package:

@@ -39,7 +39,8 @@ def find_mirrors(variables: Mapping[str, str]) -> Mirrors:
     """
     debian = variables.get("DEBIAN_MIRROR", "").rstrip("/") or None
     security = variables.get("DEBIAN_SECURITY_MIRROR", "").rstrip("/") or None
-    return find_in_apt(_print_uris(), Mirrors(debian, security))
+    known = Mirrors(debian, security)
+    return known if debian and security else find_in_apt(_print_uris(), known)
 
 
 def find_in_apt(uris: str, known: Mirrors = Mirrors(None, None)) -> Mirrors:
@@ -68,8 +69,8 @@ def _print_uris() -> str:
     command = ["apt-get", "--print-uris", "update"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except FileNotFoundError:
-        return ""
+    except OSError:
+        return ""  # no apt here: variables are the only way
 
 
 if __name__ == "__main__":

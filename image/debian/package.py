@@ -1,13 +1,16 @@
 """A binary package: a .deb file with its control files and its data (deb(5), deb-control(5))."""
 
+import gzip
 import io
 import lzma
 import tarfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import zstandard
 from debian.arfile import ArError
 from debian.deb822 import Deb822
 from debian.debfile import DebError, DebFile
@@ -49,19 +52,18 @@ class Package:
         return tuple(line.split()[-1] for line in content.decode().splitlines() if line.strip())
 
     @property
-    def has_postinst(self) -> bool:
-        """Whether it brings a script that dpkg runs after unpacking."""
-        return "postinst" in self.control_files
+    def scripts(self) -> tuple[str, ...]:
+        """Those of its scripts that dpkg runs when it installs the package."""
+        return tuple(name for name in ("preinst", "postinst") if name in self.control_files)
 
-    @contextmanager
-    def data(self) -> Iterator[tarfile.TarFile]:
-        """Open the archive of its files.
+    def data(self) -> bytes:
+        """Give the tar archive of its files, decompressed.
 
         Raises:
             ImageError: It cannot be read.
         """
-        with _errors(self.path), DebFile(str(self.path)) as deb, deb.data.tgz() as archive:
-            yield archive
+        with _errors(self.path), DebFile(str(self.path)) as deb:
+            return _part(deb, "data.tar")
 
     def read(self, name: str) -> bytes:
         """Read one of its files.
@@ -69,8 +71,12 @@ class Package:
         Raises:
             ImageError: It holds no such file.
         """
-        with _errors(self.path), DebFile(str(self.path)) as deb:
-            content = deb.data.get_content(name)
+        content = None
+        with _errors(self.path), open_archive(self.data()) as archive:
+            for member in archive:
+                if member.isfile() and member.name.removeprefix("./") == name:
+                    source = archive.extractfile(member)
+                    content = source.read() if source is not None else None
         if content is None:
             raise ImageError(f"{self.path}: {name} in it is no file")
         return content
@@ -88,18 +94,48 @@ def open_package(path: Path) -> Package:
     Raises:
         ImageError: It is none.
     """
-    with _errors(path), DebFile(str(path)) as deb, deb.control.tgz() as archive:
+    with _errors(path), DebFile(str(path)) as deb, open_archive(_part(deb, "control.tar")) as archive:
         files = {}
         for member in archive:
             content = archive.extractfile(member) if member.isfile() else None
             if content is not None:
                 files[member.name.removeprefix("./")] = (member.mode, content.read())
-    control = files.pop("control")[1].decode()
-    fields = Deb822(io.StringIO(control))
-    return Package(
-        fields["Package"], fields["Version"], fields["Architecture"], control, fields.get("Multi-Arch", ""),
-        files, path,
-    )  # fmt: skip
+        control = files.pop("control")[1].decode()
+        fields = Deb822(io.StringIO(control))
+        return Package(
+            fields["Package"], fields["Version"], fields["Architecture"], control,
+            fields.get("Multi-Arch", ""), files, path,
+        )  # fmt: skip
+
+
+def open_archive(content: bytes) -> tarfile.TarFile:
+    """Open a tar archive; names are UTF-8 whatever the builder's locale says."""
+    return tarfile.open(fileobj=io.BytesIO(content), mode="r:", encoding="utf-8", errors="surrogateescape")
+
+
+def _part(deb: DebFile, name: str) -> bytes:
+    """Read and decompress one of the two archives in a package (deb(5))."""
+    for suffix, decompress in _DECOMPRESS.items():
+        if f"{name}{suffix}" in deb.getnames():
+            return decompress(deb.getmember(f"{name}{suffix}").read())
+    raise DebError(f"no {name} in it, or compressed by a way that deb(5) does not know")
+
+
+def _unzstd(content: bytes) -> bytes:
+    # Not python-debian's way, which is to run a program `unzstd` of the builder.
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    found = decompressor.decompress(content)
+    if not decompressor.eof:
+        raise EOFError("the compressed data ends in the middle")
+    return found
+
+
+_DECOMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
+    ".xz": lzma.decompress,
+    ".zst": _unzstd,
+    ".gz": gzip.decompress,
+    "": bytes,
+}
 
 
 @contextmanager
@@ -108,11 +144,14 @@ def _errors(path: Path) -> Iterator[None]:
         yield
     except (
         OSError,
+        EOFError,
         ArError,
         DebError,
         lzma.LZMAError,
+        zlib.error,
+        zstandard.ZstdError,
         tarfile.TarError,
         KeyError,
-        UnicodeDecodeError,
+        ValueError,
     ) as error:
         raise ImageError(f"{path}: is not a Debian package that can be read: {error!r}") from error

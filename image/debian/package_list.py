@@ -30,11 +30,20 @@ def parse_package_list(text: str, path: Path) -> Mapping[str, tuple[str, ...]]:
         if not word:
             continue
         if (layer := _LAYER.fullmatch(word)) is not None:
-            names = layers.setdefault(layer[1], [])
+            if layer[1] in layers:
+                raise ImageError(f"{path}:{number}: layer {layer[1]} stands here for the second time")
+            names = layers[layer[1]] = []
             continue
         if names is None or _NAME.fullmatch(word) is None or not reason:
             raise ImageError(
                 f"{path}:{number}: needs a package's name, a # and why it is there, below a [layer]: {line!r}"
             )
+        if any(word in others for others in layers.values()):
+            raise ImageError(
+                f"{path}:{number}: names {word} for the second time; once is enough for all layers above"
+            )
         names.append(word)
+    empty = [layer for layer, found in layers.items() if not found]
+    if empty or not layers:
+        raise ImageError(f"{path}: {f'layer {empty[0]} names no package' if empty else 'has no [layer]'}")
     return {layer: tuple(found) for layer, found in layers.items()}

@@ -28,7 +28,10 @@ _KEYRINGS = (
 
 
 def resolve(
-    layers: Mapping[str, Sequence[str]], inputs: str, mirrors: Mirrors, scratch: Path | None = None
+    layers: Mapping[str, Sequence[str]],
+    inputs: str,
+    mirrors: Mirrors,
+    keyring: Path | None = None,
 ) -> Lock:
     """Resolve the packages of all layers.
 
@@ -36,7 +39,7 @@ def resolve(
         layers: Names by layer, the lowest first.
         inputs: Digest of the list, for the lock.
         mirrors: Where Debian's archive is.
-        scratch: Where apt's folder is made; the system's temporary folder when None.
+        keyring: The keys that one of must have signed the mirror's Release files; Debian's when None.
 
     Returns:
         The lock.
@@ -50,7 +53,7 @@ def resolve(
             "apt's configuration names no Debian mirror; name one in DEBIAN_MIRROR (a URL whose folder dists "
             f"holds {SUITE}), and in DEBIAN_SECURITY_MIRROR that of {SUITE}-security"
         )
-    with _private_apt(mirrors.debian, mirrors.security, scratch) as apt:
+    with _private_apt(mirrors.debian, mirrors.security, keyring or _debian_keyring()) as apt:
         apt.run("update", "--error-on=any")
         below: set[str] = set()
         wanted: list[str] = []
@@ -109,25 +112,36 @@ class _Apt:
         return [packages[words[1], words[2].lstrip("(")] for words in chosen]
 
     def date(self) -> str:
-        dates = []
-        for path in (self.root / "lists").glob("*InRelease"):
-            line = next(line for line in path.read_text().splitlines() if line.startswith("Date: "))
-            dates.append(parsedate_to_datetime(line.removeprefix("Date: ")))
+        # Signed in one file (InRelease) or in two (Release, Release.gpg), as the mirror has it.
+        lines = [
+            line
+            for path in (self.root / "lists").glob("*Release")
+            for line in path.read_text(errors="replace").splitlines()
+        ]
+        dates = [
+            parsedate_to_datetime(line.removeprefix("Date: ")) for line in lines if line.startswith("Date: ")
+        ]
         return max(dates).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@contextmanager
-def _private_apt(debian: str, security: str | None, scratch: Path | None) -> Iterator[_Apt]:
-    keyring = next((path for path in _KEYRINGS if Path(path).exists()), None)
+def _debian_keyring() -> Path:
+    keyring = next((path for path in map(Path, _KEYRINGS) if path.exists()), None)
     if keyring is None:
         raise ImageError(
             "Debian's keyring is not here: install debian-archive-keyring, or run this with ./bazelw"
         )
-    with tempfile.TemporaryDirectory(dir=scratch) as directory:
+    return keyring
+
+
+@contextmanager
+def _private_apt(debian: str, security: str | None, keyring: Path) -> Iterator[_Apt]:
+    with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        root.chmod(0o755)  # apt fetches as a user of its own where there is one
         for name in ("lists/partial", "cache/archives/partial", "etc/parts"):
             (root / name).mkdir(parents=True)
+        # apt fetches as a user of its own where there is one, who has to get here under any umask.
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o755)
         (root / "status").touch()
         sources = [(debian, SUITE), (debian, f"{SUITE}-updates")]
         if security is not None:

@@ -13,18 +13,16 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from image.debian.package import Package
+from image.debian.package import Package, open_archive
 from image.errors import ImageError
 
 # Debian 13 has one /usr (merged): packages may still name the old places.
 _ALIASES = re.compile(r"^(bin|sbin|lib|lib64)(?=/)")
-# What no model reads. Licences stay: usr/share/doc/*/copyright. configuration.py tells dpkg the same.
-EXCLUDED = re.compile(
-    r"usr/share/(?:man|info|locale|lintian|linda|groff|doc-base|bug|gtk-doc|omf)/.+"
-    r"|usr/share/doc/.+/(?!copyright$)[^/]+|usr/share/doc/[^/]+/(?!copyright$)[^/]+"
-)
+# Folders of /usr/share that no model reads; configuration.py tells dpkg the same. Of `doc`, licences stay.
+LEFT_OUT = ("man", "info", "locale", "lintian", "linda", "groff", "doc-base", "bug", "gtk-doc", "omf")
+_LEFT_OUT = re.compile(rf"usr/share/(?:{'|'.join(LEFT_OUT)})/.+|usr/share/doc/.+/(?!copyright$)[^/]+")
 _LOADER = "usr/lib64/ld-linux-x86-64.so.2"
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib")
 
@@ -79,44 +77,60 @@ class Tree:
     owners: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
     _holders: dict[str, str] = field(default_factory=dict)
+    _folders: set[str] = field(default_factory=set)
 
     def path(self, name: str) -> Path:
         """Give the place of a path of the image in the folder."""
         return self.root / name
 
-    def unpack(self, package: Package) -> None:
+    def unpack(self, package: Package, data: bytes) -> None:
         """Add the files of a package.
+
+        Args:
+            package: The package.
+            data: Its archive of files, as `Package.data` gives it.
 
         Raises:
             ImageError: It holds a file that another package holds, or what an image cannot hold.
         """
         names = self.lists.setdefault(package.name, [])
-        with package.data() as archive:
-            for member in archive:
-                original = os.path.normpath(str(member.name)).lstrip("/")
-                if original == ".":
-                    names.append("/.")
-                    continue
-                names.append(f"/{original}")
-                name = _ALIASES.sub(r"usr/\1", original)
-                if not EXCLUDED.fullmatch(name):
-                    self._add(package, archive, member, name)
+        try:
+            with open_archive(data) as archive:
+                for member in archive:
+                    original = os.path.normpath(member.name).lstrip("/")
+                    if original == ".":
+                        names.append("/.")
+                        continue
+                    names.append(f"/{original}")
+                    name = image_path(original)
+                    if not _LEFT_OUT.fullmatch(name):
+                        self._add(package, archive, member, name)
+        except tarfile.TarError as error:
+            raise ImageError(f"{package.path}: its archive of files cannot be read: {error}") from error
 
     def make_directory(self, name: str, mode: int = 0o755, gid: int = 0, uid: int = 0) -> None:
-        """Make a folder that no package holds; one that is there stays as it is."""
-        if not self.path(name).is_dir():
-            self.path(name).mkdir(parents=True)
-            self.owners[name] = (mode, uid, gid)
-
-    def write(self, name: str, content: str | bytes, mode: int = 0o644, gid: int = 0) -> None:
-        """Write a file that no package holds.
+        """Make a folder that no package holds; one that is there stays as it is.
 
         Raises:
-            ImageError: A package holds it.
+            ImageError: Something else is there.
         """
-        if name in self.entries:
-            raise ImageError(f"/{name}: {self._holders[name]} holds it, and it would be overwritten")
-        path = self.path(name)
+        path = self._place(name)
+        if self.holds(name):
+            if path.is_symlink() or not path.is_dir():
+                raise self._taken(name, "a folder")
+            return
+        path.mkdir(parents=True)
+        self.owners[name] = (mode, uid, gid)
+
+    def write(self, name: str, content: str | bytes, mode: int = 0o644, gid: int = 0) -> None:
+        """Write a file that no package holds; one that was written before is overwritten.
+
+        Raises:
+            ImageError: A package holds it, or a link or folder is there.
+        """
+        path = self._place(name)
+        if name in self.entries or path.is_symlink() or path.is_dir():
+            raise self._taken(name, "a file of the image's own")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         self.owners[name] = (mode, 0, gid)
@@ -126,13 +140,20 @@ class Tree:
         self.write(name, self.path(source).read_bytes())
 
     def link(self, name: str, target: str) -> None:
-        """Make a symbolic link that no package holds; an empty folder of a package makes room for it."""
-        path = self.path(name)
+        """Make a symbolic link that no package holds; an empty folder of a package makes room for it.
+
+        Raises:
+            ImageError: Something else is there.
+        """
+        path = self._place(name)
         if path.is_symlink() and os.readlink(path) == target:  # noqa: PTH115
             return
-        if self.entries.get(name, Entry(tarfile.SYMTYPE, 0)).kind == tarfile.DIRTYPE:
+        if name in self.entries and self.entries[name].kind == tarfile.DIRTYPE and not any(path.iterdir()):
             path.rmdir()
             del self.entries[name]
+            self._folders.discard(name)
+        if self.holds(name):
+            raise self._taken(name, f"a link to {target}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(target)
 
@@ -184,6 +205,8 @@ class Tree:
         state = {}
         for name, status in self._walk():
             held = self.entries.get(name)
+            if held is not None and held.size_bytes and held.size_bytes != status.st_size:
+                raise ImageError(f"/{name}: {self._holders[name]} holds it, and its configuration changed it")
             state[name] = held if held is not None else self._generated(name, status)
         missing = self.entries.keys() - state.keys()
         if missing:
@@ -211,9 +234,10 @@ class Tree:
         return Entry(tarfile.REGTYPE, mode, uid, gid, self.date_s, size_bytes=len(content), sha256=digest)
 
     def _add(self, package: Package, archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
-        path = self.path(name)
+        path = self._place(name)
         before = self.entries.get(name)
         if member.isdir():
+            # dpkg, too, leaves a folder, or a link to one, as the first package made it.
             if before is None and not self.holds(name):
                 path.mkdir(parents=True, exist_ok=True)
                 self._keep(
@@ -221,18 +245,23 @@ class Tree:
                     name,
                     Entry(tarfile.DIRTYPE, member.mode, member.uid, member.gid, int(member.mtime)),
                 )
+            elif not path.is_symlink() and not path.is_dir():
+                raise self._conflict(package, name)
             return
         if before is not None or self.holds(name):
-            raise ImageError(
-                f"/{name}: both {self._holders.get(name, 'the image')} and {package.name} hold it"
-            )
+            raise self._conflict(package, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         owner = (member.mode, member.uid, member.gid, int(member.mtime))
         if member.issym():
             path.symlink_to(member.linkname)
             self._keep(package, name, Entry(tarfile.SYMTYPE, 0o777, *owner[1:], target=member.linkname))
         elif member.islnk():
-            target = _ALIASES.sub(r"usr/\1", os.path.normpath(member.linkname).lstrip("/"))
+            target = image_path(os.path.normpath(member.linkname).lstrip("/"))
+            if target not in self.entries or self.entries[target].kind != tarfile.REGTYPE:
+                raise ImageError(
+                    f"{package.path}: {member.name} is a hard link to {member.linkname}, "
+                    "which is no file of the image, or comes after it"
+                )
             os.link(self.path(target), path)
             self._keep(package, name, Entry(tarfile.LNKTYPE, *owner, target=target))
         elif member.isreg():
@@ -248,9 +277,41 @@ class Tree:
                 f"{package.path}: {member.name} is a device or pipe, which no image of ours holds"
             )
 
+    def _place(self, name: str) -> Path:
+        """Give the place of something new. No link may lead there: it could lead to the builder's own files.
+
+        Raises:
+            ImageError: It lies behind a link, or above the root.
+        """
+        if name.startswith("../") or name == "..":
+            raise ImageError(f"{name}: lies above the root of the image")
+        unknown = []
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in self._folders:
+                break
+            if self.path(str(parent)).is_symlink():
+                raise ImageError(f"/{name}: lies behind the link /{parent}; name the folder that it leads to")
+            unknown.append(str(parent))
+        path = self.path(name)
+        # What is no folder yet may still become a link.
+        self._folders.update(parent for parent in unknown if self.path(parent).is_dir())
+        return path
+
+    def _conflict(self, package: Package, name: str) -> ImageError:
+        return ImageError(f"/{name}: both {self._holders.get(name, 'the image')} and {package.name} hold it")
+
+    def _taken(self, name: str, wanted: str) -> ImageError:
+        holder = self._holders.get(name, "the image")
+        return ImageError(f"/{name}: is to be {wanted}, and {holder} holds something else there")
+
     def _keep(self, package: Package, name: str, entry: Entry) -> None:
         self.entries[name] = entry
         self._holders[name] = package.name
+
+
+def image_path(name: str) -> str:
+    """Give the path in the image of a path as packages name it: neither has a leading slash."""
+    return _ALIASES.sub(r"usr/\1", name)
 
 
 def difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> dict[str, Entry]:
