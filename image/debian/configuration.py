@@ -1,8 +1,8 @@
 """What Debian's maintainer scripts make of unpacked packages, done without running them.
 
-`scripts.txt` names for each package with a preinst or postinst what takes its place; a package that it does not
-know is refused, so that a new version of the lock cannot bring one unseen. README.md says what a system that dpkg
-configured has besides.
+`scripts.txt` names for each package with a preinst or postinst what takes its place; a package that it does
+not know is refused, so that a new version of the lock cannot bring one unseen. README.md says what a system
+that dpkg configured has besides.
 """
 
 import os
@@ -24,7 +24,7 @@ _SHADOW_GROUP = 42
 _MAIL_GROUP = 8
 _UTMP_GROUP = 43
 _ALTERNATIVES_LOG = "/var/log/alternatives.log"
-# Words of scripts.txt that stand for no step of _STEPS: `configure` does those for all packages at once, or nothing.
+# Words of scripts.txt that are no step of _STEPS: `configure` does them for all packages at once, or nothing.
 _ELSEWHERE = frozenset({"alternatives", "apt_sources", "bytecode", "libraries", "nothing"})
 # Their postinst calls update-alternatives for nothing else.
 _ONLY_MANUAL_PAGES = frozenset({"bash"})
@@ -74,15 +74,16 @@ def find_steps(packages: Sequence[Package], tables: Path) -> set[str]:
             continue
         if package.name not in replaced:
             raise ImageError(
-                f"{tables / 'scripts.txt'}: does not know {package.name}, whose {' and '.join(package.scripts)} "
-                "nobody runs here; read it, and add a line that says what takes its place"
+                f"{tables / 'scripts.txt'}: does not know {package.name}, "
+                f"whose {' and '.join(package.scripts)} nobody runs here; "
+                "read it, and add a line that says what takes its place"
             )
         words = set(replaced[package.name])
         unknown = words - _STEPS.keys() - _ELSEWHERE
         if unknown or not words:
             raise ImageError(
-                f"{tables / 'scripts.txt'}: says {' '.join(sorted(unknown)) or 'nothing at all'} of {package.name}, "
-                f"which is none of {', '.join(sorted(_STEPS.keys() | _ELSEWHERE))}"
+                f"{tables / 'scripts.txt'}: says {' '.join(sorted(unknown)) or 'nothing at all'} "
+                f"of {package.name}, which is none of {', '.join(sorted(_STEPS.keys() | _ELSEWHERE))}"
             )
         _, postinst = package.control_files.get("postinst", (0, b""))
         has_alternatives = _INSTALL.search(postinst) is not None and package.name not in _ONLY_MANUAL_PAGES

@@ -58,7 +58,7 @@ def _debian_packages_impl(rctx):
             "versions by now, lock those: bazel run //tools:update_debian",
         ]))
 
-    rctx.file("BUILD.bazel", "".join(["""\
+    rctx.file("BUILD.bazel", "exports_files(glob([\"packages/*.deb\"]))\n\n" + "\n".join(["""\
 filegroup(
     name = "{layer}",
     srcs = {files},

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from image.action import Action
 from image.debian.configuration import configure, find_steps
 from image.debian.dpkg_database import write_database
 from image.debian.lock import LockedPackage, parse_lock
@@ -25,7 +26,7 @@ _LEVEL = 12
 _AHEAD = 2
 
 
-@click.command()
+@click.command(cls=Action)
 @click.option("--lock", "lock_path", type=_PATH, required=True)
 @click.option("--tables", type=_PATH, required=True, help="Folder of scripts.txt and alternatives.txt.")
 @click.option("--packages", type=_PATH, required=True, help="Folder of the .deb files.")

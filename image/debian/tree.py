@@ -189,7 +189,12 @@ class Tree:
 
     def _run(self, command: Sequence[str | Path], program: str, variables: Mapping[str, str] | None) -> bytes:
         environment = {"LC_ALL": "C.UTF-8", "PATH": "/nonexistent", **(variables or {})}
-        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        except OSError as error:
+            raise ImageError(
+                f"/{program} of the image cannot be run here (an x86-64 Linux is needed): {error}"
+            ) from error
         if done.returncode != 0:
             raise ImageError(
                 f"/{program} of the image ended with {done.returncode} here (an x86-64 Linux is needed): "

@@ -1,6 +1,7 @@
 """Content descriptors: what names a blob by its content (OCI image-spec v1.1, descriptor.md)."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+# The only algorithm that is used here; what it names becomes a path.
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ def parse_descriptor(found: object, path: Path) -> Descriptor:
         ImageError: It is none.
     """
     match found:
-        case {"mediaType": str(media_type), "digest": str(digest), "size": int(size), **rest}:
+        case {"mediaType": str(media_type), "digest": str(digest), "size": int(size), **rest} if (
+            _DIGEST.fullmatch(digest) is not None
+        ):
             annotations = rest.get("annotations")
             return Descriptor(media_type, digest, size, annotations if isinstance(annotations, dict) else {})
-    raise ImageError(f"{path}: {found!r} is not a descriptor: it needs mediaType, digest and size")
+    raise ImageError(f"{path}: {found!r} is not a descriptor: it needs mediaType, digest (sha256) and size")

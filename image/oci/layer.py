@@ -132,7 +132,11 @@ def parse_layer(text: str, path: Path) -> Layer:
     Raises:
         ImageError: It is malformed.
     """
-    match json.loads(text):
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ImageError(f"{path}: is not JSON: {error}") from error
+    match found:
         case {
             "blob": {"mediaType": str(media_type), "digest": str(digest), "size": int(size)},
             "diffId": str(diff_id),

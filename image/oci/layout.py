@@ -99,11 +99,14 @@ def read_layout(directory: Path) -> Layout:
     manifest = parse_descriptor(manifests[0], index_path)
     manifest_path = directory / "blobs" / manifest.digest.replace(":", "/")
     content = _read_json(manifest_path)
+    layers = content.get("layers")
+    if not isinstance(layers, list):
+        raise ImageError(f"{manifest_path}: its layers are no list: {layers!r}")
     layout = Layout(
         directory,
         manifest,
         parse_descriptor(content.get("config"), manifest_path),
-        tuple(parse_descriptor(layer, manifest_path) for layer in content.get("layers") or ()),
+        tuple(parse_descriptor(layer, manifest_path) for layer in layers),
     )
     for blob in layout.blobs:
         path = layout.path(blob)
@@ -126,6 +129,8 @@ def _write_blob(blobs: Path, media_type: str, content: bytes) -> Descriptor:
 
 
 def _take(source: Path, target: Path) -> None:
+    if target.exists():
+        return  # two layers may be one blob
     # Bazel gives its actions links to the inputs; a hard link to the file itself spares the bytes.
     try:
         os.link(source.resolve(), target)

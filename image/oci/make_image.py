@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from image.action import Action
 from image.debian.lock import parse_lock
 from image.oci.config import ANNOTATION_PREFIX, ImageConfig, to_json
 from image.oci.layer import parse_layer
@@ -15,7 +16,7 @@ from image.oci.layout import to_json_bytes, write_layout
 _PATH = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(cls=Action)
 @click.option(
     "--config", "config_path", type=_PATH, required=True, help="ImageConfig as JSON, without `created`."
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from image.action import Action
 from image.oci.layer import compress_layer, format_layer
 
 _PATH = click.Path(path_type=Path)
@@ -11,7 +12,7 @@ _PATH = click.Path(path_type=Path)
 _LEVEL = 12
 
 
-@click.command()
+@click.command(cls=Action)
 @click.argument("tar", type=_PATH)
 @click.argument("blob", type=_PATH)
 @click.argument("facts", type=_PATH)

@@ -4,12 +4,16 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import BadZipFile
 
 import click
 from installer import install
 from installer.destinations import SchemeDictionaryDestination
+from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
+from image.action import Action
+from image.errors import ImageError
 from image.oci.layer import format_layer, write_layer
 
 _PATH = click.Path(path_type=Path)
@@ -26,7 +30,7 @@ _SCHEME = {
 }
 
 
-@click.command()
+@click.command(cls=Action)
 @click.option("--blob", type=_PATH, required=True)
 @click.option("--facts", type=_PATH, required=True)
 @click.argument("wheels", type=_PATH, nargs=-1, required=True)
@@ -37,8 +41,13 @@ def main(blob: Path, facts: Path, wheels: tuple[Path, ...]) -> None:
             scheme_dict=_SCHEME, interpreter=_PYTHON, script_kind="posix", destdir=scratch
         )
         for path in sorted(wheels, key=lambda path: path.name):
-            with WheelFile.open(path) as source:
-                install(source, destination, {"INSTALLER": b"monobase\n"})
+            try:
+                with WheelFile.open(path) as source:
+                    install(source, destination, {"INSTALLER": b"monobase\n"})
+            except (BadZipFile, InstallerError, OSError, LookupError, ValueError, AssertionError) as error:
+                raise ImageError(
+                    f"{path}: cannot be installed as a wheel beside {len(wheels) - 1} others: {error}"
+                ) from error
         created_by = f"{len(wheels)} wheels of tools/python/requirements.txt"
         facts.write_text(format_layer(write_layer(blob, _members(Path(scratch)), created_by, _LEVEL)))
 

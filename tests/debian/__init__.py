@@ -1,0 +1,1 @@
+"""Small Debian packages and archives for tests."""
