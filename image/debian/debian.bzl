@@ -1,17 +1,30 @@
 """The locked Debian packages as files: each fetched by its SHA-256 from whatever mirror the machine has."""
 
-def _lines(text):
-    return [line for line in text.split("\n") if line and not line.startswith("#")]
+load(":lock.bzl", "parse_lock", "urls_of")
 
-# A security update moves into the main archive with the next point release: the same file at another place.
-def _urls(mirrors, path):
-    main = path.replace("pool/updates/", "pool/")
-    places = [(mirrors["debian"], main)]
-    if mirrors["security"]:
-        places.append((mirrors["security"], main.replace("pool/", "pool/updates/", 1)))
-    if path != main:
-        places = places[::-1]
-    return ["%s/%s" % place for place in places]
+def _filegroup(name, files):
+    return """\
+filegroup(
+    name = "{name}",
+    srcs = {files},
+    visibility = ["//visibility:public"],
+)
+""".format(name = name, files = json.encode_indent(files, prefix = "    ", indent = "    "))
+
+def _fail(lock, mirrors, packages, failed):
+    names = ["%s %s" % (package.name, package.version) for package in failed[:5]]
+    fail("\n".join([
+        "%s: %s of %d packages cannot be fetched with the bytes that it says: %s%s." % (
+            lock,
+            "the first" if failed[0] == packages[0] else len(failed),
+            len(packages),
+            ", ".join(names),
+            "…" if len(failed) > 5 else "",
+        ),
+        "They were looked for at %s." % " and ".join({url: None for url in mirrors.values() if url}.keys()),
+        "If that does not answer, run this again or name another mirror in DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR.",
+        "If Debian has newer versions by now, lock those: bazel run //tools:update_debian",
+    ]))
 
 def _debian_packages_impl(rctx):
     lock = rctx.path(rctx.attr.lock)
@@ -26,45 +39,32 @@ def _debian_packages_impl(rctx):
             "DEBIAN_SECURITY_MIRROR that of the security archive.",
         ]))
 
-    layers = {}
-    layer = []
+    locked = parse_lock(rctx.read(lock), lock)
+    if locked.problem:
+        fail(locked.problem)
+    packages = [package for layer in locked.layers.values() for package in layer]
     pending = []
-    for line in _lines(rctx.read(lock)):
-        if line.startswith("["):
-            layer = []
-            layers[line.strip("[]")] = layer
-            continue
-        name, version, path, _, digest = line.split(" ")
-        file = "packages/%s.deb" % name
-        layer.append(file)
-        pending.append((name, version, rctx.download(
-            _urls(mirrors, path),
-            output = file,
-            sha256 = digest.removeprefix("sha256:"),
+    for number, package in enumerate(packages):
+        # The first alone: a mirror that is not there is known by it, and Bazel warns of one file instead of them all.
+        found = rctx.download(
+            urls_of(mirrors, package.path),
+            output = "packages/%s.deb" % package.name,
+            sha256 = package.sha256,
             allow_fail = True,
-            block = False,
-        )))
-    failed = ["%s %s" % (name, version) for name, version, download in pending if not download.wait().success]
+            block = number == 0,
+        )
+        if number == 0 and not found.success:
+            _fail(lock, mirrors, packages, [package])
+        if number > 0:
+            pending.append((package, found))
+    failed = [package for package, download in pending if not download.wait().success]
     if failed:
-        fail("\n".join([
-            "%s: %d of %d packages cannot be fetched from the Debian mirror: %s%s." % (
-                lock,
-                len(failed),
-                len(pending),
-                ", ".join(failed[:5]),
-                "…" if len(failed) > 5 else "",
-            ),
-            "If the mirror does not answer, run this again or name another one in DEBIAN_MIRROR. If Debian has newer",
-            "versions by now, lock those: bazel run //tools:update_debian",
-        ]))
+        _fail(lock, mirrors, packages, failed)
 
-    rctx.file("BUILD.bazel", "exports_files(glob([\"packages/*.deb\"]))\n\n" + "\n".join(["""\
-filegroup(
-    name = "{layer}",
-    srcs = {files},
-    visibility = ["//visibility:public"],
-)
-""".format(layer = layer, files = json.encode_indent(files, prefix = "    ", indent = "    ")) for layer, files in layers.items()]))
+    rctx.file("BUILD.bazel", "\n".join(["exports_files(glob([\"packages/*.deb\"]))\n"] + [
+        _filegroup(layer, ["packages/%s.deb" % package.name for package in found])
+        for layer, found in locked.layers.items()
+    ]))
 
 debian_packages = repository_rule(
     doc = "A repository with a target for each layer of the lock, which holds the layer's .deb files.",
