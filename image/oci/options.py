@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from image.oci.reference import Repository, parse_repository, parse_tag
+from image.oci.reference import Repository, parse_image_name, parse_repository, parse_tag
 
 Command = Callable[..., None]
 _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}
@@ -48,6 +48,19 @@ class TagType(click.ParamType[str]):
         """Read it."""
         try:
             return parse_tag(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ImageNameType(click.ParamType[str]):
+    """What an image is called on this machine."""
+
+    name = "name:tag"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Read it."""
+        try:
+            return parse_image_name(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

@@ -10,7 +10,8 @@ from image.oci.descriptor import Descriptor
 from image.oci.layout import Layout
 from image.oci.patience import Patience, persist
 from image.oci.registry import Registry
-from image.oci.upload import check_blob, upload_blob
+from image.oci.upload import upload_blob
+from image.oci.verify import check_blob
 
 Way = Literal["skipped", "mounted", "pushed"]
 

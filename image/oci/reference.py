@@ -64,8 +64,8 @@ def parse_repository(text: str) -> Repository:
     Raises:
         ValueError: It is none; the text says why.
     """
-    host, slash, name = text.partition("/")
-    if not slash or not (host == "localhost" or any(sign in host for sign in ".:")):
+    host, _, name = text.partition("/")
+    if not has_host(text):
         raise ValueError(f"{text!r} names no registry: write {_HUB}/{text} for Docker Hub, or another host")
     if not _HOST.fullmatch(host):
         raise ValueError(f"{text!r}: {host!r} is not a host with or without a port")
@@ -81,6 +81,34 @@ def parse_repository(text: str) -> Repository:
     if len(host) + 1 + len(name) > _LONGEST:
         raise ValueError(f"{text!r} is longer than {_LONGEST} characters")
     return Repository(host, name)
+
+
+def parse_image_name(text: str) -> str:
+    """Read what an image is to be called on this machine.
+
+    Args:
+        text: A name with or without host and tag: `monobase/daemon:dev`.
+
+    Returns:
+        The name with its tag, `latest` where there was none.
+
+    Raises:
+        ValueError: It is none; the text says why.
+    """
+    name, colon, tag = text.rpartition(":")
+    if not colon or "/" in tag:
+        name, tag = text, "latest"
+    if has_host(name):
+        parse_repository(name)
+    elif not _NAME.fullmatch(name):
+        raise ValueError(f"{text!r} is not a name for an image: write one like team/image:tag, in lower case")
+    return f"{name}:{parse_tag(tag)}"
+
+
+def has_host(name: str) -> bool:
+    """Say whether a name begins with a host, as Docker decides it."""
+    host, slash, _ = name.partition("/")
+    return bool(slash) and (host == "localhost" or any(sign in host for sign in ".:"))
 
 
 def parse_tag(text: str) -> str:

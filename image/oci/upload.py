@@ -1,6 +1,5 @@
 """Brings one blob into a repository, in several tries if it must be (OCI distribution-spec v1.1)."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,28 +22,6 @@ class Transfer:
 
     sent_bytes: int
     resumed: int
-
-
-def check_blob(blob: Descriptor, path: Path) -> None:
-    """Compare a file with what names it, before anything of it is sent.
-
-    Args:
-        blob: What the file must be.
-        path: The file.
-
-    Raises:
-        ImageError: It is something else, or cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
-    if found != blob.digest:
-        raise ImageError(
-            f"{path}: is damaged: its digest is {found}, the image names {blob.digest}; "
-            f"build the image again, after `bazel clean` if that does not help"
-        )
 
 
 def upload_blob(
