@@ -1,7 +1,7 @@
 """Writes an image as the tar that container engines load: an OCI layout that old Dockers understand too.
 
-Specification: OCI image-spec v1.1, image-layout.md; and "Combined Image JSON + Filesystem Changeset Format" of
-the Docker image specification v1.2: its `manifest.json` names files of the layout. BuildKit writes the same.
+Specification: OCI image-spec v1.1, image-layout.md; and "Combined Image JSON + Filesystem Changeset Format"
+of the Docker image specification v1.2: its `manifest.json` names files of the layout. BuildKit does the same.
 """
 
 import io

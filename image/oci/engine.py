@@ -120,8 +120,11 @@ def find_engine(name: EngineName | None, arguments: Sequence[str], path: str | N
         program = shutil.which(candidate, path=path)
         if program is not None:
             return Engine(candidate, program, tuple(arguments))
-    wanted = name or " nor ".join(ENGINES)
-    raise EngineError(f"{wanted} is not on the PATH ({path}): install it, or name another one with --engine")
+    if name is not None:
+        raise EngineError(
+            f"{name} is not on the PATH ({path}): install it, or name another one with --engine"
+        )
+    raise EngineError(f"neither {' nor '.join(ENGINES)} is on the PATH ({path}): install one of them")
 
 
 def _text(file: IO[bytes]) -> str:

@@ -1,8 +1,9 @@
 """Brings an image into a repository: blobs first, the manifest last (OCI distribution-spec v1.1)."""
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
 from typing import Literal, Protocol
 
 from image.errors import ImageError, TransientError
@@ -152,36 +153,85 @@ def _read_manifest(layout: Layout) -> bytes:
 def _bring_all(
     layout: Layout, registry: Registry, options: PushOptions, listener: Listener
 ) -> list[_Brought]:
-    with ThreadPoolExecutor(options.jobs, thread_name_prefix="blob") as pool:
-        futures = [
-            pool.submit(_bring, registry, blob, layout, options, listener) for blob in blobs_of(layout)
-        ]
-        done, rest = wait(futures, return_when=FIRST_EXCEPTION)
-        # What runs still ends, and is there for the next push; what did not begin yet need not.
-        for future in rest:
-            future.cancel()
-        for future in done:
-            future.result()
-        return [future.result() for future in futures]
+    waiting: SimpleQueue[Descriptor] = SimpleQueue()
+    ended: SimpleQueue[_Brought | BaseException] = SimpleQueue()
+    blobs = blobs_of(layout)
+    for blob in blobs:
+        waiting.put(blob)
+    brigade = _Brigade(registry, layout, options, listener)
+    for number in range(min(options.jobs, len(blobs))):
+        # Daemons: after a failure or Ctrl-C, nobody waits for what hangs on a connection.
+        threading.Thread(
+            target=_work, args=(brigade, waiting, ended), name=f"blob-{number}", daemon=True
+        ).start()
+    brought = []
+    try:
+        for _ in blobs:
+            one = ended.get()
+            if isinstance(one, BaseException):
+                raise one
+            brought.append(one)
+    finally:
+        brigade.stop.set()
+    return brought
 
 
-def _bring(
-    registry: Registry, blob: Descriptor, layout: Layout, options: PushOptions, listener: Listener
-) -> _Brought:
-    def patience() -> Patience:
-        return Patience(options.retries, listener.retry)
+class _StoppedError(Exception):
+    """Ends a thread whose work nobody wants any more."""
 
-    if persist(lambda: registry.has_blob(blob.digest), patience()):
-        listener.advance(blob.size_bytes)
+
+@dataclass(frozen=True, slots=True)
+class _Brigade:
+    """What the threads of a push share."""
+
+    registry: Registry
+    layout: Layout
+    options: PushOptions
+    listener: Listener
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def advance(self, count: int) -> None:
+        if self.stop.is_set():
+            raise _StoppedError
+        self.listener.advance(count)
+
+    def pause(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise _StoppedError
+
+    def patience(self) -> Patience:
+        return Patience(self.options.retries, self.listener.retry, self.pause)
+
+
+def _work(
+    brigade: _Brigade, waiting: SimpleQueue[Descriptor], ended: SimpleQueue[_Brought | BaseException]
+) -> None:
+    while not brigade.stop.is_set():
+        try:
+            blob = waiting.get_nowait()
+        except Empty:
+            return
+        try:
+            ended.put(_bring(brigade, blob))
+        except _StoppedError:
+            return
+        except BaseException as error:
+            ended.put(error)
+
+
+def _bring(brigade: _Brigade, blob: Descriptor) -> _Brought:
+    registry, options = brigade.registry, brigade.options
+    if persist(lambda: registry.has_blob(blob.digest), brigade.patience()):
+        brigade.advance(blob.size_bytes)
         return _Brought(blob, "skipped")
     for source in options.mount_from:
-        if persist(_mount(registry, blob.digest, source), patience()):
-            listener.advance(blob.size_bytes)
+        if persist(_mount(registry, blob.digest, source), brigade.patience()):
+            brigade.advance(blob.size_bytes)
             return _Brought(blob, "mounted")
-    path = layout.path(blob)
+    path = brigade.layout.path(blob)
     check_blob(blob, path)
     transfer = upload_blob(
-        registry, blob, path, patience(), chunk_bytes=options.chunk_bytes, advance=listener.advance
+        registry, blob, path, brigade.patience(), chunk_bytes=options.chunk_bytes, advance=brigade.advance
     )
     return _Brought(blob, "pushed", transfer.sent_bytes, transfer.resumed)
 

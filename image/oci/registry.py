@@ -86,7 +86,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         self.repository = repository
         self.credentials = credentials
         self._insecure = insecure
-        self.auth = RegistryAuth(credentials)
+        self.auth = RegistryAuth(credentials, repository)
         self.auth.session = self.session
         self.auth._tls_verify = self._tls_verify
         # Or requests would put the password of a .netrc in place of our header.

@@ -14,6 +14,7 @@ from oras.auth.utils import parse_auth_header  # type: ignore[import-untyped]
 
 from image.errors import AccessError
 from image.oci.credentials import Credentials
+from image.oci.reference import Repository
 
 _CLIENT = "monobase"
 _TIMEOUT_S = (30.0, 60.0)
@@ -26,11 +27,12 @@ class RegistryAuth(TokenAuth):  # type: ignore[misc]
     asks for the scopes of all repositories so far: a mount from another one must not cost the right to push.
     """
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, repository: Repository) -> None:
         super().__init__()
         self.credentials = credentials
         self._guard = threading.Lock()
-        self._scopes: set[str] = set()
+        # Or the first three questions would each need another token.
+        self._scopes = {f"repository:{repository.name}:pull,push"}
         self._header = f"Bearer {credentials.registry_token}" if credentials.registry_token else None
 
     def get_auth_header(self) -> dict[str, str]:

@@ -94,18 +94,17 @@ class _Upload:
         self._distrusted = False
 
     def carry_on(self, file: IO[bytes]) -> bool:
-        """Bring the rest; False when the registry dropped what it had, and all must start again."""
-        if self._location is None:
-            self._location, self._smallest = self._registry.start_upload()
-            self._kept = 0
-        else:
-            found = self._registry.upload_status(self._location)
-            if found is None:
-                self._location = None
-                # Perhaps only the answer to the last request was lost.
-                return self._registry.has_blob(self._blob.digest)
+        """Bring the rest; False when the registry does not go on from there, and all must start again."""
+        found = None if self._location is None else self._registry.upload_status(self._location)
+        if found is not None:
             self._location, self._kept = found
             self.resumed += self._kept > 0
+        # An upload that is gone may be one that ended: perhaps only the registry's last answer was lost.
+        elif self._location is not None and self._registry.has_blob(self._blob.digest):
+            return True
+        else:
+            self._location, self._smallest = self._registry.start_upload()
+            self._kept = 0
         self._show(self._kept)
         while self._kept < self._blob.size_bytes:
             if not self._send(file, self._location):
