@@ -394,9 +394,9 @@ def test_activation_starts_no_process(shell: Shell, prefix: SamplePrefix, tmp_pa
 
 # Native zsh is never anybody's /bin/sh, which exec is written for.
 EXEC_SHELLS = [shell for shell in SHELLS if shell.name != "zsh"]
-# What a model could find out: who leases the generation, from a child of its own, and what it was given beside that.
+# What a model can find out: whether the generation is leased, and which descriptors it was given.
 LOOK = """
-import fcntl, os, subprocess, sys
+import fcntl, os, sys
 
 def leased():
     descriptor = os.open(sys.argv[1], os.O_RDONLY)
