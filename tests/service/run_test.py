@@ -70,6 +70,8 @@ def test_an_index_that_is_down_at_the_start_and_comes_back_is_enough(node: Node)
         daemon.wait_until(lambda: daemon.said("trying again"))
         assert daemon.get("/readyz")[0] == 503
         assert daemon.get("/healthz")[0] == 200
+        assert daemon.metric('monobase_failures_total{kind="index"}') >= 1
+        assert "the index cannot be reached" in daemon.get("/")[1]
         node.index.go_up()
         daemon.wait_ready()
 
