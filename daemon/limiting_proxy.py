@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import hmac
+import os
 import secrets
 import ssl
 import threading
@@ -112,11 +113,16 @@ class LimitingProxy:
     Args:
         limit: What may pass.
         upstream: The proxies that the machine's variables name.
+        say: Told, once, of each host that cannot be reached, and why: uv only learns that it cannot.
     """
 
-    def __init__(self, limit: RateLimit, upstream: UpstreamProxies) -> None:
+    def __init__(
+        self, limit: RateLimit, upstream: UpstreamProxies, say: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._limit = limit
         self._upstream = upstream
+        self._say = say
+        self._unreachable: set[str] = set()
         self._password = secrets.token_urlsafe()
         self._expected = f"Basic {base64.b64encode(f'{_USER}:{self._password}'.encode()).decode()}"
         self._loop = asyncio.new_event_loop()
@@ -193,7 +199,7 @@ class LimitingProxy:
     async def _tunnel(self, client: _Stream, target: str) -> None:
         host, port = _host_and_port(f"//{target}", 443)
         upstream = self._upstream.find("https", host)
-        origin = await _connect(upstream, host, port)
+        origin = await self._connect(upstream, host, port)
         try:
             if upstream is not None:
                 await _ask_for_tunnel(origin, upstream, target)
@@ -208,7 +214,7 @@ class LimitingProxy:
             raise _RefusedError("400 Bad Request")
         host, port = _host_and_port(target, 80)
         upstream = self._upstream.find("http", host)
-        origin = await _connect(upstream, host, port)
+        origin = await self._connect(upstream, host, port)
         try:
             # One request for a connection: the next one may be for another host.
             added = [("Connection", "close")]
@@ -224,6 +230,23 @@ class LimitingProxy:
     async def _pass_answer_head(self, origin: _Stream, client: _Stream) -> None:
         answer = await origin.head()
         await client.send(answer.passed_on(answer.first, ("Connection", "close")))
+
+    async def _connect(self, upstream: UpstreamProxy | None, host: str, port: int) -> _Stream:
+        tls = None
+        if upstream is not None:
+            host, port = upstream.host, upstream.port
+            tls = ssl.create_default_context() if upstream.tls else None
+        place = f"{host}:{port}"
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                streams = await asyncio.open_connection(host, port, ssl=tls, limit=_HEAD_BYTES)
+        except (OSError, TimeoutError) as error:
+            if place not in self._unreachable:
+                self._unreachable.add(place)
+                self._say(f"{place} cannot be reached: {_reason(error)}")
+            raise _RefusedError("502 Bad Gateway") from error
+        self._unreachable.discard(place)
+        return _Stream(*streams)
 
     async def _relay(
         self,
@@ -256,13 +279,14 @@ class LimitingProxy:
 
 
 def limit_downloads(
-    bytes_per_s: int | None, variables: Mapping[str, str]
+    bytes_per_s: int | None, variables: Mapping[str, str], say: Callable[[str], None]
 ) -> contextlib.AbstractContextManager[str | None]:
     """Limit what uv downloads, where a limit is given.
 
     Args:
         bytes_per_s: The limit, or None for none.
         variables: Of the machine, such as `os.environ`: proxies that they name are gone through.
+        say: Told of each host that cannot be reached, and why.
 
     Returns:
         A context with the URL of the proxy that uv is to go through; None without a limit.
@@ -273,7 +297,7 @@ def limit_downloads(
     if bytes_per_s is None:
         return contextlib.nullcontext()
     check_configuration(variables)
-    return LimitingProxy(RateLimit(bytes_per_s), read_upstream_proxies(variables))
+    return LimitingProxy(RateLimit(bytes_per_s), read_upstream_proxies(variables), say)
 
 
 def proxy_variables(url: str) -> dict[str, str | None]:
@@ -289,16 +313,11 @@ def proxy_variables(url: str) -> dict[str, str | None]:
     return variables | {"HTTP_PROXY": url, "HTTPS_PROXY": url, "ALL_PROXY": url}
 
 
-async def _connect(upstream: UpstreamProxy | None, host: str, port: int) -> _Stream:
-    tls = None
-    if upstream is not None:
-        host, port = upstream.host, upstream.port
-        tls = ssl.create_default_context() if upstream.tls else None
-    try:
-        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            return _Stream(*await asyncio.open_connection(host, port, ssl=tls, limit=_HEAD_BYTES))
-    except (OSError, TimeoutError) as error:
-        raise _RefusedError("502 Bad Gateway") from error
+def _reason(error: OSError) -> str:
+    """Say why a connection failed; asyncio puts its own words where the system's stand in other errors."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or "it does not answer"
 
 
 async def _ask_for_tunnel(proxy: _Stream, upstream: UpstreamProxy, target: str) -> None:

@@ -35,8 +35,10 @@ _SLOW = 200_000
 
 
 @contextmanager
-def proxy(rate: int = _UNLIMITED, variables: dict[str, str] | None = None) -> Iterator[str]:
-    with limit_downloads(rate, variables or {}) as url:
+def proxy(
+    rate: int = _UNLIMITED, variables: dict[str, str] | None = None, said: list[str] | None = None
+) -> Iterator[str]:
+    with limit_downloads(rate, variables or {}, said.append if said is not None else print) as url:
         assert url is not None
         yield url
 
@@ -278,10 +280,14 @@ def test_a_fault_of_the_index_is_one_for_the_client(local_index: LocalIndex) -> 
         assert get(url, target).read() == item.path.read_bytes()
 
 
-def test_a_host_that_does_not_answer_is_told_as_a_gateway_tells_it(local_index: LocalIndex) -> None:
-    with proxy() as url, local_index.down():
+def test_a_host_that_does_not_answer_is_told_as_a_gateway_tells_it_and_once_with_the_reason(
+    local_index: LocalIndex,
+) -> None:
+    said: list[str] = []
+    with proxy(said=said) as url, local_index.down():
         assert get(url, local_index.url()).status == 502
         assert " 502 " in tunnel(url, local_index.port)
+    assert said == [f"127.0.0.1:{local_index.port} cannot be reached: Connection refused"]
 
 
 @pytest.mark.parametrize(
@@ -304,10 +310,10 @@ def test_stopping_breaks_off_what_is_under_way(local_index: LocalIndex) -> None:
 
 
 def test_without_a_limit_uv_goes_the_way_that_it_went() -> None:
-    with limit_downloads(None, {"ALL_PROXY": "socks5://one.example"}) as url:
+    with limit_downloads(None, {"ALL_PROXY": "socks5://one.example"}, print) as url:
         assert url is None
     with pytest.raises(ProxyError, match="socks5"):
-        limit_downloads(1_000_000, {"ALL_PROXY": "socks5://one.example"})
+        limit_downloads(1_000_000, {"ALL_PROXY": "socks5://one.example"}, print)
 
 
 def test_the_variables_of_a_proxy_leave_no_host_out() -> None:

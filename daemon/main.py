@@ -102,7 +102,7 @@ def install(
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
     click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
     place = prefix_at(prefix)
-    with limit_downloads(max_download_rate, os.environ) as proxy_url:
+    with limit_downloads(max_download_rate, os.environ, reporter.warning) as proxy_url:
         options = InstallOptions(
             min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, lock_timeout, proxy_url
         )
@@ -174,7 +174,7 @@ def verify(
         from daemon.uv import find_uv  # noqa: PLC0415
         from gens.catalog import load_catalog  # noqa: PLC0415
 
-        with limit_downloads(max_download_rate, os.environ) as proxy_url:
+        with limit_downloads(max_download_rate, os.environ, reporter.warning) as proxy_url:
             options = InstallOptions(
                 jobs=jobs, copy=copy, index_url=index_url, downloads=python_downloads,
                 lock_timeout_s=lock_timeout, proxy_url=proxy_url,

@@ -141,7 +141,9 @@ def run(
     if python_mirror is not None:
         os.environ["UV_PYTHON_INSTALL_MIRROR"] = python_mirror
     context = click.get_current_context()
-    proxy_url = context.with_resource(limit_downloads(max_download_rate, os.environ))
+    reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    context.find_root().obj = reporter  # errors are shown as it shows all else
+    proxy_url = context.with_resource(limit_downloads(max_download_rate, os.environ, reporter.warning))
     options = ServiceOptions(
         InstallOptions(
             min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, proxy_url=proxy_url
@@ -149,8 +151,6 @@ def run(
         prune_old_gen, clean_uv_cache, repair, features_dir, check_interval, scan_interval, verify_interval,
         retry_delay, max_retry_delay,
     )  # fmt: skip
-    reporter = Reporter(log_format="json" if log_format == "json" else "text")
-    context.find_root().obj = reporter  # errors are shown as it shows all else
     service = Service(prefix_at(prefix), lambda: load_catalog(gens), find_uv(uv), options, reporter)
     service.readiness()  # a range without a generation is refused now
     if address is not None:
