@@ -309,6 +309,30 @@ def test_stopping_breaks_off_what_is_under_way(local_index: LocalIndex) -> None:
         response.read()
 
 
+def test_connections_leave_no_descriptor_behind(local_index: LocalIndex, tmp_path: Path) -> None:
+    item = wheel(local_index, size_bytes=1_000)
+    target = local_index.origin + path_of(item)
+    with proxy() as url, TlsFront(local_index.port, tmp_path) as front:
+        trust = ssl.create_default_context(cafile=front.certificate)
+
+        def ask() -> None:
+            get(url, target).read()
+            asked = http.client.HTTPSConnection("127.0.0.1", urlsplit(url).port, timeout=60, context=trust)
+            asked.set_tunnel("127.0.0.1", front.port, authorization(url))
+            with closing(asked):
+                asked.request("GET", path_of(item))
+                asked.getresponse().read(10)  # and goes away in the middle
+
+        ask()
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a number is all that is wanted)
+        for _ in range(50):
+            ask()
+        end = time.monotonic() + 60
+        while len(os.listdir("/proc/self/fd")) > before and time.monotonic() < end:  # noqa: PTH208
+            time.sleep(0.05)
+        assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
+
+
 def test_without_a_limit_uv_goes_the_way_that_it_went() -> None:
     with limit_downloads(None, {"ALL_PROXY": "socks5://one.example"}, print) as url:
         assert url is None
