@@ -28,7 +28,7 @@ def archive(image: Layout, name: str = NAME) -> bytes:
 
 def test_an_archive_is_the_layout_with_a_name(image: Layout, tmp_path: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive(image))) as tar:
-        tar.extractall(tmp_path / "out", filter="data")
+        tar.extractall(tmp_path / "out")  # noqa: S202 (of our own making)
 
     unpacked = read_layout(tmp_path / "out")
     assert (unpacked.manifest.digest, unpacked.blobs) == (image.manifest.digest, image.blobs)

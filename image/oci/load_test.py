@@ -21,7 +21,7 @@ def podman() -> Iterator[Engine]:
     # Not in the test's own folder: podman refuses paths that are as long as Bazel's.
     with tempfile.TemporaryDirectory() as folder:
         arguments = (
-            f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/tmp",
+            f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/temporary",
             "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc",
         )  # fmt: skip
         yield find_engine("podman", arguments, os.environ["PATH"])

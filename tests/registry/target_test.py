@@ -40,7 +40,7 @@ def test_the_load_target_loads_the_image_into_podman(tmp_path: Path) -> None:
     # Not in the test's own folder: podman refuses paths that are as long as Bazel's.
     with tempfile.TemporaryDirectory() as folder:
         settings = (
-            f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/tmp",
+            f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/temporary",
             "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc",
         )  # fmt: skip
         arguments = [f"--engine-arg={setting}" for setting in settings]
