@@ -1,8 +1,9 @@
 """The features of a node for node-feature-discovery's local source: which generations a model can use here.
 
 https://kubernetes-sigs.github.io/node-feature-discovery/stable/usage/customization-guide.html#local-feature-source
-Each line `NAME=VALUE` becomes the label `feature.node.kubernetes.io/NAME`; files whose name begins with a dot
-are not read, so one that is being written is not seen.
+Each line `LABEL=VALUE` becomes a label of the node. Its prefix is spelt out: a missing one is only added
+while the `DisableAutoPrefix` gate is off. Files whose name begins with a dot are not read, so one that is
+being written is not seen.
 """
 
 from pathlib import Path
@@ -12,14 +13,15 @@ from daemon.errors import DiskError
 from daemon.readiness import Readiness
 
 FILE_NAME = "monobase"
+_PREFIX = "feature.node.kubernetes.io/monobase-"
 
 
 def features_text(readiness: Readiness) -> str:
     """Write the features: a line for each ready generation, and what `latest` names."""
-    lines = [f"monobase-{generation.name}=true" for generation in readiness.generations if generation.ready]
+    lines = [f"{_PREFIX}{generation.name}=true" for generation in readiness.generations if generation.ready]
     if readiness.latest is not None:
-        lines.append(f"monobase-latest={readiness.latest}")
-    lines.append(f"monobase-ready={'true' if readiness.ready else 'false'}")
+        lines.append(f"{_PREFIX}latest={readiness.latest}")
+    lines.append(f"{_PREFIX}ready={'true' if readiness.ready else 'false'}")
     return "".join(f"{line}\n" for line in lines)
 
 

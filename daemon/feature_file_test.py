@@ -20,7 +20,11 @@ def _readiness(*ready: bool) -> Readiness:
 def test_a_line_for_each_ready_generation(tmp_path: Path) -> None:
     assert write_features(tmp_path, _readiness(True, False))
     text = (tmp_path / "monobase").read_text()
-    assert text == "monobase-g00000=true\nmonobase-latest=g00000\nmonobase-ready=false\n"
+    assert text == (
+        "feature.node.kubernetes.io/monobase-g00000=true\n"
+        "feature.node.kubernetes.io/monobase-latest=g00000\n"
+        "feature.node.kubernetes.io/monobase-ready=false\n"
+    )
 
 
 def test_the_file_is_only_written_when_it_changes(tmp_path: Path) -> None:

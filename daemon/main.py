@@ -238,4 +238,4 @@ for command in SERVICE_COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="monobase")

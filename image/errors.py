@@ -1,4 +1,4 @@
-"""The errors of making, pushing and loading images, beside those of `gens.errors`; README.md lists the exit codes."""
+"""The errors of images: making, pushing and loading them; README.md lists the exit codes."""
 
 from typing import ClassVar
 

@@ -55,7 +55,7 @@ def parse_descriptor(found: object, path: Path) -> Descriptor:
         ImageError: It is none.
     """
     match found:
-        case {"mediaType": str(media_type), "digest": str(digest), "size": int(size)}:
-            annotations = found.get("annotations") or {}
-            return Descriptor(media_type, digest, size, annotations)
+        case {"mediaType": str(media_type), "digest": str(digest), "size": int(size), **rest}:
+            annotations = rest.get("annotations")
+            return Descriptor(media_type, digest, size, annotations if isinstance(annotations, dict) else {})
     raise ImageError(f"{path}: {found!r} is not a descriptor: it needs mediaType, digest and size")

@@ -108,7 +108,9 @@ def read_layout(directory: Path) -> Layout:
     for blob in layout.blobs:
         path = layout.path(blob)
         if not path.is_file() or path.stat().st_size != blob.size_bytes:
-            raise ImageError(f"{path}: is missing, or has not the {blob.size_bytes} bytes that {manifest_path} says")
+            raise ImageError(
+                f"{path}: is missing, or has not the {blob.size_bytes} bytes that {manifest_path} says"
+            )
     return layout
 
 

@@ -249,9 +249,10 @@ def test_features_tell_which_generations_are_ready(node: Node) -> None:
         daemon.wait_ready()
         file = features / "monobase"
         daemon.wait_until(lambda: file.exists() and "monobase-ready=true" in file.read_text())
-    assert (features / "monobase").read_text() == (
-        "monobase-g00001=true\nmonobase-g00000=true\nmonobase-latest=g00001\nmonobase-ready=true\n"
-    )
+    assert (features / "monobase").read_text().splitlines() == [
+        f"feature.node.kubernetes.io/monobase-{line}"
+        for line in ("g00001=true", "g00000=true", "latest=g00001", "ready=true")
+    ]
     assert os.listdir(features) == ["monobase"]  # noqa: PTH208 (no temporary file beside it)
 
 

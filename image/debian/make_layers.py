@@ -1,0 +1,74 @@
+"""The action that makes the layers of Debian packages: .deb files become blobs of an image."""
+
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from image.debian.configuration import configure
+from image.debian.dpkg_database import write_database
+from image.debian.lock import LockedPackage, parse_lock
+from image.debian.package import Package, open_package
+from image.debian.tree import Entry, Tree, difference
+from image.errors import ImageError
+from image.oci.layer import format_layer, write_layer
+
+_PATH = click.Path(path_type=Path)
+# Chosen by measuring: 19 saves another 6 % of the bytes and takes ten times as long.
+_LEVEL = 12
+
+
+@click.command()
+@click.option("--lock", "lock_path", type=_PATH, required=True)
+@click.option("--tables", type=_PATH, required=True, help="Folder of scripts.txt and alternatives.txt.")
+@click.option("--packages", type=_PATH, required=True, help="Folder of the .deb files.")
+@click.option("--output", type=_PATH, required=True, help="Folder for LAYER.tar.zst and LAYER.json.")
+def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
+    """Make a blob and its facts for each layer of the lock."""
+    lock = parse_lock(lock_path.read_text(), lock_path)
+    date_s = int(datetime.fromisoformat(lock.date).timestamp())
+    with tempfile.TemporaryDirectory(dir=output) as scratch:
+        tree = Tree(Path(scratch, "root").resolve(), date_s)
+        tree.root.mkdir()
+        installed: list[Package] = []
+        below: dict[str, Entry] = {}
+        for layer, locked in lock.layers.items():
+            opened = [_open(packages, package, lock_path) for package in locked]
+            # It brings the folders and links that all others stand in.
+            for package in sorted(opened, key=lambda package: package.name != "base-files"):
+                tree.unpack(package)
+            installed = sorted([*installed, *opened], key=lambda package: package.name)
+            configure(tree, installed, tables)
+            write_database(tree, installed)
+            state = tree.state()
+            new = difference(below, state)
+            written = write_layer(
+                output / f"{layer}.tar.zst",
+                _members(tree, new),
+                f"{len(opened)} packages of Debian {lock.suites[0]}: {layer}",
+                _LEVEL,
+            )
+            (output / f"{layer}.json").write_text(format_layer(written))
+            below = state
+
+
+def _open(packages: Path, locked: LockedPackage, lock_path: Path) -> Package:
+    opened = open_package(packages / locked.source_file)
+    if (opened.name, opened.version) != (locked.name, locked.version):
+        raise ImageError(f"{opened.path}: is {opened.name} {opened.version}, not what {lock_path} says")
+    return opened
+
+
+def _members(tree: Tree, entries: Mapping[str, Entry]) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
+    # Sorted, a folder stands before what it holds; the files that hard links name come before all links.
+    for hard in (False, True):
+        for name in sorted(entries):
+            if (entries[name].kind == tarfile.LNKTYPE) is hard:
+                yield entries[name].member(name), tree.path(name) if entries[name].size_bytes else None
+
+
+if __name__ == "__main__":
+    main()

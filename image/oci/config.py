@@ -1,0 +1,66 @@
+"""An image's configuration: what runs in it, and of which layers it is (OCI image-spec v1.1, config.md)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from image.oci.layer import Layer
+
+ANNOTATION_PREFIX = "org.opencontainers.image"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What an image runs.
+
+    Attributes:
+        created: When, as RFC 3339: that of the Debian packages, so that the same commit gives the same image.
+        user: `UID:GID`, or empty for root.
+        environment: Environment variables.
+        entrypoint: What is run, before the arguments.
+        command: The arguments when none are given.
+        working_directory: Where it runs.
+        exposed_ports: Such as `8080/tcp`.
+        stop_signal: What ends it; empty for the default.
+        labels: Facts for people and tools (annotations.md).
+    """
+
+    created: str
+    user: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: Sequence[str] = ()
+    command: Sequence[str] = ()
+    working_directory: str = "/"
+    exposed_ports: Sequence[str] = ()
+    stop_signal: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_json(config: ImageConfig, layers: Sequence[Layer]) -> dict[str, Any]:
+    """Give the object of the specification.
+
+    Args:
+        config: What the image runs.
+        layers: Its layers, the lowest first.
+
+    Returns:
+        The object; what is empty is left out, as the specification allows.
+    """
+    execution: dict[str, Any] = {
+        "User": config.user,
+        "ExposedPorts": {port: {} for port in config.exposed_ports},
+        "Env": [f"{name}={value}" for name, value in config.environment.items()],
+        "Entrypoint": list(config.entrypoint),
+        "Cmd": list(config.command),
+        "WorkingDir": config.working_directory,
+        "Labels": dict(config.labels),
+        "StopSignal": config.stop_signal,
+    }
+    return {
+        "created": config.created,
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {name: value for name, value in execution.items() if value},
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": [{"created": config.created, "created_by": layer.created_by} for layer in layers],
+    }

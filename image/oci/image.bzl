@@ -1,0 +1,53 @@
+"""Images of layers, as OCI layouts."""
+
+load(":layer.bzl", "LayerInfo")
+
+_PREFIX = "org.opencontainers.image."
+
+def _oci_image_impl(ctx):
+    layout = ctx.actions.declare_directory(ctx.label.name)
+    config = ctx.actions.declare_file(ctx.label.name + ".config.json")
+    ctx.actions.write(config, json.encode_indent({
+        "command": ctx.attr.command,
+        "entrypoint": ctx.attr.entrypoint,
+        "environment": ctx.attr.environment,
+        "exposed_ports": ctx.attr.exposed_ports,
+        "labels": {_PREFIX + name: value for name, value in ctx.attr.labels.items()},
+        "stop_signal": ctx.attr.stop_signal,
+        "user": ctx.attr.user,
+        "working_directory": ctx.attr.working_directory,
+    }, indent = "  "))
+    layers = [layer[LayerInfo] for layer in ctx.attr.layers]
+    args = ctx.actions.args()
+    args.add("--config", config)
+    args.add("--lock", ctx.file._lock)
+    for layer in layers:
+        args.add("--layer", layer.blob)
+        args.add(layer.facts)
+    args.add("--output", layout.path)
+    ctx.actions.run(
+        executable = ctx.executable._tool,
+        arguments = [args],
+        inputs = [config, ctx.file._lock] + [file for layer in layers for file in [layer.blob, layer.facts]],
+        outputs = [layout],
+        mnemonic = "OciImage",
+    )
+    return [DefaultInfo(files = depset([layout]), runfiles = ctx.runfiles([layout]))]
+
+oci_image = rule(
+    doc = "An image as one folder, an OCI layout; its digest is that of the manifest in index.json.",
+    implementation = _oci_image_impl,
+    attrs = {
+        "command": attr.string_list(doc = "The arguments when none are given."),
+        "entrypoint": attr.string_list(doc = "What is run."),
+        "environment": attr.string_dict(doc = "Environment variables."),
+        "exposed_ports": attr.string_list(doc = "Such as 8080/tcp."),
+        "labels": attr.string_dict(doc = "Those of OCI, without their prefix " + _PREFIX),
+        "layers": attr.label_list(doc = "The layers, the lowest first.", mandatory = True, providers = [LayerInfo]),
+        "stop_signal": attr.string(doc = "What ends it."),
+        "user": attr.string(doc = "UID:GID; root if empty."),
+        "working_directory": attr.string(default = "/", doc = "Where it runs."),
+        "_lock": attr.label(allow_single_file = True, default = "//image/debian:packages.lock"),
+        "_tool": attr.label(cfg = "exec", default = "//image/oci:make_image", executable = True),
+    },
+)

@@ -1,0 +1,45 @@
+"""The action that makes an image: layers and a configuration become an OCI layout."""
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+import msgspec
+
+from image.debian.lock import parse_lock
+from image.oci.config import ANNOTATION_PREFIX, ImageConfig, to_json
+from image.oci.layer import parse_layer
+from image.oci.layout import to_json_bytes, write_layout
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--config", "config_path", type=_PATH, required=True, help="ImageConfig as JSON, without `created`."
+)
+@click.option(
+    "--lock", "lock_path", type=_PATH, required=True, help="Lock of the Debian packages, for the date."
+)
+@click.option("--layer", "layers", type=(_PATH, _PATH), multiple=True, help="BLOB FACTS, the lowest first.")
+@click.option("--output", type=_PATH, required=True, help="Folder of the layout.")
+def main(config_path: Path, lock_path: Path, layers: tuple[tuple[Path, Path], ...], output: Path) -> None:
+    """Make an image."""
+    created = parse_lock(lock_path.read_text(), lock_path).date
+    fields = json.loads(config_path.read_text())
+    fields["labels"] = {f"{ANNOTATION_PREFIX}.created": created} | fields["labels"]
+    config = msgspec.convert(fields | {"created": created}, ImageConfig)
+    parsed = [(parse_layer(facts.read_text(), facts), blob) for blob, facts in layers]
+    if output.exists():
+        shutil.rmtree(output)
+    write_layout(
+        output,
+        to_json_bytes(to_json(config, [layer for layer, _ in parsed])),
+        [(layer.blob, blob) for layer, blob in parsed],
+        config.labels,
+    )
+
+
+if __name__ == "__main__":
+    main()

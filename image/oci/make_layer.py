@@ -1,0 +1,25 @@
+"""The action that makes a layer of a tar archive."""
+
+from pathlib import Path
+
+import click
+
+from image.oci.layer import compress_layer, format_layer
+
+_PATH = click.Path(path_type=Path)
+# These layers are small, and change often: the hardest that costs no time.
+_LEVEL = 12
+
+
+@click.command()
+@click.argument("tar", type=_PATH)
+@click.argument("blob", type=_PATH)
+@click.argument("facts", type=_PATH)
+@click.argument("created_by")
+def main(tar: Path, blob: Path, facts: Path, created_by: str) -> None:
+    """Compress TAR to BLOB, and write what is known of it to FACTS."""
+    facts.write_text(format_layer(compress_layer(tar, blob, created_by, _LEVEL)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The action that makes a layer of wheels."""
+
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+
+from image.oci.layer import format_layer, write_layer
+
+_PATH = click.Path(path_type=Path)
+_LEVEL = 12
+# Where Debian's Python 3.13 looks for what an administrator installs (its scheme `posix_local`).
+_PYTHON = "/usr/bin/python3.13"
+_LIBRARY = "/usr/local/lib/python3.13/dist-packages"
+_SCHEME = {
+    "purelib": _LIBRARY,
+    "platlib": _LIBRARY,
+    "headers": "/usr/local/include/python3.13",
+    "scripts": "/usr/local/bin",
+    "data": "/usr/local",
+}
+
+
+@click.command()
+@click.option("--blob", type=_PATH, required=True)
+@click.option("--facts", type=_PATH, required=True)
+@click.argument("wheels", type=_PATH, nargs=-1, required=True)
+def main(blob: Path, facts: Path, wheels: tuple[Path, ...]) -> None:
+    """Install WHEELS into a layer."""
+    with tempfile.TemporaryDirectory() as scratch:
+        destination = SchemeDictionaryDestination(
+            scheme_dict=_SCHEME, interpreter=_PYTHON, script_kind="posix", destdir=scratch
+        )
+        for path in sorted(wheels, key=lambda path: path.name):
+            with WheelFile.open(path) as source:
+                install(source, destination, {"INSTALLER": b"monobase\n"})
+        created_by = f"{len(wheels)} wheels of tools/python/requirements.txt"
+        facts.write_text(format_layer(write_layer(blob, _members(Path(scratch)), created_by, _LEVEL)))
+
+
+def _members(root: Path) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
+    for path in sorted(root.rglob("*")):
+        member = tarfile.TarInfo(str(path.relative_to(root)))
+        if path.is_dir():
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            yield member, None
+        else:
+            member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            member.size = path.stat().st_size
+            yield member, path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The wheels of the daemon's image: those of the Python lock, for the Python of the image instead of the builder's."""
+
+load("//image/oci:layer.bzl", "LayerInfo")
+
+# What the daemon imports, and what that imports. //tests/images runs the daemon in the image: nothing may lack.
+_DISTRIBUTIONS = [
+    "click",
+    "markdown-it-py",
+    "mdurl",
+    "msgspec",
+    "prometheus-client",
+    "pygments",
+    "rich",
+    "uv",
+]
+_PYTHON_VERSION = "3.13"
+_PLATFORMS = ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"]
+
+def _select(requirements, distributions):
+    """Gives the requirements of some distributions, each with its hashes."""
+    selected = {}
+    taking = None
+    for line in requirements.split("\n"):
+        if line.startswith("#"):
+            continue
+        if line and not line.startswith(" "):
+            taking = line.split("==")[0]
+        if taking in distributions and line.strip() and not line.strip().startswith("#"):
+            selected.setdefault(taking, []).append(line)
+    missing = [name for name in distributions if name not in selected]
+    if missing:
+        fail("tools/python/requirements.txt does not lock %s" % ", ".join(missing))
+
+    # The last line of a requirement may be a remark, which is left out: no line may go on after it.
+    return "\n".join(["\n".join(lines).removesuffix("\\").rstrip() for lines in selected.values()]) + "\n"
+
+def _python_wheels_impl(rctx):
+    rctx.file("requirements.txt", _select(rctx.read(rctx.attr.requirements), _DISTRIBUTIONS))
+    pip = rctx.path(rctx.attr.pip_wheel).dirname.get_child("site-packages")
+    platforms = [word for platform in _PLATFORMS for word in ["--platform", platform]]
+
+    # pip's own configuration says where packages come from and whom to trust; the hashes say which.
+    result = rctx.execute(
+        [rctx.path(rctx.attr.interpreter), "-m", "pip", "download", "--quiet"] +
+        ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", "wheels"] +
+        ["--implementation", "cp", "--python-version", _PYTHON_VERSION] +
+        platforms + ["--requirement", "requirements.txt"],
+        environment = {"PYTHONPATH": str(pip), "PYTHONSAFEPATH": "1"},
+    )
+    if result.return_code:
+        fail("pip cannot fetch the wheels of the daemon's image: %s" % result.stderr)
+    rctx.file("BUILD.bazel", """\
+filegroup(
+    name = "wheels",
+    srcs = glob(["wheels/*.whl"]),
+    visibility = ["//visibility:public"],
+)
+""")
+
+python_wheels = repository_rule(
+    doc = "A repository with a target `wheels`.",
+    implementation = _python_wheels_impl,
+    attrs = {
+        "interpreter": attr.label(default = "@interpreter//:python", doc = "The Python that runs pip."),
+        "pip_wheel": attr.label(default = "@pip_pip//:BUILD.bazel", doc = "The wheel of pip."),
+        "requirements": attr.label(default = "//tools/python:requirements.txt", doc = "The lock."),
+    },
+)
+
+def _wheels_impl(_mctx):
+    python_wheels(name = "image_wheels")
+
+wheels = module_extension(implementation = _wheels_impl)
+
+def _wheel_layer_impl(ctx):
+    blob = ctx.actions.declare_file(ctx.label.name + ".tar.zst")
+    facts = ctx.actions.declare_file(ctx.label.name + ".json")
+    args = ctx.actions.args()
+    args.add("--blob", blob)
+    args.add("--facts", facts)
+    args.add_all(ctx.files.wheels)
+    ctx.actions.run(
+        executable = ctx.executable._tool,
+        arguments = [args],
+        inputs = ctx.files.wheels,
+        outputs = [blob, facts],
+        mnemonic = "WheelLayer",
+    )
+    return [
+        DefaultInfo(files = depset([blob, facts])),
+        LayerInfo(blob = blob, facts = facts),
+    ]
+
+wheel_layer = rule(
+    doc = "A layer with wheels installed where Debian's Python looks for what an administrator installs.",
+    implementation = _wheel_layer_impl,
+    attrs = {
+        "wheels": attr.label_list(allow_files = [".whl"], mandatory = True),
+        "_tool": attr.label(cfg = "exec", default = "//image/wheels:make_wheel_layer", executable = True),
+    },
+)

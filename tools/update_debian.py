@@ -1,0 +1,95 @@
+"""`bazel run //tools:update_debian`: renews the lock of the images' Debian packages."""
+
+import difflib
+import os
+from pathlib import Path
+
+import click
+
+from gens.errors import DifferenceError
+from image.debian.lock import Lock, format_lock, inputs_digest, parse_lock
+from image.debian.mirror import find_mirrors
+from image.debian.package_list import parse_package_list
+from image.debian.resolver import resolve
+from image.errors import ImageError
+from tools.command import MonobaseCommand
+
+
+@click.command(cls=MonobaseCommand)
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 with a diff if anything would change.")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    callback=lambda _context, _parameter, value: value or _source_directory(),
+    help="Directory of packages.txt and packages.lock.  [default: image/debian of the source tree]",
+)
+def main(*, check: bool, directory: Path) -> None:
+    """Lock the Debian packages of image/debian/packages.txt at the versions that the mirror has now.
+
+    The mirror is the one of this machine's apt configuration, or DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR.
+    """
+    list_path, lock_path = directory / "packages.txt", directory / "packages.lock"
+    text = _read(list_path)
+    old_text = lock_path.read_text() if lock_path.exists() else ""
+    lock = resolve(parse_package_list(text, list_path), inputs_digest(text), find_mirrors(os.environ))
+    new_text = format_lock(lock)
+    if new_text == old_text:
+        click.echo(f"{lock_path.name}: up to date, {_summary(lock)}")
+        return
+    if check:
+        difference = difflib.unified_diff(
+            old_text.splitlines(),
+            new_text.splitlines(),
+            "packages.lock",
+            "as the mirror has it",
+            lineterm="",
+            n=0,
+        )
+        raise DifferenceError(
+            f"{lock_path}: is not what the mirror has; `bazel run //tools:update_debian` writes it\n"
+            + "\n".join(difference)
+        )
+    new_path = lock_path.with_suffix(".new")
+    new_path.write_text(new_text)
+    new_path.rename(lock_path)
+    click.echo(f"{lock_path.name}: written, {_summary(lock)}")
+    if old_text:
+        for line in _changes(parse_lock(old_text, lock_path), lock):
+            click.echo(f"  {line}")
+
+
+def _summary(lock: Lock) -> str:
+    return "; ".join(
+        f"{layer}: {len(packages)} packages, {sum(package.size_bytes for package in packages) / 1e6:.0f} MB"
+        for layer, packages in lock.layers.items()
+    )
+
+
+def _changes(old: Lock, new: Lock) -> list[str]:
+    before, after = (
+        {package.name: package.version for packages in lock.layers.values() for package in packages}
+        for lock in (old, new)
+    )
+    return [
+        f"{name}: {before.get(name, 'new')} -> {after.get(name, 'gone')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"{path}: cannot be read: {error}") from error
+
+
+def _source_directory() -> Path:
+    workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
+    if workspace is None:
+        raise click.UsageError("not run by `bazel run`: name the directory of the lists with --directory")
+    return Path(workspace, "image", "debian")
+
+
+if __name__ == "__main__":
+    main()
