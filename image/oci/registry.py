@@ -2,6 +2,7 @@
 
 import email.utils
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
@@ -394,7 +395,11 @@ def _ca_bundle(environment: Mapping[str, str]) -> str | bool:
             if not os.path.exists(path):  # noqa: PTH110 (a text is what requests takes)
                 raise RegistryError(f"{path}: {name} names no file of trusted certificates")
             return path
-    return True
+    system = ssl.get_default_verify_paths()
+    if system.cafile:
+        return system.cafile
+    # Small containers bring none: then it is certifi's.
+    return system.capath if system.capath and os.listdir(system.capath) else True  # noqa: PTH208
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -15,8 +15,8 @@ pytest_plugins = ["tests.registry.fixture"]
 LAYOUT = "tests/registry/image"
 
 
-def run(variable: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+def run(variable: str, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], **variables}
     return subprocess.run(
         [os.environ[variable], LAYOUT, *arguments],
         env=environment,
@@ -32,6 +32,17 @@ def test_the_push_target_pushes_the_image_that_bazel_built(registry: LocalRegist
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{registry.host}/team/image@sha256:")
     assert registry.tags("team/image") == ["v1"]
+
+
+def test_paths_are_relative_to_where_bazel_run_was_started(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "config.json").write_text("{")
+    variables = {"BUILD_WORKING_DIRECTORY": str(tmp_path), "DOCKER_CONFIG": "docker"}
+
+    done = run("PUSH", tmp_path, "--repository", "localhost:1/team/image", **variables)
+
+    assert done.returncode == 9
+    assert "docker/config.json: is not JSON" in done.stderr
 
 
 def test_the_load_target_loads_the_image_into_podman(tmp_path: Path) -> None:
