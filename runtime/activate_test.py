@@ -612,6 +612,23 @@ def test_without_a_flock_that_can_do_it_a_model_starts_all_the_same(
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [("ENOLCK", 71, "No locks available"), ("EPERM", 65, "Operation not permitted")],
+)
+def test_a_kernel_that_refuses_the_lock_is_told_with_the_documented_codes(
+    prefix: SamplePrefix, error: str, code: int, said: str
+) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    refuse = ("strace", "-f", "-o", "/dev/null", "-e", "trace=flock", "-e", f"inject=flock:error={error}")
+
+    outcome = lease(SHELLS[0], question(prefix), "echo", "ran", wrapper=refuse)
+
+    assert (outcome.code, outcome.stdout) == (code, "")
+    assert said in outcome.stderr
+
+
 def test_without_proc_a_model_starts_all_the_same(prefix: SamplePrefix) -> None:
     hide = ("unshare", "--mount", "--", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"')
     if run([*hide, "true"], {"PATH": SYSTEM_PATH}).code != 0:

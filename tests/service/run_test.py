@@ -80,6 +80,7 @@ def test_a_part_is_ready_when_what_was_asked_for_stands_there(node: Node) -> Non
     node.define({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
     with node.daemon("--only", f"python{PYTHON}") as daemon:
         daemon.wait_ready()
+        assert daemon.get("/readyz?format=text")[1] == "ready: g00000, latest none\n"
         (node.environment() / SITE / "alpha" / "__init__.py").unlink()
         daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
         daemon.wait_ready()
