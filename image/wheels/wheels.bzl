@@ -8,6 +8,7 @@ _DISTRIBUTIONS = [
     "markdown-it-py",
     "mdurl",
     "msgspec",
+    "packaging",
     "prometheus-client",
     "pygments",
     "rich",

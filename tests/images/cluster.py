@@ -113,9 +113,9 @@ class Cluster:
         """Wait until something holds; fail with the log of a container when it never does."""
         end = time.monotonic() + _PATIENCE_S
         while not what():
-            if time.monotonic() > end:
+            if time.monotonic() > end or "Traceback" in self.logs(container):
                 raise AssertionError(f"never came:\n{self.logs(container)}")
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def logs(self, container: str) -> str:
         """Give all that a container has said."""
