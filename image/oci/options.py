@@ -1,0 +1,80 @@
+"""What the commands for images share: options, each an environment variable as well, and their types."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from image.oci.reference import Repository, parse_image_name, parse_repository, parse_tag
+
+Command = Callable[..., None]
+_UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}
+
+# What oci_push and oci_load of push.bzl give.
+layout_argument = click.argument(
+    "layout", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="LAYOUT"
+)
+
+
+def option(flag: str, *names: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401 (as in click)
+    """Make an option that is an environment variable as well: `--mount-from` is `MONOBASE_MOUNT_FROM`."""
+    variable = "MONOBASE_" + flag.removeprefix("--").replace("-", "_").upper()
+    return click.option(flag, *names, envvar=variable, show_envvar=True, show_default=True, **settings)
+
+
+class RepositoryType(click.ParamType[Repository]):
+    """A repository of a registry."""
+
+    name = "repository"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Repository:  # noqa: ANN401
+        """Read it."""
+        if isinstance(value, Repository):
+            return value
+        try:
+            return parse_repository(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class TagType(click.ParamType[str]):
+    """A tag."""
+
+    name = "tag"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Read it."""
+        try:
+            return parse_tag(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ImageNameType(click.ParamType[str]):
+    """What an image is called on this machine."""
+
+    name = "name:tag"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Read it."""
+        try:
+            return parse_image_name(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class SizeType(click.ParamType[int]):
+    """A number of bytes, with K, M or G (powers of ten)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Read it."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([0-9]+)([KMG]?)", value.upper())
+        if found is None:
+            self.fail(f"{value!r} is not a size such as 50M", param, ctx)
+        return int(found[1]) * _UNITS[found[2]]
