@@ -29,6 +29,10 @@ class TransientError(RegistryError):
         self.retry_after_s = retry_after_s
 
 
+class UnreachableError(TransientError):
+    """A registry was not reached, or the connection to it broke."""
+
+
 class AccessError(RegistryError):
     """A registry denies access, or the credentials for it cannot be read."""
 

@@ -99,7 +99,10 @@ class Engine:
     def _refusal(self, command: str, code: int, messages: str) -> str:
         lines = [line for line in messages.splitlines() if line.strip() and "level=warning" not in line]
         said = "; ".join(lines[-_LAST_LINES:]) or "it said nothing"
-        return f"`{self.name} {command}` failed with {code}: {said}"
+        hint = ""
+        if self.name == "podman" and ("read-only file system" in said or "permission denied" in said):
+            hint = "; give it folders of its own: --engine-arg=--root=FOLDER --engine-arg=--runroot=FOLDER"
+        return f"`{self.name} {command}` failed with {code}: {said}{hint}"
 
 
 def find_engine(name: EngineName | None, arguments: Sequence[str], path: str | None) -> Engine:

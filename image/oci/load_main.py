@@ -8,7 +8,7 @@ import click
 from image.oci.engine import ENGINES, EngineName, find_engine
 from image.oci.layout import read_layout
 from image.oci.load import load as load_image
-from image.oci.options import ImageNameType, layout_argument, option
+from image.oci.options import ImageNameType, enter_working_directory, layout_argument, option
 from image.oci.progress import TransferProgress
 from tools.command import MonobaseCommand
 
@@ -20,7 +20,7 @@ from tools.command import MonobaseCommand
     help="Which one; podman where it is on the PATH, and else docker, when not given.",
 )  # fmt: skip
 @option(
-    "--tag", "tags", type=ImageNameType(), multiple=True,
+    "--tag", "tags", variable="MONOBASE_LOAD_TAG", type=ImageNameType(), multiple=True,
     help="What the image is called there; may be repeated. When not given, what the target says.",
 )  # fmt: skip
 @option(
@@ -36,6 +36,7 @@ def main(
     default_tag: str,
 ) -> None:
     """Load an image into the container engine of this machine, and print what it is called there."""
+    enter_working_directory()
     image = read_layout(layout)
     found = find_engine(engine, engine_args, os.environ.get("PATH"))
     names = tuple(dict.fromkeys(tags)) or (default_tag,)

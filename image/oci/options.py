@@ -1,5 +1,6 @@
 """What the commands for images share: options, each an environment variable as well, and their types."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +15,32 @@ _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}
 
 # What oci_push and oci_load of push.bzl give.
 layout_argument = click.argument(
-    "layout", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="LAYOUT"
+    "layout", type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 )
 
 
-def option(flag: str, *names: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401 (as in click)
-    """Make an option that is an environment variable as well: `--mount-from` is `MONOBASE_MOUNT_FROM`."""
-    variable = "MONOBASE_" + flag.removeprefix("--").replace("-", "_").upper()
+def option(
+    flag: str,
+    *names: str,
+    variable: str | None = None,
+    **settings: Any,  # noqa: ANN401 (as in click)
+) -> Callable[[Command], Command]:
+    """Make an option that is an environment variable as well: `--mount-from` is `MONOBASE_MOUNT_FROM`.
+
+    Args:
+        flag: The flag.
+        *names: What else click takes as the name of an option.
+        variable: The variable, where the flag's own name would mean something else to another command.
+        **settings: click's.
+    """
+    variable = variable or "MONOBASE_" + flag.removeprefix("--").replace("-", "_").upper()
     return click.option(flag, *names, envvar=variable, show_envvar=True, show_default=True, **settings)
+
+
+def enter_working_directory() -> None:
+    """Go where `bazel run` was started: what a person gives, in flags or variables, is relative to that."""
+    if directory := os.environ.get("BUILD_WORKING_DIRECTORY"):
+        os.chdir(directory)
 
 
 class RepositoryType(click.ParamType[Repository]):

@@ -7,7 +7,14 @@ import click
 
 from image.oci.credentials import find_credentials
 from image.oci.layout import read_layout
-from image.oci.options import RepositoryType, SizeType, TagType, layout_argument, option
+from image.oci.options import (
+    RepositoryType,
+    SizeType,
+    TagType,
+    enter_working_directory,
+    layout_argument,
+    option,
+)
 from image.oci.patience import Patience, persist
 from image.oci.progress import TransferProgress, human_bytes
 from image.oci.push import PushOptions, PushResult, blobs_of
@@ -51,6 +58,7 @@ def main(
     insecure: bool,
 ) -> None:
     """Push an image to an OCI registry, with the credentials of `docker login`, and print its digest."""
+    enter_working_directory()
     image = read_layout(layout)
     credentials = find_credentials(repository, os.environ)
     registry = Registry(repository, credentials, insecure=insecure, jobs=jobs, environment=os.environ)

@@ -2,6 +2,7 @@
 
 import email.utils
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
@@ -12,7 +13,7 @@ from oras.provider import Registry as OrasRegistry  # type: ignore[import-untype
 from oras.utils import append_url_params  # type: ignore[import-untyped]
 from requests.adapters import HTTPAdapter
 
-from image.errors import AccessError, RegistryError, TransientError
+from image.errors import AccessError, RegistryError, TransientError, UnreachableError
 from image.oci.credentials import Credentials
 from image.oci.descriptor import Descriptor
 from image.oci.reference import Repository
@@ -104,14 +105,14 @@ class Registry(OrasRegistry):  # type: ignore[misc]
 
         Raises:
             RegistryError: There is no registry, or its certificate is not trusted.
-            TransientError: Nothing answers.
+            TransientError: Nothing answers, or it may pass.
         """
         plain = self._insecure or self.repository.is_loopback
-        first: TransientError | None = None
+        first: UnreachableError | None = None
         for self.prefix in ("https", "http") if plain else ("https",):
             try:
                 answer = self.do_request(self._url(""))
-            except TransientError as error:
+            except UnreachableError as error:
                 first = first or error
                 continue
             if answer.status_code not in {200, 401, 403}:
@@ -150,7 +151,8 @@ class Registry(OrasRegistry):  # type: ignore[misc]
             RegistryError: The registry's certificate is not trusted.
         """
         # An upload may go to a storage service elsewhere: the address itself authorizes it there.
-        ours = urlsplit(url).netloc == self.repository.api_host
+        target = urlsplit(url)
+        ours = (target.scheme, target.netloc) == (self.prefix, self.repository.api_host)
         sent = {**(headers or {}), **(self.auth.get_auth_header() if ours else {})}
         answer = self._send(url, method, data, sent, json, stream)
         if answer.status_code == 401 and ours:
@@ -233,7 +235,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]
             return False
         if answer.status_code == 202:
             # It opened an upload instead, which nobody will use.
-            self.do_request(self._location(answer), "DELETE")
+            self.do_request(self.upload_address(answer), "DELETE")
         return answer.status_code == 201
 
     def start_upload(self) -> tuple[str, int]:
@@ -248,7 +250,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         answer = self.do_request(self._uploads, "POST", headers={"Content-Length": "0"})
         self._expect(answer, "POST", {202})
         smallest = answer.headers.get("OCI-Chunk-Min-Length", "")
-        return self._location(answer), int(smallest) if smallest.isdecimal() else 0
+        return self.upload_address(answer), int(smallest) if smallest.isdecimal() else 0
 
     def upload_status(self, location: str) -> tuple[str, int] | None:
         """Ask how far an upload got ("Resuming a blob upload").
@@ -265,7 +267,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         answer = self.do_request(location, "GET")
         if answer.status_code != 204:
             return None
-        return self._location(answer, location), _received_bytes(answer)
+        return self.upload_address(answer, location), _received_bytes(answer)
 
     def send_part(self, location: str, part: FileSlice, content_range: str | None) -> tuple[str, int] | None:
         """Send a part of a blob.
@@ -287,7 +289,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         if content_range is not None and answer.status_code in {400, 404, 416}:
             return None
         self._expect(answer, "PATCH", {202, 204})
-        return self._location(answer, location), _received_bytes(answer)
+        return self.upload_address(answer, location), _received_bytes(answer)
 
     def finish_upload(self, location: str, digest: str) -> str | None:
         """Close an upload.
@@ -333,11 +335,27 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         except requests.RequestException as error:
             raise _broken(error, self.repository.host) from error
 
-    def _location(self, answer: requests.Response, otherwise: str | None = None) -> str:
+    def upload_address(self, answer: requests.Response, otherwise: str | None = None) -> str:
+        """Read where an upload goes on.
+
+        Args:
+            answer: The registry's.
+            otherwise: What holds when it does not say.
+
+        Returns:
+            The whole address.
+
+        Raises:
+            RegistryError: It does not say.
+        """
         location = answer.headers.get("Location") or otherwise
         if location is None:
             raise RegistryError(f"{self.repository}: the registry opened an upload without saying where")
-        return urljoin(answer.url, location)
+        address = urlsplit(urljoin(answer.url, location))
+        # A registry behind a proxy that took the TLS off may not know that there was any.
+        if address.netloc == self.repository.api_host:
+            address = address._replace(scheme=self.prefix)
+        return address.geturl()
 
     def _expect(self, answer: requests.Response, method: str, statuses: set[int]) -> int:
         if answer.status_code not in statuses:
@@ -377,7 +395,11 @@ def _ca_bundle(environment: Mapping[str, str]) -> str | bool:
             if not os.path.exists(path):  # noqa: PTH110 (a text is what requests takes)
                 raise RegistryError(f"{path}: {name} names no file of trusted certificates")
             return path
-    return True
+    system = ssl.get_default_verify_paths()
+    if system.cafile:
+        return system.cafile
+    # Small containers bring none: then it is certifi's.
+    return system.capath if system.capath and os.listdir(system.capath) else True  # noqa: PTH208
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -397,7 +419,7 @@ def _broken(error: requests.RequestException, host: str) -> RegistryError:
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    return TransientError(f"{host}: the connection failed: {getattr(cause, 'strerror', None) or cause}")
+    return UnreachableError(f"{host}: the connection failed: {getattr(cause, 'strerror', None) or cause}")
 
 
 def _received_bytes(answer: requests.Response) -> int:

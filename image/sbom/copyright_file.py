@@ -19,7 +19,7 @@ def parse_copyright(name: str, content: bytes) -> tuple[Licence, ...]:
     """Read the licences of a package.
 
     Of a machine-readable file (copyright-format 1.0, DEP-5) these are the licences of all its files. Of any
-    other these are the texts that it refers to, and the file itself, as no program can tell what else it says.
+    other these are the texts that it refers to, and the file itself: no program can tell what else it says.
 
     Args:
         name: Name of the package.

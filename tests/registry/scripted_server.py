@@ -100,6 +100,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in the base class)
         """Say nothing."""
 
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        # http.server looks for a method of its own for each of HTTP's.
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         request = Request(self.command, self.path, dict(self.headers), body)
@@ -113,5 +119,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.body)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve

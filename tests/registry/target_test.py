@@ -1,8 +1,9 @@
-"""The targets that oci_push and oci_load make, run as `bazel run` runs them: with the arguments of the target."""
+"""The targets that oci_push and oci_load make, with the arguments that `bazel run` gives them."""
 
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ pytest_plugins = ["tests.registry.fixture"]
 LAYOUT = "tests/registry/image"
 
 
-def run(variable: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+def run(variable: str, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], **variables}
     return subprocess.run(
         [os.environ[variable], LAYOUT, *arguments],
         env=environment,
@@ -31,6 +32,33 @@ def test_the_push_target_pushes_the_image_that_bazel_built(registry: LocalRegist
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{registry.host}/team/image@sha256:")
     assert registry.tags("team/image") == ["v1"]
+
+
+def test_paths_are_relative_to_where_bazel_run_was_started(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "config.json").write_text("{")
+    variables = {"BUILD_WORKING_DIRECTORY": str(tmp_path), "DOCKER_CONFIG": "docker"}
+
+    done = run("PUSH", tmp_path, "--repository", "localhost:1/team/image", **variables)
+
+    assert done.returncode == 9
+    assert "docker/config.json: is not JSON" in done.stderr
+
+
+def test_the_load_target_loads_the_image_into_podman(tmp_path: Path) -> None:
+    if shutil.which("podman") is None:
+        pytest.skip("podman is not on the PATH; the toolbox of ./bazelw has it")
+    # Not in the test's own folder: podman refuses paths that are as long as Bazel's.
+    with tempfile.TemporaryDirectory() as folder:
+        settings = (
+            f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/temporary",
+            "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc",
+        )  # fmt: skip
+        arguments = [f"--engine-arg={setting}" for setting in settings]
+        done = run("LOAD", tmp_path, "--default-tag", "monobase/sample:latest", *arguments)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "localhost/monobase/sample:latest\n"
 
 
 def test_the_load_target_says_that_there_is_no_engine(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writes a small image into the folder that Bazel made: FOLDER SIZE…"""
+"""Writes a small image into the folder that Bazel made: FOLDER SIZE SIZE."""
 
 import sys
 from pathlib import Path
