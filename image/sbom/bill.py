@@ -1,7 +1,7 @@
 """The bill of materials of an image, in CycloneDX's words (ECMA-424, specification 1.6).
 
-1.6, as what reads bills is behind: in 2026 Trivy, Dependency-Track and OSV-Scanner still refused 1.7, which has
-nothing that is needed here.
+1.6, as what reads bills is behind: in 2026 Trivy, Dependency-Track and OSV-Scanner still refused 1.7, which
+has nothing that is needed here.
 """
 
 import hashlib
