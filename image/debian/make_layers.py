@@ -17,15 +17,13 @@ from image.errors import ImageError
 from image.oci.layer import format_layer, write_layer
 
 _PATH = click.Path(path_type=Path)
-# Chosen by measuring: 19 saves another 6 % of the bytes and takes ten times as long.
-_LEVEL = 12
 
 
 @click.command()
 @click.option("--lock", "lock_path", type=_PATH, required=True)
 @click.option("--tables", type=_PATH, required=True, help="Folder of scripts.txt and alternatives.txt.")
 @click.option("--packages", type=_PATH, required=True, help="Folder of the .deb files.")
-@click.option("--output", type=_PATH, required=True, help="Folder for LAYER.tar.zst and LAYER.json.")
+@click.option("--output", type=_PATH, required=True, help="Folder for LAYER.tar.gz and LAYER.json.")
 def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
     """Make a blob and its facts for each layer of the lock."""
     lock = parse_lock(lock_path.read_text(), lock_path)
@@ -46,10 +44,9 @@ def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
             state = tree.state()
             new = difference(below, state)
             written = write_layer(
-                output / f"{layer}.tar.zst",
+                output / f"{layer}.tar.gz",
                 _members(tree, new),
                 f"{len(opened)} packages of Debian {lock.suites[0]}: {layer}",
-                _LEVEL,
             )
             (output / f"{layer}.json").write_text(format_layer(written))
             below = state

@@ -5,7 +5,7 @@ import pytest
 
 from image.errors import RegistryError, TransientError
 from image.oci.credentials import Credentials
-from image.oci.descriptor import LAYER_ZSTD, Descriptor
+from image.oci.descriptor import LAYER_GZIP, Descriptor
 from image.oci.patience import Patience
 from image.oci.reference import parse_repository
 from image.oci.registry import Registry
@@ -13,7 +13,7 @@ from image.oci.upload import Transfer, upload_blob
 from tests.registry.scripted_server import Answer, Request, ScriptedServer, scripted_server
 
 CONTENT = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(100))
-BLOB = Descriptor(LAYER_ZSTD, f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", len(CONTENT))
+BLOB = Descriptor(LAYER_GZIP, f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", len(CONTENT))
 UPLOAD = "/v2/team/image/blobs/uploads/"
 
 

@@ -1,16 +1,16 @@
 """The files of an image, read from its layers as a scanner reads them (OCI image-spec v1.1, layer.md)."""
 
+import gzip
 import hashlib
 import posixpath
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import zstandard
-
 from image.errors import ImageError
-from image.oci.descriptor import LAYER_ZSTD, Descriptor
+from image.oci.descriptor import LAYER_GZIP, Descriptor
 from image.oci.layout import Layout
 
 _WHITEOUT = ".wh."
@@ -141,16 +141,15 @@ def _members(
 ) -> Iterator[Iterator[tuple[tarfile.TarInfo, Callable[[], bytes] | None]]]:
     """Open a layer: its members, those that are regular files with a function that reads them."""
     path = layout.path(blob)
-    if blob.media_type != LAYER_ZSTD:
-        raise ImageError(f"{path}: is {blob.media_type}; layers of ours are {LAYER_ZSTD}")
+    if blob.media_type != LAYER_GZIP:
+        raise ImageError(f"{path}: is {blob.media_type}; layers of ours are {LAYER_GZIP}")
     try:
         with (
-            path.open("rb") as packed,
-            zstandard.ZstdDecompressor().stream_reader(packed) as stream,
+            gzip.open(path) as stream,
             tarfile.open(fileobj=stream, mode="r|") as archive,
         ):
             yield ((member, _reader(archive, member)) for member in archive)
-    except (OSError, tarfile.TarError, zstandard.ZstdError) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise ImageError(f"{path}: cannot be read as a layer: {error}") from error
 
 

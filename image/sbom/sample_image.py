@@ -113,8 +113,8 @@ def write_image(directory: Path, layers: list[dict[str, bytes | str]]) -> Layout
     directory.mkdir()
     written = []
     for number, files in enumerate(layers):
-        path = directory / f"{number}.tar.zst"
-        written.append((write_layer(path, _members(files), "a sample", 3), path))
+        path = directory / f"{number}.tar.gz"
+        written.append((write_layer(path, _members(files), "a sample"), path))
     labels = {f"{ANNOTATION_PREFIX}.title": "sample", f"{ANNOTATION_PREFIX}.licenses": "Apache-2.0"}
     config = {"created": CREATED, "config": {"Labels": labels}}
     return write_layout(

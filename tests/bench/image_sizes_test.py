@@ -1,13 +1,13 @@
 import json
 from pathlib import Path
 
-from image.oci.descriptor import LAYER_ZSTD, Descriptor, descriptor_of
+from image.oci.descriptor import LAYER_GZIP, Descriptor, descriptor_of
 from image.oci.layout import write_layout
 from tests.bench.image_sizes import SizedImage, SizedLayer, pulled_bytes, size_image
 
 
 def layer(name: str, size_bytes: int) -> SizedLayer:
-    return SizedLayer(name, Descriptor(LAYER_ZSTD, f"sha256:{name}", size_bytes))
+    return SizedLayer(name, Descriptor(LAYER_GZIP, f"sha256:{name}", size_bytes))
 
 
 def image(name: str, *layers: SizedLayer) -> SizedImage:
@@ -39,7 +39,7 @@ def test_each_layer_has_what_the_history_says_of_it_and_steps_without_a_layer_do
     for content in (b"a", b"bc"):
         path = tmp_path / content.decode()
         path.write_bytes(content)
-        blobs.append((descriptor_of(LAYER_ZSTD, content), path))
+        blobs.append((descriptor_of(LAYER_GZIP, content), path))
     history = [{"created_by": "one"}, {"created_by": "a label", "empty_layer": True}, {"created_by": "two"}]
     config = json.dumps({"history": history}).encode()
     layout = write_layout(tmp_path / "layout", config, blobs, {})

@@ -73,25 +73,28 @@ def _accept(server: socket.socket, proxy: CuttingProxy) -> None:
 def _forward(client: socket.socket, behind: socket.socket, proxy: CuttingProxy) -> None:
     passed = 0
     with client, behind, suppress(OSError):
-        while block := client.recv(_BLOCK_BYTES):
-            with proxy.guard:
-                proxy.received_bytes += len(block)
-                if proxy.stall_after is not None and passed + len(block) > proxy.stall_after:
-                    behind.sendall(block[: proxy.stall_after - passed])
-                    proxy.stalled.set()
-                    break
-                if proxy.cuts and passed + len(block) > proxy.cuts[0]:
-                    behind.sendall(block[: proxy.cuts.pop(0) - passed])
+        try:
+            while block := client.recv(_BLOCK_BYTES):
+                with proxy.guard:
+                    proxy.received_bytes += len(block)
+                    stall = proxy.stall_after is not None and passed + len(block) > proxy.stall_after
+                    cut = proxy.cuts.pop(0) if proxy.cuts and passed + len(block) > proxy.cuts[0] else None
+                if cut is not None:
+                    behind.sendall(block[: cut - passed])
                     proxy.done += 1
                     _reset(client)
                     return
-            behind.sendall(block)
-            passed += len(block)
-        else:
-            return
-        # Stalled: the client's bytes stay where they are until the client is gone.
-        while client.recv(1, socket.MSG_PEEK):
-            threading.Event().wait(0.05)
+                if stall:
+                    proxy.stalled.set()
+                    # The client's bytes stay where they are until it is gone.
+                    while client.recv(1, socket.MSG_PEEK):
+                        threading.Event().wait(0.05)
+                    return
+                behind.sendall(block)
+                passed += len(block)
+        finally:
+            # Closing alone would not end what the other thread waits for.
+            behind.shutdown(socket.SHUT_RDWR)
 
 
 def _back(behind: socket.socket, client: socket.socket) -> None:

@@ -251,7 +251,8 @@ def test_an_upload_that_was_cut_goes_on_in_the_middle_of_the_blob(
     (first,) = gateway.resumed_at
     assert 20 * MEGABYTE < first <= 30 * MEGABYTE
     megabytes, resumed = sent_bytes(done.stderr)
-    assert (megabytes < 50, resumed) == (True, 1)
+    # Sockets may hold 10 MB that the break loses; a blob sent twice would be 80 MB.
+    assert (megabytes < 70, resumed) == (True, 1), done.stderr
     assert registry.has_blob("team/image", image.layers[0].digest), "its digest is right"
 
 

@@ -31,6 +31,8 @@ class ResumingGateway:
         directory: Where uploads are kept.
         longest_body: The longest body of a request that it saw, in bytes.
         resumed_at: Where parts began that a client sent after a failure, or in chunks.
+        guard: For what threads share.
+        turns: One request at a time for each upload.
     """
 
     port: int
@@ -39,6 +41,7 @@ class ResumingGateway:
     longest_body: int = 0
     resumed_at: list[int] = field(default_factory=list)
     guard: threading.Lock = field(default_factory=threading.Lock)
+    turns: dict[str, threading.Lock] = field(default_factory=dict)
 
 
 @contextmanager
@@ -96,10 +99,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Tell how far an upload got, or pass it on."""
         if (found := self._upload()) is None:
             self._pass_on()
-        elif found.exists():
-            self._answer(204, found)
         else:
-            self._refuse(404)
+            # What a broken connection has brought is written first.
+            with self._turn(found):
+                if found.exists():
+                    self._answer(204, found)
+                else:
+                    self._refuse(404)
 
     def do_POST(self) -> None:
         """Open an upload, or pass it on."""
@@ -116,6 +122,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path is None or not path.exists():
             self._refuse(404)
             return
+        with self._turn(path):
+            self._append(path)
+
+    def _append(self, path: Path) -> None:
         length = int(self.headers["Content-Length"])
         first = int((self.headers["Content-Range"] or "0").partition("-")[0])
         with self.gateway.guard:
@@ -159,6 +169,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _upload(self) -> Path | None:
         found = _UPLOAD.fullmatch(urlsplit(self.path).path)
         return None if found is None else self.gateway.directory / (found["id"] or "none")
+
+    def _turn(self, path: Path) -> threading.Lock:
+        with self.gateway.guard:
+            return self.gateway.turns.setdefault(path.name, threading.Lock())
 
     def _uploads(self) -> str:
         return urlsplit(self.path).path.rpartition("/")[0] + "/"

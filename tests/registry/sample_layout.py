@@ -13,7 +13,7 @@ from typing import Literal
 
 import zstandard
 
-from image.oci.descriptor import LAYER_ZSTD, Descriptor
+from image.oci.descriptor import LAYER_GZIP, Descriptor
 from image.oci.layout import Layout, write_layout
 
 
@@ -35,7 +35,7 @@ def write_sample_layout(
     Returns:
         The layout.
     """
-    media_type = LAYER_ZSTD.replace("zstd", compression)
+    media_type = LAYER_GZIP.replace("gzip", compression)
     layers: list[tuple[Descriptor, Path]] = []
     diff_ids: list[str] = []
     directory.parent.mkdir(parents=True, exist_ok=True)
