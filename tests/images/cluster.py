@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from image.oci.layout import Layout
 from tests.images.engine import Engine
 from tests.registry.local_registry import LocalRegistry
@@ -81,14 +79,13 @@ class Cluster:
 
     def play(self, manifests: list[Manifest]) -> None:
         """Let the node run manifests; all that is changed is the folder that they name."""
-        text = to_yaml(manifests).replace(PREFIX, str(self.prefix))
+        text = self._text(manifests)
         self.engine.run("kube", "play", "--network", "host", "--tls-verify=false", "-", stdin=text)
 
     def stop(self, manifests: list[Manifest]) -> float:
         """End what manifests made run, as a kubelet does; gives the seconds that it took."""
-        text = to_yaml(manifests).replace(PREFIX, str(self.prefix))
         began = time.monotonic()
-        self.engine.run("kube", "down", "-", stdin=text)
+        self.engine.run("kube", "down", "-", stdin=self._text(manifests))
         return time.monotonic() - began
 
     def ready(self) -> bool:
@@ -117,6 +114,9 @@ class Cluster:
                 raise AssertionError(f"never came:\n{self.logs(container)}")
             time.sleep(0.5)
 
+    def _text(self, manifests: list[Manifest]) -> str:
+        return to_yaml(manifests).replace(PREFIX, str(self.prefix))
+
     def logs(self, container: str) -> str:
         """Give all that a container has said."""
         done = self.engine.run("logs", container, code=None)
@@ -131,8 +131,3 @@ def secret(name: str, values: Mapping[str, str]) -> Manifest:
 def pod_of(manifests: list[Manifest]) -> Manifest:
     """Give the pod among manifests."""
     return next(manifest for manifest in manifests if manifest["kind"] == "Pod")
-
-
-def read_manifests(text: str) -> list[Manifest]:
-    """Read objects of one YAML text."""
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]

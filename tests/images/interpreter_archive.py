@@ -35,7 +35,9 @@ class InterpreterMirror:
 
 
 @contextmanager
-def interpreter_mirror(directory: Path, versions: tuple[str, ...] = (platform.python_version(),)) -> Iterator[InterpreterMirror]:
+def interpreter_mirror(
+    directory: Path, versions: tuple[str, ...] = (platform.python_version(),)
+) -> Iterator[InterpreterMirror]:
     """Serve the running interpreter on loopback.
 
     Args:
