@@ -49,6 +49,12 @@ class InterpreterError(MonobaseError):
     exit_code: ClassVar[int] = 8
 
 
+class ProxyError(MonobaseError):
+    """A limit was asked for, and the machine goes through a proxy that cannot be gone through with it."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class ListenError(MonobaseError):
     """The daemon cannot listen at its address."""
 

@@ -101,7 +101,7 @@ def readiness_text(readiness: Readiness) -> str:
     """Say in lines whether the node is ready, and why not."""
     if readiness.ready:
         names = " ".join(generation.name for generation in readiness.generations)
-        return f"ready: {names}, latest {readiness.latest}\n"
+        return f"ready: {names}, latest {readiness.latest or 'none'}\n"
     return "".join(f"{line}\n" for line in ("not ready", *readiness.reasons))
 
 

@@ -49,6 +49,7 @@ class InstallOptions:
         downloads: Whether interpreters may be downloaded.
         index_url: Default index, or None for uv's own configuration.
         lock_timeout_s: How long to wait for another writer; None waits without end.
+        proxy_url: The proxy that uv goes through for every host; None for what the machine's variables say.
     """
 
     min_gen_id: int | None = None
@@ -59,6 +60,7 @@ class InstallOptions:
     downloads: bool = True
     index_url: str | None = None
     lock_timeout_s: float | None = None
+    proxy_url: str | None = None
 
 
 @dataclass(slots=True)
@@ -111,9 +113,8 @@ def install(
     with disk_errors(prefix):
         prefix.make_directories()
         with writer_lock(prefix, options.lock_timeout_s, reporter.info) as descriptor:
-            uv = Uv(
-                uv_program, prefix, options.index_url, "copy" if options.copy else "hardlink", (descriptor,)
-            )
+            link_mode = "copy" if options.copy else "hardlink"
+            uv = Uv(uv_program, prefix, options.index_url, link_mode, (descriptor,), options.proxy_url)
             clean_leftovers(prefix, reporter)
             with reporter.stage("plan", 0) as stage:
                 plan = make_plan(

@@ -1,5 +1,6 @@
 """The command line of the daemon: `install`, `verify`, `status`, and those of the service beside it."""
 
+import os
 import re
 import shlex
 import sys
@@ -17,6 +18,7 @@ from daemon.options import (
     jobs_option,
     lock_timeout_option,
     log_format_option,
+    max_download_rate_option,
     max_gen_id_option,
     min_gen_id_option,
     option,
@@ -67,6 +69,7 @@ def main() -> None:
 @jobs_option
 @copy_option
 @index_url_option
+@max_download_rate_option
 @python_downloads_option
 @lock_timeout_option
 @gens_option
@@ -80,6 +83,7 @@ def install(
     jobs: int,
     copy: bool,
     index_url: str | None,
+    max_download_rate: int | None,
     python_downloads: bool,
     lock_timeout: float | None,
     gens: Path | None,
@@ -89,6 +93,7 @@ def install(
     """Install what is missing of the active generations, and seal those that are complete."""
     from daemon.install import InstallOptions  # noqa: PLC0415 (`--help` should not load the stages)
     from daemon.install import install as run_install  # noqa: PLC0415
+    from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
     from daemon.progress import Reporter  # noqa: PLC0415
     from daemon.uv import find_uv  # noqa: PLC0415
     from gens.catalog import load_catalog  # noqa: PLC0415
@@ -96,11 +101,12 @@ def install(
     check_range(min_gen_id, max_gen_id)
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
     click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
-    options = InstallOptions(
-        min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, lock_timeout
-    )
     place = prefix_at(prefix)
-    result = run_install(place, load_catalog(gens), find_uv(uv), options, reporter)
+    with limit_downloads(max_download_rate, os.environ, reporter.warning) as proxy_url:
+        options = InstallOptions(
+            min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, lock_timeout, proxy_url
+        )
+        result = run_install(place, load_catalog(gens), find_uv(uv), options, reporter)
     reporter.info(
         "done",
         installed=len(result.installed),
@@ -124,6 +130,7 @@ def install(
 @jobs_option
 @copy_option
 @index_url_option
+@max_download_rate_option
 @python_downloads_option
 @lock_timeout_option
 @gens_option
@@ -136,6 +143,7 @@ def verify(
     jobs: int,
     copy: bool,
     index_url: str | None,
+    max_download_rate: int | None,
     python_downloads: bool,
     lock_timeout: float | None,
     gens: Path | None,
@@ -161,14 +169,17 @@ def verify(
         )
     if repair:
         from daemon.install import InstallOptions  # noqa: PLC0415
+        from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
         from daemon.repair import repair as run_repair  # noqa: PLC0415
         from daemon.uv import find_uv  # noqa: PLC0415
         from gens.catalog import load_catalog  # noqa: PLC0415
 
-        options = InstallOptions(
-            jobs=jobs, copy=copy, index_url=index_url, downloads=python_downloads, lock_timeout_s=lock_timeout
-        )
-        result = run_repair(place, load_catalog(gens), find_uv(uv), names, options, reporter)
+        with limit_downloads(max_download_rate, os.environ, reporter.warning) as proxy_url:
+            options = InstallOptions(
+                jobs=jobs, copy=copy, index_url=index_url, downloads=python_downloads,
+                lock_timeout_s=lock_timeout, proxy_url=proxy_url,
+            )  # fmt: skip
+            result = run_repair(place, load_catalog(gens), find_uv(uv), names, options, reporter)
     else:
         result = run_verify(place, names, jobs)
     for finding in result.findings:

@@ -8,10 +8,24 @@ from typing import Any
 import click
 
 from daemon.prefix import DEFAULT_PREFIX
+from daemon.rate_limit import parse_rate
 
 _PATH = click.Path(path_type=Path)
 _DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
 Command = Callable[..., None]
+
+
+class _Rate(click.ParamType[int]):
+    """Bytes a second, such as `50M`."""
+
+    name = "rate"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read one."""
+        try:
+            return parse_rate(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def option(flag: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401 (click's own type)
@@ -40,6 +54,10 @@ lock_timeout_option = option(
 jobs_option = option(
     "--jobs", type=click.IntRange(min=1), default=lambda: min(8, len(os.sched_getaffinity(0))),
     help="How many things are done at once; the number of processors, at most 8, when not given.",
+)  # fmt: skip
+max_download_rate_option = option(
+    "--max-download-rate", type=_Rate(), metavar="BYTES",
+    help="Bytes a second that all downloads together may take, such as 50M; no limit when not given.",
 )  # fmt: skip
 index_url_option = option("--index-url", help="Default index, instead of the one of uv's own configuration.")
 min_gen_id_option = option("--min-gen-id", type=click.IntRange(min=0), help="Oldest active generation.")

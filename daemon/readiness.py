@@ -162,11 +162,11 @@ def _generation(
             f"{len(findings)} differences from what was sealed: {_some([str(item) for item in findings])}"
         )
     missing = [target for target in targets if target.state in {"missing", "installing", "failed"}]
-    partial = any(target.state == "left out" for target in targets)
+    asked_for = sum(target.state != "left out" for target in targets)
     if not reason and missing:
         told = [f"{target.name} ({target.reason or target.state})" for target in missing]
-        reason = f"{len(targets) - len(missing)} of {len(targets)} ready; missing: {_some(told)}"
-    if not reason and not sealed and not partial:
+        reason = f"{asked_for - len(missing)} of {asked_for} ready; missing: {_some(told)}"
+    if not reason and not sealed and asked_for == len(targets):
         reason = "complete, not sealed yet"
     return GenerationReadiness(name, not reason, sealed, reason, targets)
 

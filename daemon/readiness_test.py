@@ -153,6 +153,10 @@ def test_a_part_that_was_asked_for_is_ready_without_a_seal(prefix: Prefix) -> No
     assert not _read(prefix).ready
 
 
+def test_what_was_left_out_is_not_counted_as_ready(prefix: Prefix) -> None:
+    assert "0 of 1 ready; missing: " in _read(prefix, only=(_TORCH.name,)).reasons[0]
+
+
 def test_a_range_without_a_generation_is_an_error(prefix: Prefix) -> None:
     with pytest.raises(DefinitionError):
         read_readiness(prefix, _CATALOG, 7, None)

@@ -75,7 +75,7 @@ def repair(
             if not options.copy:
                 check_links(prefix.uv_cache, prefix.staging)
             link_mode = "copy" if options.copy else "hardlink"
-            uv = Uv(uv_program, prefix, options.index_url, link_mode, (descriptor,))
+            uv = Uv(uv_program, prefix, options.index_url, link_mode, (descriptor,), options.proxy_url)
             _Repair(prefix, catalog, uv, options, reporter).run(result.findings, generation_names)
         finally:
             shutil.rmtree(prefix.staging, ignore_errors=True)

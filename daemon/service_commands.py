@@ -17,6 +17,7 @@ from daemon.options import (
     jobs_option,
     lock_timeout_option,
     log_format_option,
+    max_download_rate_option,
     max_gen_id_option,
     min_gen_id_option,
     option,
@@ -79,6 +80,7 @@ _SECONDS = click.FloatRange(min=0.05)
 @jobs_option
 @copy_option
 @index_url_option
+@max_download_rate_option
 @python_downloads_option
 @gens_option
 @uv_option
@@ -103,6 +105,7 @@ def run(
     jobs: int,
     copy: bool,
     index_url: str | None,
+    max_download_rate: int | None,
     python_downloads: bool,
     gens: Path | None,
     uv: Path | None,
@@ -123,6 +126,7 @@ def run(
 
     from daemon.http_server import HttpServer, parse_address  # noqa: PLC0415 (`--help` should not load the stages)
     from daemon.install import InstallOptions  # noqa: PLC0415
+    from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
     from daemon.progress import Reporter  # noqa: PLC0415
     from daemon.service import Service, ServiceOptions  # noqa: PLC0415
     from daemon.uv import find_uv  # noqa: PLC0415
@@ -136,13 +140,17 @@ def run(
         os.environ["UV_CONCURRENT_DOWNLOADS"] = str(concurrent_downloads)
     if python_mirror is not None:
         os.environ["UV_PYTHON_INSTALL_MIRROR"] = python_mirror
+    context = click.get_current_context()
+    reporter = Reporter(log_format="json" if log_format == "json" else "text")
+    context.find_root().obj = reporter  # errors are shown as it shows all else
+    proxy_url = context.with_resource(limit_downloads(max_download_rate, os.environ, reporter.warning))
     options = ServiceOptions(
-        InstallOptions(min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url),
+        InstallOptions(
+            min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, proxy_url=proxy_url
+        ),
         prune_old_gen, clean_uv_cache, repair, features_dir, check_interval, scan_interval, verify_interval,
         retry_delay, max_retry_delay,
     )  # fmt: skip
-    reporter = Reporter(log_format="json" if log_format == "json" else "text")
-    click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
     service = Service(prefix_at(prefix), lambda: load_catalog(gens), find_uv(uv), options, reporter)
     service.readiness()  # a range without a generation is refused now
     if address is not None:

@@ -91,7 +91,8 @@ def kind_of(error: BaseException) -> str:
     """Name the kind of an error in metrics, such as `index`; `internal` for what is no error of ours."""
     if not isinstance(error, MonobaseError):
         return "internal"
-    return _KINDS.get(type(error).__name__, "other")
+    families = (_KINDS.get(family.__name__) for family in type(error).__mro__)
+    return next((kind for kind in families if kind is not None), "other")
 
 
 def for_everybody(text: str) -> str:

@@ -1,6 +1,6 @@
 """The parts of the loop that need no process; tests/service runs the rest."""
 
-from daemon.errors import DiskError, IndexAccessError
+from daemon.errors import DiskError, IndexAccessError, IndexUnreachableError, NotOnIndexError
 from daemon.service import retry_delay_s
 from daemon.service_state import ServiceState, for_everybody, kind_of
 
@@ -26,6 +26,8 @@ def test_passwords_of_urls_are_not_shown() -> None:
 def test_each_error_has_a_kind() -> None:
     assert kind_of(DiskError("")) == "disk"
     assert kind_of(IndexAccessError("")) == "index"
+    assert kind_of(IndexUnreachableError("")) == "index"
+    assert kind_of(NotOnIndexError("")) == "index"
     assert kind_of(ValueError("")) == "internal"
 
 

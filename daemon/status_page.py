@@ -32,13 +32,15 @@ h1 { font-size: 1.3rem; margin: 0 } h2 { font-size: 1.05rem; margin: 1.6rem 0 .5
 p { margin: .3rem 0 } .dim { opacity: .7 } code { overflow-wrap: anywhere }
 .badge { display: inline-block; border-radius: 1rem; padding: .1rem .7rem; font-weight: 600; color: #fff }
 .yes { background: #1a7f37 } .no { background: #b42318 }
-ul.grid { list-style: none; padding: 0; margin: .5rem 0; display: grid; gap: .3rem; align-items: start;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)) }
+ul.grid, ul.errors { list-style: none; padding: 0; margin: .5rem 0 }
+ul.grid { display: grid; gap: .3rem; grid-auto-flow: dense;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)) }
 ul.grid li { border: 1px solid var(--line); border-left-width: .4rem; border-radius: .3rem;
-  padding: .2rem .5rem; overflow-wrap: anywhere; font-size: .9rem }
-li small { display: block; opacity: .8 }
+  padding: .2rem .5rem; font-size: .9rem }
+ul.errors li { border-bottom: 1px solid var(--line); padding: .3rem 0 }
+small { opacity: .8; font-size: .8rem } small.why, ul.errors small { display: block }
 .s-ready { border-left-color: #1a7f37 !important } .s-installing { border-left-color: #0969da !important }
-.s-failed, .s-damaged { border-left-color: #b42318 !important; background: #b4231818 }
+.s-failed, .s-damaged { border-left-color: #b42318 !important; background: #b4231818; grid-column: 1 / -1 }
 .s-missing { border-left-color: #9a6700 !important } .s-left-out { opacity: .5 }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .25rem .4rem;
   border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere }
@@ -92,21 +94,23 @@ def status_page(
 
 def _generation(generation: GenerationReadiness, latest: str | None) -> str:
     ready = sum(target.state == "ready" for target in generation.targets)
+    left_out = sum(target.state == "left out" for target in generation.targets)
     told = "sealed" if generation.sealed else "partial"
     if generation.name == latest:
         told += ", latest"
+    told += f" · {ready} of {len(generation.targets) - left_out} ready"
+    if left_out:
+        told += f", {left_out} left out (--only)"
     cells = []
     for target in generation.targets:
-        reason = f"<small>{_text(target.reason[:300])}</small>" if target.reason else ""
+        reason = f"<small class=why>{_text(target.reason[:300])}</small>" if target.reason else ""
         cells.append(
             f'<li class="s-{target.state.replace(" ", "-")}" title="{_text(target.state)}">'
             f"{_SIGNS[target.state]} {_text(target.name)}"
             f"{'' if target.state == 'ready' else f' <small>{target.state}</small>'}{reason}</li>"
         )
     return (
-        f"<h2>{_text(generation.name)} "
-        f"<span class=dim>{told} · {ready} of {len(generation.targets)} ready</span></h2>"
-        f"<ul class=grid>{''.join(cells)}</ul>"
+        f"<h2>{_text(generation.name)} <span class=dim>{told}</span></h2><ul class=grid>{''.join(cells)}</ul>"
     )
 
 
@@ -132,11 +136,11 @@ def _errors(errors: list[ErrorEntry]) -> str:
     if not errors:
         return "<h2>Last errors</h2><p class=dim>none</p>"
     rows = "".join(
-        f"<tr><td class=n>{_utc(error.time_s)}</td><td>{_text(error.kind)}</td>"
-        f"<td>{_text(error.subject)}: {_text(error.text)}</td></tr>"
+        f"<li><small>{_utc(error.time_s)} · {_text(error.kind)} · {_text(error.subject)}</small>"
+        f"{_text(error.text)}</li>"
         for error in errors
     )
-    return f"<h2>Last errors</h2><table>{rows}</table>"
+    return f"<h2>Last errors</h2><ul class=errors>{rows}</ul>"
 
 
 def _utc(time_s: float) -> str:

@@ -36,6 +36,16 @@ def test_each_environment_is_a_cell_with_its_state() -> None:
     assert "not ready" in page
 
 
+def test_what_was_not_asked_for_is_counted_by_itself() -> None:
+    targets = (
+        TargetReadiness("python3.11", "environment", "ready"),
+        TargetReadiness("python3.12", "environment", "left out"),
+    )
+    part = Readiness(True, (), None, (GenerationReadiness("g00001", True, False, "", targets),))
+    page = status_page(part, ServiceState(), "/srv", None, 1_700_000_000.0)
+    assert "partial · 1 of 1 ready, 1 left out (--only)" in page
+
+
 def test_nothing_that_comes_from_outside_is_markup() -> None:
     state = ServiceState()
     state.add_error("index", "g00001/<i>", "<script>alert(2)</script>")

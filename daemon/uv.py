@@ -19,6 +19,7 @@ from daemon.errors import (
     NotOnIndexError,
     WheelContentError,
 )
+from daemon.limiting_proxy import proxy_variables
 from daemon.prefix import Prefix
 from gens.errors import MonobaseError
 
@@ -29,7 +30,10 @@ _MISMATCH = re.compile(
     r"Hash mismatch for `(?P<wheel>[^`]+)`\s+"
     r"Expected:\s+sha256:(?P<expected>\w+)\s+Computed:\s+sha256:(?P<found>\w+)"
 )
-_UNREACHABLE = re.compile(r"client error \(Connect\)|dns error|Network is unreachable|No route to host")
+# A gateway says so for the index: our own for http, where a limit is set.
+_UNREACHABLE = re.compile(
+    r"client error \(Connect\)|dns error|Network is unreachable|No route to host|502 Bad Gateway"
+)
 _MALFORMED = re.compile(
     r"invalid zip|Failed to read zip|Invalid zip|end of central directory|RECORD file|failed to extract|"
     r"dist-info/RECORD`: No such file|"
@@ -59,6 +63,7 @@ class Uv:
         prefix: Where its cache and interpreters are.
         index_url: Default index, or None for what uv's own configuration says.
         link_mode: uv's `--link-mode`: `hardlink`, or `copy` where the file system has no hard links.
+        proxy_url: The proxy that uv goes through for every host; None for what the machine's variables say.
         inherit: Descriptors that children keep: the writer's lock.
         running: The processes that run now, so that an interrupt can end them.
     """
@@ -68,6 +73,7 @@ class Uv:
     index_url: str | None = None
     link_mode: str = "hardlink"
     inherit: tuple[int, ...] = ()
+    proxy_url: str | None = None
     running: set[subprocess.Popen[str]] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -108,6 +114,11 @@ class Uv:
             # The configuration of the call names its one index; these would come before it.
             for name in ("UV_NO_CONFIG", "UV_CONFIG_FILE", *_INDEX_VARIABLES):
                 environment.pop(name, None)
+        if self.proxy_url is not None:
+            for name, value in proxy_variables(self.proxy_url).items():
+                environment.pop(name, None)
+                if value is not None:
+                    environment[name] = value
         environment.update(variables or {})
         process = subprocess.Popen(
             command,

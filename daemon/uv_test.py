@@ -32,6 +32,7 @@ _MISMATCH = """error: Failed to download `packaging==26.3`
         (2, "error: Read-only file system (os error 30)", DiskError, "cannot be written to"),
         (1, "error: error sending request for url (https://x/y)", IndexAccessError, "error sending request"),
         (2, "cause: client error (Connect)\ncause: tcp connect error", IndexUnreachableError, "be reached"),
+        (1, "error: HTTP status server error (502 Bad Gateway) for url", IndexUnreachableError, "be reached"),
         (1, "No solution found when resolving\ncause: no version of x", NotOnIndexError, "lacks what a lock"),
         (1, "error: Failed to extract archive: invalid zip archive", WheelContentError, "cannot be unpacked"),
         (-9, "", MonobaseError, "ended by SIGKILL"),

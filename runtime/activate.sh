@@ -83,6 +83,16 @@ _mb_read_settings() {
         ;;
     esac
 
+    # exec takes the lease; a value that it would not take for one is told wherever it stands.
+    case ${MONOBASE_LEASE:-0} in
+    0 | 1) ;;
+    *)
+        _mb_fail 64 "MONOBASE_LEASE=$MONOBASE_LEASE is neither 1 nor 0." \
+            "Write MONOBASE_LEASE=1 to keep the generation from being pruned while the model runs; 0 or nothing for not."
+        return $?
+        ;;
+    esac
+
     # 3, 00003 and g00003 are one generation; empty is the latest.
     _mb_generation=${MONOBASE_GEN_ID:-latest}
     if [ "$_mb_generation" != latest ]; then
@@ -732,12 +742,14 @@ _mb_finish() { # EXIT_CODE
         _mb_set _mb_set_list _mb_set_variables _mb_activate _mb_finish
     unset _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_build _mb_build_cuda _mb_builds _mb_by _mb_code _mb_cuda \
         _mb_cuda_decided_by _mb_cuda_home _mb_cuda_two _mb_cudas _mb_cudnn _mb_cudnn_home _mb_cudnns _mb_elsewhere \
-        _mb_environment _mb_folder _mb_format _mb_found _mb_generation _mb_generation_found _mb_generations _mb_ifs \
+        _mb_environment _mb_format _mb_found _mb_generation _mb_generation_found _mb_generations _mb_ifs \
         _mb_ifs_set _mb_include _mb_item _mb_kind _mb_lack _mb_libraries _mb_line _mb_link _mb_log_level _mb_name \
         _mb_near_build _mb_near_python _mb_near_torch _mb_offer _mb_options _mb_other _mb_packages _mb_path \
         _mb_prefix _mb_python _mb_python_known _mb_python_two _mb_pythons _mb_pythons_of_torch _mb_ready _mb_rest \
         _mb_same _mb_state _mb_todo _mb_toolkit _mb_torch _mb_torches _mb_torches_of_python _mb_two _mb_user_venv \
         _mb_virtual_env _mb_wait_s _mb_waited _mb_waited_s _mb_why
+    # exec, which has set _mb_home, leases the folder of the generation.
+    [ -n "${_mb_home+set}" ] || unset _mb_folder
     return "$1"
 }
 

@@ -5,7 +5,7 @@ load("//image/oci:layer.bzl", "LayerInfo")
 def _debian_layers_impl(ctx):
     outputs = {
         layer: (
-            ctx.actions.declare_file("%s/%s.tar.zst" % (ctx.label.name, layer)),
+            ctx.actions.declare_file("%s/%s.tar.gz" % (ctx.label.name, layer)),
             ctx.actions.declare_file("%s/%s.json" % (ctx.label.name, layer)),
         )
         for layer in ctx.attr.layers

@@ -1,5 +1,5 @@
 from image.oci.config import ImageConfig, to_json
-from image.oci.descriptor import LAYER_ZSTD, Descriptor
+from image.oci.descriptor import LAYER_GZIP, Descriptor
 from image.oci.layer import Layer
 
 DATE = "2026-11-14T10:05:11Z"
@@ -7,7 +7,7 @@ DATE = "2026-11-14T10:05:11Z"
 
 def layer(letter: str) -> Layer:
     return Layer(
-        Descriptor(LAYER_ZSTD, f"sha256:{'0' * 64}", 1), f"sha256:{letter * 64}", f"layer {letter}", 1
+        Descriptor(LAYER_GZIP, f"sha256:{'0' * 64}", 1), f"sha256:{letter * 64}", f"layer {letter}", 1
     )
 
 

@@ -12,7 +12,7 @@ from image.errors import ImageError
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 # The only algorithm that is used here; what it names becomes a path.
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 

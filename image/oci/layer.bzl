@@ -9,7 +9,7 @@ LayerInfo = provider(
 )
 
 def _layer_impl(ctx):
-    blob = ctx.actions.declare_file(ctx.label.name + ".tar.zst")
+    blob = ctx.actions.declare_file(ctx.label.name + ".tar.gz")
     facts = ctx.actions.declare_file(ctx.label.name + ".json")
     ctx.actions.run(
         executable = ctx.executable._tool,

@@ -1,25 +1,29 @@
-"""Layers: tar archives, compressed with zstd, named by two digests.
+"""Layers: tar archives, compressed with gzip, named by two digests.
 
 OCI image-spec v1.1, layer.md, and config.md for the digest of the archive itself (DiffID).
+
+gzip and not zstd, because not every tool that reads images knows zstd (`crane validate` does not). libdeflate
+and not zlib, because the zlib of a machine is any of several, and each writes other bytes.
 """
 
 import hashlib
 import io
 import json
+import mmap
 import tarfile
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
-import zstandard
+import deflate
 
 from image.errors import ImageError
-from image.oci.descriptor import LAYER_ZSTD, Descriptor
+from image.oci.descriptor import LAYER_GZIP, Descriptor
 
-# zstd gives the same bytes for any number of threads but none.
-_THREADS = 2
-_CHUNK_BYTES = 1 << 20
+# Of 633 MB of packages, level 6 makes 229 MB, 8 makes 228 MB in four times the time, 10 makes 222 MB in nine.
+_LEVEL = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,42 +43,8 @@ class Layer:
     tar_bytes: int
 
 
-class _Blob:
-    """A file that compresses what is written, and knows both digests in the end."""
-
-    def __init__(self, stream: IO[bytes], level: int) -> None:
-        self._stream = stream
-        self._raw = hashlib.sha256()
-        self._packed = hashlib.sha256()
-        self._tar_bytes = 0
-        self._size_bytes = 0
-        parameters = zstandard.ZstdCompressionParameters.from_level(
-            level, threads=_THREADS, write_checksum=True
-        )
-        self._compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
-
-    def write(self, content: bytes) -> int:
-        self._raw.update(content)
-        self._tar_bytes += len(content)
-        self._keep(self._compressor.compress(content))
-        return len(content)
-
-    def end(self, created_by: str) -> Layer:
-        self._keep(self._compressor.flush())
-        blob = Descriptor(LAYER_ZSTD, f"sha256:{self._packed.hexdigest()}", self._size_bytes)
-        return Layer(blob, f"sha256:{self._raw.hexdigest()}", created_by, self._tar_bytes)
-
-    def _keep(self, packed: bytes) -> None:
-        self._packed.update(packed)
-        self._size_bytes += len(packed)
-        self._stream.write(packed)
-
-
 def write_layer(
-    path: Path,
-    members: Iterable[tuple[tarfile.TarInfo, Path | bytes | None]],
-    created_by: str,
-    level: int,
+    path: Path, members: Iterable[tuple[tarfile.TarInfo, Path | bytes | None]], created_by: str
 ) -> Layer:
     """Write a layer of some files.
 
@@ -82,14 +52,12 @@ def write_layer(
         path: The blob to write.
         members: What goes into it, each folder before what it holds, with the content of regular files.
         created_by: What it holds, for the history.
-        level: How hard zstd tries.
 
     Returns:
         The layer.
     """
-    with path.open("wb") as stream:
-        blob = _Blob(stream, level)
-        with tarfile.open(fileobj=cast("IO[bytes]", blob), mode="w|", format=tarfile.PAX_FORMAT) as archive:
+    with tempfile.TemporaryFile(dir=path.parent) as tar:
+        with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for member, content in members:
                 if isinstance(content, Path):
                     with content.open("rb") as source:
@@ -98,26 +66,35 @@ def write_layer(
                     archive.addfile(member, io.BytesIO(content))
                 else:
                     archive.addfile(member)
-        return blob.end(created_by)
+        # What the stream still holds would be missing from the file that is mapped.
+        tar.flush()
+        return _compress(tar, path, created_by)
 
 
-def compress_layer(source: Path, path: Path, created_by: str, level: int) -> Layer:
+def compress_layer(source: Path, path: Path, created_by: str) -> Layer:
     """Write a layer of a tar archive that is there.
 
     Args:
         source: The archive.
         path: The blob to write.
         created_by: What it holds, for the history.
-        level: How hard zstd tries.
 
     Returns:
         The layer.
     """
-    with source.open("rb") as archive, path.open("wb") as stream:
-        blob = _Blob(stream, level)
-        while chunk := archive.read(_CHUNK_BYTES):
-            blob.write(chunk)
-        return blob.end(created_by)
+    with source.open("rb") as tar:
+        return _compress(tar, path, created_by)
+
+
+def _compress(tar: IO[bytes], path: Path, created_by: str) -> Layer:
+    # libdeflate takes all at once: the blob is in memory, the archive is not.
+    with mmap.mmap(tar.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        diff_id = hashlib.sha256(content).hexdigest()
+        tar_bytes = len(content)
+        blob = deflate.gzip_compress(content, _LEVEL)
+    path.write_bytes(blob)
+    descriptor = Descriptor(LAYER_GZIP, f"sha256:{hashlib.sha256(blob).hexdigest()}", len(blob))
+    return Layer(descriptor, f"sha256:{diff_id}", created_by, tar_bytes)
 
 
 def format_layer(layer: Layer) -> str:

@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from image.errors import ImageError
 from image.oci.descriptor import CONFIG, INDEX, MANIFEST, Descriptor, descriptor_of, parse_descriptor
+
+REFERENCE_NAME = "org.opencontainers.image.ref.name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,12 @@ def write_layout(
             }
         ),
     )
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [manifest.to_json()]}
+    # Tools such as umoci find an image by a name only; the digest does not depend on it.
+    named = replace(manifest, annotations={REFERENCE_NAME: "latest"})
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [named.to_json()]}
     (directory / "index.json").write_bytes(to_json_bytes(index))
     (directory / "oci-layout").write_bytes(to_json_bytes({"imageLayoutVersion": "1.0.0"}))
-    return Layout(directory, manifest, config_descriptor, tuple(descriptor for descriptor, _ in layers))
+    return Layout(directory, named, config_descriptor, tuple(descriptor for descriptor, _ in layers))
 
 
 def read_layout(directory: Path) -> Layout:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from image.errors import ImageError
-from image.oci.descriptor import INDEX, LAYER_ZSTD, MANIFEST, Descriptor, descriptor_of
+from image.oci.descriptor import INDEX, LAYER_GZIP, MANIFEST, Descriptor, descriptor_of
 from image.oci.layout import Layout, read_layout, to_json_bytes, write_layout
 
 CONFIG = b'{"os":"linux"}'
@@ -17,7 +17,7 @@ def blobs(folder: Path, *contents: bytes) -> list[tuple[Descriptor, Path]]:
     for number, content in enumerate(contents):
         path = folder / f"blob{number}"
         path.write_bytes(content)
-        found.append((descriptor_of(LAYER_ZSTD, content), path))
+        found.append((descriptor_of(LAYER_GZIP, content), path))
     return found
 
 
@@ -39,9 +39,11 @@ def test_the_folder_is_what_the_specification_asks_for(tmp_path: Path) -> None:
     index = json.loads((folder / "index.json").read_bytes())
     assert (index["schemaVersion"], index["mediaType"]) == (2, INDEX)
     assert index["manifests"] == [written.manifest.to_json()]
+    # By which umoci and others find it.
+    assert index["manifests"][0]["annotations"] == {"org.opencontainers.image.ref.name": "latest"}
     manifest = json.loads(written.path(written.manifest).read_bytes())
     assert (manifest["schemaVersion"], manifest["mediaType"]) == (2, MANIFEST)
-    assert [layer["mediaType"] for layer in manifest["layers"]] == [LAYER_ZSTD, LAYER_ZSTD]
+    assert [layer["mediaType"] for layer in manifest["layers"]] == [LAYER_GZIP, LAYER_GZIP]
     assert manifest["annotations"] == {"org.opencontainers.image.title": "x"}
     assert {path.name for path in folder.iterdir()} == {"blobs", "index.json", "oci-layout"}
     assert len(list((folder / "blobs" / "sha256").iterdir())) == 4

@@ -8,8 +8,6 @@ from image.action import Action
 from image.oci.layer import compress_layer, format_layer
 
 _PATH = click.Path(path_type=Path)
-# These layers are small, and change often: the hardest that costs no time.
-_LEVEL = 12
 
 
 @click.command(cls=Action)
@@ -19,7 +17,7 @@ _LEVEL = 12
 @click.argument("created_by")
 def main(tar: Path, blob: Path, facts: Path, created_by: str) -> None:
     """Compress TAR to BLOB, and write what is known of it to FACTS."""
-    facts.write_text(format_layer(compress_layer(tar, blob, created_by, _LEVEL)))
+    facts.write_text(format_layer(compress_layer(tar, blob, created_by)))
 
 
 if __name__ == "__main__":

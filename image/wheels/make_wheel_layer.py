@@ -17,7 +17,6 @@ from image.errors import ImageError
 from image.oci.layer import format_layer, write_layer
 
 _PATH = click.Path(path_type=Path)
-_LEVEL = 12
 # Where Debian's Python 3.13 looks for what an administrator installs (its scheme `posix_local`).
 _PYTHON = "/usr/bin/python3.13"
 _LIBRARY = "/usr/local/lib/python3.13/dist-packages"
@@ -49,7 +48,7 @@ def main(blob: Path, facts: Path, wheels: tuple[Path, ...]) -> None:
                     f"{path}: cannot be installed as a wheel beside {len(wheels) - 1} others: {error}"
                 ) from error
         created_by = f"{len(wheels)} wheels of tools/python/requirements.txt"
-        facts.write_text(format_layer(write_layer(blob, _members(Path(scratch)), created_by, _LEVEL)))
+        facts.write_text(format_layer(write_layer(blob, _members(Path(scratch)), created_by)))
 
 
 def _members(root: Path) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:

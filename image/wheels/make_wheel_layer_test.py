@@ -1,6 +1,5 @@
 import base64
 import hashlib
-import io
 import os
 import tarfile
 import zipfile
@@ -8,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import zstandard
 from click.testing import CliRunner, Result
 
 from image.oci.layer import parse_layer
@@ -48,9 +46,7 @@ def run(folder: Path, *wheels: Path) -> Result:
 
 
 def members(folder: Path) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
-    with zstandard.ZstdDecompressor().stream_reader(io.BytesIO((folder / "blob").read_bytes())) as stream:
-        content = stream.read()
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    with tarfile.open(folder / "blob", mode="r:gz") as archive:
         return {
             member.name: (member, file.read() if (file := archive.extractfile(member)) else b"")
             for member in archive

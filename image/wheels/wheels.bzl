@@ -8,6 +8,7 @@ _DISTRIBUTIONS = [
     "markdown-it-py",
     "mdurl",
     "msgspec",
+    "packaging",
     "prometheus-client",
     "pygments",
     "rich",
@@ -73,7 +74,7 @@ def _wheels_impl(_mctx):
 wheels = module_extension(implementation = _wheels_impl)
 
 def _wheel_layer_impl(ctx):
-    blob = ctx.actions.declare_file(ctx.label.name + ".tar.zst")
+    blob = ctx.actions.declare_file(ctx.label.name + ".tar.gz")
     facts = ctx.actions.declare_file(ctx.label.name + ".json")
     args = ctx.actions.args()
     args.add("--blob", blob)

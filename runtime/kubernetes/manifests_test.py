@@ -81,7 +81,7 @@ def test_model_and_daemon_share_no_name_of_a_volume_but_the_prefix(pod: dict[str
 def test_the_runtime_reads_each_variable(pod: dict[str, Any]) -> None:
     script = (HERE.parent / "activate.sh").read_text()
     # HOME is for the model's libraries; the image sets the lease, and its entrypoint takes it.
-    names = _variables(pod).keys() - {"HOME", "MONOBASE_LEASE"}
+    names = _variables(pod).keys() - {"HOME"}
     assert sorted(name for name in names if name not in script) == []
 
 

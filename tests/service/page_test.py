@@ -1,4 +1,4 @@
-"""The status page in a real browser, when the machine has one (Debian's `chromium`)."""
+"""The status page in a real browser: Debian's Chromium, which the toolbox brings."""
 
 import re
 import shutil
@@ -15,11 +15,17 @@ pytest_plugins = ["tests.service.fixture"]
 _MEASURE = "<script>document.title = document.documentElement.scrollWidth + 'px'</script></body>"
 
 
+_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
+_TOOLBOX = Path("/var/lib/monobase/cacerts")  # tools/toolbox/run makes it
+
+
 @pytest.fixture
 def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    found = next((program for name in _BROWSERS if (program := shutil.which(name))), None)
+    if found is None and _TOOLBOX.exists():
+        pytest.fail(f"the toolbox should bring a browser, and none of {', '.join(_BROWSERS)} is on the PATH")
     if found is None:
-        pytest.skip("there is no chromium on the PATH")
+        pytest.skip(f"none of {', '.join(_BROWSERS)} is on the PATH")
     return found
 
 

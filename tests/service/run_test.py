@@ -70,6 +70,8 @@ def test_an_index_that_is_down_at_the_start_and_comes_back_is_enough(node: Node)
         daemon.wait_until(lambda: daemon.said("trying again"))
         assert daemon.get("/readyz")[0] == 503
         assert daemon.get("/healthz")[0] == 200
+        assert daemon.metric('monobase_failures_total{kind="index"}') >= 1
+        assert "the index cannot be reached" in daemon.get("/")[1]
         node.index.go_up()
         daemon.wait_ready()
 
@@ -78,6 +80,7 @@ def test_a_part_is_ready_when_what_was_asked_for_stands_there(node: Node) -> Non
     node.define({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
     with node.daemon("--only", f"python{PYTHON}") as daemon:
         daemon.wait_ready()
+        assert daemon.get("/readyz?format=text")[1] == "ready: g00000, latest none\n"
         (node.environment() / SITE / "alpha" / "__init__.py").unlink()
         daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
         daemon.wait_ready()
@@ -92,7 +95,7 @@ def test_a_python_that_is_nowhere_leaves_the_environments_of_others_alone(node: 
     with node.daemon("--no-python-downloads") as daemon:
         daemon.wait_until(lambda: node.environment().exists())
         daemon.wait_until(lambda: "3.99" in daemon.get("/readyz?format=text")[1])
-        assert daemon.metric('monobase_failures_total{kind="interpreter"}') >= 1
+        daemon.wait_until(lambda: daemon.metric('monobase_failures_total{kind="interpreter"}') >= 1)
 
 
 def test_a_generation_that_is_added_is_installed(node: Node) -> None:
@@ -100,9 +103,36 @@ def test_a_generation_that_is_added_is_installed(node: Node) -> None:
     node.define({0: cells(alpha)})
     with node.daemon() as daemon:
         daemon.wait_ready()
-        node.define({1: cells(alpha, node.wheel("beta"))})
+        with node.index.down():
+            node.define({1: cells(alpha, node.wheel("beta"))})
+            daemon.wait_until(lambda: not daemon.ready())
+            assert "g00001" in daemon.get("/readyz?format=text")[1]
         daemon.wait_until(lambda: node.prefix.latest.readlink() == Path("g00001"))
         daemon.wait_ready()
+
+
+def test_the_metrics_tell_what_stands_there_and_what_it_takes(node: Node) -> None:
+    shared = node.wheel("shared", size_bytes=500_000)
+    node.define({0: cells(shared, torch=("2.4.1",)), 1: cells(shared)})
+    with node.daemon() as daemon:
+        daemon.wait_ready()
+        daemon.wait_until(lambda: "monobase_saved_bytes" in daemon.get("/metrics")[1])
+        assert daemon.metric("monobase_generations_active") == 2
+        assert daemon.metric("monobase_generations_ready") == 2
+        assert daemon.metric('monobase_generation_ready{generation="g00000"}') == 1
+        assert daemon.metric('monobase_environments{generation="g00000",state="ready"}') == 2
+        assert daemon.metric("monobase_latest_generation") == 1
+        assert daemon.metric("monobase_install_duration_seconds_count") == 2
+        assert daemon.metric("monobase_install_duration_seconds_sum") > 0
+        assert daemon.metric("monobase_fetched_bytes_total") == shared.size_bytes
+        assert daemon.metric("monobase_disk_free_bytes") > 0
+        kinds = ("environments", "toolkits", "bytecode", "interpreters", "uv-cache", "bookkeeping")
+        counted = sum(daemon.metric(f'monobase_disk_usage_bytes{{kind="{kind}"}}') for kind in kinds)
+        saved = daemon.metric("monobase_saved_bytes")
+        daemon.end()
+    told = json.loads(node.run("status", "--json").stdout)
+    assert counted == pytest.approx(told["disk_bytes"], rel=0.01)
+    assert saved == told["saved_bytes"] > 2 * 500_000
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "extra", "manifest", "mark"])

@@ -7,6 +7,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.service.node import SITE, Node, cells
 
 pytest_plugins = ["tests.service.fixture"]
@@ -26,7 +28,9 @@ def _resident_bytes(process: int) -> int:
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_ranges_prunes_and_restarts_leave_nothing_behind(node: Node) -> None:
+def test_ranges_prunes_and_restarts_leave_nothing_behind(
+    node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
     shared = node.wheel("shared", size_bytes=50_000)
     node.define(
         {
@@ -50,11 +54,19 @@ def test_ranges_prunes_and_restarts_leave_nothing_behind(node: Node) -> None:
         if low == _GENERATIONS - 2:
             seen.setdefault(low, []).append((_names(node.prefix.root), node.disk_bytes()))
             node.run("verify")
+    with capsys.disabled():
+        for low, counts in seen.items():
+            told = ", ".join(
+                f"{number} x {names} names, {size} bytes" for (names, size), number in Counter(counts).items()
+            )
+            print(f"\n{_CYCLES} cycles; after those of g{low:05d} and newer: {told}")
     for counts in seen.values():
         assert len(counts) < 2 or max(Counter(counts[1:]).values()) == len(counts) - 1, counts
 
 
-def test_one_daemon_that_goes_on_for_long_does_not_grow(node: Node) -> None:
+def test_one_daemon_that_goes_on_for_long_does_not_grow(
+    node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
     node.define({0: cells(node.wheel("alpha", size_bytes=50_000), torch=("2.4.1",))})
     file = node.environment() / SITE / "alpha" / "__init__.py"
     sizes = []
@@ -66,6 +78,8 @@ def test_one_daemon_that_goes_on_for_long_does_not_grow(node: Node) -> None:
             daemon.wait_ready()
             sizes.append((daemon.metric("process_open_fds"), _resident_bytes(daemon.process.pid)))
         names = _names(node.prefix.root)
+    with capsys.disabled():
+        print(f"\n{len(sizes)} repairs; descriptors, resident bytes at some: {sizes[:: len(sizes) // 5]}")
     early, late = sizes[len(sizes) // 3], sizes[-1]
     assert late[0] <= early[0] + 3
     assert late[1] <= early[1] + _GROWTH_BYTES

@@ -193,6 +193,18 @@ def test_another_recipe_makes_another_toolbox(machine: Machine) -> None:
     assert len(machine.toolboxes()) == 2
 
 
+def test_in_the_toolbox_its_bazel_is_run_without_going_into_it_again(machine: Machine) -> None:
+    machine.debian()
+    machine.run("info")
+    (toolbox,) = machine.toolboxes()
+    machine.program("bwrap", "exit 1")
+    machine.program("bazel", '[ "$1" = --version ] && exit 1; printf "%s\\n" inside "$@"')
+    bazelrc = machine.workspace / "tools/toolbox/bazelrc"
+    inside = machine.run("info", MONOBASE_IN_TOOLBOX=toolbox.name)
+    assert inside == (0, f"inside\n--bazelrc={bazelrc}\ninfo\n", "")
+    assert machine.run("info", MONOBASE_IN_TOOLBOX="another")[0] == 1
+
+
 def test_a_failed_set_up_shows_the_end_of_its_log_and_leaves_no_toolbox(machine: Machine) -> None:
     machine.debian()
     machine.program("mmdebstrap", "echo 'E: the archive is closed today'; exit 25")

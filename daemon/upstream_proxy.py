@@ -1,0 +1,149 @@
+"""The proxy that the machine's own variables name for a host, as uv reads them."""
+
+import base64
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from daemon.errors import ProxyError
+
+_PORTS = {"http": 80, "https": 443}
+PROXY_VARIABLES = tuple(
+    name
+    for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    for name in (upper, upper.lower())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamProxy:
+    """A proxy to go through.
+
+    Attributes:
+        host: Its host.
+        port: Its port.
+        tls: Whether it is spoken to over TLS.
+        authorization: Value of a `Proxy-Authorization` header, or empty.
+    """
+
+    host: str
+    port: int
+    tls: bool = False
+    authorization: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamProxies:
+    """What the variables say.
+
+    Attributes:
+        by_scheme: The proxy for `http` and for `https`; a scheme without one is gone to directly.
+        exceptions: Entries of `NO_PROXY`, in lower case.
+    """
+
+    by_scheme: Mapping[str, UpstreamProxy]
+    exceptions: tuple[str, ...] = ()
+
+    def find(self, scheme: str, host: str) -> UpstreamProxy | None:
+        """Give the proxy for a host, or None to connect to it directly.
+
+        Args:
+            scheme: `http` or `https`.
+            host: Name or address, without brackets.
+        """
+        proxy = self.by_scheme.get(scheme)
+        if proxy is None or any(_covers(entry, host.lower()) for entry in self.exceptions):
+            return None
+        return proxy
+
+
+def read_upstream_proxies(variables: Mapping[str, str]) -> UpstreamProxies:
+    """Read the variables of a caller.
+
+    Args:
+        variables: Such as `os.environ`.
+
+    Returns:
+        What they say.
+
+    Raises:
+        ProxyError: One of them names a proxy that is neither `http` nor `https`.
+    """
+    by_scheme = {}
+    for scheme in ("http", "https"):
+        for name in (f"{scheme.upper()}_PROXY", f"{scheme}_proxy", "ALL_PROXY", "all_proxy"):
+            if variables.get(name):
+                by_scheme[scheme] = _parse(name, variables[name])
+                break
+    exceptions = variables.get("NO_PROXY") or variables.get("no_proxy") or ""
+    return UpstreamProxies(
+        by_scheme, tuple(entry.strip().lower() for entry in exceptions.split(",") if entry.strip())
+    )
+
+
+def check_configuration(variables: Mapping[str, str]) -> None:
+    """Refuse uv's own configuration where it names a proxy: it comes before every variable.
+
+    Args:
+        variables: Such as `os.environ`.
+
+    Raises:
+        ProxyError: A configuration file of uv names one.
+    """
+    if variables.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes", "on", "y", "t"}:
+        return
+    for path in _configuration_files(variables):
+        try:
+            text = path.read_text()
+            settings = tomllib.loads(text)
+        except (OSError, ValueError):
+            continue  # uv says itself what is wrong with it
+        named = [name for name in ("http-proxy", "https-proxy") if name in settings]
+        if named:
+            raise ProxyError(
+                f"{path}: {named[0]} comes before the limit of --max-download-rate; "
+                f"name the proxy by {named[0].upper().replace('-', '_')} instead"
+            )
+
+
+def _configuration_files(variables: Mapping[str, str]) -> list[Path]:
+    if variables.get("UV_CONFIG_FILE"):
+        return [Path(variables["UV_CONFIG_FILE"])]
+    home = variables.get("XDG_CONFIG_HOME") or f"{variables.get('HOME', '')}/.config"
+    system = [Path(entry) for entry in (variables.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if entry]
+    return [directory / "uv" / "uv.toml" for directory in (Path(home), *system, Path("/etc"))]
+
+
+def _parse(name: str, text: str) -> UpstreamProxy:
+    url = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port = url.port or _PORTS.get(url.scheme, 0)
+    except ValueError:
+        port = 0
+    if url.scheme not in _PORTS or not url.hostname or not port:
+        place = f"{url.scheme}://{url.hostname or ''}"  # not the whole of it: a password may be in it
+        raise ProxyError(
+            f"{name}: --max-download-rate goes through http:// and https:// proxies only; this one is {place}"
+        )
+    authorization = ""
+    if url.username is not None:
+        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+        authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return UpstreamProxy(url.hostname, port, url.scheme == "https", authorization)
+
+
+def _covers(entry: str, host: str) -> bool:
+    if entry == "*":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        domain = entry.removeprefix("*").removeprefix(".")
+        return host == domain or host.endswith(f".{domain}")
+    try:
+        return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return False

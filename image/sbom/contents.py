@@ -1,0 +1,150 @@
+"""What an image holds: Debian packages, wheels, the generations and the application, each with its layer."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from image.errors import ImageError
+from image.oci.config import ANNOTATION_PREFIX
+from image.oci.descriptor import Descriptor
+from image.oci.layout import Layout
+from image.sbom.copyright_file import copyright_path, parse_copyright
+from image.sbom.image_files import ImageFiles, file_digests, read_files
+from image.sbom.installed_package import STATUS_PATH, InstalledPackage, parse_status
+from image.sbom.installed_wheel import METADATA_PATH, InstalledWheel, parse_wheel
+from image.sbom.licence import Licence
+
+_OS_RELEASE = "etc/os-release"
+_COPYRIGHT = re.compile(r"usr/share/doc/[^/]+/copyright")
+_GENERATION = re.compile(r"opt/monobase/gens/(?P<name>g[0-9]{5,})(?:\.json|/.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What an image holds.
+
+    Attributes:
+        layout: The image.
+        title: Its name, of its label.
+        created: When it was made, of its configuration (RFC 3339).
+        licence: Its application's, of its label.
+        system: Name and version of the operating system, such as `debian` and `13`.
+        packages: Its Debian packages, by name, each with the layer that brought it.
+        licences: Those of each package, by its name.
+        wheels: Its wheels, by name, each with the layer that brought it.
+        generations: Digests of the files of each generation, by their paths, by its name.
+        application: Digests of all other files of the layers of the application, by their paths.
+        application_layer: The highest of those layers.
+    """
+
+    layout: Layout
+    title: str
+    created: str
+    licence: str
+    system: tuple[str, str]
+    packages: tuple[tuple[InstalledPackage, Descriptor], ...]
+    licences: Mapping[str, tuple[Licence, ...]]
+    wheels: tuple[tuple[InstalledWheel, Descriptor], ...]
+    generations: Mapping[str, Mapping[str, str]]
+    application: Mapping[str, str]
+    application_layer: Descriptor
+
+
+def read_contents(layout: Layout) -> Contents:
+    """Read what an image holds out of its layers.
+
+    Args:
+        layout: The image.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        ImageError: It is not of the form that images of ours have.
+    """
+    files = read_files(layout, _is_wanted)
+    config = json.loads(layout.path(layout.config).read_bytes())
+    labels = config.get("config", {}).get("Labels", {})
+    packages = _packages(layout, files)
+    # What stands in neither dpkg's record nor a wheel's is ours: such layers hold nothing else.
+    ours = [layer.blob for layer in files.layers if not layer.contents]
+    if not ours:
+        raise ImageError(f"{layout.directory}: has no layer of an application")
+    generations: dict[str, dict[str, str]] = {}
+    application: dict[str, str] = {}
+    for blob in ours:
+        for path, digest in file_digests(layout, blob).items():
+            found = _GENERATION.fullmatch(path)
+            (application if found is None else generations.setdefault(found["name"], {}))[path] = digest
+    return Contents(
+        layout,
+        title=_label(layout, labels, "title"),
+        created=config["created"],
+        licence=_label(layout, labels, "licenses"),
+        system=_system(layout, files),
+        packages=packages,
+        licences={package.name: _licences(layout, files, package) for package, _ in packages},
+        wheels=_wheels(files),
+        generations=generations,
+        application=application,
+        application_layer=ours[-1],
+    )
+
+
+def _is_wanted(path: str) -> bool:
+    return (
+        path == STATUS_PATH
+        or path.endswith("/os-release")
+        or _COPYRIGHT.fullmatch(path) is not None
+        or METADATA_PATH.fullmatch(path) is not None
+    )
+
+
+def _packages(layout: Layout, files: ImageFiles) -> tuple[tuple[InstalledPackage, Descriptor], ...]:
+    """Read the record of the highest layer that has one; those below say which layer brought what."""
+    brought: dict[tuple[str, str], Descriptor] = {}
+    packages: tuple[InstalledPackage, ...] = ()
+    for layer in files.layers:
+        status = layer.contents.get(STATUS_PATH)
+        if status is not None:
+            packages = parse_status(status, f"{layout.path(layer.blob)}: {STATUS_PATH}")
+            for package in packages:
+                brought.setdefault((package.name, package.version), layer.blob)
+    return tuple((package, brought[package.name, package.version]) for package in packages)
+
+
+def _wheels(files: ImageFiles) -> tuple[tuple[InstalledWheel, Descriptor], ...]:
+    found = {
+        path: (parse_wheel(path, content), layer.blob)
+        for layer in files.layers
+        for path, content in layer.contents.items()
+        if METADATA_PATH.fullmatch(path)
+    }
+    return tuple(sorted(found.values(), key=lambda pair: pair[0].name))
+
+
+def _licences(layout: Layout, files: ImageFiles, package: InstalledPackage) -> tuple[Licence, ...]:
+    content = files.read(copyright_path(package.name))
+    if content is None:
+        raise ImageError(
+            f"{layout.directory}: {package.name} has no /{copyright_path(package.name)},"
+            " which Debian's policy asks of each package"
+        )
+    return parse_copyright(package.name, content)
+
+
+def _system(layout: Layout, files: ImageFiles) -> tuple[str, str]:
+    """Read os-release(5)."""
+    lines = (files.read(_OS_RELEASE) or b"").decode().splitlines()
+    fields = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
+    if not fields.get("ID") or not fields.get("VERSION_ID"):
+        raise ImageError(f"{layout.directory}: /{_OS_RELEASE} in it names no ID and VERSION_ID")
+    return fields["ID"], fields["VERSION_ID"]
+
+
+def _label(layout: Layout, labels: Mapping[str, str], name: str) -> str:
+    value = labels.get(f"{ANNOTATION_PREFIX}.{name}")
+    if not value:
+        raise ImageError(f"{layout.directory}: has no label {ANNOTATION_PREFIX}.{name}")
+    return value

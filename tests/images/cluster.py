@@ -1,0 +1,133 @@
+"""A node of a cluster: podman plays the manifests that a cluster would get, with a registry and an index beside it."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from image.oci.layout import Layout
+from tests.images.engine import Engine
+from tests.registry.local_registry import LocalRegistry
+from tests.registry.push_process import Pusher
+from tools.kubernetes.base import Image, Manifest, pinned, read_base
+from tools.kubernetes.rendering import render, to_yaml
+
+PREFIX = "/srv/r8/monobase"
+DAEMON = "monobase-daemon-pod-daemon"
+_TEAM = "team"
+_PATIENCE_S = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The node.
+
+    Attributes:
+        engine: What runs its pods.
+        registry: Where their images come from.
+        directory: For its files.
+        port: Where its daemon listens.
+    """
+
+    engine: Engine
+    registry: LocalRegistry
+    directory: Path
+    port: int
+
+    @property
+    def prefix(self) -> Path:
+        """The folder of the node that holds everything, in place of `/srv/r8/monobase`."""
+        return self.directory / "prefix"
+
+    def push(self, layout: Layout, name: str, tag: str) -> str:
+        """Push an image as `bazel run //daemon:push` does; gives what it said of the bytes."""
+        home = self.directory / "home"
+        home.mkdir(exist_ok=True)
+        done = Pusher(home, {}).push(
+            layout.directory, f"{self.registry.host}/{_TEAM}/{name}", "--tag", tag, "--jobs", "2"
+        )
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return done.stderr
+
+    def manifests(
+        self, base: Path, name: str, layout: Layout, variables: Mapping[str, str]
+    ) -> list[Manifest]:
+        """Give the manifests of a checked-in base, as `bazel run …:render` gives them.
+
+        Args:
+            base: Its folder.
+            name: The image that it names.
+            layout: The image, which was pushed.
+            variables: Environment variables, as of `--env`.
+
+        Returns:
+            The objects.
+        """
+        folder = self.directory / "bases" / f"{name}-{layout.manifest.digest[7:19]}"
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            for file in base.glob("*.yaml"):
+                text = file.read_text()
+                if file.name == "kustomization.yaml":
+                    text = pinned(text, [Image(name, layout.manifest.digest)])
+                (folder / file.name).write_text(text)
+        return render(read_base(folder).in_registry(f"{self.registry.host}/{_TEAM}"), None, variables)
+
+    def play(self, manifests: list[Manifest]) -> None:
+        """Let the node run manifests; all that is changed is the folder that they name."""
+        text = self._text(manifests)
+        self.engine.run("kube", "play", "--network", "host", "--tls-verify=false", "-", stdin=text)
+
+    def stop(self, manifests: list[Manifest]) -> float:
+        """End what manifests made run, as a kubelet does; gives the seconds that it took."""
+        began = time.monotonic()
+        self.engine.run("kube", "down", "-", stdin=self._text(manifests))
+        return time.monotonic() - began
+
+    def ready(self) -> bool:
+        """Ask the daemon's readiness endpoint as a kubelet does."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.HTTPError, OSError):
+            return False
+
+    def readiness(self) -> dict[str, object]:
+        """Give what the endpoint says, ready or not."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as answer:
+                found: dict[str, object] = json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                found = json.load(error)
+        return found
+
+    def wait(self, what: Callable[[], bool], container: str = DAEMON) -> None:
+        """Wait until something holds; fail with the log of a container when it never does."""
+        end = time.monotonic() + _PATIENCE_S
+        while not what():
+            if time.monotonic() > end or "Traceback" in self.logs(container):
+                raise AssertionError(f"never came:\n{self.logs(container)}")
+            time.sleep(0.5)
+
+    def _text(self, manifests: list[Manifest]) -> str:
+        return to_yaml(manifests).replace(PREFIX, str(self.prefix))
+
+    def logs(self, container: str) -> str:
+        """Give all that a container has said."""
+        done = self.engine.run("logs", container, code=None)
+        return done.stdout + done.stderr
+
+
+def secret(name: str, values: Mapping[str, str]) -> Manifest:
+    """Make a Secret, as `kubectl create secret generic` does."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(values)}
+
+
+def pod_of(manifests: list[Manifest]) -> Manifest:
+    """Give the pod among manifests."""
+    return next(manifest for manifest in manifests if manifest["kind"] == "Pod")

@@ -1,0 +1,87 @@
+"""An interpreter as uv downloads them: made of the one that runs the test, since GitHub serves the real ones.
+
+The archive has the shape of python-build-standalone's `install_only` ones, and the list that of what
+`UV_PYTHON_DOWNLOADS_JSON_URL` names, so that the installer goes its own way to a managed interpreter.
+"""
+
+import hashlib
+import json
+import platform
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+_ARCHIVE = "cpython.tar.gz"
+_LIST = "downloads.json"
+_LEFT_OUT = ("__pycache__", "/test/", "/site-packages/", "/dist-packages/", "/config-")
+
+
+@dataclass(frozen=True, slots=True)
+class InterpreterMirror:
+    """Where uv finds the interpreter.
+
+    Attributes:
+        list_url: For `UV_PYTHON_DOWNLOADS_JSON_URL`.
+    """
+
+    list_url: str
+
+
+@contextmanager
+def interpreter_mirror(
+    directory: Path, versions: tuple[str, ...] = (platform.python_version(),)
+) -> Iterator[InterpreterMirror]:
+    """Serve the running interpreter on loopback.
+
+    Args:
+        directory: For the archive and the list; it is made.
+        versions: Full versions that the list offers; each is the same archive.
+
+    Yields:
+        Where it is.
+    """
+    directory.mkdir(parents=True)
+    digest = _write_archive(directory / _ARCHIVE)
+    handler = partial(_Quiet, directory=str(directory))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        entries = dict(_entry(version, f"{url}/{_ARCHIVE}", digest) for version in versions)
+        (directory / _LIST).write_text(json.dumps(entries))
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield InterpreterMirror(f"{url}/{_LIST}")
+        server.shutdown()
+
+
+def _write_archive(path: Path) -> str:
+    base = Path(sys.base_prefix)
+    # Debian's library has links into /etc: their files, since uv takes no link out of the folder.
+    with tarfile.open(path, "w:gz", compresslevel=1, dereference=True) as archive:
+        archive.add((base / "bin" / f"python{_MINOR}").resolve(), f"python/bin/python{_MINOR}")
+        archive.add(base / "lib" / f"python{_MINOR}", f"python/lib/python{_MINOR}", filter=_wanted)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if any(part in f"{member.name}/" for part in _LEFT_OUT) else member
+
+
+def _entry(version: str, url: str, digest: str) -> tuple[str, dict[str, object]]:
+    major, minor, patch = map(int, version.split("."))
+    entry = {
+        "name": "cpython", "arch": {"family": "x86_64", "variant": None}, "os": "linux", "libc": "gnu",
+        "major": major, "minor": minor, "patch": patch, "prerelease": "", "url": url, "sha256": digest,
+        "variant": None, "build": "20261101",
+    }  # fmt: skip
+    return f"cpython-{version}-linux-x86_64-gnu", entry
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in http.server)
+        pass

@@ -1,0 +1,16 @@
+"""Where Bazel put the images, for the tests that read them."""
+
+import os
+from pathlib import Path
+
+from image.oci.layout import Layout, read_layout
+
+
+def daemon_layout() -> Layout:
+    """Give the daemon's image."""
+    return read_layout(Path(os.environ["MONOBASE_DAEMON_IMAGE"]).absolute())
+
+
+def runtime_layout() -> Layout:
+    """Give the runtime's image."""
+    return read_layout(Path(os.environ["MONOBASE_RUNTIME_IMAGE"]).absolute())

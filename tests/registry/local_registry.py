@@ -1,0 +1,158 @@
+"""A real registry (docker-registry, that is, distribution) on a free port of this machine."""
+
+import http.client
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+USER = "ada"
+PASSWORD = "right horse"  # noqa: S105 (of registries that live as long as a test)
+# What `htpasswd -B` makes of them; the number of rounds is the smallest, for speed.
+_HTPASSWD = f"{USER}:$2b$04$w.mtmj7.UUdEFdVgMMXzh.bpcBpccnRLPaLqlVcKAhIcc0J/K4EVC\n"
+_MANIFESTS = "application/vnd.oci.image.manifest.v1+json"
+_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRegistry:
+    """A registry that runs.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        directory: Where it keeps what it has, and its log.
+        authorization: Header of the test's own questions.
+        authority: The certificate that makes it trusted; None without TLS.
+    """
+
+    port: int
+    directory: Path
+    authorization: Mapping[str, str]
+    authority: Path | None
+
+    @property
+    def host(self) -> str:
+        """What repositories of it begin with."""
+        return f"localhost:{self.port}"
+
+    def ask(self, path: str, method: str = "GET") -> tuple[int, Mapping[str, str], bytes]:
+        """Ask it something.
+
+        Args:
+            path: What comes after `/v2/`.
+            method: How.
+
+        Returns:
+            Status, headers and body.
+        """
+        connection: http.client.HTTPConnection = http.client.HTTPConnection("localhost", self.port)
+        if self.authority is not None:
+            context = ssl.create_default_context(cafile=self.authority)
+            connection = http.client.HTTPSConnection("localhost", self.port, context=context)
+        try:
+            connection.request(method, f"/v2/{path}", headers={"Accept": _MANIFESTS, **self.authorization})
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def tags(self, name: str) -> list[str]:
+        """List the tags of a repository, sorted; none of one that is not there."""
+        status, _, body = self.ask(f"{name}/tags/list")
+        return sorted(json.loads(body).get("tags") or ()) if status == 200 else []
+
+    def manifest(self, name: str, reference: str) -> bytes | None:
+        """Give a manifest as it is; None when there is none."""
+        status, _, body = self.ask(f"{name}/manifests/{reference}")
+        return body if status == 200 else None
+
+    def has_blob(self, name: str, digest: str) -> bool:
+        """Say whether a repository has a blob."""
+        return self.ask(f"{name}/blobs/{digest}", "HEAD")[0] == 200
+
+    def log(self) -> str:
+        """Give what it has said, requests included."""
+        return (self.directory / "log").read_text(errors="replace")
+
+
+@contextmanager
+def local_registry(
+    directory: Path,
+    *,
+    htpasswd: bool = False,
+    certificate: tuple[Path, Path, Path] | None = None,
+    token: Mapping[str, object] | None = None,
+    authorization: Mapping[str, str] | None = None,
+) -> Iterator[LocalRegistry]:
+    """Run a registry; skip the test where docker-registry is not installed.
+
+    Args:
+        directory: For all its files; it is made.
+        htpasswd: Whether it asks for `USER` and `PASSWORD` (Basic).
+        certificate: Its certificate, the key, and the authority that signed it, for TLS.
+        token: Its `auth.token` configuration.
+        authorization: Header of the test's own questions.
+
+    Yields:
+        The registry; it ends with the context.
+    """
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("docker-registry is not on the PATH; the toolbox of ./bazelw has it")
+    directory.mkdir(parents=True)
+    port = free_port()
+    config: dict[str, Any] = {
+        "version": "0.1",
+        "log": {"level": "info"},
+        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}", "secret": "of a test"},
+    }
+    if htpasswd:
+        (directory / "htpasswd").write_text(_HTPASSWD)
+        config["auth"] = {"htpasswd": {"realm": "a test", "path": str(directory / "htpasswd")}}
+    if token is not None:
+        config["auth"] = {"token": dict(token)}
+    if certificate is not None:
+        config["http"]["tls"] = {"certificate": str(certificate[0]), "key": str(certificate[1])}
+    path = directory / "config.yml"
+    path.write_text(json.dumps(config))  # which is YAML too
+    with (
+        (directory / "log").open("wb") as log,
+        subprocess.Popen([program, "serve", path], stdout=log, stderr=log) as process,
+    ):
+        try:
+            _wait_for(port, process)
+            authority = None if certificate is None else certificate[2]
+            yield LocalRegistry(port, directory, authorization or {}, authority)
+        finally:
+            process.kill()
+
+
+def free_port() -> int:
+    """Find a port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.02)
+        else:
+            return
+    raise AssertionError("docker-registry does not listen")
