@@ -1,4 +1,4 @@
-"""A node of a cluster: podman plays the manifests that a cluster would get, with a registry and an index beside it."""
+"""A node of a cluster: podman plays the manifests that a cluster would get."""
 
 import json
 import time
@@ -30,12 +30,14 @@ class Cluster:
         registry: Where their images come from.
         directory: For its files.
         port: Where its daemon listens.
+        patience_s: How long something may take before the test fails, in seconds.
     """
 
     engine: Engine
     registry: LocalRegistry
     directory: Path
     port: int
+    patience_s: float = _PATIENCE_S
 
     @property
     def prefix(self) -> Path:
@@ -97,18 +99,20 @@ class Cluster:
             return False
 
     def readiness(self) -> dict[str, object]:
-        """Give what the endpoint says, ready or not."""
+        """Give what the endpoint says, ready or not; nothing before it answers."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as answer:
                 found: dict[str, object] = json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
                 found = json.load(error)
+        except OSError:
+            return {}
         return found
 
     def wait(self, what: Callable[[], bool], container: str = DAEMON) -> None:
         """Wait until something holds; fail with the log of a container when it never does."""
-        end = time.monotonic() + _PATIENCE_S
+        end = time.monotonic() + self.patience_s
         while not what():
             if time.monotonic() > end or "Traceback" in self.logs(container):
                 raise AssertionError(f"never came:\n{self.logs(container)}")

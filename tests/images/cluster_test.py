@@ -1,4 +1,4 @@
-"""The way of the README: push, pull, a DaemonSet that gets ready, a model that imports, the next generation, pruning."""
+"""The way of the README: push, pull, a DaemonSet, a model that imports, the next generation, pruning."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from image.oci.layout import Layout
 from tests.images.cluster import DAEMON, Cluster, pod_of, secret
 from tests.images.engine import engine
 from tests.images.interpreter_archive import interpreter_mirror
@@ -99,7 +100,7 @@ def test_from_a_push_to_a_model_that_stays_while_the_node_moves_on(
             "MONOBASE_CHECK_INTERVAL": "0.5", "MONOBASE_SCAN_INTERVAL": "1",
         }  # fmt: skip
 
-        def daemon(layout: object, minimum: int, *, prune: bool = False) -> list[Manifest]:
+        def daemon(layout: Layout, minimum: int, *, prune: bool = False) -> list[Manifest]:
             chosen = {"MONOBASE_MIN_GEN_ID": str(minimum), "MONOBASE_PRUNE_OLD_GEN": str(prune).lower()}
             rendered = cluster.manifests(DAEMON_BASE, "monobase-daemon", layout, common | chosen)
             return [credentials, *rendered]
@@ -120,7 +121,7 @@ def test_from_a_push_to_a_model_that_stays_while_the_node_moves_on(
         cluster.play(model)
         cluster.wait(lambda: "2.4.1 False 3" in cluster.logs(MODEL), MODEL)
 
-        # A rolling update: the old pod ends, the one with a generation more begins; the model does not notice.
+        # A rolling update: the old pod ends, one with a generation more begins; the model does not notice.
         before = len(cluster.logs(MODEL).splitlines())
         assert cluster.stop(playing) < 30
         playing = daemon(new, 0)
@@ -129,7 +130,7 @@ def test_from_a_push_to_a_model_that_stays_while_the_node_moves_on(
         assert (cluster.prefix / "monobase/latest").readlink() == Path("g00001")
         cluster.wait(lambda: len(cluster.logs(MODEL).splitlines()) > before + 3, MODEL)
 
-        # Pruning keeps what the model has leased, and names it; when the model has gone, so does the generation.
+        # Pruning keeps what the model has leased, and names it; when the model has gone, so does that.
         cluster.stop(playing)
         playing = daemon(new, 1, prune=True)
         cluster.play(playing)
@@ -150,7 +151,7 @@ def test_from_a_push_to_a_model_that_stays_while_the_node_moves_on(
 
 
 def test_podman_plays_the_daemon_s_manifest_as_it_is(cluster: Cluster, tmp_path: Path) -> None:
-    """Nothing is changed but where the image is; no network, so that it installs nothing of the real generations."""
+    """Nothing is changed but where the image is; without a network, it installs no real generation."""
     cluster.push(daemon_layout(), "monobase-daemon", "v1")
     manifests = cluster.manifests(DAEMON_BASE, "monobase-daemon", daemon_layout(), {})
     file = tmp_path / "daemon.yaml"
@@ -165,7 +166,8 @@ def test_podman_plays_the_daemon_s_manifest_as_it_is(cluster: Cluster, tmp_path:
     {podman} kube play --network none {file} >&2
     curl='curl --silent --max-time 10 --write-out %{{http_code}}\\n'
     for _ in $(seq 120); do
-        {podman} exec {DAEMON} $curl --output /dev/null localhost:8080/healthz | grep -q 200 && break; sleep 0.5
+        {podman} exec {DAEMON} $curl --output /dev/null localhost:8080/healthz | grep -q 200 && break
+        sleep 0.5
     done
     {podman} exec {DAEMON} $curl --output /dev/null localhost:8080/healthz
     {podman} exec {DAEMON} $curl localhost:8080/readyz?format=text
@@ -176,7 +178,7 @@ def test_podman_plays_the_daemon_s_manifest_as_it_is(cluster: Cluster, tmp_path:
     """
     began = time.monotonic()
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script],
+        ["unshare", "--mount", "sh", "-c", script],  # noqa: S607 (of the PATH)
         env=cluster.engine.environment(), capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, f"{time.monotonic() - began:.0f} s\n{done.stdout}{done.stderr}"

@@ -103,5 +103,11 @@ def engine() -> Iterator[Engine]:
         podman.run("pod", "rm", "--all", "--force", "--time", "0", code=None)
         podman.run("rm", "--all", "--force", "--time", "0", code=None)
         podman.run("system", "reset", "--force", code=None)
-        subprocess.run(["umount", "--lazy", directory / "root" / "overlay"], capture_output=True, check=False)
+        _unmount(directory / "root" / "overlay")
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _unmount(path: Path) -> None:
+    """Take away a mount that podman leaves; one that is not there is none to take away."""
+    command = ["umount", "--lazy", str(path)]
+    subprocess.run(command, capture_output=True, check=False)

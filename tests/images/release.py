@@ -4,6 +4,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from image.oci.layer import Layer, write_layer
 from image.oci.layout import Layout, to_json_bytes, write_layout
@@ -33,7 +34,7 @@ def write_release(base: Layout, generations: Mapping[int, Sequence[Cell]], direc
     return write_layout(directory / "layout", to_json_bytes(config), [*layers, (layer.blob, blob)], {})
 
 
-def _on_top(config: dict, layer: Layer) -> dict:  # type: ignore[type-arg] (the specification's own object)
+def _on_top(config: dict[str, Any], layer: Layer) -> dict[str, Any]:
     config["rootfs"]["diff_ids"].append(layer.diff_id)
     config["history"].append({"created": config["created"], "created_by": layer.created_by})
     config["config"]["Env"].append(f"MONOBASE_GENS=/{_DIRECTORY}")
