@@ -17,7 +17,7 @@ from image.debian.lock import LockedPackage, parse_lock
 from image.debian.package import Package, open_package
 from image.debian.tree import Entry, Tree, difference
 from image.errors import ImageError
-from image.oci.layer import format_layer, write_layer
+from image.oci.layer import Layer, compress_layer, format_layer, write_archive
 
 _PATH = click.Path(path_type=Path)
 # As many packages are decompressed in memory at a time; the largest, LLVM's library, has 120 MB.
@@ -39,29 +39,29 @@ def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
     }
     # A script that nobody read is known at once, not when the layers below are made.
     find_steps([package for opened in all_layers.values() for package in opened], tables)
-    with tempfile.TemporaryDirectory(dir=output) as scratch:
+    # A layer is compressed while the next one is unpacked.
+    with tempfile.TemporaryDirectory(dir=output) as scratch, ThreadPoolExecutor(1) as pool:
+        compressed: dict[str, Future[Layer]] = {}
         tree = Tree(Path(scratch, "root").resolve(), date_s)
         tree.root.mkdir()
         installed: list[Package] = []
         below: dict[str, Entry] = {}
         for layer, opened in all_layers.items():
-            # It brings the folders and links that all others stand in.
-            for package, data in _decompressed(
-                sorted(opened, key=lambda package: package.name != "base-files")
-            ):
+            # base-files brings the folders and links that all others stand in.
+            ordered = sorted(opened, key=lambda package: package.name != "base-files")
+            for package, data in _decompressed(ordered):
                 tree.unpack(package, data)
             installed = sorted([*installed, *opened], key=lambda package: package.name)
             configure(tree, installed, tables)
             write_database(tree, installed)
             state = tree.state()
-            new = difference(below, state)
-            written = write_layer(
-                output / f"{layer}.tar.gz",
-                _members(tree, new),
-                f"{len(opened)} packages of Debian {lock.suites[0]}: {layer}",
-            )
-            (output / f"{layer}.json").write_text(format_layer(written))
+            archive = Path(scratch, f"{layer}.tar")
+            write_archive(archive, _members(tree, difference(below, state)))
+            created_by = f"{len(opened)} packages of Debian {lock.suites[0]}: {layer}"
+            compressed[layer] = pool.submit(compress_layer, archive, output / f"{layer}.tar.gz", created_by)
             below = state
+        for layer, written in compressed.items():
+            (output / f"{layer}.json").write_text(format_layer(written.result()))
 
 
 def _decompressed(packages: Sequence[Package]) -> Iterator[tuple[Package, bytes]]:

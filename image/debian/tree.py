@@ -228,13 +228,16 @@ class Tree:
     def _generated(self, name: str, status: os.stat_result) -> Entry:
         path = self.path(name)
         if stat.S_ISLNK(status.st_mode):
-            return Entry(tarfile.SYMTYPE, 0o777, mtime_s=self.date_s, target=os.readlink(path))  # noqa: PTH115
+            target = os.readlink(path)  # noqa: PTH115
+            self._refuse_builder(name, target.encode(errors="surrogateescape"))
+            return Entry(tarfile.SYMTYPE, 0o777, mtime_s=self.date_s, target=target)
         if stat.S_ISDIR(status.st_mode):
             mode, uid, gid = self.owners.get(name, (0o755, 0, 0))
             return Entry(tarfile.DIRTYPE, mode, uid, gid, self.date_s)
         usual = 0o755 if status.st_mode & 0o100 else 0o644
         mode, uid, gid = self.owners.get(name, (usual, 0, 0))
         content = path.read_bytes()
+        self._refuse_builder(name, content)
         digest = hashlib.sha256(content).hexdigest()
         return Entry(tarfile.REGTYPE, mode, uid, gid, self.date_s, size_bytes=len(content), sha256=digest)
 
@@ -304,6 +307,11 @@ class Tree:
 
     def _conflict(self, package: Package, name: str) -> ImageError:
         return ImageError(f"/{name}: both {self._holders.get(name, 'the image')} and {package.name} hold it")
+
+    def _refuse_builder(self, name: str, content: bytes) -> None:
+        # Another builder would make another image.
+        if str(self.root).encode() in content:
+            raise ImageError(f"/{name}: what made it left the builder's folder {self.root} in it")
 
     def _taken(self, name: str, wanted: str) -> ImageError:
         holder = self._holders.get(name, "the image")

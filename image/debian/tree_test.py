@@ -135,11 +135,16 @@ def test_a_hard_link_to_no_file_of_the_image_is_refused(builder: Builder, target
     )
 
 
-@pytest.mark.parametrize("target", ["/tmp", "../../..", "elsewhere"])  # noqa: S108
-def test_no_package_writes_behind_a_link_of_another_one(builder: Builder, target: str) -> None:
-    builder.unpack("one", link("./var/run", target), folder("./var/elsewhere"))
+@pytest.mark.parametrize("target", ["{outside}", "../../outside", "elsewhere"])
+def test_no_package_writes_behind_a_link_of_another_one(
+    builder: Builder, target: str, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    builder.unpack("one", link("./var/run", target.format(outside=outside)), folder("./var/elsewhere"))
     message = builder.refusal("two", Member("./var/run/two/pid", b"x"))
     assert message == "/var/run/two/pid: lies behind the link /var/run; name the folder that it leads to"
+    assert list(outside.iterdir()) == []
 
 
 def test_no_package_writes_behind_a_link_that_was_a_folder_before(builder: Builder, tmp_path: Path) -> None:
@@ -246,6 +251,16 @@ def test_a_program_of_the_image_sees_no_variable_of_the_builder(
     builder.unpack("one", Member("./usr/bin/show", b"#!/bin/sh\nset\n", mode=0o755))
     monkeypatch.setenv("SECRET", "of the builder")
     assert b"of the builder" not in builder.tree.run_static("usr/bin/show")
+
+
+def test_the_builder_s_folder_stands_in_nothing_that_was_made(builder: Builder) -> None:
+    builder.tree.write("etc/cache", f"/usr/lib/x {builder.tree.root}/usr/lib/x")
+    with pytest.raises(ImageError, match=r"^/etc/cache: what made it left the builder's folder .* in it$"):
+        builder.tree.state()
+    builder.tree.write("etc/cache", "/usr/lib/x")
+    builder.tree.link("etc/link", f"{builder.tree.root}/etc/cache")
+    with pytest.raises(ImageError, match=r"^/etc/link: "):
+        builder.tree.state()
 
 
 def test_a_layer_holds_what_is_new_or_changed() -> None:
