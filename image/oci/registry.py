@@ -207,10 +207,14 @@ class Registry(OrasRegistry):  # type: ignore[misc]
             content: Its bytes.
 
         Raises:
+            TransientError: The registry does not see a blob, which had been there a moment ago: where several
+                pushes bring the same one at once, docker-registry puts the later ones over the first.
             RegistryError: The registry refuses it, or took it for another one.
         """
         url = self._url(f"{self.repository.name}/manifests/{reference}")
         answer = self.do_request(url, "PUT", content, {"Content-Type": manifest.media_type})
+        if answer.status_code in {400, 404} and "MANIFEST_BLOB_UNKNOWN" in _said(answer):
+            raise TransientError(self._refusal(answer, "PUT"))
         self._expect(answer, "PUT", {200, 201, 202})
         stored = answer.headers.get("Docker-Content-Digest", manifest.digest)
         if stored != manifest.digest:

@@ -9,6 +9,7 @@ import pytest
 from image.errors import AccessError, RegistryError, TransientError
 from image.oci.credentials import Credentials
 from image.oci.descriptor import MANIFEST, descriptor_of
+from image.oci.patience import Patience, persist
 from image.oci.reference import parse_repository
 from image.oci.registry import Registry
 from tests.registry.scripted_server import Answer, Request, Script, ScriptedServer, scripted_server
@@ -133,6 +134,24 @@ def test_a_registry_that_stored_another_manifest_is_told() -> None:
         pytest.raises(RegistryError, match=f"stored {DIGEST} instead of"),
     ):
         registry.put_manifest("v1", descriptor_of(MANIFEST, b"{}"), b"{}")
+
+
+def test_a_blob_that_another_push_is_just_putting_there_is_waited_for() -> None:
+    answers = iter([Answer(400, body=errors("MANIFEST_BLOB_UNKNOWN", "blob unknown")), Answer(201)])
+    with connected(lambda _: next(answers)) as (registry, server):
+        manifest = descriptor_of(MANIFEST, b"{}")
+        persist(
+            lambda: registry.put_manifest("v1", manifest, b"{}"), Patience(1, lambda *_: None, lambda *_: None)
+        )
+
+        assert len(server.requests) == 2
+
+
+def test_a_manifest_that_is_refused_for_another_reason_is_not_sent_again() -> None:
+    refusal = Answer(400, body=errors("MANIFEST_INVALID", "manifest invalid"))
+    with connected(always(refusal)) as (registry, _), pytest.raises(RegistryError) as caught:
+        registry.put_manifest("v1", descriptor_of(MANIFEST, b"{}"), b"{}")
+    assert not isinstance(caught.value, TransientError)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ It fetches 3 GB and needs 15 GB of disk:
 
     bazel test //tests/images:real_torch_test --test_output=all
 
-GitHub serves the interpreters that uv downloads; here it is the running one (`interpreter_archive.py`), under the
-version that the generation names.
+GitHub serves the interpreters that uv downloads; here it is the running one (`interpreter_archive.py`), under
+the version that the generation names.
 """
 
 import json
