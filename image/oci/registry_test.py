@@ -141,7 +141,8 @@ def test_a_blob_that_another_push_is_just_putting_there_is_waited_for() -> None:
     with connected(lambda _: next(answers)) as (registry, server):
         manifest = descriptor_of(MANIFEST, b"{}")
         persist(
-            lambda: registry.put_manifest("v1", manifest, b"{}"), Patience(1, lambda *_: None, lambda *_: None)
+            lambda: registry.put_manifest("v1", manifest, b"{}"),
+            Patience(1, lambda *_: None, lambda *_: None),
         )
 
         assert len(server.requests) == 2
