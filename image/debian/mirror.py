@@ -1,4 +1,4 @@
-"""Where Debian's archive is: what variables name, or else the machine's apt configuration.
+"""Where Debian's archive is: what variables name, or the machine's apt configuration, or debootstrap.
 
 As a program it answers with JSON, for `debian.bzl`; so it needs nothing but Python's own library.
 """
@@ -8,11 +8,15 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 _SUITES = r"(?:oldoldstable|oldstable|stable|testing|unstable|sid|bullseye|bookworm|trixie|forky|duke)"
 # 'URI/dists/trixie-security/InRelease' FILE SIZE HASH
-_TARGET = re.compile(rf"'(?P<uri>[^' ]+?)/+dists/{_SUITES}(?P<kind>-security)?/InRelease'")
+_TARGET = re.compile(rf"'(?P<uri>[^' ]+?)/+dists/{_SUITES}(?P<kind>-security|-updates)?/InRelease'")
+# Where apt knows no Debian, as on Ubuntu, debootstrap may: its scripts have a default.
+_SCRIPT = Path("/usr/share/debootstrap/scripts/sid")
+_DEFAULT = re.compile(r"^default_mirror (?P<uri>\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ def find_mirrors(variables: Mapping[str, str]) -> Mirrors:
     debian = variables.get("DEBIAN_MIRROR", "").rstrip("/") or None
     security = variables.get("DEBIAN_SECURITY_MIRROR", "").rstrip("/") or None
     known = Mirrors(debian, security)
-    return known if debian and security else find_in_apt(_print_uris(), known)
+    found = known if debian and security else find_in_apt(_print_uris(), known)
+    return found if found.debian else replace(found, debian=_default_of_debootstrap())
 
 
 def find_in_apt(uris: str, known: Mirrors = Mirrors(None, None)) -> Mirrors:
@@ -53,16 +58,14 @@ def find_in_apt(uris: str, known: Mirrors = Mirrors(None, None)) -> Mirrors:
     Returns:
         The mirrors.
     """
-    debian, security = known.debian, known.security
+    by_kind: dict[str | None, str] = {}
     for line in uris.splitlines():
         found = _TARGET.match(line)
-        if found is None:
-            continue
-        if found["kind"]:
-            security = security or found["uri"]
-        else:
-            debian = debian or found["uri"]
-    return Mirrors(debian, security)
+        if found is not None:
+            by_kind.setdefault(found["kind"], found["uri"])
+    # A vendor's repository may have suites of Debian's names, but none for Debian's updates.
+    debian = known.debian or by_kind.get("-updates") or by_kind.get(None)
+    return Mirrors(debian, known.security or by_kind.get("-security"))
 
 
 def _print_uris() -> str:
@@ -71,6 +74,14 @@ def _print_uris() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
     except OSError:
         return ""  # no apt here: variables are the only way
+
+
+def _default_of_debootstrap() -> str | None:
+    try:
+        found = _DEFAULT.search(_SCRIPT.read_text())
+    except OSError:
+        return None
+    return found["uri"].rstrip("/") if found is not None else None
 
 
 if __name__ == "__main__":

@@ -31,7 +31,22 @@ def test_the_archive_of_any_release_of_debian_will_do() -> None:
 
 
 def test_repositories_that_are_not_debian_s_are_passed_over() -> None:
-    assert find_in_apt(UBUNTU + VENDOR + UPDATES) == Mirrors(None, None)
+    assert find_in_apt(UBUNTU + VENDOR) == Mirrors(None, None)
+
+
+def test_a_vendor_with_suites_of_debian_s_names_is_not_taken_for_debian() -> None:
+    vendor = "'https://download.example/linux/debian/dists/trixie/InRelease' x 0 \n"
+    assert find_in_apt(vendor + MAIN + UPDATES).debian == "http://other.example/debian"
+
+
+def test_where_apt_knows_no_debian_debootstrap_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apt_that_prints(tmp_path, UBUNTU)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    script = tmp_path / "sid"
+    monkeypatch.setattr(mirror, "_SCRIPT", script)
+    assert find_mirrors({}) == Mirrors(None, None)
+    script.write_text("mirror_style release\ndefault_mirror http://debian.example/debian/\n")
+    assert find_mirrors({}) == Mirrors("http://debian.example/debian", None)
 
 
 def test_the_first_mirror_counts() -> None:
@@ -58,6 +73,7 @@ def test_variables_stand_above_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_without_apt_there_are_the_variables_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(mirror, "_SCRIPT", tmp_path / "sid")
     assert find_mirrors({}) == Mirrors(None, None)
     assert find_mirrors({"DEBIAN_MIRROR": "file:///m"}) == Mirrors("file:///m", None)
     (tmp_path / "apt-get").write_text("not a program")
