@@ -1,7 +1,7 @@
 """What the daemon knows beyond the prefix's own marks, for a probe that is a process of its own.
 
 `monobase/.known.json` is written by the one daemon whenever it changes. A daemon that has ended leaves its
-last word: the next one looks at everything when it starts, and corrects it.
+last word: the next one takes it over, looks at everything before it says ready, and corrects it.
 """
 
 import msgspec

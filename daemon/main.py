@@ -153,6 +153,7 @@ def verify(
     """Compare every installed file with the manifests that sealing wrote; exit with 1 when they differ."""
     from daemon.errors import DamageError  # noqa: PLC0415 (`--help` should not load the stages)
     from daemon.progress import Reporter, human_bytes  # noqa: PLC0415
+    from daemon.verify import count_differences  # noqa: PLC0415
     from daemon.verify import verify as run_verify  # noqa: PLC0415
     from gens.generation import generation_directory_name  # noqa: PLC0415
 
@@ -191,7 +192,8 @@ def verify(
             click.echo(str(finding))
     if result.findings:
         hint = "it could not be restored" if repair else "run `verify --repair`"
-        raise DamageError(f"{place.root}: {len(result.findings)} differences from what was sealed; {hint}")
+        told = count_differences(result.findings)
+        raise DamageError(f"{place.root}: {told} from what was sealed; {hint}")
     reporter.info(
         f"verified {', '.join(names)}: {result.trees} environments and toolkits, {result.files:,} files, "
         f"{human_bytes(result.read_bytes)} read; no difference"

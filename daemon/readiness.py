@@ -12,7 +12,7 @@ from typing import Literal
 from daemon.errors import DamageError
 from daemon.plan import is_present, is_sealed
 from daemon.prefix import Prefix
-from daemon.verify import Finding, check_mark
+from daemon.verify import Finding, check_mark, count_differences
 from gens.catalog import Catalog
 from gens.generation import Generation, Target
 
@@ -82,12 +82,14 @@ class Known:
         damage: What the last scan found, by name of the generation.
         installing: Names of the generations that are being installed.
         general: What keeps all from being installed, such as a full disk; empty when nothing does.
+        scanned: Whether the daemon has looked at the files since it started.
     """
 
     failures: Mapping[str, str]
     damage: Mapping[str, Sequence[Finding]]
     installing: frozenset[str] = frozenset()
     general: str = ""
+    scanned: bool = True
 
 
 NOTHING_KNOWN = Known({}, {})
@@ -159,7 +161,7 @@ def _generation(
     )
     if not reason and findings:
         reason = (
-            f"{len(findings)} differences from what was sealed: {_some([str(item) for item in findings])}"
+            f"{count_differences(findings)} from what was sealed: {_some([str(item) for item in findings])}"
         )
     missing = [target for target in targets if target.state in {"missing", "installing", "failed"}]
     asked_for = sum(target.state != "left out" for target in targets)
@@ -168,6 +170,8 @@ def _generation(
         reason = f"{asked_for - len(missing)} of {asked_for} ready; missing: {_some(told)}"
     if not reason and not sealed and asked_for == len(targets):
         reason = "complete, not sealed yet"
+    if not reason and not known.scanned:
+        reason = "its files were not looked at yet since the daemon started"
     return GenerationReadiness(name, not reason, sealed, reason, targets)
 
 

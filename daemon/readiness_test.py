@@ -84,6 +84,18 @@ def test_all_sealed_and_latest_at_the_newest_is_ready(prefix: Prefix) -> None:
     assert _read(prefix).ready
 
 
+def test_before_the_first_scan_nothing_is_ready_and_older_findings_count(prefix: Prefix) -> None:
+    for generation in _CATALOG.generations:
+        _stand(prefix, generation)
+    _latest(prefix, "g00001")
+    finding = Finding("monobase/g00000/python3.11", "lib/x.py", "changed")
+    readiness = _read(prefix, Known({}, {"g00000": [finding]}, scanned=False))
+    assert readiness.reasons == (
+        "g00001: its files were not looked at yet since the daemon started",
+        f"g00000: 1 difference from what was sealed: {finding}",
+    )
+
+
 def test_latest_at_an_older_one_is_not_ready(prefix: Prefix) -> None:
     for generation in _CATALOG.generations:
         _stand(prefix, generation)

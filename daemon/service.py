@@ -16,7 +16,7 @@ from daemon.errors import DamageError, DiskError, InterpreterError
 from daemon.feature_file import write_features
 from daemon.install import InstallOptions, InstallResult, disk_errors, install
 from daemon.interpreter import minor_of
-from daemon.known_file import write_known
+from daemon.known_file import read_known, write_known
 from daemon.metrics import Metrics
 from daemon.prefix import Prefix
 from daemon.progress import Reporter
@@ -27,7 +27,7 @@ from daemon.scan import ScanInterruptedError, describe, scan
 from daemon.service_lock import service_lock
 from daemon.service_state import ServiceState, for_everybody, kind_of
 from daemon.usage import read_usage
-from daemon.verify import Finding, check_mark
+from daemon.verify import Finding, check_mark, count_differences
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation
@@ -113,10 +113,13 @@ class Service:
             self.state.alive = False
 
     def _loop(self) -> None:
+        self.state.remember_damage(read_known(self.prefix).damage)
         if self.options.clean_uv_cache:
             self._guarded("clean", "uv/cache", self._clean)
         while not self.stop.is_set():
             self._guarded("check", "all", self._round)
+            if self.stop.is_set():
+                return  # what a round that was cut short has not seen is not told
             self._tell()
             self.state.activity = "idle"
             self.stop.wait(self._pause_s())
@@ -174,15 +177,15 @@ class Service:
         if not (full or due or seen):
             return
         self.state.activity = "verifying every file" if full else "looking for damage"
-        before = self.state.damage
+        before, first = self.state.damage, self._scanned_s is None
         found = self._scan(full=full)
         self._scanned_s = time.monotonic()
         if full:
             self._verified_s = self._scanned_s
         if found:
-            if found != before:
+            if first or found != before:
                 told = describe(found)
-                error = DamageError(f"{len(told)} differences from what was sealed, such as {told[0]}")
+                error = DamageError(f"{count_differences(told)} from what was sealed, such as {told[0]}")
                 self._fail(", ".join(found), error)
             self._tell()
             if options.repair and self._may_install():
@@ -203,7 +206,7 @@ class Service:
         self._counted = False
         self._scan(full=False)
         if left:
-            raise DamageError(f"{len(left)} differences could not be restored, such as {left[0]}")
+            raise DamageError(f"{count_differences(left)} could not be restored, such as {left[0]}")
         self.metrics.repaired.inc()
         self._failed_in_a_row = 0
         self.state.retry_s = None

@@ -47,6 +47,7 @@ class ServiceState:
         checked_s: When the loop last compared what is with what should be, in seconds since the epoch.
         retry_s: When a failed install is tried again, in seconds since the epoch; None when none has failed.
         alive: Whether the loop runs.
+        scanned: Whether a scan was made since the start.
     """
 
     activity: str = "starting"
@@ -59,6 +60,7 @@ class ServiceState:
     checked_s: float = 0.0
     retry_s: float | None = None
     alive: bool = True
+    scanned: bool = False
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def set_failures(self, failures: Mapping[str, str], general: str) -> None:
@@ -66,10 +68,16 @@ class ServiceState:
         with self._guard:
             self.failures, self.general = dict(failures), general
 
-    def set_damage(self, damage: Mapping[str, Iterable[Finding]]) -> None:
-        """Replace what is damaged."""
+    def remember_damage(self, damage: Mapping[str, Iterable[Finding]]) -> None:
+        """Take over what the daemon before this one had found, until a scan replaces it."""
         with self._guard:
             self.damage = {name: list(findings) for name, findings in damage.items()}
+
+    def set_damage(self, damage: Mapping[str, Iterable[Finding]]) -> None:
+        """Replace what is damaged by what a scan has found."""
+        with self._guard:
+            self.damage = {name: list(findings) for name, findings in damage.items()}
+            self.scanned = True
 
     def add_error(self, kind: str, subject: str, text: str) -> None:
         """Remember an error."""
@@ -84,7 +92,7 @@ class ServiceState:
     def known(self) -> Known:
         """Give what the probe cannot see on the prefix."""
         with self._guard:
-            return Known(dict(self.failures), dict(self.damage), self.installing, self.general)
+            return Known(dict(self.failures), dict(self.damage), self.installing, self.general, self.scanned)
 
 
 def kind_of(error: BaseException) -> str:

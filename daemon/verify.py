@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,11 @@ class Finding:
         """One line for a person."""
         place = f"{self.tree}/{self.path}" if self.path else self.tree
         return f"{self.kind}: {place}" + (f": {self.detail}" if self.detail else "")
+
+
+def count_differences(found: Sized) -> str:
+    """Say how many differences there are: `1 difference`, `2 differences`."""
+    return f"{len(found)} difference{'' if len(found) == 1 else 's'}"
 
 
 @dataclass(slots=True)

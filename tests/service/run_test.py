@@ -220,12 +220,27 @@ def test_a_second_daemon_waits_for_the_first_and_takes_over(node: Node) -> None:
             assert second.end() < 5
 
 
+def test_a_daemon_that_waits_has_not_looked_at_the_files_and_does_not_say_ready(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    with node.daemon() as first:
+        first.wait_ready()
+        with node.daemon() as second:
+            second.wait_until(lambda: second.said("waiting for the daemon process"))
+            status_code, body = second.get("/readyz?format=text")
+            assert status_code == 503
+            assert "g00000: its files were not looked at yet since the daemon started" in body
+            assert second.metric("monobase_ready") == 0
+            first.end()
+            second.wait_ready()
+
+
 def test_sigterm_ends_a_daemon_that_waits_for_another(node: Node) -> None:
     node.define({0: cells(node.wheel("alpha"))})
-    with node.daemon() as first, node.daemon() as second:
+    with node.daemon() as first:
         first.wait_ready()
-        second.wait_until(lambda: second.said("waiting for the daemon process") or first.said("waiting"))
-        assert second.end() < 5
+        with node.daemon() as second:
+            second.wait_until(lambda: second.said("waiting for the daemon process"))
+            assert second.end() < 5
         assert first.end() < 5
 
 
