@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from gens.catalog import Catalog, load_catalog
+from gens.command import MonobaseCommand
 from gens.generation import generation_directory_name
 from gens.lock import Lock
-from tools.command import MonobaseCommand, definitions_option, json_option, locks_option
 from tools.comparison import Change, Comparison, compare
+from tools.options import definitions_option, json_option, locks_option
 from tools.target_names import joined_names
 
 

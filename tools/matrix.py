@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gens.catalog import Catalog, load_catalog
+from gens.command import MonobaseCommand
 from gens.generation import Environment, Generation
-from tools.command import MonobaseCommand, definitions_option, json_option, locks_option
+from tools.options import definitions_option, json_option, locks_option
 
 _COMPANIONS = ("torchvision", "torchaudio")
 _BYTES_PER_GB = 1e9

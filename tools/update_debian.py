@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from gens.command import MonobaseCommand
 from gens.errors import DifferenceError
 from image.debian.lock import Lock, format_lock, inputs_digest, parse_lock
 from image.debian.mirror import find_mirrors
 from image.debian.package_list import parse_package_list
 from image.debian.resolver import resolve
 from image.errors import ImageError
-from tools.command import MonobaseCommand
 
 
 @click.command(cls=MonobaseCommand)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from image.action import Action
+from gens.command import MonobaseCommand
 from image.debian.configuration import configure, find_steps
 from image.debian.dpkg_database import write_database
 from image.debian.lock import LockedPackage, parse_lock
@@ -24,7 +24,7 @@ _PATH = click.Path(path_type=Path)
 _AHEAD = 2
 
 
-@click.command(cls=Action)
+@click.command(cls=MonobaseCommand)
 @click.option("--lock", "lock_path", type=_PATH, required=True)
 @click.option("--tables", type=_PATH, required=True, help="Folder of scripts.txt and alternatives.txt.")
 @click.option("--packages", type=_PATH, required=True, help="Folder of the .deb files.")

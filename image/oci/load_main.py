@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
+from gens.command import MonobaseCommand
 from image.oci.engine import ENGINES, EngineName, find_engine
 from image.oci.layout import read_layout
 from image.oci.load import load as load_image
 from image.oci.options import ImageNameType, enter_working_directory, layout_argument, option
 from image.oci.progress import TransferProgress
-from tools.command import MonobaseCommand
 
 
 @click.command(cls=MonobaseCommand)

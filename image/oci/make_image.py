@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from image.action import Action
+from gens.command import MonobaseCommand
 from image.debian.lock import parse_lock
 from image.oci.config import ANNOTATION_PREFIX, ImageConfig, to_json
 from image.oci.layer import parse_layer
@@ -16,7 +16,7 @@ from image.oci.layout import to_json_bytes, write_layout
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(cls=Action)
+@click.command(cls=MonobaseCommand)
 @click.option(
     "--config", "config_path", type=_PATH, required=True, help="ImageConfig as JSON, without `created`."
 )

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from image.action import Action
+from gens.command import MonobaseCommand
 from image.oci.layer import compress_layer, format_layer
 
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(cls=Action)
+@click.command(cls=MonobaseCommand)
 @click.argument("tar", type=_PATH)
 @click.argument("blob", type=_PATH)
 @click.argument("facts", type=_PATH)

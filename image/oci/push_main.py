@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from gens.command import MonobaseCommand
 from image.oci.credentials import find_credentials
 from image.oci.layout import read_layout
 from image.oci.options import (
@@ -21,7 +22,6 @@ from image.oci.push import PushOptions, PushResult, blobs_of
 from image.oci.push import push as push_image
 from image.oci.reference import Repository, parse_repository
 from image.oci.registry import Registry
-from tools.command import MonobaseCommand
 
 
 @click.command(cls=MonobaseCommand)

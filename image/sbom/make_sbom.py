@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from packaging.utils import parse_wheel_filename
 
+from gens.command import MonobaseCommand
 from image.debian.lock import parse_lock
 from image.oci.layout import read_layout
 from image.sbom.bill import format_bill, make_bill
@@ -15,7 +16,7 @@ from image.sbom.contents import read_contents
 _PATH = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(cls=MonobaseCommand)
 @click.option("--image", type=_PATH, required=True, help="Folder of the OCI layout.")
 @click.option("--lock", "lock_path", type=_PATH, required=True, help="Lock of the Debian packages.")
 @click.option("--output", type=_PATH, required=True)

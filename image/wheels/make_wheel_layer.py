@@ -12,7 +12,7 @@ from installer.destinations import SchemeDictionaryDestination
 from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
-from image.action import Action
+from gens.command import MonobaseCommand
 from image.errors import ImageError
 from image.oci.layer import format_layer, write_layer
 
@@ -29,7 +29,7 @@ _SCHEME = {
 }
 
 
-@click.command(cls=Action)
+@click.command(cls=MonobaseCommand)
 @click.option("--blob", type=_PATH, required=True)
 @click.option("--facts", type=_PATH, required=True)
 @click.argument("wheels", type=_PATH, nargs=-1, required=True)

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gens.catalog import load_catalog
+from gens.command import MonobaseCommand
 from image.oci.layer import parse_layer
 from image.oci.layout import read_layout
 from tests.bench.image_sizes import SizedImage, pulled_bytes, size_image
@@ -32,7 +33,6 @@ from tests.bench.separate_images import (
     layered_bytes,
     separate_images,
 )
-from tools.command import MonobaseCommand
 
 _PATH = click.Path(path_type=Path, exists=True)
 _WIDE = 160

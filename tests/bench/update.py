@@ -16,8 +16,8 @@ import click
 import uv
 
 from gens.catalog import load_catalog
+from gens.command import MonobaseCommand
 from gens.generation import Generation, Inputs, format_generation
-from tools.command import MonobaseCommand
 from tools.update import main as update
 
 

@@ -1,12 +1,11 @@
 """The command that prints a base for a cluster: `bazel run //daemon/kubernetes:render -- --registry …`."""
 
 import re
-import sys
 from pathlib import Path
 
 import click
 
-from gens.errors import MonobaseError
+from gens.command import MonobaseCommand
 from tools.kubernetes.base import read_base
 from tools.kubernetes.rendering import render, to_yaml
 
@@ -38,7 +37,7 @@ def _variables(
     return variables
 
 
-@click.command()
+@click.command(cls=MonobaseCommand)
 @click.argument("base", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
     "--registry", callback=_registry, metavar="REGISTRY[/PATH]",
@@ -56,16 +55,12 @@ def main(
     variables: dict[str, str],
 ) -> None:
     """Print the objects of BASE for `kubectl apply -f -`, with the digests of Bazel's images."""
-    try:
-        found = read_base(base)
-        if registry is not None:
-            found = found.in_registry(registry)
-        elif any(image.repository is None for image in found.images):
-            raise click.UsageError("--registry is needed: the base does not say where its images are")
-        click.echo(to_yaml(render(found, namespace, variables)), nl=False)
-    except MonobaseError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    found = read_base(base)
+    if registry is not None:
+        found = found.in_registry(registry)
+    elif any(image.repository is None for image in found.images):
+        raise click.UsageError("--registry is needed: the base does not say where its images are")
+    click.echo(to_yaml(render(found, namespace, variables)), nl=False)
 
 
 if __name__ == "__main__":

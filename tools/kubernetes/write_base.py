@@ -1,19 +1,18 @@
 """Bazel's action: writes a base with the digests of the images that Bazel has built (defs.bzl)."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import click
 
-from gens.errors import MonobaseError
+from gens.command import MonobaseCommand
 from image.oci.layout import read_layout
 from tools.kubernetes.base import FILE_NAME, Image, pinned
 
 _PATH = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(cls=MonobaseCommand)
 @click.argument("output", type=_PATH)
 @click.option("--file", "files", type=_PATH, multiple=True, help="A file of the base.")
 @click.option(
@@ -22,19 +21,15 @@ _PATH = click.Path(path_type=Path)
 @click.option("--registry", help="Where clusters pull the images from; empty if an overlay says so.")
 def main(output: Path, files: tuple[Path, ...], images: tuple[tuple[str, Path], ...], registry: str) -> None:
     """Write the base FILES into OUTPUT, with the digests of the images."""
-    try:
-        found = [Image(name, read_layout(directory).manifest.digest) for name, directory in images]
-        if registry:
-            found = [image.in_registry(registry) for image in found]
-        output.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            if file.name == FILE_NAME:
-                (output / FILE_NAME).write_text(pinned(file.read_text(), found))
-            else:
-                shutil.copyfile(file, output / file.name)
-    except MonobaseError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    found = [Image(name, read_layout(directory).manifest.digest) for name, directory in images]
+    if registry:
+        found = [image.in_registry(registry) for image in found]
+    output.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if file.name == FILE_NAME:
+            (output / FILE_NAME).write_text(pinned(file.read_text(), found))
+        else:
+            shutil.copyfile(file, output / file.name)
 
 
 if __name__ == "__main__":

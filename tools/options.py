@@ -1,16 +1,11 @@
-"""What the command lines of this folder have in common: how an error is shown, and options."""
+"""The options that several commands of this folder have."""
 
 import os
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-
-from gens.errors import MonobaseError
-
-_INTERNAL_ERROR = 70
 
 definitions_option = click.option(
     "--definitions",
@@ -26,27 +21,6 @@ locks_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-class MonobaseCommand(click.Command):
-    """A command whose expected failures end with one message and their exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (as in click)
-        """Run the command.
-
-        Args:
-            ctx: What click knows of the call.
-        """
-        try:
-            return super().invoke(ctx)
-        except MonobaseError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(error.exit_code)
-        except (click.exceptions.Exit, click.Abort, click.ClickException):
-            raise
-        except Exception:
-            click.echo(f"internal error:\n{traceback.format_exc()}", err=True)
-            ctx.exit(_INTERNAL_ERROR)
 
 
 def min_gen_id_option(**attributes: Any) -> Callable[[Any], Any]:  # noqa: ANN401 (as in click)
