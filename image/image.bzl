@@ -1,6 +1,6 @@
 """Images of layers, as OCI layouts."""
 
-load(":layer.bzl", "LayerInfo")
+load("//image/oci:layer.bzl", "LayerInfo")
 
 _PREFIX = "org.opencontainers.image."
 
@@ -48,6 +48,6 @@ oci_image = rule(
         "user": attr.string(doc = "UID:GID; root if empty."),
         "working_directory": attr.string(default = "/", doc = "Where it runs."),
         "_lock": attr.label(allow_single_file = True, default = "//image/debian:packages.lock"),
-        "_tool": attr.label(cfg = "exec", default = "//image/oci:make_image", executable = True),
+        "_tool": attr.label(cfg = "exec", default = "//image:make_image", executable = True),
     },
 )
