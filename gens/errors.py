@@ -7,7 +7,7 @@ class MonobaseError(Exception):
     """An expected failure; its text is one clear message with path, value, and what to do.
 
     Attributes:
-        exit_code: What a binary exits with; the table of codes stands in tools/README.md.
+        exit_code: What a binary exits with; CONTRIBUTING.md lists the codes.
     """
 
     exit_code: ClassVar[int] = 70

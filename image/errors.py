@@ -1,4 +1,4 @@
-"""The errors of images: making, pushing and loading them; README.md lists the exit codes."""
+"""The errors of images: making, pushing and loading them; oci/README.md lists the exit codes."""
 
 from typing import ClassVar
 
@@ -42,4 +42,4 @@ class AccessError(RegistryError):
 class EngineError(MonobaseError):
     """There is no container engine, or it refused an image."""
 
-    exit_code: ClassVar[int] = 5
+    exit_code: ClassVar[int] = 10

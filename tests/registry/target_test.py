@@ -75,5 +75,5 @@ def test_the_load_target_says_that_there_is_no_engine(tmp_path: Path) -> None:
         env={"HOME": str(tmp_path), "PATH": str(programs)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert done.returncode == 5, done.stderr
+    assert done.returncode == 10, done.stderr
     assert "neither podman nor docker is on the PATH" in done.stderr
