@@ -2,13 +2,14 @@
 
 import http.client
 import json
+import random
 import shutil
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,10 +139,11 @@ def local_registry(
 
 
 def free_port() -> int:
-    """Find a port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Find a port that nobody listens at, below those that the kernel gives to whoever connects meanwhile."""
+    while True:
+        port = random.randrange(10_000, 30_000)  # noqa: S311 (tests that run at once should not try the same)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

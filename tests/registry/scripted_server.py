@@ -1,10 +1,11 @@
 """A server that answers as a test says: for what a real registry does rarely, and never when asked."""
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.registry.loopback_server import loopback_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,8 @@ def scripted_server(script: Script) -> Iterator[ScriptedServer]:
         pass
 
     Handler.running = running
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running.port = server.server_port
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with loopback_server(Handler) as running.port:
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,18 +6,18 @@ Specification: "Token Authentication Specification" and "OAuth 2.0 token" of the
 import base64
 import json
 import subprocess
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.registry.certificates import Certificate
 from tests.registry.local_registry import PASSWORD, USER
+from tests.registry.loopback_server import loopback_server
 
 SERVICE = "registry of a test"
 ISSUER = "token service of a test"
@@ -89,14 +89,8 @@ def token_service(signer: Certificate, pushable: tuple[str, ...]) -> Iterator[To
         pass
 
     Handler.service = service
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    service.port = server.server_port
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with loopback_server(Handler) as service.port:
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
