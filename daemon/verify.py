@@ -84,10 +84,6 @@ class Digests:
         for path, status in files:
             yield path, self.known[status.st_dev, status.st_ino]
 
-    def forget(self) -> None:
-        """Read everything anew next time."""
-        self.known.clear()
-
 
 def verify(
     prefix: Prefix, generation_names: Iterable[str], jobs: int, each: Callable[[str], None] | None = None
