@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from image.debian.bytecode import compile_sources
 from image.debian.package import Package
 from image.debian.tree import LEFT_OUT, Tree, image_path
 from image.errors import ImageError
@@ -296,18 +297,8 @@ _STEPS: Mapping[str, Callable[[Tree], None]] = {
 
 
 def _bytecode(tree: Tree) -> None:
-    """Compile Python's library, by hashes: the image is read-only, and its times may be anything."""
-    library = tree.path("usr/lib/python3.13")
-    tree.run(
-        # -B: what compileall imports would be written with the builder's paths in it. -P, -S: nothing of the
-        # builder's folder and packages is imported. Not -E, with which PYTHONHASHSEED would not count.
-        "usr/bin/python3.13", "-B", "-P", "-S", "-m", "compileall",
-        "-q", "--invalidation-mode", "unchecked-hash",
-        # A link to /etc/python3.13, which would be the builder's.
-        "-x", r"/sitecustomize\.py$",
-        "-s", tree.root, "-p", "/", library,
-        variables={"PYTHONHASHSEED": "0"},
-    )  # fmt: skip
+    # What is left out is a link to /etc/python3.13, which would be the builder's.
+    compile_sources(tree, tree.path("usr/lib/python3.13"), tree.root, "-x", r"/sitecustomize\.py$")
 
 
 def _alternatives(tree: Tree, rows: Sequence[Sequence[str]]) -> None:

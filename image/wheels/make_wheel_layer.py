@@ -13,6 +13,7 @@ from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
 from gens.command import MonobaseCommand
+from image.debian.bytecode import compile_sources, unpack_python
 from image.errors import ImageError
 from image.oci.layer import format_layer, write_layer
 
@@ -32,12 +33,21 @@ _SCHEME = {
 @click.command(cls=MonobaseCommand)
 @click.option("--blob", type=_PATH, required=True)
 @click.option("--facts", type=_PATH, required=True)
+@click.option(
+    "--python",
+    "packages",
+    type=_PATH,
+    multiple=True,
+    required=True,
+    help="The .deb files of the image's Python.",
+)
 @click.argument("wheels", type=_PATH, nargs=-1, required=True)
-def main(blob: Path, facts: Path, wheels: tuple[Path, ...]) -> None:
-    """Install WHEELS into a layer."""
-    with tempfile.TemporaryDirectory() as scratch:
+def main(blob: Path, facts: Path, packages: tuple[Path, ...], wheels: tuple[Path, ...]) -> None:
+    """Install WHEELS into a layer, and compile them."""
+    with tempfile.TemporaryDirectory() as directory:
+        scratch = Path(directory, "root")
         destination = SchemeDictionaryDestination(
-            scheme_dict=_SCHEME, interpreter=_PYTHON, script_kind="posix", destdir=scratch
+            scheme_dict=_SCHEME, interpreter=_PYTHON, script_kind="posix", destdir=str(scratch)
         )
         for path in sorted(wheels, key=lambda path: path.name):
             try:
@@ -47,8 +57,11 @@ def main(blob: Path, facts: Path, wheels: tuple[Path, ...]) -> None:
                 raise ImageError(
                     f"{path}: cannot be installed as a wheel beside {len(wheels) - 1} others: {error}"
                 ) from error
+        compile_sources(
+            unpack_python(packages, Path(directory, "python")), scratch / _LIBRARY.lstrip("/"), scratch
+        )
         created_by = f"{len(wheels)} wheels of tools/python/requirements.txt"
-        facts.write_text(format_layer(write_layer(blob, _members(Path(scratch)), created_by)))
+        facts.write_text(format_layer(write_layer(blob, _members(scratch), created_by)))
 
 
 def _members(root: Path) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:

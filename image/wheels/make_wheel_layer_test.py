@@ -41,7 +41,8 @@ def _digest(content: str) -> str:
 
 
 def run(folder: Path, *wheels: Path) -> Result:
-    arguments = ["--blob", str(folder / "blob"), "--facts", str(folder / "facts"), *map(str, wheels)]
+    python = [word for package in os.environ["IMAGE_PYTHON"].split() for word in ("--python", package)]
+    arguments = ["--blob", str(folder / "blob"), "--facts", str(folder / "facts"), *python, *map(str, wheels)]
     return CliRunner().invoke(main, arguments)
 
 
@@ -58,6 +59,12 @@ def test_modules_stand_where_debian_s_python_looks_for_what_an_administrator_ins
     found = members(tmp_path)
     assert found[f"{LIBRARY}/one/__init__.py"][1] == b"x = 1\n"
     assert found[f"{LIBRARY}/one-1.0.dist-info/INSTALLER"][1] == b"monobase\n"
+
+
+def test_modules_are_compiled_for_the_image_s_python_by_the_path_that_they_have_there(tmp_path: Path) -> None:
+    run(tmp_path, write_wheel(tmp_path, "one", {"one/__init__.py": "def f(): ...\n"}))
+    content = members(tmp_path)[f"{LIBRARY}/one/__pycache__/__init__.cpython-313.pyc"][1]
+    assert f"/{LIBRARY}/one/__init__.py".encode() in content
 
 
 def test_scripts_run_the_image_s_python(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The wheels of the daemon's image: those of the Python lock, for the Python of the image instead of the builder's."""
 
+load("//image/bytecode:bytecode.bzl", "IMAGE_PYTHON")
 load("//image/oci:layer.bzl", "LayerInfo")
 
 # What the daemon imports, and what that imports. //tests/images runs the daemon in the image: nothing may lack.
@@ -79,11 +80,12 @@ def _wheel_layer_impl(ctx):
     args = ctx.actions.args()
     args.add("--blob", blob)
     args.add("--facts", facts)
+    args.add_all(ctx.files._python, before_each = "--python")
     args.add_all(ctx.files.wheels)
     ctx.actions.run(
         executable = ctx.executable._tool,
         arguments = [args],
-        inputs = ctx.files.wheels,
+        inputs = ctx.files.wheels + ctx.files._python,
         outputs = [blob, facts],
         mnemonic = "WheelLayer",
     )
@@ -93,10 +95,11 @@ def _wheel_layer_impl(ctx):
     ]
 
 wheel_layer = rule(
-    doc = "A layer with wheels installed where Debian's Python looks for what an administrator installs.",
+    doc = "A layer with wheels installed, and compiled, where Debian's Python looks for what an administrator installs.",
     implementation = _wheel_layer_impl,
     attrs = {
         "wheels": attr.label_list(allow_files = [".whl"], mandatory = True),
+        "_python": attr.label_list(allow_files = [".deb"], default = IMAGE_PYTHON),
         "_tool": attr.label(cfg = "exec", default = "//image/wheels:make_wheel_layer", executable = True),
     },
 )
