@@ -1,16 +1,24 @@
-"""podman with a storage of its own: what a test pulls and runs leaves nothing on the machine."""
+"""podman with a storage of its own: what a test pulls and runs leaves nothing on the machine.
 
+A test that is killed leaves a gigabyte; the next one removes it.
+"""
+
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+_PARENT = Path("/var/tmp")
+_PREFIX = "monobase-"
+# Locked as long as the folder is somebody's.
+_LOCK = "lock"
 _PATIENCE_S = 300
 # A container of CI may neither raise limits nor manage cgroups with systemd.
 _CONTAINERS_CONF = """\
@@ -38,7 +46,7 @@ class Engine:
         """Give the command line of a call."""
         return [
             "podman", "--root", f"{self.directory}/root", "--runroot", f"{self.directory}/run",
-            *map(str, arguments),
+            "--runtime-flag", f"root={self.directory}/runc", *map(str, arguments),
         ]  # fmt: skip
 
     def run(
@@ -93,18 +101,34 @@ def engine() -> Iterator[Engine]:
         pytest.skip("podman and runc are not on the PATH; the toolbox of ./bazelw has them")
     if os.getuid() != 0:
         pytest.skip("these containers run as root; run the test as root")
-    directory = Path(tempfile.mkdtemp(prefix="monobase-", dir="/var/tmp"))
-    (directory / "containers.conf").write_text(_CONTAINERS_CONF)
-    (directory / "tmp").mkdir()
-    podman = Engine(directory)
-    try:
-        yield podman
-    finally:
-        podman.run("pod", "rm", "--all", "--force", "--time", "0", code=None)
-        podman.run("rm", "--all", "--force", "--time", "0", code=None)
-        podman.run("system", "reset", "--force", code=None)
-        _unmount(directory / "root" / "overlay")
-        shutil.rmtree(directory, ignore_errors=True)
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PARENT))
+    with (directory / "new").open("w") as lock:
+        # Under its name it is locked from the beginning: nobody takes it for abandoned.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (directory / "new").rename(directory / _LOCK)
+        _remove_abandoned()
+        (directory / "containers.conf").write_text(_CONTAINERS_CONF)
+        (directory / "tmp").mkdir()
+        podman = Engine(directory)
+        try:
+            yield podman
+        finally:
+            _remove(podman)
+
+
+def _remove_abandoned() -> None:
+    for path in _PARENT.glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(BlockingIOError, FileNotFoundError), path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(Engine(path.parent))
+
+
+def _remove(podman: Engine) -> None:
+    podman.run("pod", "rm", "--all", "--force", "--time", "0", code=None)
+    podman.run("rm", "--all", "--force", "--time", "0", code=None)
+    podman.run("system", "reset", "--force", code=None)
+    _unmount(podman.directory / "root" / "overlay")
+    shutil.rmtree(podman.directory, ignore_errors=True)
 
 
 def _unmount(path: Path) -> None:
