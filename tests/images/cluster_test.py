@@ -123,7 +123,9 @@ def test_from_a_push_to_a_model_that_stays_while_the_node_moves_on(
 
         # A rolling update: the old pod ends, one with a generation more begins; the model does not notice.
         before = len(cluster.logs(MODEL).splitlines())
-        assert cluster.stop(playing) < 30
+        assert cluster.terminate(DAEMON) == 0
+        assert '"ended"' in cluster.logs(DAEMON).splitlines()[-1]
+        cluster.stop(playing)
         playing = daemon(new, 0)
         cluster.play(playing)
         cluster.wait(lambda: cluster.ready() and (cluster.prefix / "monobase/g00001/.done").exists())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-_PARENT = Path("/var/tmp")
+_PARENT = Path("/var/tmp")  # noqa: S108 (mkdtemp makes the folder in it)
 _PREFIX = "monobase-"
 # Locked as long as the folder is somebody's.
 _LOCK = "lock"
