@@ -4,19 +4,24 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from image.oci.layout import Layout
-from tests.images.engine import Engine
-from tests.registry.local_registry import LocalRegistry
+from tests.images.engine import Engine, engine
+from tests.registry.local_registry import LocalRegistry, free_port, local_registry
 from tests.registry.push_process import Pusher
 from tools.kubernetes.base import Image, Manifest, pinned, read_base
 from tools.kubernetes.rendering import render, to_yaml
 
 PREFIX = "/srv/r8/monobase"
+# The bases that are checked in, and the containers that podman makes of them.
+DAEMON_BASE = Path("daemon/kubernetes/base")
+MODEL_BASE = Path("runtime/kubernetes/model")
 DAEMON = "monobase-daemon-pod-daemon"
+MODEL = "model-model"
 _TEAM = "team"
 _PATIENCE_S = 240.0
 
@@ -128,6 +133,23 @@ class Cluster:
         """Give all that a container has said."""
         done = self.engine.run("logs", container, code=None)
         return done.stdout + done.stderr
+
+
+@contextmanager
+def node_of_a_cluster(directory: Path, patience_s: float = _PATIENCE_S) -> Iterator[Cluster]:
+    """Make a node, with a podman and a registry of its own; skip the test where there is none.
+
+    Args:
+        directory: For the registry's files.
+        patience_s: How long something may take before the test fails, in seconds.
+
+    Yields:
+        The node.
+    """
+    with engine() as podman, local_registry(directory / "registry") as registry:
+        node = podman.directory / "node"
+        node.mkdir()
+        yield Cluster(podman, registry, node, free_port(), patience_s)
 
 
 def secret(name: str, values: Mapping[str, str]) -> Manifest:

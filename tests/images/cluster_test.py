@@ -9,23 +9,27 @@ from pathlib import Path
 import pytest
 
 from image.oci.layout import Layout
-from tests.images.cluster import DAEMON, Cluster, pod_of, secret
-from tests.images.engine import engine
+from tests.images.cluster import (
+    DAEMON,
+    DAEMON_BASE,
+    MODEL,
+    MODEL_BASE,
+    Cluster,
+    node_of_a_cluster,
+    pod_of,
+    secret,
+)
 from tests.images.interpreter_archive import interpreter_mirror
 from tests.images.layouts import daemon_layout, runtime_layout
 from tests.images.release import write_release
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel, WheelSpec
-from tests.registry.local_registry import free_port, local_registry
 from tests.synthetic.catalog import PYTHON, Cell, environment_cell
 from tools.kubernetes.base import Manifest
 from tools.kubernetes.rendering import to_yaml
 
 pytest_plugins = ["tests.index.fixture"]
 
-DAEMON_BASE = Path("daemon/kubernetes/base")
-MODEL_BASE = Path("runtime/kubernetes/model")
-MODEL = "model-model"
 # It imports again and again, as long as it runs, from files that it opens anew each time.
 _SERVE = """\
 import importlib, sys, time, torch
@@ -40,10 +44,8 @@ while True:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with engine() as podman, local_registry(tmp_path / "registry") as registry:
-        directory = podman.directory / "node"
-        directory.mkdir()
-        yield Cluster(podman, registry, directory, free_port())
+    with node_of_a_cluster(tmp_path) as found:
+        yield found
 
 
 def _torch(index: LocalIndex, version: str) -> Wheel:

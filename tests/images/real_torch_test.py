@@ -17,16 +17,11 @@ from pathlib import Path
 import pytest
 
 from gens.catalog import load_catalog
-from tests.images.cluster import Cluster, secret
-from tests.images.engine import engine
+from tests.images.cluster import DAEMON_BASE, MODEL, MODEL_BASE, Cluster, node_of_a_cluster, secret
 from tests.images.interpreter_archive import interpreter_mirror
 from tests.images.layouts import daemon_layout, runtime_layout
-from tests.registry.local_registry import free_port, local_registry
 from tools.kubernetes.base import Manifest
 
-DAEMON_BASE = Path("daemon/kubernetes/base")
-MODEL_BASE = Path("runtime/kubernetes/model")
-MODEL = "model-model"
 GENERATION = 2
 TORCH = "2.13.0"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -36,10 +31,8 @@ INHERITED = ("UV_DEFAULT_INDEX", "http_proxy", "https_proxy", "no_proxy")
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with engine() as podman, local_registry(tmp_path / "registry") as registry:
-        directory = podman.directory / "node"
-        directory.mkdir()
-        yield Cluster(podman, registry, directory, free_port(), patience_s=1800)
+    with node_of_a_cluster(tmp_path, patience_s=1800) as found:
+        yield found
 
 
 def _trusting(manifests: list[Manifest]) -> list[Manifest]:
