@@ -1,16 +1,18 @@
 """Which bytecode belongs to one wheel under one interpreter.
 
-Format of `wheels/WHEEL-SHA256.KEY.pyc.gz`: gzip of UTF-8 lines `SOURCE-SHA256 SHA256 SIZE PATH`, sorted
-by path; `PATH` is that of the `.pyc` file, relative to site-packages.
+Format of `wheels/WHEEL-SHA256.KEY.pyc.gz`: a file of lines (`daemon/line_file.py`), the first of which is
+`monobase-bytecode 1`; then `SOURCE-SHA256 SHA256 SIZE PATH`, sorted by path; `PATH` is that of the `.pyc`
+file, relative to site-packages.
 """
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import DamageError
-from daemon.inventory import read_lines
+from daemon.line_file import format_lines, read_lines
 from daemon.prefix import Prefix
+
+_KIND = "bytecode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,18 @@ def bytecode_path(prefix: Prefix, key: str, source_sha256: str) -> Path:
 
 
 def format_bytecode_list(files: list[BytecodeFile]) -> bytes:
-    """Write a list; the same list gives the same bytes."""
-    lines = "".join(
-        f"{file.source_sha256} {file.sha256} {file.size_bytes} {file.path}\n"
-        for file in sorted(files, key=lambda file: file.path)
+    """Write a list; the same list gives the same text.
+
+    Raises:
+        ValueError: A path holds a line break.
+    """
+    return format_lines(
+        _KIND,
+        (
+            f"{file.source_sha256} {file.sha256} {file.size_bytes} {file.path}"
+            for file in sorted(files, key=lambda file: file.path)
+        ),
     )
-    return gzip.compress(lines.encode("utf-8", "surrogateescape"), compresslevel=6, mtime=0)
 
 
 def read_bytecode_list(prefix: Prefix, wheel_sha256: str, key: str) -> list[BytecodeFile] | None:
@@ -57,10 +65,11 @@ def read_bytecode_list(prefix: Prefix, wheel_sha256: str, key: str) -> list[Byte
 
     Raises:
         DamageError: The file is malformed.
+        NewerFormatError: A newer monobase has written it.
     """
     path = bytecode_list_path(prefix, wheel_sha256, key)
     try:
-        lines = read_lines(path)
+        lines = read_lines(path, _KIND)
     except FileNotFoundError:
         return None
     files = []

@@ -59,6 +59,20 @@ def write_file(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
+def write_new_file(path: Path, content: bytes) -> None:
+    """Write a file that must not exist yet: what has its name may be linked elsewhere, and is not written to.
+
+    Args:
+        path: Its name, in the staging folder.
+        content: All of the file.
+
+    Raises:
+        FileExistsError: Something has the name.
+    """
+    with path.open("xb") as file:
+        file.write(content)
+
+
 def write_symlink(path: Path, target: str) -> None:
     """Point a symbolic link at another target in one step.
 

@@ -1,5 +1,6 @@
 """The installer's own errors, beside those of `gens.errors`; daemon/README.md lists the exit codes."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from gens.errors import MonobaseError
@@ -9,6 +10,24 @@ class DamageError(MonobaseError):
     """What stands on the prefix is not what was sealed."""
 
     exit_code: ClassVar[int] = 1
+
+
+class NewerFormatError(MonobaseError):
+    """A newer monobase has written something: it is not damaged, and nothing that is older may touch it.
+
+    Args:
+        path: What was to be read.
+        found: Its format, such as `manifest 2`.
+        known: The newest that is understood here.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, path: Path, found: str, known: str) -> None:
+        super().__init__(
+            f"{path}: written by a newer monobase: has {found}, and this one reads up to {known}; "
+            "it was left as it is: use a monobase as new as the one that wrote it"
+        )
 
 
 class IndexAccessError(MonobaseError):

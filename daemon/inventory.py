@@ -2,28 +2,29 @@
 
 A wheel's own RECORD does not do: some are wrong, and what a RECORD leaves out is not in it. An inventory is
 made right after the wheel was unpacked, while its pages are in memory, and stands for it ever after: for
-sharing, for conflicts between packages, for manifests. Format: gzip of UTF-8 lines
-`SHA256 SIZE MODE PATH`, sorted by path; `MODE` in octal, `PATH` relative to the archive.
+sharing, for conflicts between packages, for manifests. Format: a file of lines (`daemon/line_file.py`), the
+first of which is `monobase-inventory 1`; then `SHA256 SIZE MODE PATH`, sorted by path; `MODE` in octal,
+`PATH` relative to the archive.
 """
 
 import base64
 import csv
-import gzip
 import io
 import os
 import re
 import secrets
 import stat
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from daemon.content_store import file_sha256
 from daemon.errors import DamageError, WheelContentError
+from daemon.line_file import format_lines, read_lines
 from daemon.prefix import Prefix
 from gens.lock import LockedWheel
 
+_KIND = "inventory"
 _DATA_DIRECTORY = re.compile(r"[^/]+\.data/")
 
 
@@ -147,11 +148,14 @@ def record_differences(archive: Path, inventory: Inventory, wheel: LockedWheel) 
 
 
 def write_inventory(inventory: Inventory, path: Path) -> None:
-    """Write an inventory to a file that does not exist yet."""
-    lines = "".join(
-        f"{file.sha256} {file.size_bytes} {file.mode:o} {file.path}\n" for file in inventory.files
-    )
-    path.write_bytes(gzip.compress(lines.encode("utf-8", "surrogateescape"), compresslevel=6, mtime=0))
+    """Write an inventory to a file that does not exist yet.
+
+    Raises:
+        ValueError: A path holds a line break.
+    """
+    lines = (f"{file.sha256} {file.size_bytes} {file.mode:o} {file.path}" for file in inventory.files)
+    with path.open("xb") as file:
+        file.write(format_lines(_KIND, lines))
 
 
 def read_inventory(prefix: Prefix, wheel_sha256: str) -> Inventory | None:
@@ -162,10 +166,11 @@ def read_inventory(prefix: Prefix, wheel_sha256: str) -> Inventory | None:
 
     Raises:
         DamageError: The file is malformed.
+        NewerFormatError: A newer monobase has written it.
     """
     path = inventory_path(prefix, wheel_sha256)
     try:
-        lines = read_lines(path)
+        lines = read_lines(path, _KIND)
     except FileNotFoundError:
         return None
     try:
@@ -176,21 +181,6 @@ def read_inventory(prefix: Prefix, wheel_sha256: str) -> Inventory | None:
     except ValueError as error:
         raise DamageError(f"{path}: is damaged: {error}; `verify --repair` makes it anew") from error
     return Inventory(wheel_sha256, tuple(files))
-
-
-def read_lines(path: Path) -> list[str]:
-    """Read a compressed text file of lines.
-
-    Raises:
-        DamageError: It is no gzip file, or a cut one.
-        FileNotFoundError: There is none.
-    """
-    content = path.read_bytes()
-    try:
-        text = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamageError(f"{path}: is damaged: {error}; `verify --repair` makes it anew") from error
-    return text.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n") if text else []
 
 
 def temporary_path(directory: Path) -> Path:

@@ -1,6 +1,6 @@
 """What stands in one installed tree, to the byte: written when it is sealed, read by `verify`.
 
-Format of `.manifest`: gzip of UTF-8 lines, the first of which is `monobase-manifest 1`:
+Format of `.manifest`: a file of lines (`daemon/line_file.py`), the first of which is `monobase-manifest 1`:
 
 - `target NAME` and `content SHA256`: what it is, and the digest of the wheels that it was made from;
 - `wheel WHEEL-SHA256 INVENTORY-SHA256 FOLDER`: the files of that inventory stand under FOLDER;
@@ -10,21 +10,20 @@ Format of `.manifest`: gzip of UTF-8 lines, the first of which is `monobase-mani
 Inventories are shared by all environments that hold the wheel, so a manifest is small.
 """
 
-import gzip
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.bytecode_list import bytecode_list_path, read_bytecode_list
-from daemon.content_store import file_sha256
 from daemon.errors import DamageError
-from daemon.inventory import InventoryFile, inventory_path, read_inventory, read_lines
+from daemon.inventory import InventoryFile, inventory_path, read_inventory
+from daemon.line_file import format_lines, has_digest, read_lines
 from daemon.prefix import Prefix
 from gens.lock import LockedWheel
 
 MANIFEST_NAME = ".manifest"
-_FIRST_LINE = "monobase-manifest 1"
+_KIND = "manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,12 @@ def content_digest(wheels: Iterable[LockedWheel]) -> str:
 
 
 def format_manifest(manifest: Manifest) -> bytes:
-    """Write a manifest; the same manifest gives the same bytes."""
-    lines = [_FIRST_LINE, f"target {manifest.target}", f"content {manifest.content}"]
+    """Write a manifest; the same manifest gives the same text.
+
+    Raises:
+        ValueError: A path holds what a line cannot carry.
+    """
+    lines = [f"target {manifest.target}", f"content {manifest.content}"]
     lines += [
         f"wheel {part.wheel_sha256} {part.inventory_sha256} {part.directory}" for part in manifest.wheels
     ]
@@ -94,12 +97,11 @@ def format_manifest(manifest: Manifest) -> bytes:
         f"file {file.sha256} {file.size_bytes} {file.mode:o} {file.path}"
         for file in sorted(manifest.files, key=lambda file: file.path)
     ]
-    lines += [
-        f"link {link.path}\t{link.target}" for link in sorted(manifest.links, key=lambda link: link.path)
-    ]
-    return gzip.compress(
-        ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"), compresslevel=6, mtime=0
-    )
+    for link in sorted(manifest.links, key=lambda link: link.path):
+        if "\t" in link.path:
+            raise ValueError(f"{link.path!r} holds a tab")
+        lines.append(f"link {link.path}\t{link.target}")
+    return format_lines(_KIND, lines)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -113,17 +115,20 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises:
         DamageError: It is missing or malformed.
+        NewerFormatError: A newer monobase has written it.
     """
     try:
-        lines = read_lines(path)
-    except OSError as error:
-        raise DamageError(f"{path}: the manifest cannot be read: {error.strerror}") from error
+        lines = read_lines(path, _KIND)
+    except FileNotFoundError as error:
+        raise DamageError(
+            f"{path}: the manifest cannot be read: {error.strerror}; `verify --repair` makes it anew"
+        ) from error
     try:
-        if lines[:1] != [_FIRST_LINE]:
-            raise ValueError(f"the first line is not {_FIRST_LINE!r}")
-        target, content = (line.split(" ", 1)[1] for line in lines[1:3])
+        (one, target), (two, content) = (_fields(line, 2) for line in lines[:2])
+        if (one, two) != ("target", "content"):
+            raise ValueError(f"it begins with {one!r} and {two!r} instead of 'target' and 'content'")
         wheels, bytecode, files, links = [], [], [], []
-        for line in lines[3:]:
+        for line in lines[2:]:
             kind, _, rest = line.partition(" ")
             if kind == "wheel":
                 wheels.append(WheelPart(*_fields(rest, 3)))
@@ -140,7 +145,9 @@ def read_manifest(path: Path) -> Manifest:
             else:
                 raise ValueError(f"malformed line {line!r}")
     except (ValueError, IndexError) as error:
-        raise DamageError(f"{path}: the manifest is damaged: {error}") from error
+        raise DamageError(
+            f"{path}: the manifest is damaged: {error}; `verify --repair` makes it anew"
+        ) from error
     return Manifest(target, content, tuple(wheels), tuple(bytecode), tuple(files), tuple(links))
 
 
@@ -149,6 +156,7 @@ def expected_files(prefix: Prefix, manifest: Manifest) -> dict[str, InventoryFil
 
     Raises:
         DamageError: An inventory or list that it names is missing or not the one of then.
+        NewerFormatError: A newer monobase has written one of them.
     """
     expected: dict[str, InventoryFile] = {}
     for part in manifest.wheels:
@@ -169,12 +177,12 @@ def expected_files(prefix: Prefix, manifest: Manifest) -> dict[str, InventoryFil
 
 def _check(path: Path, sha256: str) -> None:
     try:
-        found = file_sha256(path)
+        sound = has_digest(path, sha256)
     except OSError as error:
         raise DamageError(
             f"{path}: cannot be read: {error.strerror}; `verify --repair` makes it anew"
         ) from error
-    if found != sha256:
+    if not sound:
         raise DamageError(f"{path}: is damaged; `verify --repair` makes it anew")
 
 

@@ -2,7 +2,6 @@
 
 import fnmatch
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from daemon.errors import DamageError, DiskError
 from daemon.inventory import inventory_path
 from daemon.manifest import MANIFEST_NAME, content_digest, read_manifest
+from daemon.mark import read_mark
 from daemon.prefix import Prefix
 from daemon.uv_cache import find_archive
 from gens.catalog import Catalog
@@ -217,20 +217,16 @@ def is_sealed(prefix: Prefix, generation: Generation) -> bool:
 
     Raises:
         DamageError: It was sealed from another definition, or its mark is damaged.
+        NewerFormatError: A newer monobase has sealed it.
     """
-    mark = prefix.sealed_mark(generation.directory_name)
-    try:
-        sealed = json.loads(mark.read_bytes())
-        digest = sealed["definition"]
-    except FileNotFoundError:
+    mark = read_mark(prefix.sealed_mark(generation.directory_name))
+    if mark is None:
         return False
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamageError(f"{mark}: is damaged: {error}; remove the file and install again") from error
     expected = definition_digest(generation)
-    if digest != expected:
+    if mark.definition != expected:
         raise DamageError(
             f"{prefix.generation(generation.directory_name)}: was sealed from another definition "
-            f"({digest}) than the one of now ({expected}); a generation never changes: use "
+            f"({mark.definition}) than the one of now ({expected}); a generation never changes: use "
             "the release that it came from, or remove it from the prefix"
         )
     return True

@@ -1,8 +1,10 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import DamageError, DiskError
+from daemon.mark import Mark, write_mark
 from daemon.plan import GenerationPlan, Plan, Wanted, check_room, definition_digest, is_sealed, make_plan
 from daemon.prefix import Prefix
 from gens.catalog import Catalog, load_catalog
@@ -89,10 +91,11 @@ def test_a_seal_of_another_definition_is_damage(prefix: Prefix, catalog: Catalog
     generation = catalog.generations[0]
     mark = prefix.sealed_mark(generation.directory_name)
     mark.parent.mkdir()
-    mark.write_text('{"definition": "sha256:other"}')
+    sealed = Mark(generation=0, definition="sha256:other", environments="0" * 64, manifests={})
+    write_mark(mark, sealed)
     with pytest.raises(DamageError, match="a generation never changes"):
         is_sealed(prefix, generation)
-    mark.write_text(f'{{"definition": "{definition_digest(generation)}"}}')
+    write_mark(mark, dataclasses.replace(sealed, definition=definition_digest(generation)))
     assert is_sealed(prefix, generation)
     mark.write_text("{")
     with pytest.raises(DamageError, match=r"\.done: is damaged"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.manifest import MANIFEST_NAME
+from daemon.mark import Mark, write_mark
 from daemon.plan import definition_digest
 from daemon.prefix import Prefix
 from daemon.readiness import Known, Readiness, read_readiness
@@ -149,7 +150,8 @@ def test_a_mark_that_is_damaged_or_from_another_definition_is_said(prefix: Prefi
         _stand(prefix, generation)
     _latest(prefix, "g00001")
     prefix.sealed_mark("g00001").write_text("{")
-    prefix.sealed_mark("g00000").write_text('{"definition": "sha256:0"}')
+    other = Mark(generation=0, definition="sha256:0", environments="0" * 64, manifests={})
+    write_mark(prefix.sealed_mark("g00000"), other)
     reasons = _read(prefix).reasons
     assert "is damaged" in reasons[0]
     assert "another definition" in reasons[1]

@@ -4,17 +4,17 @@ Everything is synced before the first rename and the folder after it, so that af
 stands for a whole tree or for nothing.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.bytecode_list import bytecode_list_path
 from daemon.content_store import file_sha256
-from daemon.durability import sync_directory, sync_filesystem, write_file, write_symlink
+from daemon.durability import sync_directory, sync_filesystem, write_new_file, write_symlink
 from daemon.fault import fault_point
 from daemon.inventory import inventory_path
 from daemon.layout import ToolkitTree, write_environments
+from daemon.line_file import text_digest
 from daemon.link import LinkedTree
 from daemon.manifest import (
     MANIFEST_NAME,
@@ -24,6 +24,7 @@ from daemon.manifest import (
     content_digest,
     format_manifest,
 )
+from daemon.mark import Mark, write_mark
 from daemon.plan import Wanted, definition_digest, is_present, is_sealed
 from daemon.prefix import Prefix
 from gens.generation import Generation
@@ -61,19 +62,19 @@ def finish_environment(prefix: Prefix, tree: LinkedTree) -> Finished:
         tree.wanted.target.name,
         content_digest(wheels),
         tuple(
-            WheelPart(wheel.sha256, file_sha256(inventory_path(prefix, wheel.sha256)), directory)
+            WheelPart(wheel.sha256, text_digest(inventory_path(prefix, wheel.sha256)), directory)
             for wheel in wheels
         ),
         tuple(
             BytecodePart(
-                wheel.sha256, key, file_sha256(bytecode_list_path(prefix, wheel.sha256, key)), directory
+                wheel.sha256, key, text_digest(bytecode_list_path(prefix, wheel.sha256, key)), directory
             )
             for wheel in wheels
         ),
         tuple(tree.files),
         tuple(tree.links),
     )
-    (tree.directory / MANIFEST_NAME).write_bytes(format_manifest(manifest))
+    write_new_file(tree.directory / MANIFEST_NAME, format_manifest(manifest))
     final = prefix.generation(tree.wanted.generation.directory_name) / tree.wanted.target.name
     return Finished(tree.wanted, tree.directory, final)
 
@@ -93,7 +94,7 @@ def finish_toolkit(prefix: Prefix, wanted: Wanted, tree: ToolkitTree, directory_
     manifest = Manifest(
         wanted.target.name, content_digest(wanted.lock.wheels), files=tree.files, links=tree.links
     )
-    (tree.directory / MANIFEST_NAME).write_bytes(format_manifest(manifest))
+    write_new_file(tree.directory / MANIFEST_NAME, format_manifest(manifest))
     return Finished(wanted, tree.directory, prefix.toolkits / directory_name)
 
 
@@ -139,16 +140,15 @@ def seal(prefix: Prefix, generation: Generation) -> bool:
         return False
     directory = prefix.generation(generation.directory_name)
     write_environments(prefix, generation, sealed=True)
-    manifests = {
-        target.name: file_sha256(directory / target.name / MANIFEST_NAME) for target in generation.targets
-    }
-    mark = {
-        "generation": generation.id,
-        "definition": definition_digest(generation),
-        "environments": file_sha256(prefix.environments_file(generation.directory_name)),
-        "manifests": manifests,
-    }
-    write_file(prefix.sealed_mark(generation.directory_name), (json.dumps(mark, indent=1) + "\n").encode())
+    mark = Mark(
+        generation=generation.id,
+        definition=definition_digest(generation),
+        environments=file_sha256(prefix.environments_file(generation.directory_name)),
+        manifests={
+            target.name: text_digest(directory / target.name / MANIFEST_NAME) for target in generation.targets
+        },
+    )
+    write_mark(prefix.sealed_mark(generation.directory_name), mark)
     fault_point("seal:done")
     return True
 

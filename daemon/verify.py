@@ -1,6 +1,5 @@
 """Compare what stands on the prefix with the manifests that sealing wrote."""
 
-import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -12,7 +11,9 @@ from typing import Literal
 from daemon.content_store import file_sha256
 from daemon.errors import DamageError
 from daemon.inventory import InventoryFile, walk_files
+from daemon.line_file import has_digest
 from daemon.manifest import MANIFEST_NAME, Manifest, expected_files, read_manifest
+from daemon.mark import read_mark
 from daemon.prefix import Prefix
 
 Kind = Literal["changed", "missing", "extra", "unreadable"]
@@ -135,21 +136,19 @@ def tree_label(prefix: Prefix, tree: Path) -> str:
 
 def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> None:
     """Check that the manifests of a sealed generation are the ones of its sealing."""
-    mark = prefix.sealed_mark(name)
     directory = prefix.generation(name)
     tree = f"monobase/{name}"
     try:
-        sealed = json.loads(mark.read_bytes())
-        manifests: dict[str, str] = sealed["manifests"]
-        environments: str = sealed["environments"]
-    except FileNotFoundError:
-        return
-    except (ValueError, KeyError, TypeError) as error:
+        mark = read_mark(prefix.sealed_mark(name))
+    except DamageError as error:
         findings.append(Finding(tree, ".done", "unreadable", str(error)))
         return
-    for target, digest in manifests.items():
-        _compare(directory / target / MANIFEST_NAME, digest, tree, f"{target}/{MANIFEST_NAME}", findings)
-    _compare(prefix.environments_file(name), environments, tree, "environments", findings)
+    if mark is None:
+        return
+    for target, digest in mark.manifests.items():
+        manifest = directory / target / MANIFEST_NAME
+        _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
+    _compare(prefix.environments_file(name), mark.environments, tree, "environments", findings, _has_sha256)
 
 
 def verify_tree(prefix: Prefix, tree: Path, digests: Digests, findings: list[Finding]) -> int:
@@ -255,16 +254,27 @@ def _directories(paths: Iterable[str]) -> set[str]:
     return found
 
 
-def _compare(path: Path, digest: str, tree: str, name: str, findings: list[Finding]) -> None:
+def _compare(
+    path: Path,
+    digest: str,
+    tree: str,
+    name: str,
+    findings: list[Finding],
+    has: Callable[[Path, str], bool],
+) -> None:
     try:
-        found = file_sha256(path)
+        sound = has(path, digest)
     except FileNotFoundError:
         findings.append(Finding(tree, name, "missing"))
     except OSError as error:
         findings.append(Finding(tree, name, "unreadable", str(error.strerror)))
     else:
-        if found != digest:
-            findings.append(Finding(tree, name, "changed", f"sha256:{found}, not sha256:{digest}"))
+        if not sound:
+            findings.append(Finding(tree, name, "changed", f"does not have sha256:{digest}"))
+
+
+def _has_sha256(path: Path, sha256: str) -> bool:
+    return file_sha256(path) == sha256
 
 
 def _digest_or_error(path: str) -> str:
