@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.errors import DiskError
 
 DEFAULT_PREFIX = Path("/srv/r8/monobase")
-_GENERATION = re.compile(r"g([0-9]{5,})")
+_GENERATION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})")
 
 
 @dataclass(frozen=True, slots=True)

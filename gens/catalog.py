@@ -8,7 +8,7 @@ from gens.errors import DefinitionError, LockError
 from gens.generation import Generation, Target, generation_directory_name, parse_generation
 from gens.lock import Lock, parse_lock
 
-_DEFINITION = re.compile(r"g([0-9]{5,})\.json")
+_DEFINITION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})\.json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ _WHEEL = re.compile(
 _RESOLVER = re.compile(r"(?P<resolver>[^,]+), exclude-newer (?P<exclude_newer>\S+)")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_GENERATION = re.compile(r"g(?P<id>[0-9]{5,})")
+# Python reads no number of more than 4,300 digits; no generation and no wheel needs more than these.
+_GENERATION = re.compile(r"g(?P<id>[0-9]{5}|[1-9][0-9]{5,14})")
+_SIZE = re.compile(r"[1-9][0-9]{0,14}")
 _WHEEL_FORM = "NAME==VERSION --hash=sha256:DIGEST  # WHEEL-FILE-NAME SIZE-IN-BYTES"
 
 
@@ -218,13 +220,13 @@ class _Reader:
             raise self.error(f"{name!r} is not a normalized name; write {canonicalize_name(name)!r}")
         if _SHA256.fullmatch(found["sha256"]) is None:
             raise self.error(f"the hash of {name} is {found['sha256']!r}, not 64 lower-case hex digits")
-        if re.fullmatch(r"[1-9][0-9]*", found["size"]) is None:
+        if _SIZE.fullmatch(found["size"]) is None:
             raise self.error(f"the size of {name} is {found['size']!r}, not a number of bytes")
         try:
             wheel_name, wheel_version, _, _ = parse_wheel_filename(filename)
             pinned = Version(version)
-        except (InvalidWheelFilename, InvalidVersion) as error:
-            raise self.error(str(error)) from error
+        except (InvalidWheelFilename, InvalidVersion, ValueError) as error:  # a part may be too long a number
+            raise self.error(f"{filename} of version {version}: {error}") from error
         if (wheel_name, wheel_version) != (name, pinned):
             raise self.error(f"{filename} is not a wheel of {name} {version}")
         return LockedWheel(name, version, found["sha256"], filename, int(found["size"]))

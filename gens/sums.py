@@ -14,7 +14,7 @@ from pathlib import Path
 from gens.errors import SumsError
 from gens.generation import Generation, generation_directory_name
 
-_LINE = re.compile(r"g(?P<id>[0-9]{5,}) (?P<subject>\S+) (?P<digest>sha256:[0-9a-f]{64})")
+_LINE = re.compile(r"g(?P<id>[0-9]{5}|[1-9][0-9]{5,14}) (?P<subject>\S+) (?P<digest>sha256:[0-9a-f]{64})")
 _HEADER = "# What published generations consist of; `bazel run //tools:update` writes it.\n"
 
 Seal = Mapping[str, str]
