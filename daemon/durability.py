@@ -10,6 +10,9 @@ import secrets
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+# Whose a temporary name is. Each cleans only its own: the daemon writes beside somebody else's install.
+WRITER_SUFFIX = ".tmp"  # of who holds the writer's lock
+DAEMON_SUFFIX = ".daemon-tmp"  # of who holds the service's lock
 
 
 def sync_filesystem(path: Path) -> None:
@@ -39,14 +42,15 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, suffix: str = WRITER_SUFFIX) -> None:
     """Put a file in place complete and durable, or leave what was there.
 
     Args:
         path: The final name.
         content: All of the file.
+        suffix: End of its temporary name, which tells whose it is.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{suffix}")
     try:
         with temporary.open("xb") as file:
             file.write(content)
@@ -80,7 +84,7 @@ def write_symlink(path: Path, target: str) -> None:
         path: The link, which may exist.
         target: What it says.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{WRITER_SUFFIX}")
     try:
         temporary.symlink_to(target)
         temporary.rename(path)
@@ -88,3 +92,14 @@ def write_symlink(path: Path, target: str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def remove_temporary_files(directory: Path, suffix: str) -> None:
+    """Remove what a writer that was ended left half written in a folder.
+
+    Args:
+        directory: The folder; it need not exist.
+        suffix: End of the temporary names of the writer that asks.
+    """
+    for path in directory.glob(f".*{suffix}"):
+        path.unlink(missing_ok=True)

@@ -6,20 +6,29 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from daemon.compile import Compiler
 from daemon.content_store import ContentStore, check_links
-from daemon.errors import DiskError
+from daemon.durability import WRITER_SUFFIX, remove_temporary_files
+from daemon.errors import DamageError, DiskError
 from daemon.fault import fault_point
 from daemon.fetch import Fetcher
 from daemon.interpreter import Interpreter, provide_interpreters
 from daemon.layout import lay_out_toolkit, write_environments
 from daemon.link import InventoryCache, LinkedTree, Linker
-from daemon.plan import Plan, Wanted, WheelToFetch, check_room, make_plan, toolkit_directory_name
+from daemon.plan import (
+    Plan,
+    Wanted,
+    WheelToFetch,
+    check_room,
+    is_sealed,
+    make_plan,
+    toolkit_directory_name,
+)
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, Stage
 from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
@@ -34,6 +43,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+# What stands in the way of one generation, such as a file in place of its folder, and of no other.
+_IN_THE_WAY = (
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENOENT,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,8 @@ class InstallOptions:
         index_url: Default index, or None for uv's own configuration.
         lock_timeout_s: How long to wait for another writer; None waits without end.
         proxy_url: The proxy that uv goes through for every host; None for what the machine's variables say.
+        generation_id: The one generation of the range to install now; None for all of it. `latest` names
+            the newest sealed one of the range all the same.
     """
 
     min_gen_id: int | None = None
@@ -61,6 +82,7 @@ class InstallOptions:
     index_url: str | None = None
     lock_timeout_s: float | None = None
     proxy_url: str | None = None
+    generation_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -73,7 +95,8 @@ class InstallResult:
         partial: Generations that lack something still.
         latest: What `latest` names, or None.
         fetched_bytes: Bytes of the wheels that were downloaded.
-        failures: What could not be installed, and why.
+        failures: What could not be installed, and why: targets such as `g00003/cuda12.4`, or a generation
+            as a whole, such as `g00003`.
         seconds: How long it took.
     """
 
@@ -85,14 +108,19 @@ class InstallResult:
     failures: dict[str, MonobaseError] = field(default_factory=dict)
     seconds: float = 0.0
 
+    def fail(self, label: str, error: MonobaseError, reporter: Reporter) -> None:
+        """Note and tell what could not be installed, and why."""
+        self.failures[label] = error
+        reporter.error(str(error), target=label)
+
 
 def install(
     prefix: Prefix, catalog: Catalog, uv_program: Path, options: InstallOptions, reporter: Reporter
 ) -> InstallResult:
     """Install what is missing of the active generations.
 
-    What fails leaves the rest alone: every other environment is installed, and the failures are told at
-    the end.
+    What fails leaves the rest alone: every other environment is installed, every other generation sealed, and
+    the failures are told at the end.
 
     Args:
         prefix: Where to.
@@ -117,12 +145,11 @@ def install(
             uv = Uv(uv_program, prefix, options.index_url, link_mode, (descriptor,), options.proxy_url)
             clean_leftovers(prefix, reporter)
             with reporter.stage("plan", 0) as stage:
-                plan = make_plan(
-                    prefix, catalog,
-                    min_gen_id=options.min_gen_id, max_gen_id=options.max_gen_id, only=options.only,
-                )  # fmt: skip
+                plan = _plan(prefix, catalog, options)
                 stage.facts.update(_plan_facts(plan))
                 check_room(prefix, plan, copy=options.copy)
+            for label, error in plan.failures.items():
+                result.fail(label, error, reporter)
             fault_point("plan:done")
             if plan.wanted:
                 prefix.staging.mkdir()
@@ -133,11 +160,44 @@ def install(
                 # A uv that gives up on a stalled download may end before its own cleaning does.
                 remove_leftovers(prefix.uv_cache)
             for item in plan.generations:
-                name = item.generation.directory_name
-                (result.sealed if seal(prefix, item.generation) else result.partial).append(name)
-            result.latest = point_latest(prefix, [item.generation for item in plan.generations])
+                if item.can_be_sealed:
+                    _seal(prefix, item.generation, result, reporter)
+            active = catalog.between(options.min_gen_id, options.max_gen_id)
+            result.latest = point_latest(prefix, _sealed(prefix, active))
     result.seconds = round(time.monotonic() - began, 2)
     return result
+
+
+def _plan(prefix: Prefix, catalog: Catalog, options: InstallOptions) -> Plan:
+    one = options.generation_id
+    return make_plan(
+        prefix,
+        catalog,
+        min_gen_id=options.min_gen_id if one is None else one,
+        max_gen_id=options.max_gen_id if one is None else one,
+        only=options.only,
+    )
+
+
+def _seal(prefix: Prefix, generation: Generation, result: InstallResult, reporter: Reporter) -> None:
+    name = generation.directory_name
+    try:
+        with _of_one(prefix, name):
+            (result.sealed if seal(prefix, generation) else result.partial).append(name)
+    except DiskError:
+        raise
+    except MonobaseError as error:
+        result.fail(name, error, reporter)
+
+
+def _sealed(prefix: Prefix, generations: Sequence[Generation]) -> list[Generation]:
+    """Give those that are sealed; one whose mark says nothing sound is not."""
+    found = []
+    for generation in generations:
+        with suppress(MonobaseError):
+            if is_sealed(prefix, generation):
+                found.append(generation)
+    return found
 
 
 class _Install:
@@ -164,8 +224,10 @@ class _Install:
             downloads=self._options.downloads,
             warn=self._reporter.warning,
         )
-        if not interpreters:
-            raise next(iter(missing.values()))
+        if not interpreters:  # toolkits need one as well: uv fetches with it
+            for item in plan.wanted:
+                self._fail(item, missing[item.target.inputs.python])
+            return
         possible = [item for item in plan.wanted if _python(item) not in missing]
         for item in plan.wanted:
             if _python(item) in missing:
@@ -176,7 +238,7 @@ class _Install:
         for generation in plan.generations:
             wanted = [item for item in generation.wanted if item in possible]
             if wanted:
-                self._install_generation(generation.generation, wanted, interpreters, bad_wheels)
+                self._try_generation(generation.generation, wanted, interpreters, bad_wheels)
 
     def _fetch(self, items: Sequence[WheelToFetch], interpreter: Interpreter) -> dict[str, MonobaseError]:
         total = sum(item.wheel.size_bytes for item in items)
@@ -189,6 +251,22 @@ class _Install:
             if failures:
                 stage.facts["failed_wheels"] = len(failures)
         return failures
+
+    def _try_generation(
+        self,
+        generation: Generation,
+        wanted: Sequence[Wanted],
+        interpreters: dict[str, Interpreter],
+        bad_wheels: dict[str, MonobaseError],
+    ) -> None:
+        name = generation.directory_name
+        try:
+            with _of_one(self._prefix, name):
+                self._install_generation(generation, wanted, interpreters, bad_wheels)
+        except DiskError:
+            raise
+        except MonobaseError as error:
+            self._result.fail(name, error, self._reporter)
 
     def _install_generation(
         self,
@@ -272,20 +350,21 @@ class _Install:
         return done
 
     def _fail(self, wanted: Wanted, error: MonobaseError) -> None:
-        self._result.failures[wanted.label] = error
-        self._reporter.error(str(error), target=wanted.label)
+        self._result.fail(wanted.label, error, self._reporter)
 
 
 def clean_leftovers(prefix: Prefix, reporter: Reporter) -> None:
-    """Remove what an install that was ended left behind; the lock says that none runs."""
+    """Remove what a writer that was ended left behind; the lock says that none runs.
+
+    What the daemon writes without that lock has temporary names of its own (`daemon/durability.py`).
+    """
     if prefix.staging.exists():
         reporter.info("removing what an earlier install, which did not end, left in staging")
         shutil.rmtree(prefix.staging)
     remove_leftovers(prefix.uv_cache)
     generations = [prefix.generation(name) for name in prefix.installed_generations()]
     for directory in (prefix.generations, prefix.wheels, *generations):
-        for path in directory.glob(".*.tmp"):
-            path.unlink()
+        remove_temporary_files(directory, WRITER_SUFFIX)
 
 
 def _python(wanted: Wanted) -> str | None:
@@ -301,6 +380,20 @@ def _plan_facts(plan: Plan) -> dict[str, int]:
         "download_bytes": plan.fetch_bytes,
         "disk_bytes": plan.disk_bytes,
     }
+
+
+@contextmanager
+def _of_one(prefix: Prefix, name: str) -> Iterator[None]:
+    """Tell what stands in the way of one generation; it leaves the others alone."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        place = error.filename2 or error.filename or prefix.generation(name)
+        raise DamageError(
+            f"{place}: {error.strerror}; nothing of monobase belongs there: look at it, and move it away"
+        ) from error
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def install(
         options = InstallOptions(
             min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, lock_timeout, proxy_url
         )
-        result = run_install(place, load_catalog(gens), find_uv(uv), options, reporter)
+        result = run_install(place, load_catalog(gens, keep_broken=True), find_uv(uv), options, reporter)
     reporter.info(
         "done",
         installed=len(result.installed),
@@ -180,7 +180,9 @@ def verify(
                 jobs=jobs, copy=copy, index_url=index_url, downloads=python_downloads,
                 lock_timeout_s=lock_timeout, proxy_url=proxy_url,
             )  # fmt: skip
-            result = run_repair(place, load_catalog(gens), find_uv(uv), names, options, reporter)
+            result = run_repair(
+                place, load_catalog(gens, keep_broken=True), find_uv(uv), names, options, reporter
+            )
     else:
         result = run_verify(place, names, jobs)
     for finding in result.findings:

@@ -66,7 +66,7 @@ def read_mark(path: Path) -> Mark | None:
         if version > _FORMAT:
             raise NewerFormatError(path, f"format {version}", f"format {_FORMAT}")
         return msgspec.json.decode(content, type=Mark)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DamageError(f"{path}: is damaged: {error}; {_REMEDY}") from error
 
 

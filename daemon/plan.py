@@ -3,8 +3,8 @@
 import fnmatch
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from daemon.errors import DamageError, DiskError
 from daemon.inventory import inventory_path
@@ -13,7 +13,7 @@ from daemon.mark import read_mark
 from daemon.prefix import Prefix
 from daemon.uv_cache import find_archive
 from gens.catalog import Catalog
-from gens.errors import DefinitionError
+from gens.errors import DefinitionError, MonobaseError
 from gens.generation import Generation, Target, Toolkit
 from gens.lock import Lock, LockedWheel
 
@@ -83,6 +83,8 @@ class GenerationPlan:
         wanted: What is to be installed now.
         present: Names of what stands there.
         left_out: Names of what is missing and was not asked for.
+        failures: What cannot even be planned, and why: targets such as `g00003/cuda12.4`, or the generation
+            as a whole, such as `g00003`.
     """
 
     generation: Generation
@@ -90,6 +92,12 @@ class GenerationPlan:
     wanted: tuple[Wanted, ...] = ()
     present: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    failures: Mapping[str, MonobaseError] = field(default_factory=dict)
+
+    @property
+    def can_be_sealed(self) -> bool:
+        """Whether nothing speaks against the generation as a whole."""
+        return self.generation.directory_name not in self.failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +109,14 @@ class Plan:
         fetch: The wheels to bring, each once.
         disk_bytes: Estimate of the bytes that the disk will take.
         disk_inodes: Estimate of the inodes that the disk will take.
+        broken: Generations whose definition cannot be read, by name, and why.
     """
 
     generations: tuple[GenerationPlan, ...]
     fetch: tuple[WheelToFetch, ...]
     disk_bytes: int
     disk_inodes: int
+    broken: Mapping[str, MonobaseError] = field(default_factory=dict)
 
     @property
     def fetch_bytes(self) -> int:
@@ -118,6 +128,14 @@ class Plan:
         """Everything that is to be installed, newest generation first."""
         return tuple(wanted for plan in self.generations for wanted in plan.wanted)
 
+    @property
+    def failures(self) -> dict[str, MonobaseError]:
+        """What cannot be installed, and why, by `g00003` or `g00003/NAME`; it leaves the rest alone."""
+        found = dict(self.broken)
+        for plan in self.generations:
+            found |= plan.failures
+        return found
+
 
 def make_plan(
     prefix: Prefix,
@@ -128,6 +146,9 @@ def make_plan(
     only: Sequence[str] = (),
 ) -> Plan:
     """Compare the active generations with what stands on the prefix.
+
+    What cannot be planned leaves the rest alone: a lock that cannot be read keeps its target out, a mark or
+    a definition that cannot be read its generation. `Plan.failures` names them.
 
     Args:
         prefix: The prefix.
@@ -141,8 +162,6 @@ def make_plan(
 
     Raises:
         DefinitionError: No generation or no target is meant.
-        LockError: A lock is missing or malformed.
-        DamageError: A sealed generation was made from other locks.
     """
     generations = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
     plans = []
@@ -150,10 +169,7 @@ def make_plan(
     for generation in generations:
         names = [target.name for target in generation.targets if _matches(target.name, only)]
         matched = matched or bool(names)
-        if is_sealed(prefix, generation):
-            plans.append(GenerationPlan(generation, sealed=True))
-        else:
-            plans.append(_plan_generation(prefix, catalog, generation, set(names)))
+        plans.append(_plan_generation(prefix, catalog, generation, set(names)))
     if not matched:
         known = sorted({target.name for generation in generations for target in generation.targets})
         raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(known)}")
@@ -167,6 +183,7 @@ def make_plan(
         fetch,
         disk_bytes=unpacked + folders * _FOLDER_BYTES,
         disk_inodes=files + files // _FILES_PER_SOURCE + folders,
+        broken=catalog.broken_between(min_gen_id, max_gen_id),
     )
 
 
@@ -266,14 +283,29 @@ def _plan_generation(
     prefix: Prefix, catalog: Catalog, generation: Generation, names: set[str]
 ) -> GenerationPlan:
     present, left_out, wanted = [], [], []
-    for target in generation.targets:
-        if is_present(prefix, generation, target):
-            present.append(target.name)
-        elif target.name in names:
-            wanted.append(Wanted(generation, target, catalog.lock(generation, target)))
-        else:
-            left_out.append(target.name)
-    return GenerationPlan(generation, False, tuple(wanted), tuple(present), tuple(left_out))
+    failures: dict[str, MonobaseError] = {}
+    name = generation.directory_name
+    try:
+        if is_sealed(prefix, generation):
+            return GenerationPlan(generation, sealed=True)
+        for target in generation.targets:
+            if is_present(prefix, generation, target):
+                present.append(target.name)
+            elif target.name not in names:
+                left_out.append(target.name)
+            else:
+                try:
+                    wanted.append(Wanted(generation, target, catalog.lock(generation, target)))
+                except MonobaseError as error:
+                    failures[f"{name}/{target.name}"] = error
+    except MonobaseError as error:
+        return GenerationPlan(generation, sealed=False, failures={name: error})
+    except OSError as error:
+        told = (
+            f"{error.filename or prefix.generation(name)}: cannot be read: {error.strerror}; look at the disk"
+        )
+        return GenerationPlan(generation, sealed=False, failures={name: DamageError(told)})
+    return GenerationPlan(generation, False, tuple(wanted), tuple(present), tuple(left_out), failures)
 
 
 def _wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToFetch, ...]:

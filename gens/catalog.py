@@ -1,7 +1,8 @@
 """All generations of one directory: definitions at once, locks when asked for."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gens.errors import DefinitionError, LockError
@@ -18,27 +19,31 @@ class Catalog:
     Attributes:
         generations: The generations, oldest first.
         locks_directory: Directory that holds `g00003/python3.11-torch2.4.1-cu121.txt` and so on.
+        broken: Why the definition of a generation cannot be read, by ID.
     """
 
     generations: tuple[Generation, ...]
     locks_directory: Path
+    broken: Mapping[int, DefinitionError] = field(default_factory=dict)
 
     def generation(self, generation_id: int) -> Generation:
         """Give the generation of that ID.
 
         Raises:
-            DefinitionError: There is none.
+            DefinitionError: There is none, or its definition cannot be read.
         """
         for generation in self.generations:
             if generation.id == generation_id:
                 return generation
+        if generation_id in self.broken:
+            raise self.broken[generation_id]
         raise DefinitionError(f"there is no generation {generation_id}; there are {self._known()}")
 
     def between(self, min_gen_id: int | None, max_gen_id: int | None) -> tuple[Generation, ...]:
         """Give the generations with `min_gen_id <= id <= max_gen_id`; None is no bound.
 
         Raises:
-            DefinitionError: There is none.
+            DefinitionError: There is none whose definition can be read.
         """
         found = tuple(
             generation
@@ -47,11 +52,21 @@ class Catalog:
             and (max_gen_id is None or generation.id <= max_gen_id)
         )
         if not found:
+            for error in self.broken_between(min_gen_id, max_gen_id).values():
+                raise error
             raise DefinitionError(
                 f"no generation has an ID from {'any' if min_gen_id is None else min_gen_id}"
                 f" to {'any' if max_gen_id is None else max_gen_id}; there are {self._known()}"
             )
         return found
+
+    def broken_between(self, min_gen_id: int | None, max_gen_id: int | None) -> dict[str, DefinitionError]:
+        """Give, by name such as `g00003`, why definitions of that range cannot be read."""
+        return {
+            generation_directory_name(number): error
+            for number, error in sorted(self.broken.items())
+            if (min_gen_id is None or number >= min_gen_id) and (max_gen_id is None or number <= max_gen_id)
+        }
 
     def lock_path(self, generation: Generation, target: Target) -> Path:
         """Give the path of a target's lock, whether or not it exists."""
@@ -91,12 +106,16 @@ class Catalog:
         return ", ".join(str(generation.id) for generation in self.generations) or "none"
 
 
-def load_catalog(directory: Path | None = None, locks_directory: Path | None = None) -> Catalog:
+def load_catalog(
+    directory: Path | None = None, locks_directory: Path | None = None, *, keep_broken: bool = False
+) -> Catalog:
     """Read the definitions of a directory, `g00000.json`, `g00001.json` and so on.
 
     Args:
         directory: Where the definitions lie; by default beside this module, where Bazel puts them.
         locks_directory: Where the locks lie, if not in the same directory.
+        keep_broken: Whether the catalog carries the definitions that cannot be read, so that the others
+            are of use; else the first one is raised.
 
     Returns:
         The catalog; no lock has been read.
@@ -108,17 +127,33 @@ def load_catalog(directory: Path | None = None, locks_directory: Path | None = N
     try:
         paths = sorted(path for path in directory.iterdir() if _DEFINITION.fullmatch(path.name))
     except OSError as error:
-        raise DefinitionError(f"{directory}: cannot be read: {error}") from error
+        raise DefinitionError(f"{directory}: cannot be read: {error.strerror}") from error
     if not paths:
         raise DefinitionError(f"{directory}: holds no definition of a generation (g00000.json)")
     generations = []
+    broken = {}
     for path in paths:
-        generation = parse_generation(path.read_bytes(), path)
-        if path.name != f"{generation.directory_name}.json":
-            raise DefinitionError(
-                f"{path}: defines generation {generation.id}, whose file is {generation.directory_name}.json"
-            )
-        generations.append(generation)
+        try:
+            generations.append(_read_definition(path))
+        except DefinitionError as error:
+            if not keep_broken:
+                raise
+            broken[int(path.stem[1:])] = error
     return Catalog(
-        tuple(sorted(generations, key=lambda generation: generation.id)), locks_directory or directory
+        tuple(sorted(generations, key=lambda generation: generation.id)),
+        locks_directory or directory,
+        broken,
     )
+
+
+def _read_definition(path: Path) -> Generation:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DefinitionError(f"{path}: cannot be read: {error.strerror}") from error
+    generation = parse_generation(content, path)
+    if path.name != f"{generation.directory_name}.json":
+        raise DefinitionError(
+            f"{path}: defines generation {generation.id}, whose file is {generation.directory_name}.json"
+        )
+    return generation

@@ -78,6 +78,24 @@ def test_a_definition_under_another_name_is_refused(tmp_path: Path) -> None:
         load_catalog(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"id": 1}', b'{"id":1,"x":' + b"[" * 100_000])
+def test_a_catalog_may_carry_a_definition_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, 0, 2)
+    (tmp_path / "g00001.json").write_bytes(content)
+    (tmp_path / "g00003.json").mkdir()
+    with pytest.raises(DefinitionError, match=r"g00001\.json"):
+        load_catalog(tmp_path)
+    catalog = load_catalog(tmp_path, keep_broken=True)
+    assert [item.id for item in catalog.between(None, None)] == [0, 2]
+    assert list(catalog.broken_between(None, None)) == ["g00001", "g00003"]
+    assert list(catalog.broken_between(2, 3)) == ["g00003"]
+    assert "Is a directory" in str(catalog.broken[3])
+    with pytest.raises(DefinitionError, match=r"g00001\.json"):
+        catalog.generation(1)
+    with pytest.raises(DefinitionError, match=r"g00001\.json"):
+        catalog.between(1, 1)
+
+
 def test_locks_are_read_only_when_asked_for(tmp_path: Path) -> None:
     write(tmp_path, 3)
     (tmp_path / "g00003").mkdir()

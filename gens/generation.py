@@ -208,7 +208,7 @@ def parse_generation(text: str | bytes, path: Path) -> Generation:
     """
     try:
         generation = msgspec.json.decode(text, type=Generation)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise DefinitionError(f"{path}: not the definition of a generation: {error}") from error
     seen: set[str] = set()
     for target in generation.targets:
