@@ -4,13 +4,22 @@
 last word: the next one takes it over, looks at everything before it says ready, and corrects it.
 """
 
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
 import msgspec
 
-from daemon.durability import write_file
+from daemon.durability import DAEMON_SUFFIX, write_file
 from daemon.prefix import Prefix
 from daemon.readiness import NOTHING_KNOWN, Known
 
 FILE_NAME = ".known.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    format: int = _FORMAT
 
 
 def write_known(prefix: Prefix, known: Known) -> bool:
@@ -27,20 +36,40 @@ def write_known(prefix: Prefix, known: Known) -> bool:
         OSError: It cannot be written.
     """
     path = prefix.generations / FILE_NAME
-    lasting = Known(known.failures, known.damage, general=known.general)  # no install goes on for ever
-    text = msgspec.json.encode(lasting)
+    lasting = replace(known, installing=frozenset(), scanned=True)  # no install goes on for ever
+    text = msgspec.json.encode({"format": _FORMAT, **asdict(lasting)})
     try:
         if path.read_bytes() == text:
             return False
     except FileNotFoundError:
         pass
-    write_file(path, text)
+    write_file(path, text, DAEMON_SUFFIX)
     return True
 
 
-def read_known(prefix: Prefix) -> Known:
-    """Read what the daemon knows; nothing, where no daemon has written."""
+def read_known(prefix: Prefix, say: Callable[[str], None] = lambda _: None) -> Known:
+    """Read what the daemon knows; nothing, where no daemon has written.
+
+    Args:
+        prefix: The prefix.
+        say: Told when there is something that cannot be read.
+
+    Returns:
+        What it knows; nothing when a newer release has written it, or it is no sound file.
+    """
+    path = prefix.generations / FILE_NAME
     try:
-        return msgspec.json.decode((prefix.generations / FILE_NAME).read_bytes(), type=Known)
-    except (OSError, msgspec.MsgspecError):
+        text = path.read_bytes()
+        number = msgspec.json.decode(text, type=_Format).format
+        if number > _FORMAT:
+            say(
+                f"{path}: was written by a newer monobase (format {number}); it is not read, so what only "
+                "the daemon's scans know is not known here"
+            )
+            return NOTHING_KNOWN
+        return msgspec.json.decode(text, type=Known)
+    except FileNotFoundError:
+        return NOTHING_KNOWN
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        say(f"{path}: cannot be read: {error}; the daemon writes it anew")
         return NOTHING_KNOWN

@@ -5,6 +5,7 @@ a look at every file can tell comes from the last scan (`daemon/scan.py`).
 """
 
 import fnmatch
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,7 @@ from typing import Literal
 from daemon.errors import DamageError
 from daemon.plan import is_present, is_sealed
 from daemon.prefix import Prefix
+from daemon.retries import Retry
 from daemon.verify import Finding, check_mark, count_differences
 from gens.catalog import Catalog
 from gens.generation import Generation, Target
@@ -65,12 +67,14 @@ class Readiness:
         reasons: Why it is not; empty when it is.
         latest: What `latest` names, or None.
         generations: The active generations, newest first.
+        retries: What failed, and when each is tried again; a node may be ready all the same.
     """
 
     ready: bool
     reasons: tuple[str, ...]
     latest: str | None
     generations: tuple[GenerationReadiness, ...]
+    retries: tuple[Retry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Known:
         installing: Names of the generations that are being installed.
         general: What keeps all from being installed, such as a full disk; empty when nothing does.
         scanned: Whether the daemon has looked at the files since it started.
+        retries: What failed, and when each is tried again.
     """
 
     failures: Mapping[str, str]
@@ -90,6 +95,7 @@ class Known:
     installing: frozenset[str] = frozenset()
     general: str = ""
     scanned: bool = True
+    retries: tuple[Retry, ...] = ()
 
 
 NOTHING_KNOWN = Known({}, {})
@@ -127,11 +133,31 @@ def read_readiness(
     ]
     latest = latest_name(prefix)
     newest = active[0].directory_name
+    broken = catalog.broken_between(min_gen_id, max_gen_id)
+    reasons += [f"{name}: {error}" for name, error in broken.items()]
     if latest != newest and not any(target.state == "left out" for target in generations[0].targets):
         reasons.append(f"latest: names {latest or 'nothing'} instead of {newest}")
     if reasons and known.general:
         reasons.append(known.general)
-    return Readiness(not reasons, tuple(reasons), latest, generations)
+    return Readiness(not reasons, tuple(reasons), latest, generations, known.retries)
+
+
+def readiness_text(readiness: Readiness) -> str:
+    """Say in lines whether the node is ready, why not, and what failed and is tried again."""
+    if readiness.ready:
+        names = " ".join(generation.name for generation in readiness.generations)
+        lines = [f"ready: {names}, latest {readiness.latest or 'none'}"]
+    else:
+        lines = ["not ready", *readiness.reasons]
+    lines += [retry_text(retry) for retry in readiness.retries]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def retry_text(retry: Retry) -> str:
+    """Say in one line what failed, and when it is tried again."""
+    often = "once" if retry.attempts == 1 else f"{retry.attempts} times in a row"
+    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(retry.next_try_s))
+    return f"{retry.subject} failed {often}, next try at {at}: {retry.reason}"
 
 
 def latest_name(prefix: Prefix) -> str | None:
