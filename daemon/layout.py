@@ -29,7 +29,7 @@ _COMPONENT = re.compile(r"nvidia/[^/]+/(?P<rest>.+)")
 _LICENSE = re.compile(
     r"(?P<package>[^/]+)\.dist-info/(?:licenses/)?(?P<name>(?:LICEN[CS]E|COPYING|NOTICE|License)[^/]*)"
 )
-_LIBRARY = re.compile(r"(?P<stem>.+\.so)(?:\.[0-9]+)+")
+_LIBRARY = re.compile(r"(?P<stem>.+\.so)\.(?P<version>[0-9]+(?:\.[0-9]+)*)")
 _SANITIZER = "nvidia-cuda-sanitizer-api"
 _LAYOUT_VERSION = 1
 
@@ -90,10 +90,9 @@ def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -
     """
     held = set(paths)
     links = {}
-    for path in sorted(held):
+    for path in sorted(held, key=_library_version):
         library = _LIBRARY.fullmatch(path)
-        if library is not None and library["stem"] not in held:
-            # With several versions the longest name is the fullest, and sorts last: the last one wins.
+        if library is not None:  # with several versions, the highest comes last and wins
             links[library["stem"]] = Link(library["stem"], PurePosixPath(path).name)
     folders = {path.partition("/")[0] for path in held}
     if product == "cuda" and "lib64" in folders:
@@ -106,7 +105,19 @@ def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -
             if target in folders:
                 path = f"targets/{machine}-linux/{name}"
                 links[path] = Link(path, f"../../{target}")
-    return [links[path] for path in sorted(links)]
+    folders = {str(parent) for path in held for parent in PurePosixPath(path).parents}
+    return [links[path] for path in sorted(links) if _is_free(path, held, folders)]
+
+
+def _library_version(path: str) -> list[int]:
+    library = _LIBRARY.fullmatch(path)
+    return [] if library is None else [int(part) for part in library["version"].split(".")]
+
+
+def _is_free(path: str, files: set[str], folders: set[str]) -> bool:
+    """Tell whether nothing stands at a path, and no file where a folder above it must be."""
+    taken = path in files or path in folders
+    return not taken and not any(str(parent) in files for parent in PurePosixPath(path).parents)
 
 
 def lay_out_toolkit(

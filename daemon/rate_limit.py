@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass, field
 
-_RATE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?:(?P<unit>[kKMG])B?)?")
+_RATE = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]+)?)(?:(?P<unit>[kKMG])B?)?")
 _UNITS = {None: 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 # uv gives a download up that brings nothing for half a minute, and has up to fifty at once.
 SLOWEST_BYTES_PER_S = 10_000

@@ -400,5 +400,5 @@ def retry_delay_s(failed_in_a_row: int, first_s: float, longest_s: float, jitter
     Returns:
         Seconds.
     """
-    doublings = min(failed_in_a_row - 1, 30)
+    doublings = min(failed_in_a_row - 1, 60)
     return float(min(longest_s, first_s * 2**doublings) * jitter)

@@ -1,4 +1,8 @@
-"""The proxy that the machine's own variables name for a host, as uv reads them."""
+"""The proxy that the machine's own variables name for a host, as uv reads them.
+
+They are read by uv's HTTP library, not by curl's rules: a variable that is set and empty hides the one in
+lower-case letters, `*` covers names and no addresses, and is no wildcard within a name.
+"""
 
 import base64
 import ipaddress
@@ -41,7 +45,7 @@ class UpstreamProxies:
 
     Attributes:
         by_scheme: The proxy for `http` and for `https`; a scheme without one is gone to directly.
-        exceptions: Entries of `NO_PROXY`, in lower case.
+        exceptions: Entries of `NO_PROXY`, in lower-case letters.
     """
 
     by_scheme: Mapping[str, UpstreamProxy]
@@ -72,13 +76,16 @@ def read_upstream_proxies(variables: Mapping[str, str]) -> UpstreamProxies:
     Raises:
         ProxyError: One of them names a proxy that is neither `http` nor `https`.
     """
+    if "REQUEST_METHOD" in variables:  # a CGI program, whose HTTP_PROXY anybody can set by a header
+        return UpstreamProxies({})
     by_scheme = {}
     for scheme in ("http", "https"):
-        for name in (f"{scheme.upper()}_PROXY", f"{scheme}_proxy", "ALL_PROXY", "all_proxy"):
-            if variables.get(name):
-                by_scheme[scheme] = _parse(name, variables[name])
-                break
-    exceptions = variables.get("NO_PROXY") or variables.get("no_proxy") or ""
+        name, text = _first_set(variables, f"{scheme.upper()}_PROXY")
+        if not text:
+            name, text = _first_set(variables, "ALL_PROXY")
+        if text:
+            by_scheme[scheme] = _parse(name, text)
+    _, exceptions = _first_set(variables, "NO_PROXY")
     return UpstreamProxies(
         by_scheme, tuple(entry.strip().lower() for entry in exceptions.split(",") if entry.strip())
     )
@@ -117,6 +124,11 @@ def _configuration_files(variables: Mapping[str, str]) -> list[Path]:
     return [directory / "uv" / "uv.toml" for directory in (Path(home), *system, Path("/etc"))]
 
 
+def _first_set(variables: Mapping[str, str], upper: str) -> tuple[str, str]:
+    name = upper if upper in variables else upper.lower()
+    return name, variables.get(name, "").strip()
+
+
 def _parse(name: str, text: str) -> UpstreamProxy:
     url = urlsplit(text if "://" in text else f"http://{text}")
     try:
@@ -136,14 +148,15 @@ def _parse(name: str, text: str) -> UpstreamProxy:
 
 
 def _covers(entry: str, host: str) -> bool:
-    if entry == "*":
-        return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        domain = entry.removeprefix("*").removeprefix(".")
-        return host == domain or host.endswith(f".{domain}")
+        domain = entry.removeprefix(".")
+        return entry == "*" or host == domain or host.endswith(f".{domain}")
+    address_text, slash, length = entry.partition("/")
+    if slash and not length.isdecimal():  # Python takes a mask there as well
+        return False
     try:
-        return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
+        return address in ipaddress.ip_network(f"{address_text}{slash}{length}", strict=False)
     except ValueError:
         return False

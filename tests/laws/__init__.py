@@ -11,17 +11,26 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 
 _EXAMPLES = 60
+_BY_HAND = os.environ.get("MONOBASE_LAW_EXAMPLES")
 
 # It keeps what it learned of Unicode beside the tests unless it is told where.
 os.environ.setdefault(
     "HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / f"hypothesis-{os.getuid()}")
 )
-settings.register_profile(
-    "same", max_examples=_EXAMPLES, derandomize=True, deadline=None, database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)  # fmt: skip
-settings.register_profile(
-    "by hand", settings.get_profile("same"), derandomize=False, print_blob=True,
-    max_examples=int(os.environ.get("MONOBASE_LAW_EXAMPLES", _EXAMPLES)),
-)  # fmt: skip
-settings.load_profile("by hand" if "MONOBASE_LAW_EXAMPLES" in os.environ else "same")
+
+
+def examples(number: int) -> settings:
+    """Give the settings of a law whose examples take long: few, unless a number is given by hand.
+
+    Args:
+        number: How many examples are tried.
+    """
+    return settings(
+        max_examples=number if _BY_HAND is None else int(_BY_HAND), derandomize=_BY_HAND is None,
+        print_blob=_BY_HAND is not None, deadline=None, database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )  # fmt: skip
+
+
+settings.register_profile("monobase", examples(_EXAMPLES))
+settings.load_profile("monobase")

@@ -49,8 +49,8 @@ def locked_wheels(
         lambda name, version, tags, sha256, size: LockedWheel(
             name, version, sha256, f"{name.replace('-', '_')}-{version}-{tags}.whl", size
         ),
-        names or package_names(),
-        numbers or versions(),
+        package_names() if names is None else names,
+        versions() if numbers is None else numbers,
         st.sampled_from(_TAGS),
         sha256s(),
         st.integers(1, _LARGEST_BYTES),
