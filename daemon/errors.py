@@ -44,13 +44,17 @@ class NotOnIndexError(IndexAccessError):
     """The index answers, and does not list what a lock names."""
 
 
-class DiskError(MonobaseError):
+class PrefixError(MonobaseError):
+    """Nothing on the prefix can go on: it is not the fault of one wheel, environment or generation."""
+
+
+class DiskError(PrefixError):
     """The disk cannot hold the install: space, inodes, hard links, mounts or permissions."""
 
     exit_code: ClassVar[int] = 5
 
 
-class PrefixInUseError(MonobaseError):
+class PrefixInUseError(PrefixError):
     """Another process writes to the prefix, and the wait for it ended."""
 
     exit_code: ClassVar[int] = 6

@@ -14,7 +14,7 @@ from typing import TypeVar
 from daemon.compile import Compiler
 from daemon.content_store import ContentStore, check_links
 from daemon.durability import WRITER_SUFFIX, remove_temporary_files
-from daemon.errors import DamageError, DiskError
+from daemon.errors import DamageError, DiskError, PrefixError
 from daemon.fault import fault_point
 from daemon.fetch import Fetcher
 from daemon.interpreter import Interpreter, provide_interpreters
@@ -34,7 +34,7 @@ from daemon.progress import Reporter, Stage
 from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
 from daemon.uv import Uv, full_disk_message
 from daemon.uv_cache import remove_leftovers
-from daemon.writer_lock import writer_lock
+from daemon.writer_lock import WriterLock, writer_lock
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Toolkit
@@ -140,9 +140,9 @@ def install(
     result = InstallResult()
     with disk_errors(prefix):
         prefix.make_directories()
-        with writer_lock(prefix, options.lock_timeout_s, reporter.info) as descriptor:
+        with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
             link_mode = "copy" if options.copy else "hardlink"
-            uv = Uv(uv_program, prefix, options.index_url, link_mode, (descriptor,), options.proxy_url)
+            uv = Uv(uv_program, prefix, options.index_url, link_mode, writer.descriptors, options.proxy_url)
             clean_leftovers(prefix, reporter)
             with reporter.stage("plan", 0) as stage:
                 plan = _plan(prefix, catalog, options)
@@ -155,15 +155,15 @@ def install(
                 prefix.staging.mkdir()
                 if not options.copy:
                     check_links(prefix.uv_cache, prefix.staging)
-                _Install(prefix, uv, options, reporter, result).run(plan)
+                _Install(writer, uv, options, reporter, result).run(plan)
                 shutil.rmtree(prefix.staging)
                 # A uv that gives up on a stalled download may end before its own cleaning does.
                 remove_leftovers(prefix.uv_cache)
             for item in plan.generations:
                 if item.can_be_sealed:
-                    _seal(prefix, item.generation, result, reporter)
+                    _seal(writer, item.generation, result, reporter)
             active = catalog.between(options.min_gen_id, options.max_gen_id)
-            result.latest = point_latest(prefix, _sealed(prefix, active))
+            result.latest = point_latest(writer, _sealed(prefix, active))
     result.seconds = round(time.monotonic() - began, 2)
     return result
 
@@ -179,12 +179,12 @@ def _plan(prefix: Prefix, catalog: Catalog, options: InstallOptions) -> Plan:
     )
 
 
-def _seal(prefix: Prefix, generation: Generation, result: InstallResult, reporter: Reporter) -> None:
+def _seal(writer: WriterLock, generation: Generation, result: InstallResult, reporter: Reporter) -> None:
     name = generation.directory_name
     try:
-        with _of_one(prefix, name):
-            (result.sealed if seal(prefix, generation) else result.partial).append(name)
-    except DiskError:
+        with _of_one(writer.prefix, name):
+            (result.sealed if seal(writer, generation) else result.partial).append(name)
+    except PrefixError:
         raise
     except MonobaseError as error:
         result.fail(name, error, reporter)
@@ -204,9 +204,10 @@ class _Install:
     """The stages of one install after its plan."""
 
     def __init__(
-        self, prefix: Prefix, uv: Uv, options: InstallOptions, reporter: Reporter, result: InstallResult
+        self, writer: WriterLock, uv: Uv, options: InstallOptions, reporter: Reporter, result: InstallResult
     ) -> None:
-        self._prefix = prefix
+        self._writer = writer
+        self._prefix = prefix = writer.prefix
         self._uv = uv
         self._options = options
         self._reporter = reporter
@@ -263,7 +264,7 @@ class _Install:
         try:
             with _of_one(self._prefix, name):
                 self._install_generation(generation, wanted, interpreters, bad_wheels)
-        except DiskError:
+        except PrefixError:
             raise
         except MonobaseError as error:
             self._result.fail(name, error, self._reporter)
@@ -297,7 +298,7 @@ class _Install:
             fault_point("layout:toolkit")
         with self._reporter.stage("seal", len(environments)) as stage:
             finished += self._each(environments, self._finish, lambda tree: tree.wanted, stage)
-            publish(self._prefix, generation, finished)
+            publish(self._writer, generation, finished)
             self._result.installed += [item.wanted.label for item in finished]
             stage.facts.update(installed=len(finished), generation=generation.directory_name)
 
@@ -338,7 +339,7 @@ class _Install:
                 for item, future in futures:
                     try:
                         done.append(future.result())
-                    except DiskError:
+                    except PrefixError:
                         raise
                     except MonobaseError as error:
                         self._fail(wanted(item), error)

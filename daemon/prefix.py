@@ -66,8 +66,18 @@ class Prefix:
 
     @property
     def lock_file(self) -> Path:
-        """The file whose flock makes a process the one writer."""
+        """The file whose lock makes a process the one writer."""
         return self.generations / ".lock"
+
+    @property
+    def second_lock_file(self) -> Path:
+        """The file that a writer locks as well, so that one whose first file was removed stays alone."""
+        return self.root / ".lock"
+
+    @property
+    def service_lock_file(self) -> Path:
+        """The file whose lock makes a process the one daemon."""
+        return self.generations / ".service-lock"
 
     @property
     def latest(self) -> Path:

@@ -146,7 +146,7 @@ def prune(
     """
     with (
         disk_errors(prefix),
-        writer_lock(prefix, lock_timeout_s, reporter.info) as descriptor,
+        writer_lock(prefix, lock_timeout_s, reporter.info) as writer,
     ):
         clean_leftovers(prefix, reporter)
         plan = plan_prune(prefix, catalog, min_gen_id, max_gen_id)
@@ -156,6 +156,7 @@ def prune(
             prefix.staging.mkdir()
             freed = LinkCount()
             for name in list(plan.generations):
+                writer.check()
                 if not _rename_away(prefix, name):
                     plan.generations.remove(name)
                     plan.kept[name] = "a model has leased it"
@@ -163,12 +164,13 @@ def prune(
             sync_directory(prefix.generations)
             fault_point("prune:renamed")
             for path in (*(str(prefix.staging / name) for name in plan.generations), *plan.paths):
+                writer.check()
                 removed = _remove_path(prefix, path)
                 freed.freed_bytes += removed.freed_bytes
                 freed.freed_inodes += removed.freed_inodes
             remove([str(prefix.staging)])
             fault_point("prune:removed")
-            Uv(uv_program, prefix, inherit=(descriptor,)).run("cache", "prune")
+            Uv(uv_program, prefix, inherit=writer.descriptors).run("cache", "prune")
             plan.freed_bytes, plan.freed_inodes = freed.freed_bytes, freed.freed_inodes
             stage.facts.update(
                 generations=plan.generations,
@@ -194,11 +196,12 @@ def clean_uv_cache(prefix: Prefix, reporter: Reporter, lock_timeout_s: float | N
     Raises:
         MonobaseError: The prefix is in use, or cannot be written to.
     """
-    with disk_errors(prefix), writer_lock(prefix, lock_timeout_s, reporter.info):
+    with disk_errors(prefix), writer_lock(prefix, lock_timeout_s, reporter.info) as writer:
         clean_leftovers(prefix, reporter)
         with reporter.stage("clean") as stage:
             prefix.staging.mkdir()
             if prefix.uv_cache.exists():
+                writer.check()
                 prefix.uv_cache.rename(prefix.staging / "cache")
             prefix.uv_cache.mkdir(parents=True)
             sync_directory(prefix.uv_cache.parent)

@@ -30,7 +30,7 @@ from daemon.seal import finish_environment, finish_toolkit
 from daemon.uv import Uv
 from daemon.uv_cache import drop_wheel, find_archive
 from daemon.verify import Finding, VerifyResult, tree_label, verify
-from daemon.writer_lock import writer_lock
+from daemon.writer_lock import WriterLock, writer_lock
 from gens.catalog import Catalog
 from gens.generation import Toolkit
 
@@ -62,7 +62,7 @@ def repair(
     os.umask(0o022)
     with (
         disk_errors(prefix),
-        writer_lock(prefix, options.lock_timeout_s, reporter.info) as descriptor,
+        writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer,
     ):
         clean_leftovers(prefix, reporter)
         result = verify(prefix, generation_names, options.jobs)
@@ -75,8 +75,8 @@ def repair(
             if not options.copy:
                 check_links(prefix.uv_cache, prefix.staging)
             link_mode = "copy" if options.copy else "hardlink"
-            uv = Uv(uv_program, prefix, options.index_url, link_mode, (descriptor,), options.proxy_url)
-            _Repair(prefix, catalog, uv, options, reporter).run(result.findings, generation_names)
+            uv = Uv(uv_program, prefix, options.index_url, link_mode, writer.descriptors, options.proxy_url)
+            _Repair(writer, catalog, uv, options, reporter).run(result.findings, generation_names)
         finally:
             shutil.rmtree(prefix.staging, ignore_errors=True)
         return verify(prefix, generation_names, options.jobs)
@@ -86,9 +86,10 @@ class _Repair:
     """The steps of one repair."""
 
     def __init__(
-        self, prefix: Prefix, catalog: Catalog, uv: Uv, options: InstallOptions, reporter: Reporter
+        self, writer: WriterLock, catalog: Catalog, uv: Uv, options: InstallOptions, reporter: Reporter
     ) -> None:
-        self._prefix = prefix
+        self._writer = writer
+        self._prefix = prefix = writer.prefix
         self._catalog = catalog
         self._uv = uv
         self._options = options
@@ -104,6 +105,7 @@ class _Repair:
         for tree in [tree for tree in by_tree if tree not in trees]:
             self._repair_generation(Path(tree).name, by_tree.pop(tree))
         for tree, wrong in by_tree.items():
+            self._writer.check()
             self._drop_damaged(trees[tree], tree, wrong)
         self._fetch([trees[tree] for tree in by_tree])
         for tree, wrong in by_tree.items():
@@ -133,6 +135,7 @@ class _Repair:
     def _repair_generation(self, name: str, findings: list[Finding]) -> None:
         generation = self._catalog.generation(int(name[1:]))
         for finding in findings:
+            self._writer.check()
             if finding.path == "environments":
                 self._prefix.environments_file(name).unlink(missing_ok=True)
                 write_environments(self._prefix, generation, sealed=is_sealed(self._prefix, generation))
@@ -239,6 +242,7 @@ class _Repair:
             if not os.path.lexists(source):
                 continue
             final = tree / path
+            self._writer.check()
             final.parent.mkdir(parents=True, exist_ok=True)
             if final.is_dir() and not final.is_symlink():
                 shutil.rmtree(final)
@@ -246,6 +250,7 @@ class _Repair:
             self._reporter.info(f"restored {tree_label(self._prefix, tree)}/{path}")
         for finding in findings:
             if finding.kind == "extra":
+                self._writer.check()
                 _remove(tree / finding.path, tree)
                 self._reporter.info(f"removed {tree_label(self._prefix, tree)}/{finding.path}")
         sync_filesystem(self._prefix.root)

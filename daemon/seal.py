@@ -27,6 +27,7 @@ from daemon.manifest import (
 from daemon.mark import Mark, write_mark
 from daemon.plan import Wanted, definition_digest, is_present, is_sealed
 from daemon.prefix import Prefix
+from daemon.writer_lock import WriterLock
 from gens.generation import Generation
 
 
@@ -98,14 +99,18 @@ def finish_toolkit(prefix: Prefix, wanted: Wanted, tree: ToolkitTree, directory_
     return Finished(wanted, tree.directory, prefix.toolkits / directory_name)
 
 
-def publish(prefix: Prefix, generation: Generation, finished: Sequence[Finished]) -> None:
+def publish(writer: WriterLock, generation: Generation, finished: Sequence[Finished]) -> None:
     """Give trees their final names.
 
     Args:
-        prefix: The prefix.
+        writer: The right to write to the prefix.
         generation: Where they belong.
         finished: The trees; each is complete.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
     """
+    prefix = writer.prefix
     directory = prefix.generation(generation.directory_name)
     directory.mkdir(exist_ok=True)
     sync_filesystem(prefix.root)
@@ -113,27 +118,33 @@ def publish(prefix: Prefix, generation: Generation, finished: Sequence[Finished]
     fault_point("seal:synced")
     for item in finished:
         if item.directory is not None:
+            writer.check()
             item.directory.rename(item.final)
     sync_directory(prefix.toolkits)
     sync_directory(directory)
     fault_point("seal:renamed")
     for item in finished:
         if item.final.parent == prefix.toolkits:
+            writer.check()
             write_symlink(directory / item.wanted.target.name, f"../../cuda/{item.final.name}")
     write_environments(prefix, generation, sealed=False)
     fault_point("seal:listed")
 
 
-def seal(prefix: Prefix, generation: Generation) -> bool:
+def seal(writer: WriterLock, generation: Generation) -> bool:
     """Mark a generation as complete, if it is.
 
     Args:
-        prefix: The prefix.
+        writer: The right to write to the prefix.
         generation: The generation.
 
     Returns:
         Whether it is sealed now.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
     """
+    prefix = writer.prefix
     if is_sealed(prefix, generation):
         return True
     if not all(is_present(prefix, generation, target) for target in generation.targets):
@@ -148,26 +159,32 @@ def seal(prefix: Prefix, generation: Generation) -> bool:
             target.name: text_digest(directory / target.name / MANIFEST_NAME) for target in generation.targets
         },
     )
+    writer.check()
     write_mark(prefix.sealed_mark(generation.directory_name), mark)
     fault_point("seal:done")
     return True
 
 
-def point_latest(prefix: Prefix, generations: Sequence[Generation]) -> str | None:
+def point_latest(writer: WriterLock, generations: Sequence[Generation]) -> str | None:
     """Let `latest` name the newest sealed generation of the active ones.
 
     Args:
-        prefix: The prefix.
+        writer: The right to write to the prefix.
         generations: The active generations.
 
     Returns:
         Its name; None when none is sealed, and then `latest` stays as it was.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
     """
+    prefix = writer.prefix
     sealed = [generation for generation in generations if is_sealed(prefix, generation)]
     if not sealed:
         return None
     name = max(sealed, key=lambda generation: generation.id).directory_name
     if not prefix.latest.is_symlink() or str(prefix.latest.readlink()) != name:
+        writer.check()
         write_symlink(prefix.latest, name)
         fault_point("seal:latest")
     return name

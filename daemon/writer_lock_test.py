@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,8 @@ def test_the_lock_of_a_killed_writer_is_free(prefix: Prefix) -> None:
 
 
 def test_a_child_that_inherits_the_lock_keeps_the_next_writer_waiting(prefix: Prefix) -> None:
-    with writer_lock(prefix, 0, lambda _: None) as descriptor:
-        child = subprocess.Popen(["/bin/sleep", "60"], pass_fds=[descriptor])
+    with writer_lock(prefix, 0, lambda _: None) as writer:
+        child = subprocess.Popen(["/bin/sleep", "60"], pass_fds=writer.descriptors)
     try:
         with pytest.raises(PrefixInUseError), writer_lock(prefix, 0.2, lambda _: None):
             pass
@@ -76,3 +77,81 @@ def test_a_child_that_inherits_the_lock_keeps_the_next_writer_waiting(prefix: Pr
         child.wait()
     with writer_lock(prefix, 5, lambda _: None):
         pass
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("second", [False, True])
+def test_who_loses_a_lock_file_is_told_and_nobody_else_gets_in_meanwhile(
+    prefix: Prefix, second: bool, replaced: bool
+) -> None:
+    path = prefix.second_lock_file if second else prefix.lock_file
+    with writer_lock(prefix, 0, lambda _: None) as writer:
+        writer.check()
+        path.unlink()
+        if replaced:
+            path.touch()
+        with pytest.raises(PrefixInUseError, match="writes to this prefix"), writer_lock(prefix, 0, print):
+            pass
+        with pytest.raises(PrefixInUseError, match=r"\.lock: was removed or replaced"):
+            writer.check()
+    with writer_lock(prefix, 0, lambda _: None) as writer:
+        writer.check()
+
+
+def test_what_fails_after_the_lock_was_lost_is_told_as_the_loss(prefix: Prefix) -> None:
+    def lose() -> None:
+        with writer_lock(prefix, 0, lambda _: None):
+            prefix.lock_file.unlink()
+            raise FileNotFoundError("what another writer removed")
+
+    with pytest.raises(PrefixInUseError, match="was removed or replaced"):
+        lose()
+
+
+_WRITER = """
+import fcntl, os, random, sys, time
+from pathlib import Path
+from daemon.errors import PrefixInUseError
+from daemon.prefix import Prefix
+from daemon.writer_lock import writer_lock
+prefix, witness = Prefix(Path(sys.argv[1])), os.open(sys.argv[2], os.O_RDWR | os.O_CREAT)
+print("begun", flush=True)
+held = 0
+while not os.path.exists(sys.argv[3]):
+    try:
+        with writer_lock(prefix, 0, print) as writer:
+            fcntl.flock(witness, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises when there is another one
+            time.sleep(random.uniform(0, 0.002))
+            held += 1
+            fcntl.flock(witness, fcntl.LOCK_UN)
+            writer.check()
+    except PrefixInUseError:
+        time.sleep(random.uniform(0, 0.001))
+print(held)
+"""
+
+
+def test_there_are_never_two_writers_whatever_becomes_of_the_lock_file(
+    prefix: Prefix, tmp_path: Path
+) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])}
+    done = tmp_path / "done"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, prefix.root, tmp_path / "witness", done],
+            stdout=subprocess.PIPE, text=True, env=environment,
+        )
+        for _ in range(5)
+    ]  # fmt: skip
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "begun\n"
+    for number in range(300):
+        prefix.lock_file.unlink(missing_ok=True)
+        if number % 3 == 0:
+            prefix.lock_file.touch()
+        time.sleep(0.003)
+    done.touch()
+    said = [writer.communicate()[0] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0] * 5
+    assert sum(int(text) for text in said) > 5
