@@ -614,6 +614,8 @@ _mb_rest_of() { # LIST: sets _mb_rest to `:LIST` less what an activation put the
         case $_mb_item in
         */monobase/g[0-9][0-9][0-9][0-9][0-9]*/*) ;;
         /usr/local/nvidia/bin | /usr/local/nvidia/lib | /usr/local/nvidia/lib64) ;;
+        # Launchers of what a toolkit may have: who looks for nvcc now finds it, or finds none.
+        /opt/monobase/bin) ;;
         "${_mb_user_venv:-/dev/null}/bin" | "${_mb_user_venv:-/dev/null}"/lib/python*/nvidia/*/lib) ;;
         "${VIRTUAL_ENV:-/dev/null}/bin" | "${VIRTUAL_ENV:-/dev/null}"/lib/python*/nvidia/*/lib) ;;
         *) _mb_rest=$_mb_rest:$_mb_item ;;

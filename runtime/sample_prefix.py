@@ -15,6 +15,15 @@ from tests.index.wheel import WheelSpec, write_wheel
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE_PACKAGES = f"lib/python{PYTHON}/site-packages"
+# As uv writes the commands of a relocatable environment.
+_PIP = """\
+#!/bin/sh
+'''exec' "$(dirname -- "$(realpath -- "$0")")"/'python' "$0" "$@"
+' '''
+import sys
+from pip._internal.cli.main import main
+sys.exit(main())
+"""
 BUILDS = {"cpu": "-", "cu121": "12.1", "cu124": "12.4", "cu130": "13.0"}
 
 
@@ -65,10 +74,12 @@ class SamplePrefix:
     Attributes:
         root: The prefix.
         wheels: Folder of the wheels that are installed in it, and of a later version of each.
+        python: The interpreter of its environments.
     """
 
     root: Path
     wheels: Path
+    python: Path = Path(sys.executable)
 
     def generation(self, name: str, state: str = "sealed") -> SampleGeneration:
         """Make the folder of a generation."""
@@ -83,7 +94,7 @@ class SamplePrefix:
             environment: Its folder.
             requirements: Version by package, of `wheels`.
         """
-        _uv("venv", "--relocatable", "--python", sys.executable, environment)
+        _uv("venv", "--relocatable", "--python", self.python, environment)
         if requirements:
             _uv(
                 *("pip", "install", "--python", environment / "bin" / "python", "--no-index"),
@@ -98,6 +109,10 @@ class SamplePrefix:
                 environment / SITE_PACKAGES / name,
                 ignore=shutil.ignore_patterns("__pycache__"),
             )
+        for name in ("pip", "pip3", f"pip{PYTHON}"):
+            script = environment / "bin" / name
+            script.write_text(_PIP)
+            script.chmod(0o755)
 
     def toolkit(self, generation: SampleGeneration, directory_name: str, name: str) -> None:
         """Make a toolkit's tree and the link of a generation to it."""
@@ -107,17 +122,18 @@ class SamplePrefix:
         (generation.folder / name).symlink_to(f"../../cuda/{directory_name}")
 
 
-def make_sample_prefix(root: Path, wheels: Path) -> SamplePrefix:
+def make_sample_prefix(root: Path, wheels: Path, python: Path = Path(sys.executable)) -> SamplePrefix:
     """Make a prefix with two sealed generations and one that is half installed.
 
     Args:
         root: The prefix to make.
         wheels: An empty folder for wheels.
+        python: The interpreter of its environments, of the version of the one that runs.
 
     Returns:
         The prefix.
     """
-    prefix = SamplePrefix(root, wheels)
+    prefix = SamplePrefix(root, wheels, python)
     _write_wheels(wheels)
 
     first = prefix.generation("g00001")
@@ -166,7 +182,11 @@ def _write_wheels(folder: Path) -> None:
                 "torch",
                 torch,
                 requires_dist=("shared",),
-                files={"torch/__init__.py": f"__version__ = {torch!r}\n".encode()},
+                files={
+                    "torch/__init__.py": f"__version__ = {torch!r}\n".encode(),
+                    "torch/run.py": b"import sys\n\n\ndef main():\n    print('torchrun of', sys.prefix)\n",
+                },
+                console_scripts={"torchrun": "torch.run:main"},
             ),
             folder,
         )

@@ -15,25 +15,16 @@ from debian.deb822 import Deb822
 
 from image.debian.lock import parse_lock
 from image.oci.layout import Layout
-from tests.images.engine import Engine, engine
+from tests.images.engine import Engine
 from tests.images.layouts import daemon_layout, runtime_layout
 from tests.registry.certificates import make_certificate
 from tests.registry.local_registry import local_registry
 from tests.registry.push_process import Pusher
 
+pytest_plugins = ["tests.images.fixtures"]
+
 LOCK = Path("image/debian/packages.lock")
 NAMES = ("daemon", "runtime")
-
-
-@pytest.fixture(scope="module")
-def podman() -> Iterator[Engine]:
-    with engine() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def images(podman: Engine) -> dict[str, str]:
-    return {name: podman.pull(f"oci:{layout.directory}") for name, layout in _layouts().items()}
 
 
 @pytest.fixture(params=NAMES)
@@ -42,12 +33,8 @@ def image(request: pytest.FixtureRequest, images: dict[str, str]) -> str:
 
 
 @pytest.fixture(params=NAMES)
-def layout(request: pytest.FixtureRequest) -> Layout:
-    return _layouts()[request.param]
-
-
-def _layouts() -> dict[str, Layout]:
-    return {"daemon": daemon_layout(), "runtime": runtime_layout()}
+def layout(request: pytest.FixtureRequest, layouts: dict[str, Layout]) -> Layout:
+    return layouts[request.param]
 
 
 def _tool(*arguments: str | Path) -> str:

@@ -48,7 +48,7 @@ def interpreter_mirror(
         Where it is.
     """
     directory.mkdir(parents=True)
-    digest = _write_archive(directory / _ARCHIVE)
+    digest = write_interpreter(directory / _ARCHIVE)
     handler = partial(_Quiet, directory=str(directory))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         url = f"http://127.0.0.1:{server.server_port}"
@@ -59,7 +59,15 @@ def interpreter_mirror(
         server.shutdown()
 
 
-def _write_archive(path: Path) -> str:
+def write_interpreter(path: Path) -> str:
+    """Write an archive of the running interpreter, with all below the folder `python`.
+
+    Args:
+        path: The archive to write.
+
+    Returns:
+        Its SHA-256 in hexadecimal digits.
+    """
     base = Path(sys.base_prefix)
     # Debian's library has links into /etc: their files, since uv takes no link out of the folder.
     with tarfile.open(path, "w:gz", compresslevel=1, dereference=True) as archive:
