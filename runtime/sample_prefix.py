@@ -16,14 +16,10 @@ from tests.index.wheel import WheelSpec, write_wheel
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE_PACKAGES = f"lib/python{PYTHON}/site-packages"
 # As uv writes the commands of a relocatable environment.
-_PIP = """\
-#!/bin/sh
-'''exec' "$(dirname -- "$(realpath -- "$0")")"/'python' "$0" "$@"
-' '''
-import sys
-from pip._internal.cli.main import main
-sys.exit(main())
-"""
+_PIP = (
+    "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''\n"
+    "import sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n"
+)
 BUILDS = {"cpu": "-", "cu121": "12.1", "cu124": "12.4", "cu130": "13.0"}
 
 

@@ -36,12 +36,16 @@ def files(layout: Layout) -> dict[str, bytes]:
     for blob in layout.layers:
         with tarfile.open(layout.path(blob), mode="r|gz") as archive:
             for member in archive:
-                if member.isreg() and (
-                    member.name == _STATUS or "/monobase" in f"/{member.name}" or ".dist-info/" in member.name
-                ):
-                    content = archive.extractfile(member)
-                    found[member.name] = b"" if content is None else content.read()
+                content = archive.extractfile(member) if member.isreg() and _is_wanted(member.name) else None
+                if content is not None:
+                    found[member.name] = content.read()
     return found
+
+
+def _is_wanted(name: str) -> bool:
+    # Debian leaves /usr/local/bin to others: to launchers, or to the commands of the daemon's wheels.
+    is_launcher = name.startswith("usr/local/bin/") and os.environ["LAYERS"].split()[-1] != "python"
+    return name == _STATUS or "/monobase" in f"/{name}" or ".dist-info/" in name or is_launcher
 
 
 def installed(files: dict[str, bytes]) -> dict[str, str]:
