@@ -29,6 +29,7 @@ from daemon.prefix import prefix_at
 from gens.errors import MonobaseError
 
 _GRACE_S = 2.0
+_NOTICE_S = 0.5
 _SECONDS = click.FloatRange(min=0.05)
 
 
@@ -169,7 +170,9 @@ def run(
 
     worker = threading.Thread(target=work, name="service", daemon=True)
     worker.start()
-    asked_to_stop.wait()
+    # Python runs the handler of a signal in this thread, and one that another thread got does not wake it up.
+    while not asked_to_stop.wait(_NOTICE_S):
+        pass
     service.stop.set()
     worker.join(_GRACE_S)
     if failures:

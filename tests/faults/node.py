@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from daemon.prefix import Prefix
 from daemon.verify import verify
@@ -55,7 +56,9 @@ class Node:
 
     def command(self, verb: str, *arguments: str) -> list[str]:
         """Give the command line of the installer."""
-        own = ["--no-python-downloads", "--gens", str(self.gens)] if verb == "install" else []
+        own = [] if verb == "status" else ["--gens", str(self.gens)]
+        if verb in {"install", "run"}:
+            own.append("--no-python-downloads")
         return [sys.executable, "-m", "daemon.main", verb, *arguments, "--prefix", str(self.root), *own]
 
     def start(
@@ -74,6 +77,24 @@ class Node:
         return subprocess.Popen(
             [*before, *self.command("install", *arguments)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=self._environment(variables), cwd=self.directory, start_new_session=True,
+        )  # fmt: skip
+
+    def spawn(
+        self, verb: str, *arguments: str, said: IO[bytes], variables: Mapping[str, str], before: Sequence[str]
+    ) -> "subprocess.Popen[bytes]":
+        """Start any command in a process group of its own.
+
+        Args:
+            verb: The command.
+            arguments: Further arguments of it.
+            said: Where its standard error goes.
+            variables: Further environment variables.
+            before: What runs the command, such as strace with its options.
+        """
+        return subprocess.Popen(
+            [*before, *self.command(verb, *arguments)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
             env=self._environment(variables), cwd=self.directory, start_new_session=True,
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 This reads folders, links and bytes only. It knows no manifest, so that it can find what `verify` would miss.
 """
 
+import gzip
 import hashlib
 import json
 import os
@@ -148,7 +149,8 @@ def _incomplete_generation(prefix: Prefix, name: str, reference: Reference) -> I
         if missing:
             yield f"{name}/.done: stands, and {missing} do not"
         for target, sha256 in manifests.items():
-            if hashlib.sha256((directory / target / ".manifest").read_bytes()).hexdigest() != sha256:
+            text = gzip.decompress((directory / target / ".manifest").read_bytes())
+            if hashlib.sha256(text).hexdigest() != sha256:
                 yield f"{name}/{target}/.manifest: is not the one that was sealed"
         if lines[1][2] != "sealed":
             yield f"{name}/.done: stands, and environments says {lines[1][2]}"
