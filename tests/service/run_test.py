@@ -213,7 +213,13 @@ def test_a_second_daemon_waits_for_the_first_and_takes_over(node: Node) -> None:
             second.wait_until(lambda: second.said("waiting for the daemon process"))
             assert second.get("/healthz")[0] == 200
             assert second.get("/readyz")[0] == 503
-            time.sleep(0.5)
+            for _ in range(3):  # rounds of the first, in which the second might have begun
+                before = first.metric("monobase_last_check_timestamp_seconds")
+                first.wait_until(
+                    lambda before=before: first.metric("monobase_last_check_timestamp_seconds") > before  # type: ignore[misc]
+                )
+            assert second.get("/readyz")[0] == 503
+            assert "beta" not in {request.path.split("/")[-2] for request in node.index.log.requests()}
             assert not node.prefix.sealed_mark("g00001").exists()
             first.end()
             second.wait_ready()
