@@ -12,28 +12,90 @@
 #   list of what the generation offers is for all other cases: `read` costs some shells a system call for each byte.
 # - Variables of the caller are changed at the very end, when nothing can fail any more.
 
+# zsh reads a file by the options of the caller, some of which (cshjunkiequotes) make another file of it: once more, as sh.
+if [ -n "${ZSH_VERSION-}" ] && [ -z "${_mb_zsh-}" ]; then
+    eval '_mb_zsh=${(%):-%x}'
+    # shellcheck disable=SC2016 # it is expanded when it is read
+    emulate sh -c '. "$_mb_zsh"'
+    return $?
+fi
+
 _mb_log() { # LEVEL TEXT
     case $_mb_log_level:$1 in
-    debug:* | info:info | info:warning | warning:warning) printf 'monobase: %s: %s\n' "$1" "$2" >&2 ;;
+    debug:* | info:info | info:warning | warning:warning)
+        _mb_show_controls "$2"
+        printf 'monobase: %s: %s\n' "$1" "$_mb_shown" >&2
+        ;;
     esac
 }
 
 _mb_fail() { # EXIT_CODE SUMMARY [LINE ...]: whatever the level
     _mb_code=$1
-    printf 'monobase: error: %s\n' "$2" >&2
+    _mb_show_invisible "$2"
+    _mb_summary=$_mb_shown
+    printf 'monobase: error: %s\n' "$_mb_summary" >&2
     shift 2
     for _mb_line in "$@"; do
-        printf '    %s\n' "$_mb_line" >&2
+        _mb_show_invisible "$_mb_line"
+        printf '    %s\n' "$_mb_shown" >&2
     done
+    case $_mb_summary in
+    *\\r*)
+        printf '    %s\n' 'The \r is a carriage return: a file of variables with Windows line ends (CRLF) leaves one after each value.' >&2
+        ;;
+    *\\u[0-9a-f][0-9a-f][0-9a-f][0-9a-f]* | *\\[0-7][0-7][0-7]* | *\\[nt]*)
+        printf '    %s\n' 'What begins with a backslash is a character that cannot be seen: type the value anew, without it.' >&2
+        ;;
+    esac
     return "$_mb_code"
+}
+
+_mb_show_controls() { # TEXT: sets _mb_shown to the text with its control characters written out
+    _mb_shown=$1
+    case $1 in *[[:cntrl:]]*) ;; *) return 0 ;; esac
+    _mb_todo=$1
+    _mb_shown=
+    while [ -n "$_mb_todo" ]; do
+        _mb_rest=${_mb_todo#?}
+        _mb_char=${_mb_todo%"$_mb_rest"}
+        _mb_todo=$_mb_rest
+        case $_mb_char in
+        [[:cntrl:]])
+            _mb_char=$(printf '%03o' "'$_mb_char")
+            case $_mb_char in 011) _mb_char=t ;; 012) _mb_char=n ;; 015) _mb_char=r ;; esac
+            _mb_char="\\$_mb_char"
+            ;;
+        esac
+        _mb_shown=$_mb_shown$_mb_char
+    done
+}
+
+_mb_show_invisible() { # TEXT: the same for what Unicode has of the kind; for messages only, as it starts a process
+    _mb_show_controls "$1"
+    case $_mb_shown in *[![:print:]]* | *[!\ -~]*) ;; *) return 0 ;; esac
+    if [ -z "${_mb_invisible-}" ]; then
+        _mb_invisible=$(printf '%b' '\0302\0240=00a0 \0302\0255=00ad \0343\0200\0200=3000 \0342\0201\0240=2060 \0357\0273\0277=feff')
+        _mb_invisible="$_mb_invisible $(printf '%b' '\0342\0200\0207=2007 \0342\0200\0211=2009 \0342\0200\0213=200b \0342\0200\0214=200c')"
+        _mb_invisible="$_mb_invisible $(printf '%b' '\0342\0200\0215=200d \0342\0200\0216=200e \0342\0200\0217=200f \0342\0200\0257=202f')"
+    fi
+    for _mb_char in $_mb_invisible; do
+        _mb_code_point=${_mb_char#*=}
+        _mb_char=${_mb_char%%=*}
+        while :; do
+            case $_mb_shown in
+            *"$_mb_char"*) _mb_shown="${_mb_shown%%"$_mb_char"*}\\u$_mb_code_point${_mb_shown#*"$_mb_char"}" ;;
+            *) break ;;
+            esac
+        done
+    done
 }
 
 # --- what was asked ---------------------------------------------------------------------------------------------------
 
 _mb_check_path() { # VARIABLE VALUE
     case $2 in
-    *:* | *'
-'*) _mb_fail 64 "$1=$2 holds a colon or a line break, which no search path can carry." "Use another folder." ;;
+    *[[:cntrl:]]*) _mb_fail 64 "$1=$2 holds a control character, which no path of ours may." "Write it without." ;;
+    *:*) _mb_fail 64 "$1=$2 holds a colon, which no search path can carry." "Use another folder." ;;
     /*) ;;
     *) _mb_fail 64 "$1=$2 is not an absolute path." "Write it from the root, such as /srv/r8/monobase." ;;
     esac
@@ -41,6 +103,9 @@ _mb_check_path() { # VARIABLE VALUE
 
 _mb_check_version() { # VARIABLE VALUE EXAMPLE
     case $2 in
+    *[[:space:]]*)
+        _mb_fail 64 "$1='$2' is not a version: it holds a blank." "Write numbers with dots between them, such as $1=$3."
+        ;;
     *[!0-9A-Za-z.+_-]* | [!0-9]* | *..* | *.)
         _mb_fail 64 "$1=$2 is not a version." "Write numbers with dots between them, such as $1=$3."
         ;;
@@ -51,6 +116,23 @@ _mb_check_version() { # VARIABLE VALUE EXAMPLE
         fi
         ;;
     esac
+}
+
+_mb_check_number() { # VARIABLE VALUE WHAT MOST ADVICE: sets _mb_number to the value without leading zeros
+    case $2 in
+    '' | *[!0123456789]*)
+        _mb_fail 64 "$1=$2 is not $3." "$5"
+        return $?
+        ;;
+    esac
+    _mb_number=$2
+    while [ "${#_mb_number}" -gt 1 ] && [ "$_mb_number" != "${_mb_number#0}" ]; do
+        _mb_number=${_mb_number#0}
+    done
+    # Longer ones are beyond what a shell can count to.
+    if [ "${#_mb_number}" -gt 9 ] || [ "$_mb_number" -gt "$4" ]; then
+        _mb_fail 64 "$1=$2 is too large: the most is $4." "$5"
+    fi
 }
 
 _mb_two_numbers() { # VERSION: sets _mb_two to its first two numbers
@@ -69,19 +151,13 @@ _mb_read_settings() {
     esac
 
     _mb_prefix=${MONOBASE_PREFIX:-/srv/r8/monobase}
-    while [ "$_mb_prefix" != "${_mb_prefix%/}" ]; do
-        _mb_prefix=${_mb_prefix%/}
-    done
     _mb_check_path MONOBASE_PREFIX "$_mb_prefix" || return $?
+    _mb_without_slashes "$_mb_prefix"
+    _mb_prefix=$_mb_item
 
-    _mb_wait_s=${MONOBASE_WAIT_S:-0}
-    case $_mb_wait_s in
-    *[!0-9]*)
-        _mb_fail 64 "MONOBASE_WAIT_S=$_mb_wait_s is not a number of seconds." \
-            "Write a whole number, such as MONOBASE_WAIT_S=600; 0 or nothing for not waiting."
-        return $?
-        ;;
-    esac
+    _mb_check_number MONOBASE_WAIT_S "${MONOBASE_WAIT_S:-0}" "a number of seconds" 9999999 \
+        "Write a whole number, such as MONOBASE_WAIT_S=600; 0 or nothing for not waiting." || return $?
+    _mb_wait_s=$_mb_number
 
     # exec takes the lease; a value that it would not take for one is told wherever it stands.
     case ${MONOBASE_LEASE:-0} in
@@ -97,16 +173,9 @@ _mb_read_settings() {
     _mb_generation=${MONOBASE_GEN_ID:-latest}
     if [ "$_mb_generation" != latest ]; then
         _mb_generation=${_mb_generation#g}
-        case $_mb_generation in
-        '' | *[!0-9]*)
-            _mb_fail 64 "MONOBASE_GEN_ID=$MONOBASE_GEN_ID is not the number of a generation." \
-                "Write a number, such as MONOBASE_GEN_ID=3; unset it for the latest."
-            return $?
-            ;;
-        esac
-        while [ "${#_mb_generation}" -gt 5 ] && [ "$_mb_generation" != "${_mb_generation#0}" ]; do
-            _mb_generation=${_mb_generation#0}
-        done
+        _mb_check_number MONOBASE_GEN_ID "$_mb_generation" "the number of a generation" 999999999 \
+            "Write a number, such as MONOBASE_GEN_ID=3; unset it for the latest." || return $?
+        _mb_generation=$_mb_number
         while [ "${#_mb_generation}" -lt 5 ]; do
             _mb_generation=0$_mb_generation
         done
@@ -171,9 +240,9 @@ _mb_read_settings() {
     fi
     if [ -n "$_mb_cudnn" ]; then
         _mb_check_version CUDNN_VERSION "$_mb_cudnn" 9 || return $?
-        if [ -z "$_mb_cuda" ]; then
-            _mb_fail 64 "CUDNN_VERSION=$_mb_cudnn is set without CUDA_VERSION." \
-                "There is a cuDNN for each CUDA: set CUDA_VERSION too, such as CUDA_VERSION=12.4, or unset CUDNN_VERSION."
+        # With Torch, the build that is found may say which CUDA it is.
+        if [ -z "$_mb_cuda$_mb_torch" ]; then
+            _mb_refuse_cudnn_alone
             return $?
         fi
     fi
@@ -188,9 +257,34 @@ _mb_read_settings() {
         fi
     fi
     if [ -n "$_mb_user_venv" ]; then
-        _mb_user_venv=${_mb_user_venv%/}
-        _mb_check_path MONOBASE_USER_VENV "$_mb_user_venv" || return $?
+        _mb_item=VIRTUAL_ENV
+        if [ -n "${MONOBASE_USER_VENV+set}" ]; then
+            _mb_item=MONOBASE_USER_VENV
+        fi
+        _mb_check_path "$_mb_item" "$_mb_user_venv" || return $?
+        _mb_found=$_mb_item
+        _mb_without_slashes "$_mb_user_venv"
+        _mb_user_venv=$_mb_item
+        case $_mb_user_venv/ in
+        // | "$_mb_prefix"/*)
+            _mb_fail 64 "$_mb_found=$_mb_user_venv cannot be a venv on top: it is the root folder, or lies in the prefix $_mb_prefix." \
+                "Name a folder of the model's own, such as $_mb_found=/opt/venv."
+            return $?
+            ;;
+        esac
     fi
+}
+
+_mb_without_slashes() { # PATH: sets _mb_item to it without slashes at its end, but for the root folder's
+    _mb_item=$1
+    while [ "${#_mb_item}" -gt 1 ] && [ "$_mb_item" != "${_mb_item%/}" ]; do
+        _mb_item=${_mb_item%/}
+    done
+}
+
+_mb_refuse_cudnn_alone() {
+    _mb_fail 64 "CUDNN_VERSION=$_mb_cudnn is set without CUDA_VERSION." \
+        "There is a cuDNN for each CUDA: set CUDA_VERSION too, such as CUDA_VERSION=12.4, or unset CUDNN_VERSION."
 }
 
 _mb_is_ours() { # PATH: whether an activation, of whatever prefix, put it into a variable
@@ -206,10 +300,17 @@ _mb_is_ours() { # PATH: whether an activation, of whatever prefix, put it into a
 # for), and the exit code, with the message printed, when it will not.
 
 _mb_find() {
+    if [ -n "$_mb_only_build" ]; then
+        _mb_only_build='' _mb_build='' _mb_cuda='' _mb_cuda_two=''
+    fi
     _mb_find_generation || return $?
     _mb_find_environment || return $?
     _mb_cuda_home=
     _mb_cudnn_home=
+    if [ -n "$_mb_cudnn" ] && [ -z "$_mb_cuda" ]; then
+        _mb_refuse_cudnn_alone
+        return $?
+    fi
     if [ -n "$_mb_cuda" ]; then
         _mb_find_toolkit cuda "cuda$_mb_cuda_two" || return $?
         _mb_cuda_home=$_mb_toolkit
@@ -230,7 +331,7 @@ _mb_find_generation() {
             "Mount the node's prefix there, read-only (Kubernetes: a hostPath volume), or name the right folder in MONOBASE_PREFIX."
         return $?
     fi
-    _mb_generations=$_mb_prefix/monobase
+    _mb_generations=${_mb_prefix%/}/monobase
     _mb_folder=$_mb_generations/$_mb_generation
     if [ "$_mb_generation" = latest ] && [ ! -e "$_mb_folder" ]; then
         # Nothing is sealed yet: the newest that there is; its environments are complete one by one.
@@ -243,7 +344,12 @@ _mb_find_generation() {
         return 75
     fi
     { read -r _mb_kind _mb_format && read -r _mb_item _mb_found _mb_state; } <"$_mb_folder/environments" || _mb_kind=
-    if [ "$_mb_kind" != monobase-environments ] || [ "$_mb_item" != generation ]; then
+    case ${_mb_format-} in '' | *[!0123456789]*) _mb_kind= ;; esac
+    if [ "$_mb_kind" = monobase-environments ] && [ "$_mb_format" = 1 ]; then
+        case $_mb_item:${_mb_found#g} in generation:*[!0123456789]* | generation:) _mb_item= ;; esac
+        [ "$_mb_item" = generation ] || _mb_kind=
+    fi
+    if [ "$_mb_kind" != monobase-environments ]; then
         _mb_fail 72 "$_mb_folder/environments is damaged: it does not begin like a list of environments." \
             "On the node, run the installer again; it writes the file anew."
         return $?
@@ -260,6 +366,9 @@ _mb_find_generation() {
 _mb_find_environment() {
     if [ ! -d "$_mb_folder/$_mb_name" ]; then
         _mb_scan environment
+        if [ "$_mb_state" = none ] && [ -n "$_mb_torch" ] && [ -z "$_mb_cuda$_mb_build" ]; then
+            _mb_take_the_only_build
+        fi
         case $_mb_state in
         none)
             _mb_refuse_environment
@@ -281,6 +390,34 @@ _mb_find_environment() {
     fi
 }
 
+_mb_take_the_only_build() { # the one build of this Torch and Python, where CUDA_VERSION names none and it is not cpu's
+    _mb_only_cuda=
+    while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 || [ -n "$_mb_kind" ]; do
+        if [ "$_mb_kind" != environment ] || ! _mb_fits "$_mb_python" "$_mb_1" || ! _mb_fits "$_mb_torch" "$_mb_3"; then
+            continue
+        fi
+        if [ -n "$_mb_only_build" ] || [ "$_mb_4" = cpu ]; then
+            _mb_only_build=
+            return 0
+        fi
+        _mb_only_build=$_mb_4
+        _mb_only_cuda=$_mb_5
+        _mb_only_found="$_mb_ready $_mb_item $_mb_1"
+    done <"$_mb_folder/environments"
+    [ -n "$_mb_only_build" ] || return 0
+    _mb_state=${_mb_only_found%% *}
+    _mb_found=${_mb_only_found#* }
+    _mb_python_two=${_mb_found#* }
+    _mb_found=${_mb_found% *}
+    _mb_build=$_mb_only_build
+    if [ "$_mb_only_cuda" != - ]; then
+        _mb_cuda=$_mb_only_cuda
+        _mb_cuda_two=$_mb_only_cuda
+        _mb_cuda_decided_by="the only build of Torch $_mb_torch for Python $_mb_python_two, $_mb_build"
+    fi
+    _mb_log info "CUDA_VERSION is not set; taking $_mb_build, the only build of Torch $_mb_torch for Python $_mb_python_two"
+}
+
 _mb_find_toolkit() { # KIND NAME: sets _mb_toolkit
     _mb_toolkit=$_mb_folder/$2
     [ -d "$_mb_toolkit" ] && return 0
@@ -293,6 +430,12 @@ _mb_find_toolkit() { # KIND NAME: sets _mb_toolkit
         return $?
         ;;
     missing)
+        if [ "$1" = cuda ] && [ -n "$_mb_only_build" ]; then
+            # Nobody asked for it: it is taken along where it is there.
+            _mb_log info "$_mb_found of $_mb_generation_found is not installed yet; going on without it"
+            _mb_toolkit=
+            return 0
+        fi
         if [ -z "$_mb_torch" ] || [ "$_mb_waited_s" -lt "$_mb_wait_s" ]; then
             _mb_lack=$_mb_found
             return 75
@@ -331,7 +474,7 @@ _mb_fits_build() { # BUILD CUDA: whether a build is the one that was asked for
 
 _mb_scan() { # KIND: looks in the generation's list; sets _mb_state to ready, missing or none, and _mb_found to the name
     _mb_state=none
-    while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 _mb_4 _mb_5; do
+    while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 || [ -n "$_mb_kind" ]; do
         [ "$_mb_kind" = "$1" ] || continue
         case $_mb_kind in
         environment)
@@ -388,7 +531,7 @@ _mb_ask() { # sets _mb_asked to the question in the caller's own words
 _mb_refuse_environment() {
     _mb_pythons='' _mb_torches='' _mb_builds=''
     _mb_pythons_of_torch='' _mb_torches_of_python='' _mb_near_build='' _mb_near_torch='' _mb_near_python=''
-    while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 _mb_4 _mb_5; do
+    while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 || [ -n "$_mb_kind" ]; do
         if [ "$_mb_kind" = python ]; then
             _mb_add _mb_pythons "$_mb_item"
         fi
@@ -467,7 +610,7 @@ _mb_refuse_environment() {
 
 _mb_refuse_toolkit() { # KIND
     _mb_cudas='' _mb_cudnns=''
-    while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3; do
+    while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 || [ -n "$_mb_kind" ]; do
         case $_mb_kind in
         cuda) _mb_add _mb_cudas "CUDA_VERSION=$_mb_1" ;;
         cudnn) _mb_add _mb_cudnns "CUDNN_VERSION=$_mb_1 with CUDA $_mb_3" ;;
@@ -512,93 +655,59 @@ _mb_refuse_to_wait_longer() {
 
 # --- a virtual environment of the user on top ---------------------------------------------------------------------------
 
-_mb_prepare_user_venv() {
+_mb_is_prepared() { # whether what prepare_venv.py wrote stands as it left it; it asks the same
     # The mark names the environment that this venv was prepared for: the rule from the second start on.
     _mb_item=
     if [ -r "$_mb_user_venv/.monobase" ]; then
-        read -r _mb_item <"$_mb_user_venv/.monobase" || _mb_item=
+        read -r _mb_format _mb_item <"$_mb_user_venv/.monobase" || _mb_item=
     fi
-    [ "$_mb_item" = "$_mb_environment" ] && return 0
-    _mb_log info "preparing $_mb_user_venv to see the packages of $_mb_environment"
-    "$_mb_environment/bin/python" -I -B - "$_mb_user_venv" "$_mb_environment" >&2 <<'PYTHON' || return 73
-import os, re, shutil, sys
-from importlib.metadata import distributions
-from pathlib import Path
+    [ "${_mb_format-} $_mb_item" = "2 $_mb_environment" ] || return 1
+    # Links to all that an installer (`uv sync`) may have taken away since: the shell sees it without reading anything.
+    for _mb_item in "$_mb_user_venv/.monobase-watched"/*; do
+        [ -e "$_mb_item" ] || return 1
+    done
+    for _mb_item in "$_mb_user_venv/lib/python$_mb_python_two/site-packages"/nvidia/*/lib; do
+        if [ -d "$_mb_item" ] && [ -d "$_mb_environment${_mb_item#"$_mb_user_venv"}" ]; then
+            [ -e "$_mb_user_venv/.monobase-note" ]
+            return $?
+        fi
+    done
+}
 
-venv, base = Path(sys.argv[1]), Path(sys.argv[2])
-library = "lib/python%d.%d/site-packages" % sys.version_info[:2]
-ours = "monobase"  # in INSTALLER of each copy of metadata, so that a later preparation finds them
-
-
-def key(distribution):
-    return re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
-
-
-def prepare():
-    if not venv.exists() or (venv.is_dir() and not any(venv.iterdir())):
-        import venv as creator
-
-        creator.create(venv, symlinks=True)
-    if not (venv / "pyvenv.cfg").is_file():
-        return "%s is not a virtual environment: it has no pyvenv.cfg." % venv
-    packages = venv / library
-    if not packages.is_dir():
-        return "%s is not for Python %d.%d: it has no %s." % (venv, *sys.version_info[:2], library)
-    (venv / ".monobase").unlink(missing_ok=True)
-    # The base's packages come after the venv's own, with or without these variables set.
-    (packages / "monobase.pth").write_text("import site; site.addsitedir(%r)\n" % str(base / library))
-    # pip looks at sys.path for what is installed already, uv only into the venv: it gets a copy of the metadata, without
-    # the files. Installing another version replaces the copy, and the base's package is hidden by the new one.
-    own = {}
-    for distribution in distributions(path=[str(packages)]):
-        if (distribution.read_text("INSTALLER") or "").strip() == ours:
-            for file in distribution.files or ():
-                Path(distribution.locate_file(file)).unlink(missing_ok=True)
-            shutil.rmtree(distribution._path, ignore_errors=True)
-        else:
-            own[key(distribution)] = distribution
-    for distribution in distributions(path=[str(base / library)]):
-        source = Path(distribution._path)
-        if key(distribution) in own or source.suffix != ".dist-info":
-            continue
-        copy = packages / source.name
-        copy.mkdir()
-        record = []
-        for name in ("METADATA", "WHEEL", "entry_points.txt", "top_level.txt"):
-            if (source / name).is_file():
-                shutil.copyfile(source / name, copy / name)
-                record.append("%s/%s" % (copy.name, name))
-        (copy / "INSTALLER").write_text(ours + "\n")
-        # Its commands, run by the venv's interpreter, so that they see the venv's packages.
-        for point in distribution.entry_points:
-            script = venv / "bin" / point.name
-            if point.group != "console_scripts" or script.exists():
-                continue
-            module, _, function = point.value.partition("[")[0].strip().partition(":")
-            script.write_text(
-                "#!/bin/sh\n'''exec' '%s' \"$0\" \"$@\"\n' '''\nimport sys\nfrom %s import %s\nsys.exit(%s())\n"
-                % (str(venv / "bin/python").replace("'", "'\\''"), module, function.partition(".")[0], function)
-            )
-            script.chmod(0o755)
-            record.append("../../../bin/%s" % point.name)
-        record += ["%s/INSTALLER" % copy.name, "%s/RECORD" % copy.name]
-        (copy / "RECORD").write_text("".join("%s,,\n" % path for path in record))
-    mark = venv / ".monobase.new"
-    mark.write_text("%s\n" % base)
-    mark.rename(venv / ".monobase")
-
-
+# Finds the script where the shell cannot tell which file it reads (dash, busybox): it has it open.
+_mb_finder='
+import os, runpy, sys
+here = ["/opt/monobase"]
 try:
-    problem = prepare()
-except OSError as error:
-    problem = "%s cannot be prepared: %s: %s" % (venv, error.filename, error.strerror)
-if problem:
-    sys.exit(
-        "monobase: error: %s\n    MONOBASE_USER_VENV (or else VIRTUAL_ENV) names it as the venv on top of %s.\n"
-        "    Give an empty or absent folder that this user can write to, or a venv of this Python; empty for none."
-        % (problem, base)
-    )
-PYTHON
+    opened = "/proc/%d/fd" % os.getppid()
+    here = [os.path.dirname(os.readlink(os.path.join(opened, name))) for name in os.listdir(opened)] + here
+except OSError:
+    pass
+for folder in here:
+    script = os.path.join(folder, "prepare_venv.py")
+    if os.path.isfile(script):
+        sys.argv[0] = script
+        runpy.run_path(script, run_name="__main__")
+        break
+else:
+    sys.exit("monobase: error: there is no prepare_venv.py beside activate.sh")
+'
+
+_mb_prepare_user_venv() {
+    _mb_is_prepared && return 0
+    _mb_log info "preparing $_mb_user_venv to see the packages of $_mb_environment"
+    _mb_item=${_mb_home-}
+    if [ -z "$_mb_item" ]; then
+        # shellcheck disable=SC2128,SC3028 # only bash has it; in a function its first element is the file of the function
+        case ${_mb_zsh:-${BASH_VERSION:+${BASH_SOURCE-}}} in
+        */*) _mb_item=${_mb_zsh:-$BASH_SOURCE} && _mb_item=${_mb_item%/*} ;;
+        esac
+    fi
+    if [ -r "$_mb_item/prepare_venv.py" ]; then
+        "$_mb_environment/bin/python" -I -B "$_mb_item/prepare_venv.py" "$_mb_user_venv" "$_mb_environment" >&2 || return 73
+    else
+        "$_mb_environment/bin/python" -I -B -c "$_mb_finder" "$_mb_user_venv" "$_mb_environment" >&2 || return 73
+    fi
 }
 
 # --- setting the variables ----------------------------------------------------------------------------------------------
@@ -623,9 +732,12 @@ _mb_rest_of() { # LIST: sets _mb_rest to `:LIST` less what an activation put the
     done
 }
 
+# The assignments stand apart from `export`: under bash's `set -k` what follows a command's name is no argument of it.
+
 _mb_set() { # VARIABLE VALUE: exports a value; without one, takes back what an earlier activation set
     if [ -n "$2" ]; then
-        eval "export $1=\$2"
+        eval "$1=\$2"
+        export "${1?}"
     else
         eval "_mb_item=\${$1-}"
         if _mb_is_ours "$_mb_item"; then
@@ -641,25 +753,101 @@ _mb_set_list() { # VARIABLE OURS: exports our entries, then those that the calle
         _mb_item=${_mb_rest#:}
     fi
     if [ -n "$_mb_item" ]; then
-        eval "export $1=\$_mb_item"
+        eval "$1=\$_mb_item"
+        export "${1?}"
     else
         unset "$1"
     fi
 }
 
-_mb_set_variables() {
-    _mb_packages=lib/python$_mb_python_two/site-packages
+_mb_set_default() { # VARIABLE VALUE: exports a value where the caller has none
+    eval "_mb_item=\${$1-}"
+    if [ -z "$_mb_item" ]; then
+        eval "$1=\$2"
+        export "${1?}"
+    fi
+}
 
-    # The driver first: where NVIDIA's images and GKE expect it. The container toolkit mounts it into the system's own
-    # library folder, which the loader searches last: no entry of ours holds a libcuda.so.1 that could come before it.
-    _mb_libraries=/usr/local/nvidia/lib64:/usr/local/nvidia/lib
-    # Then the libraries that Torch brings, before those of the toolkits: a process can have one of each, and cuDNN loads
-    # its parts by name at run time, where LD_LIBRARY_PATH comes before the folder that they lie in.
-    for _mb_item in "${_mb_user_venv:-/dev/null}/$_mb_packages"/nvidia/*/lib "$_mb_environment/$_mb_packages"/nvidia/*/lib; do
-        if [ -d "$_mb_item" ]; then
-            _mb_libraries=$_mb_libraries:$_mb_item
+_mb_list_libraries() { # sets _mb_libraries to the folders of the CUDA libraries that Torch's wheels bring, and _mb_torch_home
+    _mb_libraries=
+    # Torch finds what it is linked to by RPATH, beside itself, and nothing comes before that. So the side that has Torch
+    # comes first, and of a library that both sides have only its folder is listed: the parts that cuDNN loads by name, even
+    # ones that its own wheel lacks, are then of the version that Torch has loaded. cu13 and later hold all but cuDNN in one
+    # folder, in which the other side may have further libraries.
+    _mb_torch_home=$_mb_environment/$_mb_packages
+    _mb_other=
+    if [ -n "$_mb_user_venv" ]; then
+        _mb_other=$_mb_user_venv/$_mb_packages
+        if [ -d "$_mb_other/torch/lib" ]; then
+            _mb_torch_home=$_mb_other
+            _mb_other=$_mb_environment/$_mb_packages
+        fi
+    fi
+    for _mb_item in "$_mb_torch_home"/nvidia/*/lib "${_mb_other:-/dev/null}"/nvidia/*/lib; do
+        [ -d "$_mb_item" ] || continue
+        case $_mb_item in
+        "$_mb_torch_home"/* | */nvidia/cu[0-9]*/lib) ;;
+        *) [ ! -d "$_mb_torch_home${_mb_item#"$_mb_other"}" ] || continue ;;
+        esac
+        _mb_libraries=$_mb_libraries:$_mb_item
+    done
+    if [ -n "$_mb_user_venv" ] && [ "$_mb_torch_home" != "$_mb_user_venv/$_mb_packages" ] && [ -s "$_mb_user_venv/.monobase-note" ]; then
+        read -r _mb_item <"$_mb_user_venv/.monobase-note" || :
+        _mb_log warning "Torch of the environment runs with its own $_mb_item; install Torch in $_mb_user_venv too to use those"
+    fi
+}
+
+_mb_list_cudnn() { # adds the cuDNN of CUDNN_VERSION where it belongs
+    _mb_torch_cudnn=
+    for _mb_item in "$_mb_torch_home/nvidia/cudnn" "${_mb_other:-/dev/null}/nvidia/cudnn"; do
+        if [ -z "$_mb_torch_cudnn" ] && [ -e "$_mb_item/lib/libcudnn.so.${_mb_cudnn%%.*}" ]; then
+            _mb_torch_cudnn=$_mb_item
         fi
     done
+    # A second cuDNN of one major version within reach would mix its parts with those of Torch's.
+    if [ -z "$_mb_torch_cudnn" ] && [ ! -e "$_mb_torch_home/torch/lib/libcudnn.so.${_mb_cudnn%%.*}" ]; then
+        _mb_libraries=$_mb_libraries:$_mb_cudnn_home/lib
+    fi
+    if [ -n "$_mb_torch_cudnn" ] && _mb_cudnns_differ; then
+        if [ -e "$_mb_torch_cudnn/include/cudnn.h" ]; then
+            # A build takes the headers and the library that it will run with. The toolkit has the name that a linker
+            # looks for, libcudnn.so, which no wheel has.
+            _mb_link=${_mb_link:+$_mb_link:}$_mb_torch_cudnn/lib
+            _mb_include=${_mb_include:+$_mb_include:}$_mb_torch_cudnn/include
+            _mb_log warning "cuDNN $_mb_cudnn_1, Torch's own, is what runs: builds get its headers, not those of cuDNN $_mb_cudnn_2, the toolkit's"
+            _mb_link=$_mb_link:$_mb_cudnn_home/lib
+            _mb_cudnn_home=$_mb_torch_cudnn
+            return 0
+        fi
+        _mb_log warning "builds get the headers of cuDNN $_mb_cudnn_2, the toolkit's; what runs is cuDNN $_mb_cudnn_1, Torch's own"
+    fi
+    _mb_link=${_mb_link:+$_mb_link:}$_mb_cudnn_home/lib
+    _mb_include=${_mb_include:+$_mb_include:}$_mb_cudnn_home/include
+}
+
+_mb_cudnns_differ() { # whether Torch's cuDNN and the toolkit's are known to be two; sets _mb_cudnn_1 and _mb_cudnn_2
+    # One version is one inode, as the installer links it.
+    _mb_item=lib/libcudnn.so.${_mb_cudnn%%.*}
+    # shellcheck disable=SC3013 # all shells have -ef, and POSIX has it since 2024
+    [ ! "$_mb_torch_cudnn/$_mb_item" -ef "$_mb_cudnn_home/$_mb_item" ] || return 1
+    _mb_cudnn_1=
+    for _mb_item in "${_mb_torch_cudnn%/nvidia/cudnn}"/nvidia_cudnn_cu*-*.dist-info; do
+        [ ! -d "$_mb_item" ] || _mb_cudnn_1=${_mb_item##*-}
+    done
+    _mb_cudnn_1=${_mb_cudnn_1%.dist-info}
+    _mb_scan cudnn
+    _mb_cudnn_2=$_mb_2
+    [ -n "$_mb_cudnn_1" ] && [ "$_mb_state" = ready ] && [ "$_mb_cudnn_1" != "$_mb_cudnn_2" ]
+}
+
+_mb_set_variables() {
+    _mb_packages=lib/python$_mb_python_two/site-packages
+    _mb_list_libraries
+    # The driver first: where NVIDIA's images and GKE expect it. The container toolkit mounts it into the system's own
+    # library folder, which the loader searches last: no entry of ours holds a libcuda.so.1 that could come before it.
+    # Then the libraries that Torch brings, before those of the toolkits: a process can have one of each, and cuDNN loads
+    # its parts by name at run time, where LD_LIBRARY_PATH comes before the folder that they lie in.
+    _mb_libraries=/usr/local/nvidia/lib64:/usr/local/nvidia/lib$_mb_libraries
     _mb_path=$_mb_environment/bin
     _mb_virtual_env=$_mb_environment
     if [ -n "$_mb_user_venv" ]; then
@@ -676,15 +864,13 @@ _mb_set_variables() {
             _mb_link=$_mb_link:$_mb_cuda_home/lib64/stubs
         fi
         _mb_include=$_mb_cuda_home/include
+        case $_mb_name in
+        *-cu"${_mb_cuda_two%%.*}${_mb_cuda_two#*.}") ;;
+        *-cu[0-9]*) _mb_log info "CUDA extensions are built by the toolkit of CUDA $_mb_cuda_two, and run with the libraries of ${_mb_name##*-}" ;;
+        esac
     fi
     if [ -n "$_mb_cudnn_home" ]; then
-        # A second cuDNN of one major version within reach would mix its parts with those of Torch's.
-        _mb_item=lib/python$_mb_python_two/site-packages/nvidia/cudnn/lib/libcudnn.so.${_mb_cudnn%%.*}
-        if [ ! -e "$_mb_environment/$_mb_item" ] && [ ! -e "${_mb_user_venv:-/dev/null}/$_mb_item" ]; then
-            _mb_libraries=$_mb_libraries:$_mb_cudnn_home/lib
-        fi
-        _mb_link=${_mb_link:+$_mb_link:}$_mb_cudnn_home/lib
-        _mb_include=${_mb_include:+$_mb_include:}$_mb_cudnn_home/include
+        _mb_list_cudnn
     fi
 
     _mb_set_list PATH "$_mb_path:/usr/local/nvidia/bin"
@@ -695,17 +881,148 @@ _mb_set_variables() {
     _mb_set CUDA_PATH "$_mb_cuda_home"
     _mb_set CUDNN_HOME "$_mb_cudnn_home"
     _mb_set CUDNN_PATH "$_mb_cudnn_home"
-    export VIRTUAL_ENV="$_mb_virtual_env"
+    _mb_set VIRTUAL_ENV "$_mb_virtual_env"
+    _mb_set MONOBASE_ENVIRONMENT "$_mb_environment"
+    # As a venv's own activate does: it would send Python to another library than its own.
+    if [ -n "${PYTHONHOME+set}" ]; then
+        _mb_log info "PYTHONHOME=$PYTHONHOME is unset: a virtual environment's Python does not start with it"
+        unset PYTHONHOME
+    fi
     # busybox's -w says yes to root whatever the mount; opening for appending changes nothing, and tells.
     if [ ! -w "$_mb_environment" ] || ! { { :; } >>"$_mb_environment/pyvenv.cfg"; } 2>/dev/null; then
-        export PYTHONDONTWRITEBYTECODE="${PYTHONDONTWRITEBYTECODE:-1}"
+        _mb_set_default PYTHONDONTWRITEBYTECODE 1
+    fi
+    _mb_set_user
+    _mb_set_caches
+}
+
+# --- a name and a place to write ------------------------------------------------------------------------------------------
+
+_mb_find_user() { # sets _mb_uid, and, of the system's list, _mb_user and _mb_user_home; to nothing what cannot be found
+    [ -z "${_mb_uid+set}" ] || return 0
+    _mb_uid='' _mb_user='' _mb_user_home=''
+    # shellcheck disable=SC3028 # asked for only where the shell is one that sets it
+    if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
+        _mb_uid=$EUID
+    elif [ -r /proc/self/status ]; then
+        while read -r _mb_kind _mb_1 _mb_uid _mb_item && [ "$_mb_kind" != Uid: ]; do :; done </proc/self/status
+    fi
+    if [ -n "$_mb_uid" ] && [ -r /etc/passwd ]; then
+        while IFS=: read -r _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_item _mb_other || [ -n "$_mb_1" ]; do
+            if [ "$_mb_3" = "$_mb_uid" ]; then
+                _mb_user=$_mb_1
+                _mb_user_home=$_mb_item
+                break
+            fi
+        done </etc/passwd
     fi
 }
 
-_mb_activate() {
-    if [ -n "${ZSH_VERSION-}" ]; then
-        emulate -L sh # zsh's own mode splits and globs in other ways
+_mb_set_user() { # Python's getpass asks these four, then the system, which knows no name for most uids of Kubernetes
+    [ -z "${LOGNAME-}${USER-}${LNAME-}${USERNAME-}" ] || return 0
+    _mb_find_user
+    if [ -n "$_mb_uid" ] && [ -z "$_mb_user" ]; then
+        _mb_set USER "uid$_mb_uid"
+        _mb_set LOGNAME "uid$_mb_uid"
     fi
+}
+
+_mb_can_write() { # FOLDER
+    [ -d "$1" ] && [ -w "$1" ] && [ -x "$1" ]
+}
+
+_mb_set_caches() { # README.md has the rule
+    if [ -z "${HOME-}" ]; then
+        _mb_find_user
+        if _mb_can_write "$_mb_user_home"; then
+            _mb_set HOME "$_mb_user_home"
+        fi
+    fi
+    _mb_has_temporary=
+    if _mb_can_write "${TMPDIR:-/tmp}" || _mb_can_write /tmp || _mb_can_write /var/tmp; then
+        _mb_has_temporary=yes
+    fi
+    if [ -n "${HOME-}" ] && _mb_can_write "$HOME"; then
+        [ -z "$_mb_has_temporary" ] || return 0
+        _mb_make_private "$HOME/.cache/monobase-tmp" && _mb_set TMPDIR "$_mb_place"
+        return 0
+    fi
+    _mb_find_place
+    if [ -z "$_mb_place" ]; then
+        _mb_log warning "no folder can be written to: not HOME=${HOME-}, /tmp, /var/tmp, /dev/shm; torch.compile, Triton and extensions cannot keep what they build. Mount a volume (Kubernetes: an emptyDir) at /tmp"
+        return 0
+    fi
+    _mb_log info "HOME=${HOME-} cannot be written to; caches go to $_mb_place"
+    case ${HOME-} in
+    '' | /) [ -d /.cache ] || _mb_set HOME "$_mb_place" ;;
+    esac
+    if [ "${HOME-}" != "$_mb_place" ]; then
+        # What the image holds in ~/.cache, such as weights, must be found there.
+        if [ ! -d "${HOME-}/.cache" ]; then
+            _mb_set_default XDG_CACHE_HOME "$_mb_place/.cache"
+        fi
+        _mb_set_default TORCH_EXTENSIONS_DIR "$_mb_place/.cache/torch_extensions"
+        _mb_set_default TRITON_CACHE_DIR "$_mb_place/.triton/cache"
+        _mb_set_default CUDA_CACHE_PATH "$_mb_place/.nv/ComputeCache"
+    fi
+    [ -n "$_mb_has_temporary" ] || _mb_set_default TMPDIR "$_mb_place"
+    _mb_allows_exec "$_mb_place" ||
+        _mb_log warning "$_mb_place is all that can be written to, and is mounted noexec: what torch.compile, Triton and extensions build cannot be loaded. Mount a volume (Kubernetes: an emptyDir) at /tmp"
+}
+
+_mb_find_place() { # sets _mb_place to a folder for caches, or to nothing
+    _mb_place=
+    _mb_find_user
+    for _mb_item in "${XDG_CACHE_HOME-}" "${HOME:-/dev/null}/.cache"; do
+        if _mb_can_write "$_mb_item" && _mb_allows_exec "$_mb_item"; then
+            _mb_place=$_mb_item
+            return 0
+        fi
+    done
+    _mb_last_resort=
+    for _mb_item in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm; do
+        if _mb_can_write "$_mb_item" && _mb_make_private "$_mb_item/monobase-${_mb_uid:-user}"; then
+            if _mb_allows_exec "$_mb_place"; then
+                return 0
+            fi
+            _mb_last_resort=${_mb_last_resort:-$_mb_place}
+        fi
+    done
+    _mb_place=$_mb_last_resort
+}
+
+_mb_make_private() { # FOLDER: sets _mb_place to it, or to one beside it where somebody else has the name
+    _mb_place=$1
+    # Who owns a folder in a sticky one is who made it; we make ours for ourselves alone.
+    # shellcheck disable=SC3067 # all shells have -O
+    if [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; then
+        _mb_can_write "$1" && return 0
+    elif [ ! -e "$1" ] && [ ! -L "$1" ]; then
+        [ -d "${1%/*}" ] || mkdir -p "${1%/*}" 2>/dev/null
+        mkdir -m 700 "$1" 2>/dev/null && return 0
+    fi
+    _mb_place=$(mktemp -d "$1-XXXXXXXX" 2>/dev/null) && [ -n "$_mb_place" ]
+}
+
+_mb_allows_exec() { # FOLDER: whether programs and libraries in it may run, as far as the list of mounts tells
+    [ -r /proc/self/mounts ] || return 0
+    _mb_longest=
+    _mb_flags=
+    while read -r _mb_1 _mb_2 _mb_3 _mb_4 _mb_5; do
+        case $1/ in
+        "${_mb_2%/}"/*)
+            if [ "${#_mb_2}" -ge "${#_mb_longest}" ]; then
+                _mb_longest=$_mb_2
+                _mb_flags=$_mb_4
+            fi
+            ;;
+        esac
+    done </proc/self/mounts
+    case ,$_mb_flags, in *,noexec,*) return 1 ;; esac
+}
+
+_mb_activate() {
+    _mb_only_build=
     _mb_read_settings || return $?
     _mb_waited_s=0
     until _mb_find; do
@@ -732,40 +1049,74 @@ _mb_activate() {
         _mb_prepare_user_venv || return $?
     fi
     _mb_set_variables
+    if [ "${VIRTUAL_ENV-}" != "$_mb_virtual_env" ] || [ "${MONOBASE_ENVIRONMENT-}" != "$_mb_environment" ]; then
+        _mb_fail 64 "the shell does not take the variables: is one of them read-only (readonly, restricted shell)?" \
+            "Start from a shell without such an option."
+        return $?
+    fi
     _mb_log info "activated $_mb_generation_found/$_mb_name${_mb_user_venv:+ under $_mb_user_venv}"
 }
 
 # --- leaving nothing behind ---------------------------------------------------------------------------------------------
 
 _mb_finish() { # EXIT_CODE
-    unset -f _mb_log _mb_fail _mb_check_path _mb_check_version _mb_two_numbers _mb_read_settings _mb_is_ours _mb_find \
-        _mb_find_generation _mb_find_environment _mb_find_toolkit _mb_fits _mb_fits_build _mb_scan _mb_add _mb_ask \
-        _mb_refuse_environment _mb_refuse_toolkit _mb_refuse_to_wait_longer _mb_prepare_user_venv _mb_rest_of \
-        _mb_set _mb_set_list _mb_set_variables _mb_activate _mb_finish
-    unset _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_build _mb_build_cuda _mb_builds _mb_by _mb_code _mb_cuda \
-        _mb_cuda_decided_by _mb_cuda_home _mb_cuda_two _mb_cudas _mb_cudnn _mb_cudnn_home _mb_cudnns _mb_elsewhere \
-        _mb_environment _mb_format _mb_found _mb_generation _mb_generation_found _mb_generations _mb_ifs \
-        _mb_ifs_set _mb_include _mb_item _mb_kind _mb_lack _mb_libraries _mb_line _mb_link _mb_log_level _mb_name \
-        _mb_near_build _mb_near_python _mb_near_torch _mb_offer _mb_options _mb_other _mb_packages _mb_path \
-        _mb_prefix _mb_python _mb_python_known _mb_python_two _mb_pythons _mb_pythons_of_torch _mb_ready _mb_rest \
-        _mb_same _mb_state _mb_todo _mb_toolkit _mb_torch _mb_torches _mb_torches_of_python _mb_two _mb_user_venv \
-        _mb_virtual_env _mb_wait_s _mb_waited _mb_waited_s _mb_why
+    unset -f _mb_activate _mb_add _mb_allows_exec _mb_ask _mb_can_write _mb_check_number _mb_check_path _mb_check_version \
+        _mb_cudnns_differ _mb_fail _mb_find _mb_find_environment _mb_find_generation _mb_find_place _mb_find_toolkit \
+        _mb_find_user _mb_finish _mb_fits _mb_fits_build _mb_is_ours _mb_is_prepared _mb_list_cudnn _mb_list_libraries \
+        _mb_log _mb_make_private _mb_prepare_user_venv _mb_read_settings _mb_refuse_cudnn_alone _mb_refuse_environment \
+        _mb_refuse_to_wait_longer _mb_refuse_toolkit _mb_rest_of _mb_scan _mb_set _mb_set_caches _mb_set_default \
+        _mb_set_list _mb_set_user _mb_set_variables _mb_show_controls _mb_show_invisible _mb_take_the_only_build \
+        _mb_two_numbers _mb_without_slashes
+    unset _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_build _mb_build_cuda _mb_builds _mb_by _mb_char _mb_code \
+        _mb_code_point _mb_cuda _mb_cuda_decided_by _mb_cuda_home _mb_cuda_two _mb_cudas _mb_cudnn _mb_cudnn_1 _mb_cudnn_2 \
+        _mb_cudnn_home _mb_cudnns _mb_elsewhere _mb_environment _mb_finder _mb_flags _mb_format _mb_found _mb_generation \
+        _mb_generation_found _mb_generations _mb_has_temporary _mb_ifs _mb_ifs_set _mb_include _mb_invisible _mb_item \
+        _mb_kind _mb_lack _mb_last_resort _mb_libraries _mb_line _mb_link _mb_log_level _mb_longest _mb_name \
+        _mb_near_build _mb_near_python _mb_near_torch _mb_number _mb_offer _mb_only_build _mb_only_cuda _mb_only_found \
+        _mb_options _mb_other _mb_packages _mb_path _mb_place _mb_prefix _mb_python _mb_python_known _mb_python_two \
+        _mb_pythons _mb_pythons_of_torch _mb_ready _mb_rest _mb_same _mb_shopts _mb_shown _mb_state _mb_summary _mb_todo \
+        _mb_toolkit _mb_torch _mb_torch_cudnn _mb_torch_home _mb_torches _mb_torches_of_python _mb_two _mb_uid _mb_user \
+        _mb_user_home _mb_user_venv _mb_virtual_env _mb_wait_s _mb_waited _mb_waited_s _mb_why _mb_zsh
     # exec, which has set _mb_home, leases the folder of the generation.
     [ -n "${_mb_home+set}" ] || unset _mb_folder
     return "$1"
 }
 
-# The caller's way of splitting and globbing is kept for the caller.
+# The caller's way of splitting and globbing, and what else of a shell's modes changes what stands above, is kept for the
+# caller.
 _mb_options=$-
 _mb_ifs_set=${IFS+set}
 _mb_ifs=${IFS-}
 IFS=' 	
 '
 set +f
+_mb_shopts=
+if [ -n "${BASH_VERSION-}" ]; then
+    # shellcheck disable=SC3041 # bash has it
+    case $_mb_options in *k*) set +k ;; esac
+    # shellcheck disable=SC3028 # bash has it
+    for _mb_item in failglob nullglob nocaseglob nocasematch dotglob; do
+        case :${BASHOPTS-}: in
+        *":$_mb_item:"*)
+            _mb_shopts="$_mb_shopts $_mb_item"
+            # shellcheck disable=SC3044 # bash has it
+            shopt -u "$_mb_item"
+            ;;
+        esac
+    done
+fi
 if _mb_activate; then
     _mb_code=0
 else
     _mb_code=$?
+fi
+for _mb_item in $_mb_shopts; do
+    # shellcheck disable=SC3044 # bash has it
+    shopt -s "$_mb_item"
+done
+if [ -n "${BASH_VERSION-}" ]; then
+    # shellcheck disable=SC3041 # bash has it
+    case $_mb_options in *k*) set -k ;; esac
 fi
 case $_mb_options in *f*) set -f ;; esac
 IFS=$_mb_ifs
