@@ -275,6 +275,16 @@ _mb_read_settings() {
     fi
 }
 
+_mb_refuse_readonly() { # dash and busybox end at such an assignment; others say so, and go on
+    for _mb_item in PATH LD_LIBRARY_PATH LIBRARY_PATH CPATH CUDA_HOME CUDA_PATH CUDNN_HOME CUDNN_PATH VIRTUAL_ENV; do
+        if eval "[ -n \"\${$_mb_item+set}\" ]" && ! eval "$_mb_item=\$$_mb_item"; then
+            _mb_fail 64 "$_mb_item cannot be set: it is read-only (readonly, or a restricted shell)." \
+                "Start from a shell in which it is not, or let exec start the command."
+            return $?
+        fi
+    done
+}
+
 _mb_without_slashes() { # PATH: sets _mb_item to it without slashes at its end, but for the root folder's
     _mb_item=$1
     while [ "${#_mb_item}" -gt 1 ] && [ "$_mb_item" != "${_mb_item%/}" ]; do
@@ -1024,6 +1034,7 @@ _mb_allows_exec() { # FOLDER: whether programs and libraries in it may run, as f
 _mb_activate() {
     _mb_only_build=
     _mb_read_settings || return $?
+    _mb_refuse_readonly || return $?
     _mb_waited_s=0
     until _mb_find; do
         _mb_code=$?
@@ -1049,11 +1060,6 @@ _mb_activate() {
         _mb_prepare_user_venv || return $?
     fi
     _mb_set_variables
-    if [ "${VIRTUAL_ENV-}" != "$_mb_virtual_env" ] || [ "${MONOBASE_ENVIRONMENT-}" != "$_mb_environment" ]; then
-        _mb_fail 64 "the shell does not take the variables: is one of them read-only (readonly, restricted shell)?" \
-            "Start from a shell without such an option."
-        return $?
-    fi
     _mb_log info "activated $_mb_generation_found/$_mb_name${_mb_user_venv:+ under $_mb_user_venv}"
 }
 
@@ -1064,7 +1070,7 @@ _mb_finish() { # EXIT_CODE
         _mb_cudnns_differ _mb_fail _mb_find _mb_find_environment _mb_find_generation _mb_find_place _mb_find_toolkit \
         _mb_find_user _mb_finish _mb_fits _mb_fits_build _mb_is_ours _mb_is_prepared _mb_list_cudnn _mb_list_libraries \
         _mb_log _mb_make_private _mb_prepare_user_venv _mb_read_settings _mb_refuse_cudnn_alone _mb_refuse_environment \
-        _mb_refuse_to_wait_longer _mb_refuse_toolkit _mb_rest_of _mb_scan _mb_set _mb_set_caches _mb_set_default \
+        _mb_refuse_readonly _mb_refuse_to_wait_longer _mb_refuse_toolkit _mb_rest_of _mb_scan _mb_set _mb_set_caches _mb_set_default \
         _mb_set_list _mb_set_user _mb_set_variables _mb_show_controls _mb_show_invisible _mb_take_the_only_build \
         _mb_two_numbers _mb_without_slashes
     unset _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_build _mb_build_cuda _mb_builds _mb_by _mb_char _mb_code \

@@ -165,7 +165,8 @@ def _prepare_alone(venv: Path, base: Path) -> None:
     packages = venv / LIBRARY
     if not packages.is_dir():
         raise _other_python(venv)
-    (venv / MARK).unlink(missing_ok=True)
+    if (venv / MARK).exists():  # (removing what is not there fails too where nothing may be written)
+        (venv / MARK).unlink()
     _clear_leftovers(venv)
     mend_interpreter(venv)
     mend_place(venv)
