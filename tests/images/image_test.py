@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from debian.deb822 import Deb822
@@ -99,9 +100,9 @@ def test_dpkg_and_apt_find_nothing_amiss(podman: Engine, image: str) -> None:
 
 def test_every_program_and_library_finds_its_libraries(podman: Engine, image: str) -> None:
     script = """
-    # (libcaca's plugin for OpenGL needs libraries that Debian leaves to who wants it.)
+    # (Plugins of libcaca and libao need libraries that Debian leaves to who wants them.)
     cd /usr; find bin sbin lib/x86_64-linux-gnu lib/git-core lib/gcc libexec local/bin \
-        -xdev -type f ! -path '*/caca/*' \\( -perm -u+x -o -name '*.so*' \\) 2>/dev/null |
+        -xdev -type f ! -path '*/caca/*' ! -path '*/ao/*' \\( -perm -u+x -o -name '*.so*' \\) 2>/dev/null |
     while read -r file; do
         case $(head -c 4 "$file" | od -An -c | tr -d ' ') in *ELF*) ;; *) continue ;; esac
         ldd "$file" 2>/dev/null | grep 'not found' && echo "$file"
@@ -130,6 +131,57 @@ def test_the_compilers_compile_what_triton_and_torch_extensions_need(podman: Eng
     assert printed == ["from C", "from C++", "shared", "from make", "from ninja", "from awk", "/usr/bin/gcc"]
 
 
+def test_libraries_that_extension_builds_ask_for_can_be_linked(podman: Engine, image: str) -> None:
+    script = r"""
+    set -e; cd /tmp
+    cat >a.c <<'END'
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <bzlib.h>
+    #include <dlfcn.h>
+    #include <ffi.h>
+    #include <libaio.h>
+    #include <lzma.h>
+    #include <openssl/ssl.h>
+    #include <zlib.h>
+    int main(void) {
+        io_context_t context = 0;
+        ffi_cif cif;
+        printf("%d ", io_setup(1, &context) <= 0 && *zlibVersion() == '1' && *BZ2_bzlibVersion() == '1');
+        printf("%d ", lzma_version_number() > 50000000 && OPENSSL_version_major() == 3);
+        printf("%d ", ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 0, &ffi_type_void, NULL) == FFI_OK);
+        /* As torchaudio's extension asks for it. */
+        printf("%d\n", dlopen("libsox.so", RTLD_NOW) != NULL);
+    }
+    END
+    cat >CMakeLists.txt <<'END'
+    cmake_minimum_required(VERSION 3.18)
+    project(ours C)
+    find_package(BZip2 REQUIRED)
+    find_package(LibLZMA REQUIRED)
+    find_package(OpenSSL REQUIRED)
+    find_package(PkgConfig REQUIRED)
+    find_package(ZLIB REQUIRED)
+    pkg_check_modules(FFI REQUIRED IMPORTED_TARGET libffi)
+    add_executable(ours a.c)
+    target_link_libraries(ours BZip2::BZip2 LibLZMA::LibLZMA OpenSSL::SSL PkgConfig::FFI ZLIB::ZLIB aio)
+    END
+    cmake -G Ninja -S . -B build >/dev/null; cmake --build build >/dev/null; build/ours
+    """
+    assert podman.shell(image, dedent(script)).split() == ["1"] * 4
+
+
+def test_sox_and_jq_and_rsync_and_zip_work(podman: Engine, image: str) -> None:
+    script = """
+    set -e; cd /tmp; mkdir one
+    sox -n -r 16000 one/tone.flac synth 0.5 sine 440; sox one/tone.flac one/tone.mp3; soxi -r one/tone.mp3
+    echo '{"a": [1, 2]}' | jq '.a[1]'
+    rsync -a one/ two; zip -qr two.zip two; rm -r two; unzip -qo two.zip; ls two
+    tar -cjf one.tar.bz2 one; tar -tf one.tar.bz2 | wc -l
+    """
+    assert podman.shell(image, script).split() == ["16000", "2", "tone.flac", "tone.mp3", "3"]
+
+
 def test_git_and_archives_work(podman: Engine, image: str) -> None:
     script = """
     set -e; export HOME=/tmp; cd /tmp; git init -q one; cd one; echo content >file; git add file
@@ -154,21 +206,21 @@ def test_ffmpeg_encodes_and_decodes(podman: Engine, image: str) -> None:
     assert printed[1:] == ["opus", "h264"]
 
 
-def test_curl_trusts_whom_the_bundle_names_and_nobody_else(
+def test_curl_and_wget_trust_whom_the_bundle_names_and_nobody_else(
     podman: Engine, image: str, tmp_path: Path
 ) -> None:
     server = make_certificate(tmp_path / "tls")
     with _https_server(server.certificate, server.key) as port:
         url = f"https://localhost:{port}/"
-        distrusted = f"curl --silent --max-time 20 {url}; echo $?"
-        assert podman.shell(image, distrusted).split() == ["60"]
+        distrusted = f"curl --silent --max-time 20 {url}; echo $?; wget -qT 20 -t 1 -O - {url}; echo $?"
+        assert podman.shell(image, distrusted).split() == ["60", "5"]
         trusted = f"""
         cp /ca.pem /usr/local/share/ca-certificates/test.crt && update-ca-certificates >/dev/null 2>&1
-        curl --silent --max-time 20 {url}
+        curl --silent --max-time 20 {url}; wget -qT 20 -t 1 -O - {url}
         """
         assert (
             podman.shell(image, trusted, "--user", "0", "--volume", f"{server.authority}:/ca.pem:ro")
-            == "hello"
+            == "hellohello"
         )
 
 
