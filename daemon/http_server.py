@@ -17,7 +17,7 @@ import msgspec
 
 from daemon.errors import ListenError
 from daemon.metrics import CONTENT_TYPE
-from daemon.readiness import Readiness
+from daemon.readiness import readiness_text
 from daemon.service import Service
 from daemon.status_page import status_page
 from gens.errors import MonobaseError
@@ -95,14 +95,6 @@ def _readyz(service: Service, accept: str, query: dict[str, list[str]]) -> Respo
         return Response(status, _PLAIN, readiness_text(readiness).encode())
     body = {**asdict(readiness), "activity": service.state.activity}
     return Response(status, _JSON, msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n")
-
-
-def readiness_text(readiness: Readiness) -> str:
-    """Say in lines whether the node is ready, and why not."""
-    if readiness.ready:
-        names = " ".join(generation.name for generation in readiness.generations)
-        return f"ready: {names}, latest {readiness.latest or 'none'}\n"
-    return "".join(f"{line}\n" for line in ("not ready", *readiness.reasons))
 
 
 def _metrics(service: Service, _accept: str, _query: dict[str, list[str]]) -> Response:

@@ -116,7 +116,27 @@ class _Gauges(Collector):
             "When the loop last compared what is with what should be.",
             value=self._state.checked_s,
         )
+        yield GaugeMetricFamily(
+            "monobase_round_seconds",
+            "How long the round of the loop that goes on lasts by now; 0 between two rounds.",
+            value=self._state.round_s(),
+        )
+        yield from self._retries()
         yield from self._bytes()
+
+    def _retries(self) -> Iterator[Metric]:
+        attempts = GaugeMetricFamily(
+            "monobase_failing_attempts",
+            "How often in a row something failed that is tried again.",
+            labels=["subject"],
+        )
+        delays = GaugeMetricFamily(
+            "monobase_next_try_seconds", "Seconds until it is tried again.", labels=["subject"]
+        )
+        for retry in self._state.retries.pending():
+            attempts.add_metric([retry.subject], retry.attempts)
+            delays.add_metric([retry.subject], self._state.retries.next_s(retry.subject) or 0.0)
+        yield from (attempts, delays)
 
     def _bytes(self) -> Iterator[Metric]:
         usage = self._state.usage

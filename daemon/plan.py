@@ -164,15 +164,11 @@ def make_plan(
         DefinitionError: No generation or no target is meant.
     """
     generations = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
+    check_patterns(generations, only)
     plans = []
-    matched = False
     for generation in generations:
-        names = [target.name for target in generation.targets if _matches(target.name, only)]
-        matched = matched or bool(names)
-        plans.append(_plan_generation(prefix, catalog, generation, set(names)))
-    if not matched:
-        known = sorted({target.name for generation in generations for target in generation.targets})
-        raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(known)}")
+        names = {target.name for target in generation.targets if _matches(target.name, only)}
+        plans.append(_plan_generation(prefix, catalog, generation, names))
     fetch = _wheels_to_fetch(prefix, [wanted for plan in plans for wanted in plan.wanted])
     files = sum(_files(item.wheel) for item in fetch)
     links = sum(_files(wheel) for plan in plans for wanted in plan.wanted for wheel in wanted.lock.wheels)
@@ -185,6 +181,21 @@ def make_plan(
         disk_inodes=files + files // _FILES_PER_SOURCE + folders,
         broken=catalog.broken_between(min_gen_id, max_gen_id),
     )
+
+
+def check_patterns(generations: Iterable[Generation], only: Sequence[str]) -> None:
+    """Refuse patterns that mean nothing.
+
+    Args:
+        generations: The active generations.
+        only: Patterns (fnmatch) of names of environments and toolkits; none means all.
+
+    Raises:
+        DefinitionError: They match no name.
+    """
+    known = sorted({target.name for generation in generations for target in generation.targets})
+    if only and not any(_matches(name, only) for name in known):
+        raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(known)}")
 
 
 def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -103,6 +103,11 @@ class Reporter:
             self._line("info", "", {"stage": name, **stage.facts, "seconds": seconds})
 
     def _line(self, level: str, text: str, facts: dict[str, Value]) -> None:
+        # A log that cannot be written, as its reader or its disk is gone, stops nothing.
+        with suppress(OSError):
+            self._print(level, text, facts)
+
+    def _print(self, level: str, text: str, facts: dict[str, Value]) -> None:
         if self.log_format == "json":
             entry: dict[str, Value] = {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),

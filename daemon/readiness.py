@@ -7,15 +7,15 @@ a look at every file can tell comes from the last scan (`daemon/scan.py`).
 import fnmatch
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from daemon.errors import DamageError
 from daemon.plan import is_present, is_sealed
 from daemon.prefix import Prefix
 from daemon.retries import Retry
 from daemon.verify import Finding, check_mark, count_differences
 from gens.catalog import Catalog
+from gens.errors import MonobaseError
 from gens.generation import Generation, Target
 
 State = Literal["ready", "missing", "installing", "failed", "damaged", "left out"]
@@ -82,12 +82,14 @@ class Known:
     """What cannot be seen on the prefix itself.
 
     Attributes:
-        failures: Why an environment or toolkit could not be installed, by `g00003/NAME`.
+        failures: Why an environment or toolkit could not be installed, by `g00003/NAME`; or a generation as a
+            whole, by `g00003`.
         damage: What the last scan found, by name of the generation.
         installing: Names of the generations that are being installed.
         general: What keeps all from being installed, such as a full disk; empty when nothing does.
         scanned: Whether the daemon has looked at the files since it started.
         retries: What failed, and when each is tried again.
+        unchecked: Why the files of a generation could not be looked at, by its name.
     """
 
     failures: Mapping[str, str]
@@ -96,6 +98,7 @@ class Known:
     general: str = ""
     scanned: bool = True
     retries: tuple[Retry, ...] = ()
+    unchecked: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_KNOWN = Known({}, {})
@@ -173,15 +176,15 @@ def _generation(
 ) -> GenerationReadiness:
     name = generation.directory_name
     findings = list(known.damage.get(name, ()))
+    sealed, reason = False, ""
+    marked: list[Finding] = []
     try:
         sealed = is_sealed(prefix, generation)
-        reason = ""
-    except (DamageError, OSError) as error:
-        sealed, reason = False, str(error)
-    if sealed:
-        marked: list[Finding] = []
-        check_mark(prefix, name, marked)
-        findings += [finding for finding in marked if finding not in findings]
+        if sealed:
+            check_mark(prefix, name, marked)
+    except (MonobaseError, OSError) as error:
+        reason = str(error)
+    findings += [finding for finding in marked if finding not in findings]
     targets = tuple(
         _target(prefix, generation, target, findings, known, only) for target in generation.targets
     )
@@ -190,12 +193,16 @@ def _generation(
             f"{count_differences(findings)} from what was sealed: {_some([str(item) for item in findings])}"
         )
     missing = [target for target in targets if target.state in {"missing", "installing", "failed"}]
+    if not reason and name in known.failures and (missing or not sealed):
+        reason = known.failures[name]
     asked_for = sum(target.state != "left out" for target in targets)
     if not reason and missing:
         told = [f"{target.name} ({target.reason or target.state})" for target in missing]
         reason = f"{asked_for - len(missing)} of {asked_for} ready; missing: {_some(told)}"
     if not reason and not sealed and asked_for == len(targets):
         reason = "complete, not sealed yet"
+    if not reason and name in known.unchecked:
+        reason = f"its files could not be looked at: {known.unchecked[name]}"
     if not reason and not known.scanned:
         reason = "its files were not looked at yet since the daemon started"
     return GenerationReadiness(name, not reason, sealed, reason, targets)
@@ -211,7 +218,11 @@ def _target(
 ) -> TargetReadiness:
     name = target.name
     label = f"{generation.directory_name}/{name}"
-    if is_present(prefix, generation, target):
+    try:
+        present = is_present(prefix, generation, target)
+    except OSError as error:
+        return TargetReadiness(name, target.kind, "failed", f"cannot be read: {error.strerror}")
+    if present:
         damage = [finding for finding in findings if _concerns(prefix, finding, label)]
         if damage:
             return TargetReadiness(name, target.kind, "damaged", _some([str(item) for item in damage], 1))
@@ -220,6 +231,8 @@ def _target(
         return TargetReadiness(name, target.kind, "left out")
     if label in known.failures:
         return TargetReadiness(name, target.kind, "failed", known.failures[label])
+    if generation.directory_name in known.failures:
+        return TargetReadiness(name, target.kind, "failed")
     installing = generation.directory_name in known.installing
     return TargetReadiness(name, target.kind, "installing" if installing else "missing")
 
@@ -230,8 +243,11 @@ def _concerns(prefix: Prefix, finding: Finding, label: str) -> bool:
         f"monobase/{label}/"
     ):
         return True
-    link = prefix.generations / label
-    return link.is_symlink() and link.readlink().name == finding.tree.rpartition("/")[2]
+    try:
+        target = (prefix.generations / label).readlink()
+    except OSError:  # no link, or one that a prune has removed meanwhile
+        return False
+    return target.name == finding.tree.rpartition("/")[2]
 
 
 def _some(told: Sequence[str], count: int = _NAMED) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_MOST_DOUBLINGS = 30
+_MOST_DOUBLINGS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,20 @@ class Retries:
         longest_s: The longest delay, before its jitter.
         clock: Seconds of a clock that never goes back.
         time_of_day: Seconds since the epoch.
-        jitter: Gives a factor around 1.
+        jitter: The factor of the delays; one for all that fails together, so that it is tried together.
     """
 
     first_s: float = 5.0
     longest_s: float = 600.0
     clock: Callable[[], float] = lambda: time.monotonic()  # noqa: PLW0108 (looked up at each call, for tests)
     time_of_day: Callable[[], float] = lambda: time.time()  # noqa: PLW0108
-    jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5)  # noqa: S311 (spreads, and hides nothing)
+    jitter: float = 1.0
     _pending: dict[str, tuple[Retry, float]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def draw_jitter(self) -> None:
+        """Choose the factor anew."""
+        self.jitter = random.uniform(0.5, 1.5)  # noqa: S311 (it spreads, and hides nothing)
 
     def may(self, subject: str) -> bool:
         """Tell whether a subject may be tried now: it has not failed, or its delay is over."""
@@ -71,7 +75,7 @@ class Retries:
         with self._guard:
             before = self._pending.get(subject)
             attempts = 1 if before is None else before[0].attempts + 1
-            delay_s = retry_delay_s(attempts, self.first_s, self.longest_s, self.jitter())
+            delay_s = retry_delay_s(attempts, self.first_s, self.longest_s, self.jitter)
             shown = Retry(subject, attempts, reason, round(self.time_of_day() + delay_s))
             self._pending[subject] = (shown, self.clock() + delay_s)
         return delay_s
@@ -99,10 +103,18 @@ class Retries:
             entry = self._pending.get(subject)
         return None if entry is None else max(0.0, entry[1] - self.clock())
 
-    def soonest_s(self) -> float | None:
-        """Give the seconds until something is tried again; None when nothing has failed."""
+    def soonest_s(self, since_s: float) -> float | None:
+        """Give the seconds until something may be tried that could not be at a time of the clock.
+
+        Args:
+            since_s: That time, such as the beginning of a round: what could be tried then was, if it was
+                still there to be done.
+
+        Returns:
+            The seconds; None when there is nothing of that kind.
+        """
         with self._guard:
-            ends = [end for _, end in self._pending.values()]
+            ends = [end for _, end in self._pending.values() if end > since_s]
         return max(0.0, min(ends) - self.clock()) if ends else None
 
 

@@ -14,7 +14,7 @@ class _Clock:
 
 
 def _retries(clock: _Clock, of_day: _Clock) -> Retries:
-    return Retries(5, 60, clock, of_day, lambda: 1.0)
+    return Retries(5, 60, clock, of_day)
 
 
 def test_the_delay_doubles_up_to_its_bound() -> None:
@@ -38,12 +38,16 @@ def test_each_subject_has_a_delay_of_its_own() -> None:
     assert retries.may("install g00001")
     assert not retries.may("repair g00000")
     retries.failed("install g00001", "down")
-    assert retries.soonest_s() == 5
+    assert retries.soonest_s(clock.s) == 5
     clock.s += 5
     assert retries.may("install g00001")
     assert not retries.may("repair g00000")
     assert retries.next_s("repair g00000") == 5
     assert [item.attempts for item in retries.pending()] == [1, 2]
+    assert retries.soonest_s(clock.s) == 5  # the install could be tried by then
+    clock.s += 100
+    assert retries.soonest_s(clock.s - 100) == 0
+    assert retries.soonest_s(clock.s) is None
 
 
 def test_what_succeeds_is_forgotten() -> None:
@@ -53,7 +57,7 @@ def test_what_succeeds_is_forgotten() -> None:
     retries.succeeded("prune")
     assert retries.may("prune")
     assert retries.pending() == []
-    assert retries.soonest_s() is None
+    assert retries.soonest_s(0) is None
     assert retries.failed("prune", "busy") == 5
 
 

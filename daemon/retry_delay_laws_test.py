@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.service import retry_delay_s
+from daemon.retries import retry_delay_s
 
 _FAILURES = st.integers(1, 10**9)
 _FIRST = st.floats(0.001, 3_600)

@@ -1,31 +1,46 @@
 """Keep a node at its desired state: the loop of `run`.
 
 Each round compares the prefix with what should be there, and does what is missing: restore what is damaged,
-prune, install. What fails is told, and tried again after a growing delay; everything else goes on.
+install, and prune once that is ready. What fails is told, and tried again after a growing delay of its own
+(`daemon/retries.py`); everything else goes on.
 """
 
-import random
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from daemon.errors import DamageError, DiskError, InterpreterError
+from daemon.definitions import Definitions
+from daemon.durability import DAEMON_SUFFIX, remove_temporary_files
+from daemon.errors import DamageError, DiskError, PrefixError
+from daemon.exclusive_lock import ExclusiveLock
 from daemon.feature_file import write_features
-from daemon.install import InstallOptions, InstallResult, disk_errors, install
-from daemon.interpreter import minor_of
+from daemon.install import InstallOptions, disk_errors, install
 from daemon.known_file import read_known, write_known
 from daemon.metrics import Metrics
+from daemon.plan import check_patterns
 from daemon.prefix import Prefix
 from daemon.progress import Reporter
 from daemon.prune import clean_uv_cache, plan_prune, prune
-from daemon.readiness import Readiness, read_readiness
+from daemon.readiness import GenerationReadiness, Readiness, read_readiness
 from daemon.repair import repair
+from daemon.retries import Retries
 from daemon.scan import ScanInterruptedError, describe, scan
 from daemon.service_lock import service_lock
-from daemon.service_state import ServiceState, for_everybody, kind_of
+from daemon.service_state import (
+    DEFINITION,
+    INSTALL,
+    REPAIR,
+    SCAN,
+    ServiceState,
+    for_everybody,
+    kind_of,
+    text_of,
+)
 from daemon.usage import read_usage
 from daemon.verify import Finding, check_mark, count_differences
 from gens.catalog import Catalog
@@ -73,20 +88,23 @@ class Service:
         options: ServiceOptions,
         reporter: Reporter,
     ) -> None:
-        self.state = ServiceState()
+        self._retries = Retries(options.retry_delay_s, options.max_retry_delay_s)
+        self.state = ServiceState(self._retries)
         self.stop = threading.Event()
         self.metrics = Metrics(prefix, self.state, self.readiness)
         self.prefix = prefix
         self.options = options
-        self._load = load
-        self._catalog = load()
+        self._definitions = Definitions(load, options.install.min_gen_id, options.install.max_gen_id)
+        check_patterns(self._active(), options.install.only)
         self._uv = uv_program
         self._reporter = reporter
-        self._failed_in_a_row = 0
         self._scanned_s: float | None = None
         self._verified_s = time.monotonic()
+        self._read_only: set[str] = set()  # generations with damage that only reading everything has found
+        self._to_clean = options.clean_uv_cache
         self._counted = False
         self._pruned: tuple[str, ...] | None = None
+        self._waiting_to_prune: tuple[str, ...] = ()
         self._was_ready: bool | None = None
 
     def readiness(self) -> Readiness:
@@ -94,7 +112,7 @@ class Service:
         options = self.options.install
         return read_readiness(
             self.prefix,
-            self._catalog,
+            self._definitions.catalog,
             options.min_gen_id,
             options.max_gen_id,
             self.state.known(),
@@ -106,62 +124,95 @@ class Service:
         try:
             with disk_errors(self.prefix):
                 self.prefix.make_directories()
-            with service_lock(self.prefix, self.stop, self._wait_for_another) as held:
-                if held:
-                    self._loop()
+            while not self.stop.is_set():
+                with service_lock(self.prefix, self.stop, self._wait_for_another) as lock:
+                    if lock is not None:
+                        self._loop(lock)
         finally:
             self.state.alive = False
 
-    def _loop(self) -> None:
-        self.state.remember_damage(read_known(self.prefix).damage)
-        if self.options.clean_uv_cache:
-            self._guarded("clean", "uv/cache", self._clean)
+    def _loop(self, lock: ExclusiveLock) -> None:
+        self.state.remember_damage(read_known(self.prefix, self._reporter.warning).damage)
         while not self.stop.is_set():
-            self._guarded("check", "all", self._round)
+            if lock.is_lost():
+                self._reporter.warning("somebody removed the lock of the one daemon; taking it anew")
+                return
+            began_s = self.state.round_began_s = time.monotonic()
+            self._retries.draw_jitter()
+            self._try("round", self._round)  # its parts are tried each by itself
             if self.stop.is_set():
                 return  # what a round that was cut short has not seen is not told
-            self._tell()
+            self._try("tell", self._tell)
+            self.state.round_began_s = None
             self.state.activity = "idle"
-            self.stop.wait(self._pause_s())
+            soonest_s = self._retries.soonest_s(began_s)
+            pause_s = self.options.check_interval_s
+            self.stop.wait(pause_s if soonest_s is None else min(pause_s, soonest_s))
 
     def _round(self) -> None:
+        """Do what is due; what fails leaves the rest alone."""
         self.state.activity = "checking"
-        self._catalog = self._load()
-        self._look_for_damage()
-        self._prune()
-        if self._may_install() and self._is_something_missing():
-            self._install()
-            self._look_for_damage()
-            self._prune()
+        self._read_definitions()
+        self._try("temporary files", lambda: remove_temporary_files(self.prefix.generations, DAEMON_SUFFIX))
+        if self._to_clean and self._try("clean", self._clean):
+            self._to_clean = False
+        self._try("check", self._look_for_damage)
+        if self._install():
+            self._try("check", self._look_for_damage)
+        self._try("prune", self._prune)
         if not self._counted:
-            self.state.activity = "counting bytes"
-            self.state.usage = read_usage(self.prefix)
-            self._counted = True
+            self._try("count", self._count)
         self.state.checked_s = time.time()
-        if self.readiness().ready:
-            self._failed_in_a_row = 0
-            self.state.retry_s = None
 
-    def _guarded(self, what: str, subject: str, work: Callable[[], None]) -> bool:
-        """Do something that may fail without ending the daemon; whether it did not fail."""
+    def _try(self, subject: str, work: Callable[[], None]) -> bool:
+        """Do something that may fail, unless it failed and its delay is not over.
+
+        Returns:
+            Whether it was done.
+        """
+        if self.stop.is_set() or not self._retries.may(subject):
+            return False
         try:
             work()
         except ScanInterruptedError:
             return False
         except Exception as error:
-            if not isinstance(error, MonobaseError):
-                self._reporter.error(f"{what}: a fault of monobase itself:\n{traceback.format_exc()}")
-            self._fail(what if subject == "all" else subject, error)
-            if what in {"check", "repair"}:
-                self._schedule_retry()
+            self._fail(subject, error)
             return False
+        self._retries.succeeded(subject)
         return True
 
-    def _fail(self, subject: str, error: BaseException) -> None:
-        text = for_everybody(str(error) or type(error).__name__)
+    def _fail(self, subject: str, error: BaseException, note: str = "") -> None:
+        """Tell what failed, and try it again after a delay of its own."""
+        delay_s = self._retries.failed(subject, for_everybody(text_of(error) + note))
+        self._tell_error(subject, error, f"{note}; trying again in {delay_s:.1f} s")
+
+    def _tell_error(self, subject: str, error: BaseException, note: str = "") -> None:
+        text = for_everybody(text_of(error))
         self.metrics.failures.labels(kind_of(error)).inc()
         self.state.add_error(kind_of(error), subject, text)
-        self._reporter.error(text, subject=subject, kind=kind_of(error))
+        if not isinstance(error, MonobaseError | OSError):
+            text = f"a fault of monobase itself:\n{''.join(traceback.format_exception(error))}"
+        self._reporter.error(text + note, subject=subject, kind=kind_of(error))
+
+    # --- definitions ---
+
+    def _read_definitions(self) -> None:
+        self._try("definitions", self._definitions.read)
+        broken = self._definitions.broken
+        for name, error in broken.items():
+            subject = f"{DEFINITION} {name}"
+            if self._retries.may(subject):
+                self._fail(subject, error)
+        names = {generation.directory_name for generation in self._active()}
+        self._retries.keep_only(DEFINITION, set(broken))
+        self._retries.keep_only(SCAN, names)
+
+    def _active(self) -> list[Generation]:
+        """Give the active generations, newest first."""
+        options = self.options.install
+        active = self._definitions.catalog.between(options.min_gen_id, options.max_gen_id)
+        return sorted(active, key=lambda generation: generation.id, reverse=True)
 
     # --- damage ---
 
@@ -170,163 +221,192 @@ class Service:
         options = self.options
         full = bool(options.verify_interval_s) and now - self._verified_s >= options.verify_interval_s
         due = self._scanned_s is None or now - self._scanned_s >= options.scan_interval_s
-        marked: list[Finding] = []
-        for generation in self._active():
-            check_mark(self.prefix, generation.directory_name, marked)
-        seen = bool(marked or self.state.damage)
-        if not (full or due or seen):
+        if not (full or due or self.state.damage or self._is_marked_otherwise()):
             return
         self.state.activity = "verifying every file" if full else "looking for damage"
         before, first = self.state.damage, self._scanned_s is None
-        found = self._scan(full=full)
+        self._scan(full=full, due=due)
         self._scanned_s = time.monotonic()
         if full:
             self._verified_s = self._scanned_s
-        if found:
-            if first or found != before:
-                told = describe(found)
-                error = DamageError(f"{count_differences(told)} from what was sealed, such as {told[0]}")
-                self._fail(", ".join(found), error)
-            self._tell()
-            if options.repair and self._may_install():
-                self._guarded("repair", ", ".join(found), lambda: self._repair(list(found)))
+        found = self.state.damage
+        self._retries.keep_only(REPAIR, set(found))
+        if not found:
+            return
+        if first or found != before:
+            told = describe(found)
+            text = f"{count_differences(told)} from what was sealed, such as {told[0]}"
+            self._tell_error(", ".join(found), DamageError(text))
+        self._tell()
+        if options.repair:
+            self._repair_each(list(found))
 
-    def _scan(self, *, full: bool) -> dict[str, list[Finding]]:
-        names = [generation.directory_name for generation in self._active()]
-        jobs = self.options.install.jobs
-        found = scan(self.prefix, names, full=full, jobs=jobs, stop=self.stop)
+    def _is_marked_otherwise(self) -> bool:
+        """Tell whether marks or manifests are not the ones of the sealing."""
+        marked: list[Finding] = []
+        for generation in self._active():
+            with suppress(MonobaseError, OSError):  # readiness and scans tell
+                check_mark(self.prefix, generation.directory_name, marked)
+        return bool(marked)
+
+    def _scan(self, *, full: bool, due: bool) -> None:
+        """Look at the files of each generation; one that cannot be looked at leaves the others alone."""
+        active = [generation.directory_name for generation in self._active()]
+        names = [name for name in active if self._retries.may(f"{SCAN} {name}")]
+        # What only reading everything has found, a quick look would not find again.
+        to_read = names if full else [name for name in names if name in self._read_only and due]
+        to_look_at = [name for name in names if name not in to_read and name not in self._read_only]
+        found = {name: self.state.damage.get(name, []) for name in active}
+        for wanted, reads in ((to_read, True), (to_look_at, False)):
+            found |= self._scan_each(wanted, full=reads)
+        if full or to_read:
+            self._read_only -= set(to_read)
+            self._read_only |= {name for name in to_read if found[name]}
         self.state.set_damage(found)
-        self._guarded("tell", "probes", self._write_known)
-        return found
+        self._try("probes", self._write_known)
 
-    def _repair(self, names: list[str]) -> None:
-        self.state.activity = f"repairing {', '.join(names)}"
+    def _scan_each(self, names: list[str], *, full: bool) -> dict[str, list[Finding]]:
+        if not names:
+            return {}
+        jobs = self.options.install.jobs
+        try:
+            found = scan(self.prefix, names, full=full, jobs=jobs, stop=self.stop)
+        except ScanInterruptedError:
+            raise
+        except Exception as error:
+            if len(names) > 1:  # all at once is quicker where they share; one by one tells which it is
+                found = {}
+                for name in names:
+                    found |= self._scan_each([name], full=full)
+                return found
+            self._fail(f"{SCAN} {names[0]}", error)
+            return {names[0]: self.state.damage.get(names[0], [])}
+        for name in names:
+            self._retries.succeeded(f"{SCAN} {name}")
+        return {name: found.get(name, []) for name in names}
+
+    def _repair_each(self, names: list[str]) -> None:
+        for name in names:
+            if name in self.state.damage:  # what it shared with another one is whole again
+                self._try(f"{REPAIR} {name}", partial(self._repair, name))
+        self._retries.keep_only(REPAIR, set(self.state.damage))
+        self._try("probes", self._write_known)
+
+    def _repair(self, name: str) -> None:
+        self.state.activity = f"repairing {name}"
         options = replace(self.options.install, only=())
-        left = repair(self.prefix, self._catalog, self._uv, names, options, self._reporter).findings
         self._counted = False
-        self._scan(full=False)
+        left = repair(
+            self.prefix, self._definitions.catalog, self._uv, [name], options, self._reporter
+        ).findings
+        restored = {(finding.tree, finding.path) for finding in self.state.damage.get(name, [])} - {
+            (finding.tree, finding.path) for finding in left
+        }
+        self._read_only.discard(name)
+        damage = {
+            other: [item for item in findings if (item.tree, item.path) not in restored]
+            for other, findings in self.state.damage.items()
+        }
+        self.state.set_damage(damage | {name: left})
         if left:
+            self._read_only.add(name)
             raise DamageError(f"{count_differences(left)} could not be restored, such as {left[0]}")
         self.metrics.repaired.inc()
-        self._failed_in_a_row = 0
-        self.state.retry_s = None
-        self._reporter.info(f"restored {', '.join(names)}")
+        self._reporter.info(f"restored {name}")
 
     # --- install ---
 
-    def _active(self) -> list[Generation]:
-        """Give the active generations, newest first."""
-        options = self.options.install
-        active = self._catalog.between(options.min_gen_id, options.max_gen_id)
-        return sorted(active, key=lambda generation: generation.id, reverse=True)
+    def _install(self) -> bool:
+        """Install the active generations newest first, each sealed before the next one begins.
 
-    def _is_something_missing(self) -> bool:
+        Returns:
+            Whether anything was tried.
+        """
+        tried = False
+        missing: set[str] = set()
         readiness = self.readiness()
-        states = {target.state for generation in readiness.generations for target in generation.targets}
-        return not readiness.ready and (
-            bool(states - {"ready", "left out", "damaged"})
-            or any(not generation.sealed for generation in readiness.generations)
-            or readiness.latest != readiness.generations[0].name
-        )
-
-    def _may_install(self) -> bool:
-        return self.state.retry_s is None or time.time() >= self.state.retry_s
-
-    def _install(self) -> None:
-        """Install the active generations newest first, each sealed before the next one begins."""
-        failures: dict[str, str] = {}
-        general = ""
-        newest = self._active()[0].id
-        ready = {item.name for item in self.readiness().generations if item.ready}
-        todo = [generation for generation in self._active() if generation.directory_name not in ready]
-        for generation in todo or self._active()[:1]:  # when all stands there, `latest` lags behind
-            if self.stop.is_set():
-                return
-            name = generation.directory_name
-            self.state.activity = f"installing {name}"
-            self.state.installing = frozenset({name})
-            # The newest is always of the range: `latest` names the newest sealed one of it.
-            options = replace(self.options.install, min_gen_id=generation.id, max_gen_id=newest)
-            try:
-                for label, error in self._install_range(options, generation).items():
-                    if label.startswith(f"{name}/"):  # the newer ones' were told before
-                        failures[label] = for_everybody(str(error))
-                        self._fail(label, error)
-            except MonobaseError as error:
-                self._fail(name, error)
-                general = for_everybody(str(error))
-                for target in generation.targets:
-                    failures.setdefault(f"{name}/{target.name}", general)
-                if isinstance(error, DiskError):
-                    break
-            finally:
-                self.state.installing = frozenset()
-                self._counted = False
-        self.state.set_failures(failures, general)
-        self._guarded("tell", "probes", self._write_known)
-        if failures or general:
-            self._schedule_retry()
-        else:
-            self._failed_in_a_row = 0
-            self.state.retry_s = None
-
-    def _install_range(self, options: InstallOptions, generation: Generation) -> dict[str, MonobaseError]:
-        began = time.monotonic()
-        try:
-            result = install(self.prefix, self._catalog, self._uv, options, self._reporter)
-        except InterpreterError:
-            result = self._install_by_python(options, generation)
-        finally:
-            self.metrics.installs.observe(time.monotonic() - began)
-        self.metrics.fetched_bytes.inc(result.fetched_bytes)
-        return result.failures
-
-    def _install_by_python(self, options: InstallOptions, generation: Generation) -> InstallResult:
-        """Install what each Python allows: one that cannot be had leaves the others alone."""
-        whole = InstallResult()
-        readiness = self.readiness()
-        here = next(item for item in readiness.generations if item.name == generation.directory_name)
-        missing = {item.name for item in here.targets if item.state not in {"ready", "left out", "damaged"}}
-        by_python: dict[str, list[str]] = {}
-        for target in generation.targets:
-            if target.name in missing:
-                by_python.setdefault(target.inputs.python, []).append(target.name)
-        for python, names in by_python.items():
-            part = replace(options, only=tuple(names))
-            try:
-                result = install(self.prefix, self._catalog, self._uv, part, self._reporter)
-            except InterpreterError as error:
-                whole.failures |= {f"{generation.directory_name}/{name}": error for name in names}
-                self._reporter.error(str(error), python=minor_of(python))
+        for generation, here in zip(self._active(), readiness.generations, strict=True):
+            names = _missing(here, readiness)
+            if names is None:
                 continue
-            whole.fetched_bytes += result.fetched_bytes
-            whole.failures |= result.failures
-        return whole
+            missing |= {here.name, *(f"{here.name}/{name}" for name in names)}
+            # After a full disk, an older one would take the room that this one needs.
+            if not self.stop.is_set() and self._retries.may(INSTALL):
+                tried |= self._try_install(generation, names)
+        self._retries.keep_only(INSTALL, missing)
+        if not missing:
+            self._retries.succeeded(INSTALL)
+        return tried
 
-    def _schedule_retry(self) -> None:
-        self._failed_in_a_row += 1
-        delay_s = retry_delay_s(
-            self._failed_in_a_row,
-            self.options.retry_delay_s,
-            self.options.max_retry_delay_s,
-            random.uniform(0.5, 1.5),  # noqa: S311 (nodes should not ask the index at once, no more than that)
+    def _try_install(self, generation: Generation, missing: list[str]) -> bool:
+        """Install what is due of a generation; each environment and toolkit has a delay of its own."""
+        name = generation.directory_name
+        due = [item for item in missing if self._retries.may(f"{INSTALL} {name}/{item}")]
+        if not self._retries.may(f"{INSTALL} {name}") or (missing and not due):
+            return False
+        self.state.activity = f"installing {name}"
+        self.state.installing = frozenset({name})
+        self._counted = False
+        began_s = time.monotonic()
+        only = tuple(due) or self.options.install.only
+        options = replace(self.options.install, generation_id=generation.id, only=only)
+        try:
+            result = install(self.prefix, self._definitions.catalog, self._uv, options, self._reporter)
+        except PrefixError as error:
+            note = self._what_stays() if isinstance(error, DiskError) else ""
+            self._fail(INSTALL, error, note)
+        except Exception as error:
+            self._fail(f"{INSTALL} {name}", error)
+        else:
+            self.metrics.fetched_bytes.inc(result.fetched_bytes)
+            self._retries.succeeded(INSTALL)
+            for label in (name, *(f"{name}/{item}" for item in due)):
+                if label in result.failures:
+                    self._fail(f"{INSTALL} {label}", result.failures[label])
+                else:
+                    self._retries.succeeded(f"{INSTALL} {label}")
+        finally:
+            self.metrics.installs.observe(time.monotonic() - began_s)
+            self.state.installing = frozenset()
+        self._try("probes", self._write_known)
+        return True
+
+    def _what_stays(self) -> str:
+        """Say, for a disk that is full, what pruning would remove, and why it does not yet."""
+        old = self._old_generations()
+        if not self.options.prune_old_gen or not old:
+            return ""
+        return (
+            f"; {', '.join(old)}: pruned only when the active generations are ready, as models use what "
+            "stands there: make the disk larger, or install less with --only"
         )
-        self.state.retry_s = time.time() + delay_s
-        self._reporter.info(f"trying again in {delay_s:.1f} s", failed_in_a_row=self._failed_in_a_row)
 
     # --- prune ---
 
     def _prune(self) -> None:
+        """Remove what is too old, when what follows it can be used."""
         options = self.options.install
         if not self.options.prune_old_gen or options.min_gen_id is None:
             return
+        if not self.readiness().ready:
+            old = tuple(self._old_generations())
+            if old and old != self._waiting_to_prune:
+                self._reporter.info(
+                    f"{', '.join(old)}: older than --min-gen-id, pruned when the active generations are ready"
+                )
+            self._waiting_to_prune = old
+            return
         now = tuple(self.prefix.installed_generations())
-        ready = self.readiness().ready
-        if (*now, str(ready)) == self._pruned and not self._leases_ended():
+        if now == self._pruned and not self._leases_ended():
             return
         self.state.activity = "pruning"
         plan = prune(
-            self.prefix, self._catalog, self._uv, options.min_gen_id, options.max_gen_id, self._reporter
+            self.prefix,
+            self._definitions.catalog,
+            self._uv,
+            options.min_gen_id,
+            options.max_gen_id,
+            self._reporter,
         )
         self.metrics.pruned_bytes.inc(plan.freed_bytes)
         if not plan.empty:
@@ -335,15 +415,18 @@ class Service:
             self._reporter.info(f"{name} is older than --min-gen-id and stays: {reason}")
         if plan.incomplete:
             self._reporter.warning(plan.incomplete)
-        self._pruned = (*self.prefix.installed_generations(), str(ready))
+        self._pruned = tuple(self.prefix.installed_generations())
 
     def _leases_ended(self) -> bool:
-        minimum = self.options.install.min_gen_id or 0
-        old = [name for name in self.prefix.installed_generations() if int(name[1:]) < minimum]
-        if not old:
+        if not self._old_generations():
             return False
-        plan = plan_prune(self.prefix, self._catalog, minimum, self.options.install.max_gen_id)
+        options = self.options.install
+        plan = plan_prune(self.prefix, self._definitions.catalog, options.min_gen_id or 0, options.max_gen_id)
         return bool(plan.generations)
+
+    def _old_generations(self) -> list[str]:
+        minimum = self.options.install.min_gen_id or 0
+        return [name for name in self.prefix.installed_generations() if int(name[1:]) < minimum]
 
     def _clean(self) -> None:
         self.state.activity = "cleaning uv's cache"
@@ -351,6 +434,11 @@ class Service:
         self._counted = False
 
     # --- telling ---
+
+    def _count(self) -> None:
+        self.state.activity = "counting bytes"
+        self.state.usage = read_usage(self.prefix)
+        self._counted = True
 
     def _tell(self) -> None:
         readiness = self.readiness()
@@ -367,7 +455,8 @@ class Service:
             self._was_ready = readiness.ready
         directory = self.options.features_directory
         if directory is not None:
-            self._guarded("features", str(directory), lambda: self._write_features(directory, readiness))
+            self._try("features", lambda: self._write_features(directory, readiness))
+        self._try("probes", self._write_known)
 
     def _write_known(self) -> None:
         with disk_errors(self.prefix):
@@ -381,24 +470,11 @@ class Service:
         self.state.activity = text
         self._reporter.info(text)
 
-    def _pause_s(self) -> float:
-        pause_s = self.options.check_interval_s
-        if self.state.retry_s is not None:
-            pause_s = min(pause_s, max(0.0, self.state.retry_s - time.time()))
-        return pause_s
 
-
-def retry_delay_s(failed_in_a_row: int, first_s: float, longest_s: float, jitter: float) -> float:
-    """Give the delay before a retry: it doubles with each failure up to a bound, times a jitter.
-
-    Args:
-        failed_in_a_row: How often it has failed, from 1.
-        first_s: Delay after the first failure.
-        longest_s: The bound.
-        jitter: A factor around 1.
-
-    Returns:
-        Seconds.
-    """
-    doublings = min(failed_in_a_row - 1, 60)
-    return float(min(longest_s, first_s * 2**doublings) * jitter)
+def _missing(here: GenerationReadiness, readiness: Readiness) -> list[str] | None:
+    """Give the names of what is to be installed of a generation; None when nothing is to be done for it."""
+    states = {target.name: target.state for target in here.targets}
+    names = [name for name, state in states.items() if state not in {"ready", "left out", "damaged"}]
+    to_seal = not here.sealed and "left out" not in states.values()
+    latest_lags = here.sealed and here.name == readiness.generations[0].name != readiness.latest
+    return names if names or to_seal or latest_lags else None

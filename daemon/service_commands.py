@@ -26,7 +26,6 @@ from daemon.options import (
     uv_option,
 )
 from daemon.prefix import prefix_at
-from gens.errors import MonobaseError
 
 _GRACE_S = 2.0
 _NOTICE_S = 0.5
@@ -152,18 +151,19 @@ def run(
         prune_old_gen, clean_uv_cache, repair, features_dir, check_interval, scan_interval, verify_interval,
         retry_delay, max_retry_delay,
     )  # fmt: skip
-    service = Service(prefix_at(prefix), lambda: load_catalog(gens), find_uv(uv), options, reporter)
-    service.readiness()  # a range without a generation is refused now
+    service = Service(
+        prefix_at(prefix), lambda: load_catalog(gens, keep_broken=True), find_uv(uv), options, reporter
+    )
     if address is not None:
         server = HttpServer(service, address)
         server.start()
         reporter.info("listening", address=f"{server.address.host}:{server.address.port}")
-    failures: list[MonobaseError] = []
+    failures: list[Exception] = []
 
     def work() -> None:
         try:
             service.run()
-        except MonobaseError as error:
+        except Exception as error:
             failures.append(error)
         finally:
             asked_to_stop.set()
@@ -206,17 +206,21 @@ def ready(
     """Tell whether the active generations are ready: exit with 0, or with 1 and the reasons."""
     check_range(min_gen_id, max_gen_id)
     from daemon.known_file import read_known  # noqa: PLC0415 (`--help` should not load it)
-    from daemon.readiness import read_readiness  # noqa: PLC0415
+    from daemon.plan import check_patterns  # noqa: PLC0415
+    from daemon.readiness import read_readiness, readiness_text  # noqa: PLC0415
     from gens.catalog import load_catalog  # noqa: PLC0415
 
     place = prefix_at(prefix)
-    readiness = read_readiness(place, load_catalog(gens), min_gen_id, max_gen_id, read_known(place), only)
+    catalog = load_catalog(gens, keep_broken=True)
+    known = read_known(place, lambda text: click.echo(f"warning: {text}", err=True))
+    check_patterns(catalog.between(min_gen_id, max_gen_id), only)
+    readiness = read_readiness(place, catalog, min_gen_id, max_gen_id, known, only)
     if as_json:
         import msgspec  # noqa: PLC0415
 
         click.echo(msgspec.json.format(msgspec.json.encode(readiness), indent=1).decode())
     else:
-        click.echo("ready" if readiness.ready else "\n".join(("not ready", *readiness.reasons)))
+        click.echo(readiness_text(readiness), nl=False)
     if not readiness.ready:
         sys.exit(1)
 
@@ -253,7 +257,7 @@ def prune(
     place = prefix_at(prefix)
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
     click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
-    catalog = load_catalog(gens)
+    catalog = load_catalog(gens, keep_broken=True)
     if dry_run:
         plan = plan_prune(place, catalog, min_gen_id, max_gen_id)
     else:

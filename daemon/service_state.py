@@ -8,10 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from daemon.readiness import Known
+from daemon.retries import Retries, Retry
 from daemon.usage import Usage
 from daemon.verify import Finding
 from gens.errors import MonobaseError
 
+# What can fail, as retries name it, before the name of a generation or of what is in it.
+DEFINITION, SCAN, REPAIR, INSTALL = "definition", "scan", "repair", "install"
 _ERRORS_KEPT = 20
 
 
@@ -37,36 +40,30 @@ class ServiceState:
     """What the daemon does and what went wrong.
 
     Attributes:
+        retries: What failed and is tried again.
         activity: What it does now, for people.
-        failures: Why an environment or toolkit could not be installed, by `g00003/NAME`.
         damage: What the last scan found, by generation.
         installing: Generations that are being installed.
-        general: What keeps all from being installed; empty when nothing does.
         errors: The last errors, newest first.
         usage: The bytes on the prefix when they were last counted.
         checked_s: When the loop last compared what is with what should be, in seconds since the epoch.
-        retry_s: When a failed install is tried again, in seconds since the epoch; None when none has failed.
+        round_began_s: When the round of the loop that goes on began, by a clock that never goes back; None
+            between two rounds.
         alive: Whether the loop runs.
         scanned: Whether a scan was made since the start.
     """
 
+    retries: Retries = field(default_factory=Retries)
     activity: str = "starting"
-    failures: dict[str, str] = field(default_factory=dict)
     damage: dict[str, list[Finding]] = field(default_factory=dict)
     installing: frozenset[str] = frozenset()
-    general: str = ""
     errors: deque[ErrorEntry] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
     usage: Usage | None = None
     checked_s: float = 0.0
-    retry_s: float | None = None
+    round_began_s: float | None = None
     alive: bool = True
     scanned: bool = False
     _guard: threading.Lock = field(default_factory=threading.Lock)
-
-    def set_failures(self, failures: Mapping[str, str], general: str) -> None:
-        """Replace what could not be installed."""
-        with self._guard:
-            self.failures, self.general = dict(failures), general
 
     def remember_damage(self, damage: Mapping[str, Iterable[Finding]]) -> None:
         """Take over what the daemon before this one had found, until a scan replaces it."""
@@ -76,7 +73,7 @@ class ServiceState:
     def set_damage(self, damage: Mapping[str, Iterable[Finding]]) -> None:
         """Replace what is damaged by what a scan has found."""
         with self._guard:
-            self.damage = {name: list(findings) for name, findings in damage.items()}
+            self.damage = {name: list(findings) for name, findings in damage.items() if findings}
             self.scanned = True
 
     def add_error(self, kind: str, subject: str, text: str) -> None:
@@ -89,10 +86,32 @@ class ServiceState:
         with self._guard:
             return list(self.errors)
 
+    def round_s(self) -> float:
+        """Give the seconds since the round that goes on began; 0 between two rounds."""
+        began_s = self.round_began_s
+        return 0.0 if began_s is None else time.monotonic() - began_s
+
     def known(self) -> Known:
         """Give what the probe cannot see on the prefix."""
+        retries = tuple(self.retries.pending())
         with self._guard:
-            return Known(dict(self.failures), dict(self.damage), self.installing, self.general, self.scanned)
+            return Known(
+                _reasons(retries, INSTALL),
+                dict(self.damage),
+                self.installing,
+                next((retry.reason for retry in retries if retry.subject == INSTALL), ""),
+                self.scanned,
+                retries,
+                _reasons(retries, SCAN),
+            )
+
+
+def _reasons(retries: Iterable[Retry], kind: str) -> dict[str, str]:
+    return {
+        retry.subject.removeprefix(f"{kind} "): retry.reason
+        for retry in retries
+        if retry.subject.startswith(f"{kind} ")
+    }
 
 
 def kind_of(error: BaseException) -> str:
@@ -101,6 +120,13 @@ def kind_of(error: BaseException) -> str:
         return "internal"
     families = (_KINDS.get(family.__name__) for family in type(error).__mro__)
     return next((kind for kind in families if kind is not None), "other")
+
+
+def text_of(error: BaseException) -> str:
+    """Say what an error is: a message of ours as it stands, what the system says with its path."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error) or type(error).__name__
 
 
 def for_everybody(text: str) -> str:

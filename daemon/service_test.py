@@ -11,24 +11,11 @@ from daemon.prefix import Prefix
 from daemon.progress import Reporter
 from daemon.readiness import Known
 from daemon.scan import ScanInterruptedError
-from daemon.service import Service, ServiceOptions, retry_delay_s
+from daemon.service import Service, ServiceOptions
 from daemon.service_state import ServiceState, for_everybody, kind_of
 from daemon.verify import Finding
 from gens.catalog import Catalog
 from gens.generation import Generation
-
-
-def test_the_delay_doubles_up_to_its_bound() -> None:
-    assert [retry_delay_s(count, 5, 60, 1.0) for count in range(1, 7)] == [5, 10, 20, 40, 60, 60]
-
-
-def test_a_thousand_failures_are_no_overflow() -> None:
-    assert retry_delay_s(1000, 5, 600, 1.0) == 600
-
-
-def test_jitter_spreads_the_nodes() -> None:
-    assert retry_delay_s(2, 10, 600, 0.5) == 10
-    assert retry_delay_s(2, 10, 600, 1.5) == 30
 
 
 def test_passwords_of_urls_are_not_shown() -> None:

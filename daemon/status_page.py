@@ -1,12 +1,14 @@
 """The page for people: one file, no script, no external asset, readable on a phone."""
 
 import html
+import math
 import time
 
 from daemon.progress import human_bytes
 from daemon.readiness import GenerationReadiness, Readiness, State
 from daemon.service_state import ErrorEntry, ServiceState
 
+_REASON_CHARACTERS = 300
 _SIGNS: dict[State, str] = {
     "ready": "✓",
     "installing": "…",
@@ -71,9 +73,6 @@ def status_page(
         else '<span class="badge no">not ready</span>'
     )
     reasons = "".join(f"<li>{_text(reason)}</li>" for reason in readiness.reasons)
-    retry = ""
-    if state.retry_s is not None:
-        retry = f" · next try in {max(0, round(state.retry_s - now_s))} s"
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
         '<meta name=viewport content="width=device-width,initial-scale=1">',
@@ -82,14 +81,32 @@ def status_page(
         f"<style>{_STYLE}</style></head>",
         f"<body><h1>monobase {badge}</h1>",
         f"<p><code>{_text(prefix)}</code> · latest: <b>{_text(readiness.latest or 'none')}</b></p>",
-        f"<p class=dim>{_text(state.activity)}{retry} · {_utc(now_s)}</p>",
+        f"<p class=dim>{_text(state.activity)} · {_utc(now_s)}</p>",
         f"<ul>{reasons}</ul>" if reasons else "",
+        _retries(state),
         *(_generation(generation, readiness.latest) for generation in readiness.generations),
         _disk(state, free_bytes),
         _errors(state.last_errors()),
         "</body></html>\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _retries(state: ServiceState) -> str:
+    rows = []
+    for retry in state.retries.pending():
+        in_s = state.retries.next_s(retry.subject)
+        rows.append(
+            f"<tr><td>{_text(retry.subject)}</td><td class=n>{retry.attempts}</td>"
+            f"<td class=n>{'now' if not in_s else f'in {math.ceil(in_s)} s'}</td>"
+            f"<td>{_text(retry.reason[:_REASON_CHARACTERS])}</td></tr>"
+        )
+    if not rows:
+        return ""
+    return (
+        "<h2>Failed, and tried again</h2><table><tr><th>what</th><th class=n>failures</th>"
+        f"<th class=n>next try</th><th>why</th></tr>{''.join(rows)}</table>"
+    )
 
 
 def _generation(generation: GenerationReadiness, latest: str | None) -> str:
@@ -103,7 +120,9 @@ def _generation(generation: GenerationReadiness, latest: str | None) -> str:
         told += f", {left_out} left out (--only)"
     cells = []
     for target in generation.targets:
-        reason = f"<small class=why>{_text(target.reason[:300])}</small>" if target.reason else ""
+        reason = (
+            f"<small class=why>{_text(target.reason[:_REASON_CHARACTERS])}</small>" if target.reason else ""
+        )
         cells.append(
             f'<li class="s-{target.state.replace(" ", "-")}" title="{_text(target.state)}">'
             f"{_SIGNS[target.state]} {_text(target.name)}"

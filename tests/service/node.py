@@ -41,7 +41,8 @@ class Daemon:
 
     def entries(self) -> list[dict[str, Any]]:
         """Give what it has said."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        whole = self.log.read_text().rpartition("\n")[0]  # the last line may be half written
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def said(self, text: str) -> bool:
         """Tell whether it said something."""
@@ -138,8 +139,8 @@ class Node:
                     "run", "--listen", "127.0.0.1:0", "--log-format", "json", "--check-interval", "0.1",
                     "--scan-interval", "0.2", "--retry-delay", "0.2", "--max-retry-delay", "0.5", *arguments,
                 ),
-                stderr=stream, stdout=subprocess.DEVNULL, env=self._environment() | (variables or {}),
-                cwd=self.directory,
+                stderr=stream, stdout=subprocess.DEVNULL, cwd=self.directory,
+                env=self.environment_variables() | (variables or {}),
             )  # fmt: skip
         try:
             yield Daemon(process, log)
@@ -154,7 +155,7 @@ class Node:
         """Run a command to its end."""
         done = subprocess.run(
             self._command(*arguments), capture_output=True, text=True, check=False, timeout=120,
-            env=self._environment() | (variables or {}), cwd=self.directory,
+            env=self.environment_variables() | (variables or {}), cwd=self.directory,
         )  # fmt: skip
         if done.returncode != code:
             raise AssertionError(f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
@@ -166,7 +167,8 @@ class Node:
             sys.executable, "-m", "daemon.main", *arguments, "--prefix", str(self.prefix.root), *gens,
         ]  # fmt: skip
 
-    def _environment(self) -> dict[str, str]:
+    def environment_variables(self) -> dict[str, str]:
+        """Give the variables that its processes run with."""
         environment = uv_environment(self.index, self.directory)
         for name in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR"):
             environment.pop(name)

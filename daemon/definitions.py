@@ -1,0 +1,62 @@
+"""The definitions that a daemon goes by: what it has read last and could be read.
+
+A folder given with `--gens` is read again each round, maybe in the middle of a change. What was read before
+stays in force while the folder cannot be read; so does a generation, which never changes, while its own file
+cannot be.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from gens.catalog import Catalog
+from gens.errors import DefinitionError
+
+
+@dataclass(slots=True)
+class Definitions:
+    """What a daemon is to install.
+
+    Attributes:
+        load: Reads the definitions; the catalog carries those that are broken.
+        min_gen_id: Oldest active generation, or None.
+        max_gen_id: Newest active generation, or None.
+        catalog: What is in force.
+        broken: Why definitions of the range cannot be read now, by name such as `g00003`, whether or not
+            they were read before.
+    """
+
+    load: Callable[[], Catalog]
+    min_gen_id: int | None
+    max_gen_id: int | None
+    catalog: Catalog = field(init=False)
+    broken: Mapping[str, DefinitionError] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Read them for the first time.
+
+        Raises:
+            DefinitionError: No generation of the range can be read.
+        """
+        self.catalog = Catalog((), self.load().locks_directory)
+        self.read()
+
+    def read(self) -> None:
+        """Read the definitions again.
+
+        Raises:
+            DefinitionError: They cannot be read, or hold no generation of the range; those of before stay.
+        """
+        new = self.load()
+        held = {
+            generation.id: generation
+            for generation in self.catalog.generations
+            if generation.id in new.broken
+        }
+        merged = replace(
+            new,
+            generations=tuple(sorted((*new.generations, *held.values()), key=lambda item: item.id)),
+            broken={number: error for number, error in new.broken.items() if number not in held},
+        )
+        merged.between(self.min_gen_id, self.max_gen_id)
+        self.catalog = merged
+        self.broken = new.broken_between(self.min_gen_id, self.max_gen_id)
