@@ -200,7 +200,8 @@ def test_a_clock_that_is_set_moves_no_delay(node: Node) -> None:
     node.define({0: cells(alpha)})
     path = os.pathsep.join([str(clock), node.environment_variables()["PYTHONPATH"]])
     subject = f"install g00000/python{PYTHON}"
-    with node.index.down(), node.daemon(variables={"PYTHONPATH": path}) as daemon:
+    node.index.repository.lose(alpha.filename)
+    with node.daemon(variables={"PYTHONPATH": path}) as daemon:
         daemon.wait_until(lambda: _tried(daemon, subject) >= 2)
         offset.write_text("-3600")
         before = _tried(daemon, subject)
@@ -209,7 +210,7 @@ def test_a_clock_that_is_set_moves_no_delay(node: Node) -> None:
         before = _tried(daemon, subject)
         daemon.wait_until(lambda: _tried(daemon, subject) >= before + 3)
         offset.write_text("-7200")
-        node.index.go_up()
+        node.index.add(alpha.spec)
         daemon.wait_ready()
         checked = daemon.metric("monobase_last_check_timestamp_seconds")
         daemon.wait_until(lambda: daemon.metric("monobase_last_check_timestamp_seconds") > checked)
