@@ -1,65 +1,34 @@
 """The Python interpreters that environments run on: uv-managed, or the system's where none can be had."""
 
-import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.durability import sync_filesystem, write_file
-from daemon.errors import DiskError, InterpreterError
-from daemon.prefix import Prefix
+from daemon.errors import DiskError, IndexUnreachableError, InterpreterError, NewerFormatError
+from daemon.interpreter_tree import adopt_interpreter, make_interpreter, managed_interpreter
+from daemon.running_interpreter import Interpreter, describe, minor_of
 from daemon.uv import Uv, last_lines
 from gens.errors import MonobaseError
 
-_DESCRIBE = (
-    "import json, platform, sys; print(json.dumps({'version': platform.python_version(), "
-    "'tag': sys.implementation.cache_tag, 'path': sys.executable}))"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Interpreter:
-    """An interpreter on this machine.
-
-    Attributes:
-        executable: Its path.
-        version: Its full version, such as `3.11.10`.
-        cache_tag: What names its bytecode files, such as `cpython-311`.
-        managed: Whether it stands on the prefix.
-    """
-
-    executable: Path
-    version: str
-    cache_tag: str
-    managed: bool
-
-    @property
-    def minor(self) -> str:
-        """Its minor version, such as `3.11`."""
-        return minor_of(self.version)
-
-    @property
-    def bytecode_key(self) -> str:
-        """What its bytecode is kept under: bytecode may differ between patch releases."""
-        return f"{self.cache_tag}-{self.version}"
+__all__ = ["Interpreter", "describe", "minor_of", "provide_interpreters"]
 
 
 def provide_interpreters(
     uv: Uv, versions: Iterable[str], *, downloads: bool, warn: Callable[[str], None]
-) -> tuple[dict[str, Interpreter], dict[str, InterpreterError]]:
-    """Find or install an interpreter for each version.
+) -> tuple[dict[str, Interpreter], dict[str, MonobaseError]]:
+    """Find or install an interpreter for each version, each by itself.
 
-    A managed interpreter of the exact version is preferred; when it cannot be downloaded, an interpreter of
-    the system with the same minor version serves, with a warning.
+    A managed interpreter of the exact version that is what its manifest says is preferred; one that is
+    damaged is made anew. When it cannot be downloaded, an interpreter of the system with the same minor
+    version serves, with a warning.
 
     Args:
         uv: How to run uv.
         versions: Full versions, such as `3.11.10`.
         downloads: Whether to try a download.
-        warn: Told about each stand-in.
+        warn: Told about each stand-in, and of each managed one that was damaged.
 
     Returns:
         The interpreters by the version that was asked for, and why there is none for the others.
@@ -67,82 +36,72 @@ def provide_interpreters(
     Raises:
         DiskError: The disk is full.
     """
+    choice = _Choice(uv, warn, None if downloads else "downloads are switched off")
     found: dict[str, Interpreter] = {}
-    failures: dict[str, InterpreterError] = {}
-    reason = None if downloads else "downloads are switched off"
+    failures: dict[str, MonobaseError] = {}
     for version in sorted(set(versions)):
-        interpreter = _managed(uv.prefix, version)
-        if interpreter is None and reason is None:
-            try:
-                interpreter = _install(uv, version)
-            except DiskError:
-                raise
-            except MonobaseError as error:
-                # That no host answers is the same for the next version, and is not waited for twice.
-                reason = last_lines(str(error), 1).removeprefix("  cause: ")
-        if interpreter is None:
-            try:
-                interpreter = _system(uv, version, reason or "uv installed none")
-            except InterpreterError as error:
-                failures[version] = error
-                continue
-            warn(
-                f"Python {version} cannot be downloaded ({reason}): the system's {interpreter.executable}, "
-                f"{interpreter.version}, serves; models need it at the same path"
-            )
-        found[version] = interpreter
+        try:
+            found[version] = choice.interpreter(version)
+        except DiskError:
+            raise
+        except MonobaseError as error:
+            failures[version] = error
     return found, failures
 
 
-def minor_of(version: str) -> str:
-    """Give the minor version of a full one: `3.11` of `3.11.10`."""
-    return ".".join(version.split(".")[:2])
+@dataclass(slots=True)
+class _Choice:
+    """What one search for interpreters has learnt.
 
-
-def describe(executable: Path, *, managed: bool) -> Interpreter:
-    """Ask an interpreter what it is.
-
-    Raises:
-        InterpreterError: It does not run.
+    Attributes:
+        uv: How to run uv.
+        warn: Where warnings go.
+        no_downloads: Why no download is tried any more; None while it is.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    try:
-        answer = subprocess.run(
-            [executable, "-I", "-S", "-c", _DESCRIBE],
-            capture_output=True, text=True, check=True, timeout=60, env=environment,
-        )  # fmt: skip
-        facts = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise InterpreterError(f"{executable}: does not run: {error}") from error
-    # A managed one keeps the prefix's own spelling; a system one may be a shim, and says where it really is.
-    path = executable if managed else Path(facts["path"]).resolve()
-    return Interpreter(path, facts["version"], facts["tag"], managed)
+
+    uv: Uv
+    warn: Callable[[str], None]
+    no_downloads: str | None
+
+    def interpreter(self, version: str) -> Interpreter:
+        """Give the interpreter for a version, or raise why there is none."""
+        managed = managed_interpreter(self.uv.prefix, version, self.warn)
+        if managed is not None:
+            return managed
+        reason = self.no_downloads
+        if reason is None:
+            try:
+                return make_interpreter(self.uv, version)
+            except (DiskError, NewerFormatError):
+                raise
+            except MonobaseError as error:
+                reason = _reason(error)
+                if isinstance(error, IndexUnreachableError) and _same_host_for_all(str(error)):
+                    # The next version would wait as long, for the same host.
+                    self.no_downloads = f"not tried, as no host answered for Python {version}: {reason}"
+        adopted = adopt_interpreter(self.uv, version, self.warn)
+        if adopted is not None:
+            return adopted
+        stand_in = _system(self.uv, version, reason)
+        self.warn(
+            f"Python {version} cannot be downloaded ({reason}): the system's {stand_in.executable}, "
+            f"{stand_in.version}, serves; models need it at the same path"
+        )
+        return stand_in
 
 
-def _managed(prefix: Prefix, version: str) -> Interpreter | None:
-    for directory in sorted(prefix.uv_python.glob(f"cpython-{version}-*")):
-        executable = directory / "bin" / f"python{minor_of(version)}"
-        if not directory.is_symlink() and executable.exists() and _mark(directory).exists():
-            return describe(executable, managed=True)
-    return None
+def _reason(error: MonobaseError) -> str:
+    """Say in one line why uv could not install an interpreter: from where, and what came of it."""
+    lines = [line.removeprefix("  cause: ").strip() for line in str(error).splitlines()]
+    where = next((line for line in lines if line.startswith("Failed to download")), "")
+    why = last_lines(str(error), 1).removeprefix("  cause: ").removeprefix("cause: ")
+    return f"{where}: {why}" if where and where != why else why
 
 
-def _install(uv: Uv, version: str) -> Interpreter | None:
-    # One without a mark was interrupted, or not yet on the disk when the power went: it is made anew.
-    unmarked = any(not _mark(path).exists() for path in uv.prefix.uv_python.glob(f"cpython-{version}-*"))
-    variables = {"UV_PYTHON_INSTALL_BIN": "0", "UV_HTTP_RETRIES": os.environ.get("UV_HTTP_RETRIES", "1")}
-    uv.run("python", "install", *(["--reinstall"] if unmarked else []), version, variables=variables)
-    directories = [path for path in uv.prefix.uv_python.glob(f"cpython-{version}-*") if not path.is_symlink()]
-    for directory in directories:
-        describe(directory / "bin" / f"python{minor_of(version)}", managed=True)
-    sync_filesystem(uv.prefix.uv_python)
-    for directory in directories:
-        write_file(_mark(directory), b"")
-    return _managed(uv.prefix, version)
-
-
-def _mark(directory: Path) -> Path:
-    return directory.with_name(f".{directory.name}.complete")
+def _same_host_for_all(said: str) -> bool:
+    # A list of one's own may name a host for each version; unless it is the list that cannot be had.
+    own_list = os.environ.get("UV_PYTHON_DOWNLOADS_JSON_URL")
+    return not own_list or own_list in said
 
 
 def _system(uv: Uv, version: str, reason: str) -> Interpreter:
@@ -167,10 +126,20 @@ def _system(uv: Uv, version: str, reason: str) -> Interpreter:
             "--system",
             minor,
         ).stdout.strip()
+        interpreter = describe(Path(path), managed=False)
+    except DiskError:
+        raise
     except MonobaseError as error:
-        raise InterpreterError(
-            f"there is no Python {version}: {reason}; nor does the system have a Python {minor}. Let uv "
-            "download it (UV_PYTHON_INSTALL_MIRROR and UV_PYTHON_DOWNLOADS_JSON_URL name mirrors), "
-            f"or install Python {minor}"
-        ) from error
-    return describe(Path(path), managed=False)
+        raise _nowhere(version, reason) from error
+    if interpreter.minor != minor:
+        raise _nowhere(version, reason)
+    return interpreter
+
+
+def _nowhere(version: str, reason: str) -> InterpreterError:
+    minor = minor_of(version)
+    return InterpreterError(
+        f"there is no Python {version}: {reason}; nor does the system have a Python {minor} that runs. Let "
+        "uv download it (UV_PYTHON_INSTALL_MIRROR and UV_PYTHON_DOWNLOADS_JSON_URL name mirrors), "
+        f"or install Python {minor}"
+    )

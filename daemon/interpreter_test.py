@@ -51,7 +51,8 @@ def test_one_whose_install_was_interrupted_is_installed_anew(tmp_path: Path) -> 
     uv = _uv(tmp_path, _managed())
     (uv.prefix.uv_python / f"cpython-{_VERSION}-linux-x86_64-gnu" / "bin").mkdir(parents=True)
     provide_interpreters(uv, [_VERSION], downloads=True, warn=lambda _: None)
-    assert _calls(tmp_path) == [f"python install --reinstall {_VERSION}"]
+    assert _calls(tmp_path) == [f"python install {_VERSION}"]
+    assert provide_interpreters(uv, [_VERSION], downloads=False, warn=lambda _: None)[0][_VERSION].managed
 
 
 def test_a_system_interpreter_stands_in_with_a_warning(
@@ -67,11 +68,44 @@ def test_a_system_interpreter_stands_in_with_a_warning(
     assert found[f"{_MINOR}.99"].version in warnings[0]
 
 
-def test_an_unreachable_host_is_not_waited_for_twice(tmp_path: Path) -> None:
-    uv = _uv(tmp_path, "exit 1")
+def test_an_unreachable_host_is_not_waited_for_twice_and_the_words_are_honest(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, "echo 'error: client error (Connect)' >&2; exit 1")
     _, failures = provide_interpreters(uv, ["3.98.1", "3.99.1"], downloads=True, warn=lambda _: None)
     assert sorted(failures) == ["3.98.1", "3.99.1"]
     assert len([call for call in _calls(tmp_path) if "install" in call]) == 1
+    assert "not tried, as no host answered for Python 3.98.1" in str(failures["3.99.1"])
+    assert "there is no Python 3.99.1" in str(failures["3.99.1"])
+
+
+def test_one_that_is_not_there_does_not_keep_the_next_from_being_tried(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, "echo 'error: HTTP status client error (404 Not Found)' >&2; exit 1")
+    _, failures = provide_interpreters(uv, ["3.98.1", "3.99.1"], downloads=True, warn=lambda _: None)
+    assert [call for call in _calls(tmp_path) if "install" in call] == [
+        "python install 3.98.1", "python install 3.99.1",
+    ]  # fmt: skip
+    assert "3.98" not in str(failures["3.99.1"])
+
+
+def test_a_list_of_ones_own_may_name_several_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", "file:///list.json")
+    uv = _uv(tmp_path, "echo 'error: client error (Connect)' >&2; exit 1")
+    provide_interpreters(uv, ["3.98.1", "3.99.1"], downloads=True, warn=lambda _: None)
+    assert len([call for call in _calls(tmp_path) if "install" in call]) == 2
+
+
+def test_a_stand_in_that_does_not_run_is_the_failure_of_its_version_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uv = _uv(tmp_path, _managed())
+    broken = tmp_path / "bin" / "python3.99"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho '[]'\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}:/usr/bin:/bin")
+    uv.program.write_text(uv.program.read_text().replace("exit 2", f"echo {broken}"))
+    found, failures = provide_interpreters(uv, ["3.99.1", _VERSION], downloads=True, warn=lambda _: None)
+    assert list(found) == [_VERSION]
+    assert list(failures) == ["3.99.1"]
 
 
 def test_downloads_can_be_switched_off(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daemon.errors import DamageError, NewerFormatError
+from daemon.plain_file import read_plain_file
 
 _FIRST_LINE = re.compile(r"monobase-(?P<kind>[a-z]+) (?P<version>[0-9]+)")
 _VERSION = 1
@@ -74,7 +75,7 @@ def has_digest(path: Path, sha256: str) -> bool:
     Raises:
         OSError: It cannot be read.
     """
-    content = path.read_bytes()
+    content = read_plain_file(path)
     if hashlib.sha256(content).hexdigest() == sha256:
         return True
     try:
@@ -99,7 +100,7 @@ _REMEDY = "`verify --repair` makes it anew"
 
 def _text(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        content = read_plain_file(path)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -13,6 +13,7 @@ import msgspec
 
 from daemon.durability import write_file
 from daemon.errors import DamageError, NewerFormatError
+from daemon.plain_file import read_plain_file
 
 _FORMAT = 1
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -56,7 +57,7 @@ def read_mark(path: Path) -> Mark | None:
         NewerFormatError: A newer monobase has written it.
     """
     try:
-        content = path.read_bytes()
+        content = read_plain_file(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

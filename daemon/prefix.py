@@ -32,6 +32,21 @@ class Prefix:
         return self.root / "uv" / "python"
 
     @property
+    def uv_python_staging(self) -> Path:
+        """Where an interpreter is made before a rename publishes it; beside the others, so on their mount."""
+        return self.uv_python / ".staging"
+
+    def interpreter_manifest(self, directory_name: str) -> Path:
+        """Give the file that marks an interpreter as complete, and says what stands in its folder.
+
+        Beside the folder, which may be called by uv's own name of it, and is removed by uv as it likes.
+
+        Args:
+            directory_name: Name below `uv/python`, such as `cpython-3.11.10-linux-x86_64-gnu`.
+        """
+        return self.uv_python / f".{directory_name}.complete"
+
+    @property
     def toolkits(self) -> Path:
         """CUDA and cuDNN trees, which generations share."""
         return self.root / "cuda"
@@ -100,7 +115,9 @@ class Prefix:
         """Give the names of the generations that have a folder here, oldest first."""
         try:
             names = [
-                entry.name for entry in os.scandir(self.generations) if _GENERATION.fullmatch(entry.name)
+                entry.name
+                for entry in os.scandir(self.generations)
+                if is_generation_name(entry.name) and entry.is_dir(follow_symlinks=False)
             ]
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -123,6 +140,12 @@ class Prefix:
                 f"{self.root}: the prefix cannot be written to: {error.strerror} ({error.filename}); "
                 "give a folder of a writable mount with --prefix"
             ) from error
+
+
+def is_generation_name(name: str) -> bool:
+    """Tell whether the folder of a generation is called so: `g00003`, `g123456`, not `g000003`."""
+    found = _GENERATION.fullmatch(name)
+    return found is not None and name == f"g{int(found[1]):05}"
 
 
 def prefix_at(path: Path) -> Prefix:

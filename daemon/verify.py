@@ -1,49 +1,28 @@
 """Compare what stands on the prefix with the manifests that sealing wrote."""
 
+import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from daemon.content_store import file_sha256
-from daemon.errors import DamageError
-from daemon.inventory import InventoryFile, walk_files
+from daemon.errors import DamageError, NewerFormatError
+from daemon.finding import Finding, Kind, count_differences
 from daemon.line_file import has_digest
-from daemon.manifest import MANIFEST_NAME, Manifest, expected_files, read_manifest
-from daemon.mark import read_mark
+from daemon.manifest import MANIFEST_NAME, read_manifest
+from daemon.mark import Mark, read_mark
+from daemon.mending import FOLDER_MODE
+from daemon.plain_file import read_plain_file
 from daemon.prefix import Prefix
+from daemon.store_check import check_stores
+from daemon.tree_check import Digests, folder_mode, tree_label, verify_interpreter, verify_tree
 
-Kind = Literal["changed", "missing", "extra", "unreadable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One difference.
-
-    Attributes:
-        tree: The environment or toolkit, as its path under the prefix.
-        path: The file in it; empty when the tree as a whole cannot be checked.
-        kind: What is wrong.
-        detail: What was expected and what was found.
-    """
-
-    tree: str
-    path: str
-    kind: Kind
-    detail: str = ""
-
-    def __str__(self) -> str:
-        """One line for a person."""
-        place = f"{self.tree}/{self.path}" if self.path else self.tree
-        return f"{self.kind}: {place}" + (f": {self.detail}" if self.detail else "")
-
-
-def count_differences(found: Sized) -> str:
-    """Say how many differences there are: `1 difference`, `2 differences`."""
-    return f"{len(found)} difference{'' if len(found) == 1 else 's'}"
+__all__ = ["Digests", "Finding", "Kind", "count_differences", "tree_label", "verify_tree"]
+_TEMPORARY = (".tmp",)
+_OWN = (".done", "environments")
+PROGRAM = "bin/python"
 
 
 @dataclass(slots=True)
@@ -52,44 +31,28 @@ class VerifyResult:
 
     Attributes:
         trees: How many environments and toolkits.
+        interpreters: How many managed interpreters, which environments run on.
         files: How many files, each name of a shared file counted.
         read_bytes: Bytes that were read, each inode once.
         findings: The differences.
     """
 
     trees: int = 0
+    interpreters: int = 0
     files: int = 0
     read_bytes: int = 0
     findings: list[Finding] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Digests:
-    """The digests of inodes, each read once however many names it has."""
-
-    jobs: int
-    known: dict[tuple[int, int], str] = field(default_factory=dict)
-    read_bytes: int = 0
-
-    def digest(self, files: Iterable[tuple[str, os.stat_result]]) -> Iterator[tuple[str, str]]:
-        """Give path and digest of each file; those of one inode are read once."""
-        files = list(files)
-        new = {}
-        for path, status in files:
-            identity = (status.st_dev, status.st_ino)
-            if identity not in self.known and identity not in new:
-                new[identity] = path
-                self.read_bytes += status.st_size
-        with ThreadPoolExecutor(self.jobs) as pool:
-            self.known.update(zip(new, pool.map(_digest_or_error, new.values()), strict=True))
-        for path, status in files:
-            yield path, self.known[status.st_dev, status.st_ino]
-
-
 def verify(
-    prefix: Prefix, generation_names: Iterable[str], jobs: int, each: Callable[[str], None] | None = None
+    prefix: Prefix,
+    generation_names: Iterable[str],
+    jobs: int,
+    each: Callable[[str], None] | None = None,
+    *,
+    stores: bool = False,
 ) -> VerifyResult:
-    """Check every environment and toolkit of some generations, sealed or not.
+    """Check every environment and toolkit of some generations, sealed or not, and what they run on.
 
     Nothing is written, so a read-only mount can be checked.
 
@@ -98,160 +61,173 @@ def verify(
         generation_names: Names of generations, such as `g00003`.
         jobs: How many files are read at once.
         each: Told the name of each tree before it is checked.
+        stores: Whether what belongs to no generation is looked at too: inventories, shared files, strangers.
 
     Returns:
         What was checked and found.
     """
-    result = VerifyResult()
     digests = Digests(jobs)
-    seen: set[str] = set()
-    for name in generation_names:
-        check_mark(prefix, name, result.findings)
-        for entry in sorted(os.scandir(prefix.generation(name)), key=lambda entry: entry.name):
-            if not entry.is_dir():
-                if entry.is_symlink():
-                    result.findings.append(
-                        Finding(f"monobase/{name}", entry.name, "missing", "a broken link")
-                    )
-                continue
-            tree = Path(entry.path).resolve() if entry.is_symlink() else Path(entry.path)
-            label = tree_label(prefix, tree)
-            if label in seen:
-                continue
-            seen.add(label)
-            if each is not None:
-                each(label)
-            result.trees += 1
-            result.files += verify_tree(prefix, tree, digests, result.findings)
-    result.read_bytes = digests.read_bytes
-    return result
-
-
-def tree_label(prefix: Prefix, tree: Path) -> str:
-    """Name a tree by its path under the prefix."""
-    return os.path.relpath(
-        tree, prefix.root.resolve() if tree.is_relative_to(prefix.root.resolve()) else prefix.root
+    checker = Checker(prefix, lambda _: digests, each or (lambda _: None))
+    findings = [finding for name in generation_names for finding in checker.generation(name)]
+    if stores:
+        check_stores(prefix, findings)
+    return VerifyResult(
+        checker.trees,
+        checker.interpreters,
+        checker.files,
+        digests.read_bytes,
+        list(dict.fromkeys(findings)),  # a toolkit's stand at each generation that uses it
     )
 
 
-def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> None:
-    """Check that the manifests of a sealed generation are the ones of its sealing."""
+@dataclass(slots=True)
+class Checker:
+    """Checks generations; a tree that several of them use is looked at once.
+
+    Attributes:
+        prefix: The prefix.
+        digests_of: Gives what reads the files of a tree, by the path of its manifest.
+        each: Told the name of each tree before it is checked.
+        trees: How many environments and toolkits were checked.
+        interpreters: How many interpreters were checked.
+        files: How many files were checked.
+    """
+
+    prefix: Prefix
+    digests_of: Callable[[Path], Digests]
+    each: Callable[[str], None]
+    trees: int = 0
+    interpreters: int = 0
+    files: int = 0
+    _found: dict[str, list[Finding]] = field(default_factory=dict)
+
+    def generation(self, name: str) -> list[Finding]:
+        """Check one generation, with its toolkits and interpreters.
+
+        Args:
+            name: Such as `g00003`.
+
+        Returns:
+            The differences; none when it is being removed, or is not there.
+        """
+        directory = self.prefix.generation(name)
+        findings: list[Finding] = []
+        mark = check_mark(self.prefix, name, findings)
+        known = {*(mark.manifests if mark is not None else ()), *listed_targets(self.prefix, name)}
+        try:
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+            mode = stat.S_IMODE(directory.lstat().st_mode) & 0o777
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            return [Finding(f"monobase/{name}", "", "unreadable", str(error.strerror))]
+        if mode != FOLDER_MODE:
+            findings.append(Finding(f"monobase/{name}", ".", "changed", folder_mode(mode)))
+        for entry in entries:
+            findings += self._entry(name, entry, entry.name in known)
+        # A prune renames a generation away while it is looked at: that is no damage.
+        return findings if directory.exists() else []
+
+    def _entry(self, name: str, entry: os.DirEntry[str], known: bool) -> list[Finding]:
+        top = f"monobase/{name}"
+        if entry.name in _OWN or (entry.name.startswith(".") and entry.name.endswith(_TEMPORARY)):
+            return []
+        path = Path(entry.path)
+        if entry.is_symlink():
+            return self._linked(top, path, known)
+        if entry.is_dir(follow_symlinks=False):
+            if known or os.path.lexists(path / MANIFEST_NAME):
+                return self._environment(path)
+            return [Finding(top, entry.name, "extra", "a folder that no install made")]
+        if known:
+            return [Finding(top, entry.name, "changed", "is a file, not a folder")]
+        return [Finding(top, entry.name, "extra")]
+
+    def _linked(self, top: str, link: Path, known: bool) -> list[Finding]:
+        target = os.readlink(link)  # noqa: PTH115 (the text is meant, not a path)
+        tree = self.prefix.toolkits / target.rpartition("/")[2]
+        if target != f"../../cuda/{tree.name}" or not tree.name:
+            kind: Kind = "changed" if known else "extra"
+            return [Finding(top, link.name, kind, f"links to {target}, which is no toolkit of the prefix")]
+        if not tree.is_dir():
+            return [Finding(top, link.name, "missing" if known else "extra", "a broken link")]
+        label = f"cuda/{tree.name}"
+        return self._tree(label, tree)
+
+    def _environment(self, tree: Path) -> list[Finding]:
+        label = tree_label(self.prefix, tree)
+        findings = list(self._tree(label, tree))
+        for name in interpreter_names_of(self.prefix, tree):
+            of_it = f"uv/python/{name}"
+            if of_it not in self._found:
+                self.each(of_it)
+                self.interpreters += 1
+                self._found[of_it] = []
+                digests = self.digests_of(self.prefix.interpreter_manifest(name))
+                self.files += verify_interpreter(self.prefix, name, digests, self._found[of_it])
+            findings += self._found[of_it]
+        return findings
+
+    def _tree(self, label: str, tree: Path) -> list[Finding]:
+        if label not in self._found:
+            self.each(label)
+            self.trees += 1
+            findings: list[Finding] = []
+            self.files += verify_tree(self.prefix, tree, self.digests_of(tree / MANIFEST_NAME), findings)
+            self._found[label] = findings if tree.exists() else []
+        return self._found[label]
+
+
+def listed_targets(prefix: Prefix, name: str) -> list[str]:
+    """Give the environments and toolkits that a generation's list for the runtime names."""
+    try:
+        text = read_plain_file(prefix.environments_file(name)).decode(errors="replace")
+    except OSError:
+        return []
+    fields = [line.split(" ") for line in text.splitlines()]
+    return [words[1] for words in fields if words[0] in {"environment", "cuda", "cudnn"} and len(words) > 1]
+
+
+def interpreter_names_of(prefix: Prefix, tree: Path) -> list[str]:
+    """Give the names below `uv/python` of the interpreters that an environment runs on: one, if undamaged."""
+    targets = set()
+    with suppress(OSError):  # named where the environment itself is compared
+        targets.add(os.readlink(tree / PROGRAM))  # noqa: PTH115 (the text is meant, not a path)
+    with suppress(DamageError, NewerFormatError):
+        targets |= {link.target for link in read_manifest(tree / MANIFEST_NAME).links if link.path == PROGRAM}
+    paths = {Path(os.path.normpath(tree / "bin" / target)) for target in targets}
+    inside = [path.relative_to(prefix.uv_python) for path in paths if path.is_relative_to(prefix.uv_python)]
+    return sorted({path.parts[0] for path in inside if len(path.parts) > 1})
+
+
+def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
+    """Check that the manifests of a sealed generation are the ones of its sealing.
+
+    Args:
+        prefix: The prefix.
+        name: Name of the generation.
+        findings: Where differences are added.
+
+    Returns:
+        Its mark; None when there is none that can be read.
+    """
     directory = prefix.generation(name)
     tree = f"monobase/{name}"
     try:
         mark = read_mark(prefix.sealed_mark(name))
+    except NewerFormatError as error:
+        findings.append(Finding(tree, ".done", "newer", str(error)))
+        return None
     except DamageError as error:
         findings.append(Finding(tree, ".done", "unreadable", str(error)))
-        return
+        return None
     if mark is None:
-        return
+        return None
     for target, digest in mark.manifests.items():
         manifest = directory / target / MANIFEST_NAME
         _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
     _compare(prefix.environments_file(name), mark.environments, tree, "environments", findings, _has_sha256)
-
-
-def verify_tree(prefix: Prefix, tree: Path, digests: Digests, findings: list[Finding]) -> int:
-    """Check one environment or toolkit.
-
-    Args:
-        prefix: The prefix.
-        tree: Its folder.
-        digests: The digests that are known already.
-        findings: Where differences are added.
-
-    Returns:
-        How many files there are in it.
-    """
-    label = tree_label(prefix, tree)
-    try:
-        manifest = read_manifest(tree / MANIFEST_NAME)
-        expected = expected_files(prefix, manifest)
-    except DamageError as error:
-        findings.append(Finding(label, "", "unreadable", str(error)))
-        return 0
-    return _compare_tree(tree, label, manifest, expected, digests, findings)
-
-
-def _compare_tree(
-    tree: Path,
-    label: str,
-    manifest: Manifest,
-    expected: dict[str, InventoryFile],
-    digests: Digests,
-    findings: list[Finding],
-) -> int:
-    links = {link.path: link.target for link in manifest.links}
-    directories = _directories([*expected, *links])
-    base = len(str(tree)) + 1
-    to_read = []
-    count = 0
-    for path, status in _walk(str(tree), directories, label, findings):
-        relative = path[base:]
-        if relative == MANIFEST_NAME:
-            continue
-        count += 1
-        if stat.S_ISLNK(status.st_mode):
-            target = links.pop(relative, None)
-            found = os.readlink(path)  # noqa: PTH115 (there are many)
-            if target is None:
-                findings.append(Finding(label, relative, "extra", "a symbolic link"))
-            elif target != found:
-                findings.append(Finding(label, relative, "changed", f"links to {found}, not to {target}"))
-            elif not os.path.exists(path):  # noqa: PTH110 (there are many)
-                findings.append(Finding(label, relative, "missing", f"links to {target}, which is not there"))
-            continue
-        file = expected.pop(relative, None)
-        if file is None:
-            findings.append(Finding(label, relative, "extra"))
-        elif not stat.S_ISREG(status.st_mode):
-            findings.append(Finding(label, relative, "changed", "is no file any more"))
-        elif status.st_size != file.size_bytes:
-            findings.append(
-                Finding(label, relative, "changed", f"{status.st_size:,} bytes, not {file.size_bytes:,}")
-            )
-        elif stat.S_IMODE(status.st_mode) != file.mode:
-            findings.append(
-                Finding(
-                    label, relative, "changed", f"mode {stat.S_IMODE(status.st_mode):o}, not {file.mode:o}"
-                )
-            )
-        else:
-            to_read.append((path, status, file))
-    wanted = {path: file.sha256 for path, _, file in to_read}
-    for path, digest in digests.digest((path, status) for path, status, _ in to_read):
-        if digest != wanted[path]:
-            findings.append(
-                Finding(label, path[base:], "changed", f"sha256:{digest}, not sha256:{wanted[path]}")
-            )
-    findings += [Finding(label, path, "missing") for path in sorted([*expected, *links])]
-    return count
-
-
-def _walk(
-    tree: str, directories: set[str], label: str, findings: list[Finding]
-) -> Iterator[tuple[str, os.stat_result]]:
-    yield from walk_files(tree)
-    base = len(tree) + 1
-    pending = [tree]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.path[base:] in directories:
-                        pending.append(entry.path)
-                    elif not any(True for _ in walk_files(entry.path)):  # else its files are named
-                        findings.append(Finding(label, entry.path[base:], "extra", "an empty folder"))
-
-
-def _directories(paths: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    for path in paths:
-        directory = path.rpartition("/")[0]
-        while directory and directory not in found:
-            found.add(directory)
-            directory = directory.rpartition("/")[0]
-    return found
+    return mark
 
 
 def _compare(
@@ -264,7 +240,7 @@ def _compare(
 ) -> None:
     try:
         sound = has(path, digest)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         findings.append(Finding(tree, name, "missing"))
     except OSError as error:
         findings.append(Finding(tree, name, "unreadable", str(error.strerror)))
@@ -274,11 +250,4 @@ def _compare(
 
 
 def _has_sha256(path: Path, sha256: str) -> bool:
-    return file_sha256(path) == sha256
-
-
-def _digest_or_error(path: str) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        return f"({error.strerror})"
+    return hashlib.sha256(read_plain_file(path)).hexdigest() == sha256

@@ -19,9 +19,9 @@ from tests.images.cluster import (
     pod_of,
     secret,
 )
-from tests.images.interpreter_archive import interpreter_mirror
 from tests.images.layouts import daemon_layout, runtime_layout
 from tests.images.release import write_release
+from tests.index.interpreter_archive import interpreter_mirror
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel, WheelSpec
 from tests.synthetic.catalog import PYTHON, Cell, environment_cell

@@ -16,7 +16,7 @@ from gens.catalog import load_catalog
 from image.oci.layout import Layout, to_json_bytes, write_layout
 from runtime.sample_prefix import PYTHON, SamplePrefix, make_sample_prefix
 from tests.images.engine import Engine
-from tests.images.interpreter_archive import write_interpreter
+from tests.index.interpreter_archive import write_interpreter
 
 pytest_plugins = ["tests.images.fixtures"]
 

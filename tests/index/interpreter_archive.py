@@ -5,17 +5,19 @@ The archive has the shape of python-build-standalone's `install_only` ones, and 
 """
 
 import hashlib
+import io
 import json
 import platform
 import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import BinaryIO
 
 _MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 _ARCHIVE = "cpython.tar.gz"
@@ -29,9 +31,13 @@ class InterpreterMirror:
 
     Attributes:
         list_url: For `UV_PYTHON_DOWNLOADS_JSON_URL`.
+        lost: Versions whose archive is answered with 404; a test may change it.
+        downloads: The versions whose archives were asked for, in the order of the requests.
     """
 
     list_url: str
+    lost: set[str]
+    downloads: list[str]
 
 
 @contextmanager
@@ -49,13 +55,28 @@ def interpreter_mirror(
     """
     directory.mkdir(parents=True)
     digest = write_interpreter(directory / _ARCHIVE)
-    handler = partial(_Quiet, directory=str(directory))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    mirror = InterpreterMirror("", set(), [])
+
+    class Handler(SimpleHTTPRequestHandler):
+        def send_head(self) -> io.BytesIO | BinaryIO | None:
+            version, _, name = self.path.strip("/").rpartition("/")
+            if name == _ARCHIVE and self.command == "GET":
+                mirror.downloads.append(version)
+            if version in mirror.lost:
+                self.send_error(404)
+                return None
+            self.path = f"/{name}"
+            return super().send_head()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in http.server)
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(directory))) as server:
         url = f"http://127.0.0.1:{server.server_port}"
-        entries = dict(_entry(version, f"{url}/{_ARCHIVE}", digest) for version in versions)
+        entries = dict(_entry(version, f"{url}/{version}/{_ARCHIVE}", digest) for version in versions)
         (directory / _LIST).write_text(json.dumps(entries))
         Thread(target=server.serve_forever, daemon=True).start()
-        yield InterpreterMirror(f"{url}/{_LIST}")
+        yield replace(mirror, list_url=f"{url}/{_LIST}")
         server.shutdown()
 
 
@@ -88,8 +109,3 @@ def _entry(version: str, url: str, digest: str) -> tuple[str, dict[str, object]]
         "variant": None, "build": "20261101",
     }  # fmt: skip
     return f"cpython-{version}-linux-x86_64-gnu", entry
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in http.server)
-        pass

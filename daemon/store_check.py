@@ -1,0 +1,97 @@
+"""What belongs to no generation: shared files, bytecode, inventories, and strangers among them.
+
+A store is only named things: each entry says what it is, so that what is not named so does not belong there.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from daemon.bytecode_list import read_bytecode_list
+from daemon.errors import DamageError, NewerFormatError
+from daemon.finding import Finding
+from daemon.inventory import read_inventory
+from daemon.manifest import MANIFEST_NAME
+from daemon.prefix import Prefix, is_generation_name
+
+_FILE = re.compile(r"(?P<folder>[0-9a-f]{2})/(?P=folder)[0-9a-f]{62}(\.x)?")
+_BYTECODE = re.compile(r"[^/]+/(?P<folder>[0-9a-f]{2})/(?P=folder)[0-9a-f]{62}\.pyc")
+_INVENTORY = re.compile(r"(?P<wheel>[0-9a-f]{64})\.files\.gz")
+_LIST = re.compile(r"(?P<wheel>[0-9a-f]{64})\.(?P<key>.+)\.pyc\.gz")
+_STRANGER = "no install made it; move it away if nobody needs it"
+
+
+def check_stores(prefix: Prefix, findings: list[Finding]) -> None:
+    """Check the names in the stores, and read what the inventories and lists of bytecode say.
+
+    Args:
+        prefix: The prefix.
+        findings: Where differences are added.
+    """
+    findings += _strangers(prefix)
+    findings += _misplaced(prefix.files, "files", _FILE.fullmatch)
+    findings += _misplaced(prefix.bytecode, "pyc", _is_bytecode_name)
+    for name in _names(prefix.wheels):
+        inventory, listed = _INVENTORY.fullmatch(name), _LIST.fullmatch(name)
+        try:
+            if inventory is not None:
+                read_inventory(prefix, inventory["wheel"])
+            elif listed is not None:
+                read_bytecode_list(prefix, listed["wheel"], listed["key"])
+            elif not _is_temporary(name):
+                findings.append(Finding("wheels", name, "extra"))
+        except NewerFormatError as error:
+            findings.append(Finding("wheels", name, "newer", str(error)))
+        except DamageError as error:
+            findings.append(Finding("wheels", name, "unreadable", str(error)))
+
+
+def is_of_a_store(finding: Finding) -> bool:
+    """Tell whether a finding is about something that is in no tree and of no generation."""
+    return finding.tree in {"monobase", "cuda", "files", "pyc", "wheels"}
+
+
+def _strangers(prefix: Prefix) -> Iterator[Finding]:
+    for name in _names(prefix.generations):
+        path = prefix.generations / name
+        folder = path.is_dir() and not path.is_symlink()
+        if name.startswith(".") or (name == "latest" and path.is_symlink()):
+            continue
+        if not (folder and is_generation_name(name)):
+            what = "a link, and" if path.is_symlink() else "" if folder else "a file, and"
+            yield Finding("monobase", name, "extra", f"{what} {_STRANGER}".strip())
+    for name in _names(prefix.toolkits):
+        path = prefix.toolkits / name
+        if _is_temporary(name):
+            continue
+        if path.is_symlink() or not path.is_dir():
+            yield Finding("cuda", name, "extra")
+        elif not os.path.lexists(path / MANIFEST_NAME):
+            yield Finding("cuda", name, "extra", f"a folder without {MANIFEST_NAME}: {_STRANGER}")
+
+
+def _misplaced(store: Path, label: str, is_name: Callable[[str], object]) -> Iterator[Finding]:
+    base = len(str(store)) + 1
+    for directory, folders, names in os.walk(store):
+        for name in names:
+            relative = f"{directory}/{name}"[base:]
+            if not is_name(relative) and not _is_temporary(name):
+                yield Finding(label, relative, "extra")
+        for name in [name for name in folders if os.path.islink(f"{directory}/{name}")]:  # noqa: PTH114
+            yield Finding(label, f"{directory}/{name}"[base:], "extra", "a symbolic link")
+
+
+def _is_bytecode_name(relative: str) -> bool:
+    return _BYTECODE.fullmatch(relative) is not None
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))  # noqa: PTH208 (names, of which there are many)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
