@@ -94,6 +94,11 @@ def write_symlink(path: Path, target: str) -> None:
     sync_directory(path.parent)
 
 
+def is_temporary_name(name: str) -> bool:
+    """Tell whether a name is one that a file has while it is written."""
+    return name.startswith(".") and name.endswith((WRITER_SUFFIX, DAEMON_SUFFIX))
+
+
 def remove_temporary_files(directory: Path, suffix: str) -> None:
     """Remove what a writer that was ended left half written in a folder.
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["changed", "missing", "extra", "unreadable", "newer"]
-_EXAMPLES = 2
+_ALL_TOLD = 8
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def summarize(findings: Iterable[Finding]) -> list[str]:
     """
     lines = []
     for tree, of_tree in by_tree(findings).items():
-        if len(of_tree) <= _EXAMPLES + 1:
+        if len(of_tree) <= _ALL_TOLD:
             lines += [str(finding) for finding in of_tree]
             continue
         counts = Counter(finding.kind for finding in of_tree)

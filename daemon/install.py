@@ -363,6 +363,7 @@ def clean_leftovers(prefix: Prefix, reporter: Reporter) -> None:
         reporter.info("removing what an earlier install, which did not end, left in staging")
         shutil.rmtree(prefix.staging)
     remove_leftovers(prefix.uv_cache)
+    shutil.rmtree(prefix.uv_python_staging, ignore_errors=True)
     generations = [prefix.generation(name) for name in prefix.installed_generations()]
     for directory in (prefix.generations, prefix.wheels, *generations):
         remove_temporary_files(directory, WRITER_SUFFIX)

@@ -12,7 +12,7 @@ from daemon.running_interpreter import Interpreter, describe, minor_of
 from daemon.uv import Uv, last_lines
 from gens.errors import MonobaseError
 
-__all__ = ["Interpreter", "describe", "minor_of", "provide_interpreters"]
+__all__ = ["Interpreter", "ManagedInterpreters", "describe", "minor_of", "provide_interpreters"]
 
 
 def provide_interpreters(
@@ -36,12 +36,12 @@ def provide_interpreters(
     Raises:
         DiskError: The disk is full.
     """
-    choice = _Choice(uv, warn, None if downloads else "downloads are switched off")
+    managed = ManagedInterpreters(uv, warn, None if downloads else "downloads are switched off")
     found: dict[str, Interpreter] = {}
     failures: dict[str, MonobaseError] = {}
     for version in sorted(set(versions)):
         try:
-            found[version] = choice.interpreter(version)
+            found[version] = managed.provide(version) or _stand_in(uv, version, managed.reason, warn)
         except DiskError:
             raise
         except MonobaseError as error:
@@ -50,44 +50,52 @@ def provide_interpreters(
 
 
 @dataclass(slots=True)
-class _Choice:
-    """What one search for interpreters has learnt.
+class ManagedInterpreters:
+    """One search for managed interpreters, and what it has learnt.
 
     Attributes:
         uv: How to run uv.
         warn: Where warnings go.
         no_downloads: Why no download is tried any more; None while it is.
+        reason: Why the version that was asked for last could not be had.
     """
 
     uv: Uv
     warn: Callable[[str], None]
     no_downloads: str | None
+    reason: str = ""
 
-    def interpreter(self, version: str) -> Interpreter:
-        """Give the interpreter for a version, or raise why there is none."""
-        managed = managed_interpreter(self.uv.prefix, version, self.warn)
-        if managed is not None:
-            return managed
-        reason = self.no_downloads
-        if reason is None:
+    def provide(self, version: str) -> Interpreter | None:
+        """Give the managed interpreter of a version: as it is when it is sound, else mended or made.
+
+        Raises:
+            DiskError: The disk is full.
+            NewerFormatError: A newer monobase has made it.
+        """
+        found = managed_interpreter(self.uv.prefix, version, self.warn)
+        if found is not None:
+            return found
+        self.reason = self.no_downloads or ""
+        if not self.reason:
             try:
                 return make_interpreter(self.uv, version)
             except (DiskError, NewerFormatError):
                 raise
             except MonobaseError as error:
-                reason = _reason(error)
+                self.reason = _reason(error)
                 if isinstance(error, IndexUnreachableError) and _same_host_for_all(str(error)):
                     # The next version would wait as long, for the same host.
-                    self.no_downloads = f"not tried, as no host answered for Python {version}: {reason}"
-        adopted = adopt_interpreter(self.uv, version, self.warn)
-        if adopted is not None:
-            return adopted
-        stand_in = _system(self.uv, version, reason)
-        self.warn(
-            f"Python {version} cannot be downloaded ({reason}): the system's {stand_in.executable}, "
-            f"{stand_in.version}, serves; models need it at the same path"
-        )
-        return stand_in
+                    self.no_downloads = f"not tried, as no host answered for Python {version}: {self.reason}"
+        return adopt_interpreter(self.uv, version, self.warn)
+
+
+def _stand_in(uv: Uv, version: str, reason: str, warn: Callable[[str], None]) -> Interpreter:
+    found = _system(uv, version, reason)
+    warn(
+        f"Python {version} cannot be downloaded ({reason}): the system's {found.executable}, "
+        f"{found.version}, serves; models need it at the same path"
+    )
+    return found
 
 
 def _reason(error: MonobaseError) -> str:

@@ -8,16 +8,15 @@ An interpreter is made in `uv/python/.staging` and renamed. Where one stands alr
 only the files that differ are renamed into place: running models keep theirs.
 """
 
-import errno
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from daemon.compile_run import run_compile_worker
 from daemon.content_store import file_sha256
 from daemon.durability import sync_directory, sync_filesystem, write_file, write_new_file
 from daemon.errors import DamageError, InterpreterError
@@ -26,12 +25,11 @@ from daemon.inventory import InventoryFile, walk_files
 from daemon.manifest import Link, Manifest, content_digest, format_manifest, read_manifest
 from daemon.mending import FOLDER_MODE, mend_tree, remove_extra
 from daemon.prefix import Prefix
-from daemon.running_interpreter import Interpreter, describe, minor_of, plain_variables
+from daemon.running_interpreter import Interpreter, describe, minor_of
 from daemon.tree_check import Digests, compare_tree, verify_interpreter
-from daemon.uv import Uv, die_with_parent, last_lines
+from daemon.uv import Uv
 
 _JOBS = min(4, len(os.sched_getaffinity(0)))
-_WORKER = Path(__file__).with_name("compile_worker.py")
 _MAX_PATCHED_BYTES = 1_000_000
 
 
@@ -160,35 +158,15 @@ def compile_library(interpreter: Interpreter, tree: Path, inherit: Sequence[int]
     Raises:
         InterpreterError: It ended with an error.
     """
-    lines = []
+    items = []
     for source in sorted(str(path) for path in tree.rglob("*.py") if not path.is_symlink()):
         directory, _, name = source.rpartition("/")
         target = f"{directory}/__pycache__/{name[:-3]}.{interpreter.cache_tag}.pyc"
-        line = f"{source}\t{target}\t{os.path.relpath(source, tree)}"
-        if line.count("\t") == 2 and "\n" not in line:
-            lines.append(line)
+        if not set("\t\n") & set(source):
+            items.append((source, target, os.path.relpath(source, tree)))
+    parts = [items[number::_JOBS] for number in range(_JOBS)]
     with ThreadPoolExecutor(_JOBS) as pool:
-        list(
-            pool.map(
-                lambda part: _compile(interpreter, part, inherit), (lines[i::_JOBS] for i in range(_JOBS))
-            )
-        )
-
-
-def _compile(interpreter: Interpreter, lines: Sequence[str], inherit: Sequence[int]) -> None:
-    worker = subprocess.run(
-        [interpreter.executable, "-s", "-S", "-B", _WORKER],
-        input="\n".join(lines).encode("utf-8", "surrogateescape"),
-        capture_output=True, check=False, pass_fds=tuple(inherit), preexec_fn=die_with_parent,
-        env=plain_variables(os.environ) | {"PYTHONHASHSEED": "0"},
-    )  # fmt: skip
-    if worker.returncode != 0:
-        said = last_lines(worker.stderr.decode(errors="replace"))
-        if "No space left" in said or "quota" in said:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(interpreter.executable))
-        raise InterpreterError(
-            f"{interpreter.executable}: compiling its library ended with {worker.returncode}: {said}"
-        )
+        list(pool.map(lambda part: run_compile_worker(interpreter, part, inherit), parts))
 
 
 def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:

@@ -126,7 +126,8 @@ def install(
 @main.command()
 @prefix_option
 @option("--gen", type=click.IntRange(min=0), multiple=True, help="Only this generation; may be repeated.")
-@option("--repair", is_flag=True, help="Restore what is damaged, from the cache or the index.")
+@option("--repair", is_flag=True, help="Restore what is damaged, from the prefix, the cache or the index.")
+@click.option("--json", "as_json", is_flag=True, help="All differences, for machines, on standard output.")
 @jobs_option
 @copy_option
 @index_url_option
@@ -140,6 +141,7 @@ def verify(
     prefix: Path,
     gen: tuple[int, ...],
     repair: bool,
+    as_json: bool,
     jobs: int,
     copy: bool,
     index_url: str | None,
@@ -151,23 +153,19 @@ def verify(
     log_format: str,
 ) -> None:
     """Compare every installed file with the manifests that sealing wrote; exit with 1 when they differ."""
-    from daemon.errors import DamageError  # noqa: PLC0415 (`--help` should not load the stages)
-    from daemon.progress import Reporter, human_bytes  # noqa: PLC0415
-    from daemon.verify import count_differences  # noqa: PLC0415
+    from daemon.progress import Reporter  # noqa: PLC0415 (`--help` should not load the stages)
+    from daemon.verify import VerifyResult  # noqa: PLC0415
     from daemon.verify import verify as run_verify  # noqa: PLC0415
+    from daemon.verify_report import check_names, end_verify  # noqa: PLC0415
     from gens.generation import generation_directory_name  # noqa: PLC0415
 
     place = prefix_at(prefix)
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
     click.get_current_context().find_root().obj = reporter  # errors are shown as it shows all else
-    installed = place.installed_generations()
-    names = [generation_directory_name(number) for number in gen] or installed
-    unknown = [name for name in names if name not in installed]
-    if unknown or not names:
-        raise DamageError(
-            f"{place.root}: has no {', '.join(unknown) or 'generation'}; "
-            f"it has {', '.join(installed) or 'none'}"
-        )
+    names = [generation_directory_name(number) for number in gen] or place.installed_generations()
+    check_names(place, names)
+    result: VerifyResult
+    failures = None
     if repair:
         from daemon.install import InstallOptions  # noqa: PLC0415
         from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
@@ -180,26 +178,12 @@ def verify(
                 jobs=jobs, copy=copy, index_url=index_url, downloads=python_downloads,
                 lock_timeout_s=lock_timeout, proxy_url=proxy_url,
             )  # fmt: skip
-            result = run_repair(
-                place, load_catalog(gens, keep_broken=True), find_uv(uv), names, options, reporter
-            )
+            catalog = load_catalog(gens, keep_broken=True)
+            result = run_repair(place, catalog, find_uv(uv), names, options, reporter, stores=not gen)
+        failures = result.failures
     else:
-        result = run_verify(place, names, jobs)
-    for finding in result.findings:
-        if log_format == "json":
-            reporter.error(
-                str(finding), tree=finding.tree, path=finding.path, kind=finding.kind, detail=finding.detail
-            )
-        else:
-            click.echo(str(finding))
-    if result.findings:
-        hint = "it could not be restored" if repair else "run `verify --repair`"
-        told = count_differences(result.findings)
-        raise DamageError(f"{place.root}: {told} from what was sealed; {hint}")
-    reporter.info(
-        f"verified {', '.join(names)}: {result.trees} environments and toolkits, {result.files:,} files, "
-        f"{human_bytes(result.read_bytes)} read; no difference"
-    )
+        result = run_verify(place, names, jobs, stores=not gen)
+    end_verify(place, names, result, failures, reporter, as_json=as_json)
 
 
 @main.command()

@@ -50,7 +50,7 @@ def put_in_place(source: Path, tree: Path, relative: str) -> None:
         relative: Its place, relative to the tree.
     """
     final = tree / relative
-    make_folder(tree, os.path.dirname(relative))  # noqa: PTH120 (a part of a path, not a path)
+    make_folder(tree, relative.rpartition("/")[0])
     if final.is_dir() and not final.is_symlink():
         shutil.rmtree(final)
     source.rename(final)
@@ -84,6 +84,14 @@ def set_folder(path: Path) -> None:
     if status.st_uid != os.geteuid() and os.geteuid() == 0:
         os.chown(path, 0, -1, follow_symlinks=False)
     path.chmod(FOLDER_MODE)
+
+
+def remove_anything(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it; it may have gone already."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def remove_extra(tree: Path, relative: str) -> None:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daemon.errors import DamageError, DiskError
-from daemon.inventory import inventory_path
+from daemon.errors import DamageError, DiskError, NewerFormatError
+from daemon.inventory import read_inventory
 from daemon.manifest import MANIFEST_NAME, content_digest, read_manifest
 from daemon.mark import read_mark
 from daemon.prefix import Prefix
@@ -326,7 +326,7 @@ def _wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToF
         for wheel in item.lock.wheels:
             pythons.setdefault(wheel.sha256, set()).add(item.target.inputs.python)
             if wheel.sha256 not in found:
-                held = inventory_path(prefix, wheel.sha256).exists() and find_archive(prefix.uv_cache, wheel)
+                held = _has_inventory(prefix, wheel) and find_archive(prefix.uv_cache, wheel)
                 found[wheel.sha256] = (
                     None
                     if held
@@ -337,6 +337,15 @@ def _wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToF
         for sha256, item in found.items()
         if item is not None
     )
+
+
+def _has_inventory(prefix: Prefix, wheel: LockedWheel) -> bool:
+    try:
+        return read_inventory(prefix, wheel.sha256) is not None
+    except DamageError:
+        return False  # the wheel is brought again, and its inventory is made anew
+    except NewerFormatError:
+        return True  # whoever needs it is told
 
 
 def _files(wheel: LockedWheel) -> int:

@@ -1,38 +1,57 @@
-"""Put back what `verify` found damaged, from the cache or the index, each file on a fresh inode.
+"""Put back what `verify` found damaged, from the prefix itself, the cache or the index.
 
-Writing into a damaged file would spread the damage to every link of it, so nothing is written in place:
-what was found damaged is dropped wherever it would be shared from (uv's cache, the store of contents, the
-shared bytecode), the environment is made anew in the staging folder, and the files that differ are
-renamed over the damaged ones.
+Writing into a damaged file would spread the damage to every link of it, so nothing is written in place: what
+is right goes to a name in staging, and is renamed over what is wrong. Each tree is restored by itself: one
+that cannot be leaves the others alone.
 """
 
 import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.bytecode_list import bytecode_list_path, bytecode_path, read_bytecode_list
-from daemon.compile import Compiler
-from daemon.content_store import ContentStore, check_links, file_sha256
-from daemon.durability import sync_filesystem
-from daemon.errors import DamageError
-from daemon.fetch import Fetcher
+from daemon.content_source import ContentSource
+from daemon.content_store import ContentStore, check_links
+from daemon.durability import sync_filesystem, write_symlink
+from daemon.errors import DamageError, InterpreterError, PrefixError
+from daemon.finding import Finding, by_tree, summarize
 from daemon.install import InstallOptions, clean_leftovers, disk_errors
-from daemon.interpreter import Interpreter, provide_interpreters
-from daemon.inventory import inventory_path, read_inventory
-from daemon.layout import lay_out_toolkit, write_environments
-from daemon.link import InventoryCache, Linker
-from daemon.manifest import MANIFEST_NAME, read_manifest
-from daemon.plan import Wanted, WheelToFetch, is_sealed
+from daemon.interpreter import ManagedInterpreters
+from daemon.layout import write_environments
+from daemon.manifest import MANIFEST_NAME
+from daemon.mark import read_mark
+from daemon.mending import remove_anything, remove_extra, set_folder
+from daemon.plan import is_sealed, toolkit_directory_name
 from daemon.prefix import Prefix
-from daemon.progress import Reporter, Stage
-from daemon.seal import finish_environment, finish_toolkit
+from daemon.progress import Reporter, Value
+from daemon.seal import seal
+from daemon.store_check import is_of_a_store
+from daemon.tree_check import trusted_owners
+from daemon.tree_repair import TreeRepair, TreeRepairer
 from daemon.uv import Uv
-from daemon.uv_cache import drop_wheel, find_archive
-from daemon.verify import Finding, VerifyResult, tree_label, verify
+from daemon.verify import VerifyResult, needs_a_person, toolkit_link, toolkit_of_digest, verify
 from daemon.writer_lock import WriterLock, writer_lock
 from gens.catalog import Catalog
+from gens.errors import MonobaseError
 from gens.generation import Toolkit
+
+_GENERATION = re.compile(r"monobase/(?P<name>g[0-9]+)")
+_TOLD = 3
+Work = Callable[[str, list[Finding]], None]
+
+
+@dataclass(slots=True)
+class RepairResult(VerifyResult):
+    """What is there after a repair.
+
+    Attributes:
+        failures: What could not be restored, and why, by its path under the prefix.
+    """
+
+    failures: dict[str, MonobaseError] = field(default_factory=dict)
 
 
 def repair(
@@ -42,44 +61,66 @@ def repair(
     generation_names: list[str],
     options: InstallOptions,
     reporter: Reporter,
-) -> VerifyResult:
+    *,
+    stores: bool = False,
+) -> RepairResult:
     """Check some generations, and restore what is damaged.
 
     Args:
         prefix: The prefix.
-        catalog: The generations and their locks.
+        catalog: The generations and their locks; one that it does not have is restored as far as possible.
         uv_program: The uv binary.
         generation_names: Names of generations, such as `g00003`.
         options: What an operator decides.
         reporter: Where it is told.
+        stores: Whether what belongs to no generation is looked at too.
 
     Returns:
-        What is wrong still.
+        What is wrong still, and why.
 
     Raises:
-        MonobaseError: A wheel cannot be had, the disk is full, the prefix is in use.
+        MonobaseError: The disk is full, or the prefix is in use.
     """
     os.umask(0o022)
-    with (
-        disk_errors(prefix),
-        writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer,
-    ):
-        clean_leftovers(prefix, reporter)
-        result = verify(prefix, generation_names, options.jobs)
-        if not result.findings:
-            return result
-        for finding in result.findings:
-            reporter.warning(str(finding))
-        prefix.staging.mkdir()
-        try:
-            if not options.copy:
-                check_links(prefix.uv_cache, prefix.staging)
-            link_mode = "copy" if options.copy else "hardlink"
-            uv = Uv(uv_program, prefix, options.index_url, link_mode, writer.descriptors, options.proxy_url)
-            _Repair(writer, catalog, uv, options, reporter).run(result.findings, generation_names)
-        finally:
-            shutil.rmtree(prefix.staging, ignore_errors=True)
-        return verify(prefix, generation_names, options.jobs)
+    with disk_errors(prefix):
+        prefix.make_directories()
+        with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
+            clean_leftovers(prefix, reporter)
+            before = verify(prefix, generation_names, options.jobs, stores=stores)
+            if not before.findings:
+                return _result(before, {})
+            tell(before.findings, reporter)
+            prefix.staging.mkdir()
+            try:
+                if not options.copy:
+                    check_links(prefix.uv_cache, prefix.staging)
+                link_mode = "copy" if options.copy else "hardlink"
+                uv = Uv(
+                    uv_program, prefix, options.index_url, link_mode, writer.descriptors, options.proxy_url
+                )
+                work = _Repair(writer, catalog, uv, options, reporter)
+                work.run(before.findings)
+            finally:
+                shutil.rmtree(prefix.staging, ignore_errors=True)
+            return _result(verify(prefix, generation_names, options.jobs, stores=stores), work.failures)
+
+
+def tell(findings: list[Finding], reporter: Reporter) -> None:
+    """Say what was found: a line a tree for people, each finding for machines."""
+    if reporter.log_format == "json":
+        for finding in findings:
+            reporter.warning(
+                str(finding), tree=finding.tree, path=finding.path, kind=finding.kind, detail=finding.detail
+            )
+    else:
+        for line in summarize(findings):
+            reporter.warning(line)
+
+
+def _result(found: VerifyResult, failures: dict[str, MonobaseError]) -> RepairResult:
+    return RepairResult(
+        found.trees, found.interpreters, found.files, found.read_bytes, found.findings, failures
+    )
 
 
 class _Repair:
@@ -88,229 +129,188 @@ class _Repair:
     def __init__(
         self, writer: WriterLock, catalog: Catalog, uv: Uv, options: InstallOptions, reporter: Reporter
     ) -> None:
+        self.failures: dict[str, MonobaseError] = {}
+        self._links: dict[str, list[Path]] = {}  # of generations, by the toolkit that they should lead to
         self._writer = writer
         self._prefix = prefix = writer.prefix
         self._catalog = catalog
         self._uv = uv
         self._options = options
         self._reporter = reporter
-        self._store = ContentStore(prefix.files, prefix.staging, enabled=not options.copy)
+        store = ContentStore(prefix.files, prefix.staging, enabled=not options.copy)
+        source = ContentSource(prefix.staging, store, trusted_owners(prefix))
+        self._interpreters = ManagedInterpreters(
+            uv, reporter.warning, None if options.downloads else "downloads are switched off"
+        )
+        self._trees = TreeRepairer(writer, catalog, uv, options, reporter, store, source)
 
-    def run(self, findings: list[Finding], generation_names: list[str]) -> None:
-        trees = self._trees(generation_names)
-        by_tree: dict[str, list[Finding]] = {}
-        for finding in findings:
-            tree, of_tree = self._of_tree(finding)
-            by_tree.setdefault(tree, []).append(of_tree)
-        for tree in [tree for tree in by_tree if tree not in trees]:
-            self._repair_generation(Path(tree).name, by_tree.pop(tree))
-        for tree, wrong in by_tree.items():
-            self._writer.check()
-            self._drop_damaged(trees[tree], tree, wrong)
-        self._fetch([trees[tree] for tree in by_tree])
-        for tree, wrong in by_tree.items():
-            self._restore(trees[tree], self._prefix.root / tree, wrong)
+    def run(self, findings: list[Finding]) -> None:
+        """Restore what can be: what others run on first, what vouches for others last."""
+        newer = {finding.tree for finding in findings if finding.kind == "newer"}
+        left_alone = {name for name in newer if _GENERATION.fullmatch(name)}
+        below = tuple(f"{name}/" for name in left_alone)
+        found = by_tree(
+            self._place(finding)
+            for finding in findings
+            if finding.tree not in newer and not finding.tree.startswith(below)
+        )
+        tops = {tree: of_it for tree, of_it in found.items() if _GENERATION.fullmatch(tree)}
+        for tree, of_it in found.items():
+            if tree.startswith("uv/python/"):
+                self._guarded(tree, self._interpreter, of_it)
+        for tree, of_it in found.items():
+            if is_of_a_store(of_it[0]):
+                self._guarded(tree, self._store, of_it)
+        for tree, of_it in tops.items():
+            self._guarded(tree, self._top, of_it)
+        for tree, of_it in found.items():
+            if tree not in tops and not tree.startswith("uv/") and not is_of_a_store(of_it[0]):
+                self._guarded(tree, self._tree, of_it)
+        for tree, of_it in tops.items():
+            self._guarded(tree, self._seal, of_it)
+        sync_filesystem(self._prefix.root)
 
-    def _trees(self, generation_names: Iterable[str]) -> dict[str, Wanted]:
-        trees = {}
-        for name in generation_names:
-            generation = self._catalog.generation(int(name[1:]))
-            for target in generation.targets:
-                path = self._prefix.generation(name) / target.name
-                if path.exists():
-                    label = tree_label(self._prefix, path.resolve() if path.is_symlink() else path)
-                    trees[label] = Wanted(generation, target, self._catalog.lock(generation, target))
-        return trees
-
-    def _of_tree(self, finding: Finding) -> tuple[str, Finding]:
-        # A damaged manifest is found at the generation, whose mark holds its digest.
-        target, separator, name = finding.path.partition("/")
-        if separator and name == MANIFEST_NAME and finding.tree.startswith("monobase/g"):
-            path = self._prefix.root / finding.tree / target
-            if finding.tree.count("/") == 1 and path.is_dir():
-                label = tree_label(self._prefix, path.resolve())
-                return label, Finding(label, MANIFEST_NAME, finding.kind, finding.detail)
-        return finding.tree, finding
-
-    def _repair_generation(self, name: str, findings: list[Finding]) -> None:
-        generation = self._catalog.generation(int(name[1:]))
-        for finding in findings:
-            self._writer.check()
-            if finding.path == "environments":
-                self._prefix.environments_file(name).unlink(missing_ok=True)
-                write_environments(self._prefix, generation, sealed=is_sealed(self._prefix, generation))
-            elif finding.path == ".done" or finding.kind == "missing":
-                # Not sealed any more: the next install brings what is missing, and seals it again.
-                self._prefix.sealed_mark(name).unlink(missing_ok=True)
-                self._reporter.warning(f"{finding}: run install again, which completes and seals {name}")
-
-    def _drop_damaged(self, wanted: Wanted, tree: str, findings: list[Finding]) -> None:
-        """Drop every copy that the damage could come back from."""
-        damaged = {finding.path for finding in findings if finding.kind in {"changed", "missing"}}
-        unreadable = any(finding.kind == "unreadable" for finding in findings)
-        contents = set()
-        keys = self._bytecode_keys(self._prefix.root / tree)
-        for wheel in wanted.lock.wheels:
-            inventory = None
+    def _guarded(
+        self, tree: str, work: Callable[[str, list[Finding]], None], findings: list[Finding]
+    ) -> None:
+        self._writer.check()
+        try:
             try:
-                inventory = read_inventory(self._prefix, wheel.sha256)
-            except DamageError:
-                inventory_path(self._prefix, wheel.sha256).unlink()
-            archive = find_archive(self._prefix.uv_cache, wheel)
-            if inventory is None or archive is None or unreadable:
-                sound = False
-            else:
-                sound = all(
-                    _is_sound(archive / file.path, file.sha256)
-                    for file in inventory.files
-                    if any(path.endswith(file.path.rpartition("/")[2]) for path in damaged)
-                )
-            if not sound:
-                drop_wheel(self._prefix.uv_cache, wheel)
-                inventory_path(self._prefix, wheel.sha256).unlink(missing_ok=True)
-            contents |= {(file.sha256, file.executable) for file in inventory.files} if inventory else set()
-            for key in keys:
-                self._drop_bytecode(wheel.sha256, key)
-        for sha256, executable in contents:
-            entry = self._store.path(sha256, executable)
-            if entry.exists() and not _is_sound(entry, sha256):
-                entry.unlink()
+                with disk_errors(self._prefix):
+                    work(tree, findings)
+            except OSError as error:
+                raise DamageError(
+                    f"{error.filename or tree}: {error.strerror}; look at it, and try again"
+                ) from error
+        except PrefixError:
+            raise
+        except MonobaseError as error:
+            self.failures.setdefault(tree, error)
+            self._reporter.error(f"{tree}: could not be restored: {error}", tree=tree)
+
+    def _place(self, finding: Finding) -> Finding:
+        """Give a finding to the tree that it is about: a mark holds the digests of manifests."""
+        target, _, name = finding.path.partition("/")
+        if _GENERATION.fullmatch(finding.tree) is None or name != MANIFEST_NAME:
+            return finding
+        label = f"{finding.tree}/{target}"
+        toolkit = self._toolkit_behind(label)
+        if toolkit is not None:
+            self._links.setdefault(f"cuda/{toolkit}", []).append(self._prefix.root / label)
+            label = f"cuda/{toolkit}"
+        return Finding(label, MANIFEST_NAME, finding.kind, finding.detail)
+
+    def _toolkit_behind(self, label: str) -> str | None:
+        """Give the name below `cuda` of what a link should lead to; None for an environment."""
+        link = self._prefix.root / label
+        if link.is_symlink():
+            name = link.readlink().name
+            return name if str(link.readlink()) == toolkit_link(name) else None
+        wanted = self._trees.wanted(label)
+        if wanted is None or not isinstance(wanted.target, Toolkit):
+            return None
         try:
-            manifest = read_manifest(self._prefix.root / tree / MANIFEST_NAME)
-        except DamageError:
-            return
-        for file in manifest.files:
-            entry = self._store.path(file.sha256, file.executable)
-            if file.path in damaged and entry.exists() and not _is_sound(entry, file.sha256):
-                entry.unlink()
+            return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
+        except MonobaseError:
+            return wanted.target.directory_name
 
-    def _bytecode_keys(self, tree: Path) -> set[str]:
-        try:
-            return {part.key for part in read_manifest(tree / MANIFEST_NAME).bytecode}
-        except DamageError:
-            return set()
+    # --- what is restored ---
 
-    def _drop_bytecode(self, wheel_sha256: str, key: str) -> None:
-        try:
-            files = read_bytecode_list(self._prefix, wheel_sha256, key) or []
-        except DamageError:
-            files = []
-        sound = True
-        for file in files:
-            shared = bytecode_path(self._prefix, key, file.source_sha256)
-            if not shared.exists():
-                sound = False
-            elif not _is_sound(shared, file.sha256):
-                shared.unlink()
-                sound = False
-        if not sound or not files:
-            bytecode_list_path(self._prefix, wheel_sha256, key).unlink(missing_ok=True)
+    def _interpreter(self, tree: str, findings: list[Finding]) -> None:
+        version = tree.split("-")[1].partition("+")[0]
+        if self._interpreters.provide(version) is None:
+            raise InterpreterError(f"Python {version} cannot be downloaded: {self._interpreters.reason}")
+        self._restored(tree, findings)
 
-    def _fetch(self, wanted: Iterable[Wanted]) -> None:
-        missing: dict[str, WheelToFetch] = {}
-        for item in wanted:
-            for wheel in item.lock.wheels:
-                if not inventory_path(self._prefix, wheel.sha256).exists():
-                    inputs = item.target.inputs
-                    missing[wheel.sha256] = WheelToFetch(
-                        wheel, item.index_url(wheel), inputs.platform, (inputs.python,)
-                    )
-        if not missing:
-            return
-        versions = {python for item in missing.values() for python in item.pythons}
-        interpreters = self._interpreters(versions)
-        with self._reporter.stage(
-            "fetch", sum(item.wheel.size_bytes for item in missing.values()), unit="bytes"
-        ) as stage:
-            fetcher = Fetcher(
-                self._prefix, self._uv, self._store, next(iter(interpreters.values())), self._options.jobs
-            )
-            failures = fetcher.fetch(list(missing.values()), stage)
-            stage.facts["wheels"] = len(missing) - len(failures)
-        for error in failures.values():
-            raise error
-
-    def _restore(self, wanted: Wanted, tree: Path, findings: list[Finding]) -> None:
-        made = self._make_anew(wanted, tree.name)
-        sync_filesystem(self._prefix.root)
-        unreadable = any(finding.kind == "unreadable" for finding in findings)
-        paths = {finding.path for finding in findings if finding.kind in {"changed", "missing"}}
-        if unreadable:
-            paths |= _differences(made, tree)
-        for path in sorted(paths):
-            source = made / path
-            if not os.path.lexists(source):
-                continue
-            final = tree / path
-            self._writer.check()
-            final.parent.mkdir(parents=True, exist_ok=True)
-            if final.is_dir() and not final.is_symlink():
-                shutil.rmtree(final)
-            source.rename(final)
-            self._reporter.info(f"restored {tree_label(self._prefix, tree)}/{path}")
+    def _store(self, tree: str, findings: list[Finding]) -> None:
+        if tree == "monobase":
+            return  # links that people made, maybe
         for finding in findings:
-            if finding.kind == "extra":
-                self._writer.check()
-                _remove(tree / finding.path, tree)
-                self._reporter.info(f"removed {tree_label(self._prefix, tree)}/{finding.path}")
-        sync_filesystem(self._prefix.root)
-        shutil.rmtree(made)
+            path = self._prefix.root / tree / finding.path
+            if finding.kind == "unreadable" or path.is_symlink() or not path.is_dir():
+                remove_anything(path)  # what needs it makes it anew; a strange folder stays
+        self._restored(tree, findings)
 
-    def _make_anew(self, wanted: Wanted, directory_name: str) -> Path:
-        inventories = InventoryCache(self._prefix)
-        if isinstance(wanted.target, Toolkit):
-            laid_out = lay_out_toolkit(self._prefix, wanted, wanted.target, self._store, inventories)
-            finish_toolkit(self._prefix, wanted, laid_out, directory_name)
-            return laid_out.directory
-        python = wanted.target.inputs.python
-        linker = Linker(self._prefix, self._uv, self._store, inventories)
-        tree = linker.link_environment(wanted, self._interpreters({python})[python])
-        compiler = Compiler(
-            self._prefix, inventories, self._options.jobs, not self._options.copy, self._uv.inherit
+    def _top(self, tree: str, findings: list[Finding]) -> None:
+        directory = self._prefix.root / tree
+        for finding in findings:
+            path = directory / finding.path
+            if finding.path == ".":
+                set_folder(directory)
+            elif finding.path == ".done":
+                remove_anything(path)  # it says nothing; `_seal` makes it anew when all else is right
+            elif finding.kind == "extra" and not needs_a_person(finding):
+                remove_extra(directory, finding.path)
+            elif path.name != "environments" and finding.path:
+                self._target(path, finding)
+        self._restored(tree, [finding for finding in findings if not needs_a_person(finding)])
+
+    def _target(self, path: Path, finding: Finding) -> None:
+        """Restore the link of a toolkit; where an environment should be and is something else, it goes."""
+        toolkit = self._sealed_toolkit(path) or self._toolkit_of_definition(finding)
+        if toolkit is not None:
+            if (self._prefix.toolkits / toolkit).is_dir():
+                remove_anything(path)
+                write_symlink(path, toolkit_link(toolkit))
+            else:
+                self._links.setdefault(f"cuda/{toolkit}", []).append(path)
+        elif path.is_symlink() or not path.is_dir():
+            remove_anything(path)
+
+    def _sealed_toolkit(self, path: Path) -> str | None:
+        with suppress(MonobaseError):
+            mark = read_mark(self._prefix.sealed_mark(path.parent.name))
+            if mark is not None and path.name in mark.manifests:
+                return toolkit_of_digest(self._prefix, mark.manifests[path.name])
+        return None
+
+    def _toolkit_of_definition(self, finding: Finding) -> str | None:
+        wanted = self._trees.wanted(f"{finding.tree}/{finding.path}")
+        if wanted is None:
+            raise self._trees.unknown(f"{finding.tree}/{finding.path}")
+        if not isinstance(wanted.target, Toolkit):
+            return None
+        return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
+
+    def _tree(self, tree: str, findings: list[Finding]) -> None:
+        done = TreeRepair(self._trees, tree).run(findings)
+        for link in self._links.get(tree, ()):
+            text = toolkit_link(tree.rpartition("/")[2])
+            if not link.is_symlink() or str(link.readlink()) != text:
+                remove_anything(link)
+                write_symlink(link, text)
+        for text, paths in (("restored", done.restored), ("removed", done.removed)):
+            self._tell(tree, text, paths)
+
+    def _seal(self, tree: str, findings: list[Finding]) -> None:
+        name = tree.rpartition("/")[2]
+        broken = [label for label in self.failures if label == tree or label.startswith(f"{tree}/")]
+        damaged = {finding.path for finding in findings if finding.kind != "extra"} & {
+            ".done",
+            "environments",
+        }
+        if not damaged:
+            return
+        if broken:
+            raise DamageError(f"is sealed again when {', '.join(broken)} can be restored: run it again then")
+        generation = self._catalog.generation(int(name[1:]))
+        if "environments" in damaged:
+            remove_anything(self._prefix.environments_file(name))
+            write_environments(self._prefix, generation, sealed=is_sealed(self._prefix, generation))
+        if not seal(self._writer, generation):
+            raise DamageError("lacks environments, so it is not sealed; `install` completes and seals it")
+
+    # --- telling ---
+
+    def _restored(self, tree: str, findings: Iterable[Finding]) -> None:
+        self._tell(tree, "restored", [finding.path or "all of it" for finding in findings])
+
+    def _tell(self, tree: str, text: str, paths: list[str]) -> None:
+        if not paths:
+            return
+        some = ", ".join(paths[:_TOLD]) + (" and more" if len(paths) > _TOLD else "")
+        count = f"{len(paths):,} files: " if len(paths) > 1 else ""
+        facts: dict[str, Value] = (
+            {"tree": tree, "paths": paths} if self._reporter.log_format == "json" else {}
         )
-        compiler.compile_missing([tree], Stage("compile"))
-        compiler.link_bytecode(tree)
-        finish_environment(self._prefix, tree)
-        return tree.directory
-
-    def _interpreters(self, versions: Iterable[str]) -> dict[str, Interpreter]:
-        interpreters, missing = provide_interpreters(
-            self._uv, versions, downloads=self._options.downloads, warn=self._reporter.warning
-        )
-        for error in missing.values():
-            raise error
-        return interpreters
-
-
-def _differences(made: Path, tree: Path) -> set[str]:
-    found = set()
-    for directory, _, names in os.walk(made):
-        for name in names:
-            path = os.path.relpath(Path(directory) / name, made)
-            if not _same(made / path, tree / path):
-                found.add(path)
-    return found
-
-
-def _same(made: Path, found: Path) -> bool:
-    if made.is_symlink() or found.is_symlink():
-        return found.is_symlink() and made.is_symlink() and made.readlink() == found.readlink()
-    return found.is_file() and (made.samefile(found) or file_sha256(made) == file_sha256(found))
-
-
-def _is_sound(path: Path, sha256: str) -> bool:
-    try:
-        return file_sha256(path) == sha256
-    except OSError:
-        return False
-
-
-def _remove(path: Path, tree: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-    parent = path.parent
-    while parent != tree and not any(parent.iterdir()):
-        parent.rmdir()
-        parent = parent.parent
+        self._reporter.info(f"{text} {tree}: {count}{some}", **facts)

@@ -1,19 +1,21 @@
 """Look at every file of the active generations for damage, as cheaply as the time allows.
 
-A *scan* compares each path, size, mode and link with the manifests, and reads only files whose time of
+A *scan* compares each path, size, mode, owner and link with the manifests, and reads only files whose time of
 modification is later than that of the manifest: that finds whatever was written to, removed or added since. A
-*full* scan reads everything, and finds what a failing disk changed as well.
+*full* scan reads everything, and finds what a failing disk changed as well; it looks into the stores, too.
 """
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.manifest import MANIFEST_NAME
+from daemon.finding import Finding, summarize
 from daemon.prefix import Prefix
-from daemon.verify import Digests, Finding, check_mark, verify_tree
+from daemon.store_check import check_stores
+from daemon.tree_check import Digests
+from daemon.verify import Checker, needs_a_person
 
 
 class ScanInterruptedError(Exception):
@@ -37,46 +39,54 @@ class _ChangedSince(Digests):
 
 
 def scan(
-    prefix: Prefix, generation_names: Iterable[str], *, full: bool, jobs: int, stop: threading.Event
+    prefix: Prefix,
+    generation_names: Iterable[str],
+    *,
+    full: bool,
+    jobs: int,
+    stop: threading.Event,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> dict[str, list[Finding]]:
     """Check what stands of some generations, sealed or not.
 
     Args:
         prefix: The prefix.
         generation_names: Names of generations, such as `g00003`.
-        full: Whether everything is read.
+        full: Whether everything is read, and the stores are looked into.
         jobs: How many files are read at once.
         stop: Set when the scan should end early.
+        warn: Told what only a person can put right, and what is wrong in the stores: no model is worse off.
 
     Returns:
-        The findings by name of the generation; a toolkit's stand at each generation that uses it.
+        The findings by name of the generation; those of a toolkit or interpreter stand at each generation
+        that uses it.
 
     Raises:
         ScanInterruptedError: It was told to stop.
     """
     everything = Digests(jobs)
-    by_tree: dict[Path, list[Finding]] = {}
+
+    def digests_of(manifest: Path) -> Digests:
+        return everything if full else _ChangedSince(jobs, made_ns=_made_ns(manifest))
+
+    def each(_label: str) -> None:
+        if stop.is_set():
+            raise ScanInterruptedError
+
+    checker = Checker(prefix, digests_of, each)
     found: dict[str, list[Finding]] = {}
+    beside: list[Finding] = []
     for name in generation_names:
-        if not prefix.generation(name).exists():
-            continue
-        findings: list[Finding] = []
-        check_mark(prefix, name, findings)
-        for entry in sorted(os.scandir(prefix.generation(name)), key=lambda entry: entry.name):
-            if stop.is_set():
-                raise ScanInterruptedError
-            if not entry.is_dir():
-                if entry.is_symlink():
-                    findings.append(Finding(f"monobase/{name}", entry.name, "missing", "a broken link"))
-                continue
-            tree = Path(entry.path).resolve() if entry.is_symlink() else Path(entry.path)
-            if tree not in by_tree:
-                by_tree[tree] = []
-                digests = everything if full else _ChangedSince(jobs, made_ns=_made_ns(tree))
-                verify_tree(prefix, tree, digests, by_tree[tree])
-            findings += by_tree[tree]
-        if findings:
-            found[name] = findings
+        each(name)
+        findings = checker.generation(name)
+        beside += [finding for finding in findings if needs_a_person(finding)]
+        damage = list(dict.fromkeys(finding for finding in findings if not needs_a_person(finding)))
+        if damage:
+            found[name] = damage
+    if full:
+        check_stores(prefix, beside)
+    for line in summarize(beside):
+        warn(line)
     return found
 
 
@@ -85,8 +95,8 @@ def describe(findings: dict[str, list[Finding]]) -> list[str]:
     return list(dict.fromkeys(str(finding) for of_one in findings.values() for finding in of_one))
 
 
-def _made_ns(tree: Path) -> int:
+def _made_ns(manifest: Path) -> int:
     try:
-        return (tree / MANIFEST_NAME).stat().st_mtime_ns
-    except FileNotFoundError:
+        return manifest.stat().st_mtime_ns
+    except OSError:
         return 0

@@ -42,7 +42,7 @@ from daemon.service_state import (
     text_of,
 )
 from daemon.usage import read_usage
-from daemon.verify import Finding, check_mark, count_differences
+from daemon.verify import Finding, check_mark, count_differences, needs_a_person
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation
@@ -106,6 +106,7 @@ class Service:
         self._pruned: tuple[str, ...] | None = None
         self._waiting_to_prune: tuple[str, ...] = ()
         self._was_ready: bool | None = None
+        self._warned: set[str] = set()
 
     def readiness(self) -> Readiness:
         """Tell whether the node is ready, as the prefix is now."""
@@ -270,7 +271,7 @@ class Service:
             return {}
         jobs = self.options.install.jobs
         try:
-            found = scan(self.prefix, names, full=full, jobs=jobs, stop=self.stop)
+            found = scan(self.prefix, names, full=full, jobs=jobs, stop=self.stop, warn=self._warn_once)
         except ScanInterruptedError:
             raise
         except Exception as error:
@@ -285,6 +286,12 @@ class Service:
             self._retries.succeeded(f"{SCAN} {name}")
         return {name: found.get(name, []) for name in names}
 
+    def _warn_once(self, text: str) -> None:
+        """Tell what is strange and harms no model, once as long as the daemon lives."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._reporter.warning(text)
+
     def _repair_each(self, names: list[str]) -> None:
         for name in names:
             if name in self.state.damage:  # what it shared with another one is whole again
@@ -296,9 +303,8 @@ class Service:
         self.state.activity = f"repairing {name}"
         options = replace(self.options.install, only=())
         self._counted = False
-        left = repair(
-            self.prefix, self._definitions.catalog, self._uv, [name], options, self._reporter
-        ).findings
+        result = repair(self.prefix, self._definitions.catalog, self._uv, [name], options, self._reporter)
+        left = [finding for finding in result.findings if not needs_a_person(finding)]
         restored = {(finding.tree, finding.path) for finding in self.state.damage.get(name, [])} - {
             (finding.tree, finding.path) for finding in left
         }
@@ -310,7 +316,8 @@ class Service:
         self.state.set_damage(damage | {name: left})
         if left:
             self._read_only.add(name)
-            raise DamageError(f"{count_differences(left)} could not be restored, such as {left[0]}")
+            why = "".join(f": {error}" for error in list(result.failures.values())[:1])
+            raise DamageError(f"{count_differences(left)} could not be restored, such as {left[0]}{why}")
         self.metrics.repaired.inc()
         self._reporter.info(f"restored {name}")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemon.bytecode_list import read_bytecode_list
+from daemon.durability import is_temporary_name
 from daemon.errors import DamageError, NewerFormatError
 from daemon.finding import Finding
 from daemon.inventory import read_inventory
@@ -39,7 +40,7 @@ def check_stores(prefix: Prefix, findings: list[Finding]) -> None:
                 read_inventory(prefix, inventory["wheel"])
             elif listed is not None:
                 read_bytecode_list(prefix, listed["wheel"], listed["key"])
-            elif not _is_temporary(name):
+            elif not is_temporary_name(name):
                 findings.append(Finding("wheels", name, "extra"))
         except NewerFormatError as error:
             findings.append(Finding("wheels", name, "newer", str(error)))
@@ -63,7 +64,7 @@ def _strangers(prefix: Prefix) -> Iterator[Finding]:
             yield Finding("monobase", name, "extra", f"{what} {_STRANGER}".strip())
     for name in _names(prefix.toolkits):
         path = prefix.toolkits / name
-        if _is_temporary(name):
+        if is_temporary_name(name):
             continue
         if path.is_symlink() or not path.is_dir():
             yield Finding("cuda", name, "extra")
@@ -76,7 +77,7 @@ def _misplaced(store: Path, label: str, is_name: Callable[[str], object]) -> Ite
     for directory, folders, names in os.walk(store):
         for name in names:
             relative = f"{directory}/{name}"[base:]
-            if not is_name(relative) and not _is_temporary(name):
+            if not is_name(relative) and not is_temporary_name(name):
                 yield Finding(label, relative, "extra")
         for name in [name for name in folders if os.path.islink(f"{directory}/{name}")]:  # noqa: PTH114
             yield Finding(label, f"{directory}/{name}"[base:], "extra", "a symbolic link")
@@ -84,10 +85,6 @@ def _misplaced(store: Path, label: str, is_name: Callable[[str], object]) -> Ite
 
 def _is_bytecode_name(relative: str) -> bool:
     return _BYTECODE.fullmatch(relative) is not None
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".tmp")
 
 
 def _names(directory: Path) -> list[str]:

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.durability import is_temporary_name
 from daemon.errors import DamageError, NewerFormatError
 from daemon.finding import Finding, Kind, count_differences
 from daemon.line_file import has_digest
@@ -20,7 +22,8 @@ from daemon.store_check import check_stores
 from daemon.tree_check import Digests, folder_mode, tree_label, verify_interpreter, verify_tree
 
 __all__ = ["Digests", "Finding", "Kind", "count_differences", "tree_label", "verify_tree"]
-_TEMPORARY = (".tmp",)
+_STRANGE_FOLDER = "a folder that no install made; it is never removed: look at it, and move it away"
+_TOOLKIT = re.compile(r"cud(a|nn)[0-9]")
 _OWN = (".done", "environments")
 PROGRAM = "bin/python"
 
@@ -123,22 +126,40 @@ class Checker:
             return [Finding(f"monobase/{name}", "", "unreadable", str(error.strerror))]
         if mode != FOLDER_MODE:
             findings.append(Finding(f"monobase/{name}", ".", "changed", folder_mode(mode)))
+        if mark is not None:
+            findings = self._find_links(mark, findings)
         for entry in entries:
             findings += self._entry(name, entry, entry.name in known)
         # A prune renames a generation away while it is looked at: that is no damage.
         return findings if directory.exists() else []
 
+    def _find_links(self, mark: Mark, findings: list[Finding]) -> list[Finding]:
+        """Tell a link that leads elsewhere from a toolkit that is damaged: the sealed one stands there."""
+        told = []
+        for finding in findings:
+            target, _, file = finding.path.partition("/")
+            if file == MANIFEST_NAME and _TOOLKIT.match(target) and target in mark.manifests:
+                sealed = toolkit_of_digest(self.prefix, mark.manifests[target])
+                if sealed is not None:
+                    detail = f"links elsewhere than to {toolkit_link(sealed)}"
+                    told.append(Finding(finding.tree, target, "changed", detail))
+                    continue
+            told.append(finding)
+        return told
+
     def _entry(self, name: str, entry: os.DirEntry[str], known: bool) -> list[Finding]:
         top = f"monobase/{name}"
-        if entry.name in _OWN or (entry.name.startswith(".") and entry.name.endswith(_TEMPORARY)):
+        if entry.name in _OWN or is_temporary_name(entry.name):
             return []
         path = Path(entry.path)
         if entry.is_symlink():
             return self._linked(top, path, known)
         if entry.is_dir(follow_symlinks=False):
+            if known and _TOOLKIT.match(entry.name):
+                return [Finding(top, entry.name, "changed", "is a folder, not a link to a toolkit")]
             if known or os.path.lexists(path / MANIFEST_NAME):
                 return self._environment(path)
-            return [Finding(top, entry.name, "extra", "a folder that no install made")]
+            return [Finding(top, entry.name, "extra", _STRANGE_FOLDER)]
         if known:
             return [Finding(top, entry.name, "changed", "is a file, not a folder")]
         return [Finding(top, entry.name, "extra")]
@@ -146,7 +167,7 @@ class Checker:
     def _linked(self, top: str, link: Path, known: bool) -> list[Finding]:
         target = os.readlink(link)  # noqa: PTH115 (the text is meant, not a path)
         tree = self.prefix.toolkits / target.rpartition("/")[2]
-        if target != f"../../cuda/{tree.name}" or not tree.name:
+        if target != toolkit_link(tree.name) or not tree.name:
             kind: Kind = "changed" if known else "extra"
             return [Finding(top, link.name, kind, f"links to {target}, which is no toolkit of the prefix")]
         if not tree.is_dir():
@@ -176,6 +197,25 @@ class Checker:
             self.files += verify_tree(self.prefix, tree, self.digests_of(tree / MANIFEST_NAME), findings)
             self._found[label] = findings if tree.exists() else []
         return self._found[label]
+
+
+def toolkit_link(name: str) -> str:
+    """Give what the link of a generation to a toolkit says, by the toolkit's name below `cuda`."""
+    return f"../../cuda/{name}"
+
+
+def toolkit_of_digest(prefix: Prefix, sha256: str) -> str | None:
+    """Give the name below `cuda` of the toolkit whose manifest has a digest."""
+    for manifest in sorted(prefix.toolkits.glob(f"*/{MANIFEST_NAME}")):
+        with suppress(OSError):
+            if has_digest(manifest, sha256):
+                return manifest.parent.name
+    return None
+
+
+def needs_a_person(finding: Finding) -> bool:
+    """Tell whether a finding is a folder that stands among environments, which nobody removes by itself."""
+    return finding.detail == _STRANGE_FOLDER
 
 
 def listed_targets(prefix: Prefix, name: str) -> list[str]:
@@ -222,6 +262,8 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
         findings.append(Finding(tree, ".done", "unreadable", str(error)))
         return None
     if mark is None:
+        if os.path.lexists(prefix.sealed_mark(name)):
+            findings.append(Finding(tree, ".done", "unreadable", "a broken link"))
         return None
     for target, digest in mark.manifests.items():
         manifest = directory / target / MANIFEST_NAME

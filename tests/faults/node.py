@@ -77,7 +77,7 @@ class Node:
         return subprocess.Popen(
             [*before, *self.command("install", *arguments)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            env=self._environment(variables), cwd=self.directory, start_new_session=True,
+            env=self.variables(variables), cwd=self.directory, start_new_session=True,
         )  # fmt: skip
 
     def spawn(
@@ -95,7 +95,7 @@ class Node:
         return subprocess.Popen(
             [*before, *self.command(verb, *arguments)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
-            env=self._environment(variables), cwd=self.directory, start_new_session=True,
+            env=self.variables(variables), cwd=self.directory, start_new_session=True,
         )  # fmt: skip
 
     def install(
@@ -125,7 +125,7 @@ class Node:
         """Run `verify`, and give what it said."""
         done = subprocess.run(
             self.command("verify"),
-            capture_output=True, text=True, check=False, env=self._environment(None), cwd=self.directory,
+            capture_output=True, text=True, check=False, env=self.variables(None), cwd=self.directory,
             timeout=_TIMEOUT_S,
         )  # fmt: skip
         check_exit_code(done.returncode, code, done.stdout + done.stderr)
@@ -144,7 +144,8 @@ class Node:
         """Tell whether a generation has its mark."""
         return self.prefix.sealed_mark(generation).exists()
 
-    def _environment(self, variables: Mapping[str, str] | None) -> dict[str, str]:
+    def variables(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Give the environment variables of an installer, with further ones."""
         environment = uv_environment(self.index, self.directory)
         for name in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR"):
             environment.pop(name)
