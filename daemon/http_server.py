@@ -1,32 +1,44 @@
-"""What the daemon answers: `/`, `/healthz`, `/readyz`, `/metrics`."""
+"""The server of the probes, in a thread of its own: one request on each connection, then it is closed.
 
-import os
+It is ours, as no server that was looked at bounds a whole request: their time-outs are between two bytes, so
+that a byte now and then keeps a connection for ever; and at their bound they stop accepting, which shuts out
+the probes as well (waitress), or have none (uvicorn, hypercorn, the standard library's). Here:
+
+- a request, from its first byte to the last of its answer, has one deadline;
+- there are never more connections than a bound, and a new one always gets in (`daemon/connections.py`);
+- an answer that needs the prefix is made in a thread, one for all that asked while the one before was made:
+  many who ask cost no more than one, and a disk that hangs keeps `/healthz` from nobody.
+"""
+
+import asyncio
+import errno
 import re
 import socket
-import sys
 import threading
-import time
+import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
-from urllib.parse import parse_qs, urlsplit
 
-import msgspec
-
+from daemon.answers import Question, Response, plain, question_of, respond
+from daemon.connections import Connections, Stage
 from daemon.errors import ListenError
-from daemon.metrics import CONTENT_TYPE
-from daemon.readiness import readiness_text
+from daemon.http_request import HeadReader, Request, RequestError
 from daemon.service import Service
-from daemon.status_page import status_page
-from gens.errors import MonobaseError
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
-_REQUEST_TIMEOUT_S = 10
-_JSON = "application/json"
-_PLAIN = "text/plain; charset=utf-8"
-_HTML = "text/html; charset=utf-8"
+_REQUEST_S = 10.0
+_LAST_WORD_S = 1.0
+_MOST_CONNECTIONS = 64
+_BACKLOG = 256
+_CHUNK_BYTES = 8_192
+_UNREAD_BYTES = 1_000_000
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_EXHAUSTED_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,130 +66,162 @@ def parse_address(text: str) -> Address:
     return Address(found["six"] if found["six"] is not None else found["host"], int(found["port"]))
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer."""
-
-    status: HTTPStatus
-    content_type: str
-    body: bytes
-
-
-def respond(service: Service, path: str, accept: str, query: dict[str, list[str]]) -> Response:
-    """Answer a GET.
+class HttpServer:
+    """The server.
 
     Args:
-        service: The daemon.
-        path: Path of the URL.
-        accept: The `Accept` header.
-        query: What the URL asks besides.
-
-    Returns:
-        The answer.
+        service: The daemon that answers.
+        address: Where to listen.
+        request_s: How long a request may take, from its first byte to the last of its answer.
     """
-    if path == "/healthz":
-        alive = service.state.alive
-        return _plain(
-            HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE, "ok\n" if alive else "stopped\n"
-        )
-    if path not in _PAGES:
-        return _plain(HTTPStatus.NOT_FOUND, "there are /, /healthz, /readyz and /metrics\n")
-    try:
-        return _PAGES[path](service, accept, query)
-    except (MonobaseError, OSError) as error:
-        return _plain(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n")
 
-
-def _readyz(service: Service, accept: str, query: dict[str, list[str]]) -> Response:
-    readiness = service.readiness()
-    status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
-    if query.get("format") == ["text"] or accept.startswith("text/plain"):
-        return Response(status, _PLAIN, readiness_text(readiness).encode())
-    body = {**asdict(readiness), "activity": service.state.activity}
-    return Response(status, _JSON, msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n")
-
-
-def _metrics(service: Service, _accept: str, _query: dict[str, list[str]]) -> Response:
-    return Response(HTTPStatus.OK, CONTENT_TYPE, service.metrics.exposition())
-
-
-def _page(service: Service, _accept: str, _query: dict[str, list[str]]) -> Response:
-    try:
-        room = os.statvfs(service.prefix.root)
-        free_bytes = room.f_bavail * room.f_frsize
-    except OSError:
-        free_bytes = None
-    page = status_page(service.readiness(), service.state, str(service.prefix.root), free_bytes, time.time())
-    return Response(HTTPStatus.OK, _HTML, page.encode())
-
-
-_PAGES: dict[str, Callable[[Service, str, dict[str, list[str]]], Response]] = {
-    "/": _page,
-    "/readyz": _readyz,
-    "/metrics": _metrics,
-}
-
-
-def _plain(status: HTTPStatus, text: str) -> Response:
-    return Response(status, _PLAIN, text.encode())
-
-
-class HttpServer:
-    """The server, in threads of its own."""
-
-    def __init__(self, service: Service, address: Address) -> None:
-        class Handler(_Handler):
-            daemon_service = service
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
-            address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                # A client that went away is no news; anything else is a fault to see.
-                if not isinstance(sys.exception(), ConnectionError | TimeoutError):
-                    super().handle_error(request, client_address)  # type: ignore[arg-type]
-
+    def __init__(self, service: Service, address: Address, request_s: float = _REQUEST_S) -> None:
+        self._service = service
+        self._request_s = request_s
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         try:
-            self._server = Server((address.host, address.port), Handler)
-        except OSError as error:
+            self._socket = socket.create_server(
+                (address.host, address.port),
+                family=family,
+                backlog=_BACKLOG,
+                dualstack_ipv6=family == socket.AF_INET6 and socket.has_dualstack_ipv6(),
+            )
+        except (OSError, UnicodeError) as error:
+            told = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise ListenError(
-                f"--listen {address.host}:{address.port}: {error.strerror or error}; give an address of this "
+                f"--listen {address.host}:{address.port}: {told}; give an address of this "
                 "machine and a port that nothing else listens on"
             ) from error
-        self.address = Address(address.host, self._server.server_port)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._socket.setblocking(False)
+        self.address = Address(address.host, self._socket.getsockname()[1])
+        self._connections = Connections(_MOST_CONNECTIONS)
+        self._desk = _Desk(lambda question: respond(service, question))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._accept()), name="http", daemon=True)
 
     def start(self) -> None:
         """Answer from now on."""
         self._thread.start()
 
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(self._socket)
+            except OSError as error:  # the client is gone already, or the process has no descriptor left
+                if error.errno in _EXHAUSTED:
+                    await asyncio.sleep(_EXHAUSTED_PAUSE_S)
+                continue
+            connection.setblocking(False)
+            await self._connections.make_room()
+            task = loop.create_task(self._serve(connection))
+            task.add_done_callback(partial(_close, connection))
+            self._connections.add(task, str(peer[0]))
 
-class _Handler(BaseHTTPRequestHandler):
-    daemon_service: ClassVar[Service]
-    timeout = _REQUEST_TIMEOUT_S  # a client that sends nothing does not keep its thread
-    server_version = "monobase"
-    sys_version = ""
+    async def _serve(self, connection: socket.socket) -> None:
+        """Answer the one request of a connection."""
+        try:
+            await self._converse(connection)
+        except OSError:
+            pass  # a client that went away is no news
+        except Exception:
+            traceback.print_exc()  # a fault to see; the other connections go on
 
-    def do_GET(self) -> None:
-        """Answer a GET."""
-        self._answer(body=True)
+    async def _converse(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        method = ""
+        late = plain(HTTPStatus.REQUEST_TIMEOUT, f"no request came within {self._request_s:g} s\n")
+        begun = False
+        try:
+            async with asyncio.timeout(self._request_s):
+                try:
+                    request = await _read_request(connection)
+                    if request is None:
+                        return
+                    self._connections.reach(Stage.ANSWERING)
+                    method = request.method
+                    late = plain(
+                        HTTPStatus.SERVICE_UNAVAILABLE, f"no answer was found within {self._request_s:g} s\n"
+                    )
+                    response = question_of(self._service, request)
+                    if isinstance(response, Question):
+                        response = await self._desk.answer(response)
+                except RequestError as error:
+                    response = plain(error.status, error.text)
+                begun = True
+                await loop.sock_sendall(connection, _message(response, with_body=method != "HEAD"))
+        except TimeoutError:
+            if not begun:
+                with suppress(BlockingIOError):
+                    connection.send(_message(late, with_body=method != "HEAD"))
+        self._connections.reach(Stage.ANSWERED)
+        await _close_gently(connection)
 
-    def do_HEAD(self) -> None:
-        """Answer a HEAD."""
-        self._answer(body=False)
 
-    def _answer(self, *, body: bool) -> None:
-        url = urlsplit(self.path)
-        response = respond(self.daemon_service, url.path, self.headers.get("Accept", ""), parse_qs(url.query))
-        self.send_response(response.status)
-        self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(response.body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if body:
-            self.wfile.write(response.body)
+@dataclass(slots=True)
+class _Desk:
+    """Where questions are answered: one at a time of each, for all who asked before it was begun.
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is the library's)
-        """Say nothing: a probe every few seconds is no news."""
+    Attributes:
+        find: Finds an answer; may take long.
+    """
+
+    find: Callable[[Question], Response]
+    _waiting: dict[Question, asyncio.Task[Response]] = field(default_factory=dict)
+    _turns: dict[Question, asyncio.Lock] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(4, thread_name_prefix="answer")  # as there are questions
+    )
+
+    async def answer(self, question: Question) -> Response:
+        """Give an answer that was not begun before the question was asked."""
+        task = self._waiting.get(question)
+        if task is None:
+            task = self._waiting[question] = asyncio.create_task(self._find(question))
+        return await asyncio.shield(task)  # who goes away takes it from nobody else
+
+    async def _find(self, question: Question) -> Response:
+        async with self._turns.setdefault(question, asyncio.Lock()):
+            del self._waiting[question]  # who asks from now on wants a newer answer
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self.find, question)
+
+
+async def _read_request(connection: socket.socket) -> Request | None:
+    """Read a request; None when the client went away before it had sent one."""
+    loop = asyncio.get_running_loop()
+    reader = HeadReader()
+    while chunk := await loop.sock_recv(connection, _CHUNK_BYTES):
+        request = reader.feed(chunk)
+        if request is not None:
+            return request
+    return None
+
+
+def _message(response: Response, *, with_body: bool) -> bytes:
+    lines = [
+        f"HTTP/1.1 {response.status.value} {response.status.phrase}",
+        "Server: monobase",
+        f"Date: {formatdate(usegmt=True)}",
+        f"Content-Type: {response.content_type}",
+        f"Content-Length: {len(response.body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+    ]
+    if response.allow:
+        lines.append(f"Allow: {response.allow}")
+    head = "".join(f"{line}\r\n" for line in lines) + "\r\n"
+    return head.encode() + (response.body if with_body else b"")
+
+
+def _close(connection: socket.socket, _task: asyncio.Task[None]) -> None:
+    connection.close()
+
+
+async def _close_gently(connection: socket.socket) -> None:
+    """End the answer, and read what the client still sends: else a reset could overtake the answer."""
+    loop = asyncio.get_running_loop()
+    connection.shutdown(socket.SHUT_WR)
+    unread = _UNREAD_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORD_S):
+            while unread > 0 and (chunk := await loop.sock_recv(connection, _CHUNK_BYTES)):
+                unread -= len(chunk)
