@@ -842,9 +842,9 @@ _mb_cudnns_differ() { # whether Torch's cuDNN and the toolkit's are known to be 
     [ ! "$_mb_torch_cudnn/$_mb_item" -ef "$_mb_cudnn_home/$_mb_item" ] || return 1
     _mb_cudnn_1=
     for _mb_item in "${_mb_torch_cudnn%/nvidia/cudnn}"/nvidia_cudnn_cu*-*.dist-info; do
-        [ ! -d "$_mb_item" ] || _mb_cudnn_1=${_mb_item##*-}
+        [ ! -d "$_mb_item" ] || _mb_cudnn_1=${_mb_item%.dist-info}
     done
-    _mb_cudnn_1=${_mb_cudnn_1%.dist-info}
+    _mb_cudnn_1=${_mb_cudnn_1##*-}
     _mb_scan cudnn
     _mb_cudnn_2=$_mb_2
     [ -n "$_mb_cudnn_1" ] && [ "$_mb_state" = ready ] && [ "$_mb_cudnn_1" != "$_mb_cudnn_2" ]

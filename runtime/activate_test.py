@@ -136,6 +136,110 @@ def test_what_the_caller_had_is_kept_behind_ours(shell: Shell, prefix: SamplePre
     }
 
 
+# --- the one build that there is -----------------------------------------------------------------
+
+
+def one_build(prefix: SamplePrefix, *lines: tuple[str, ...], toolkit: str = "ready") -> Path:
+    """Let the first generation have just these builds of Torch 2.3.1; give its folder."""
+    folder = prefix.root / "monobase" / "g00001"
+    listed = ["monobase-environments 1", "generation g00001 sealed", f"python {PYTHON} {PYTHON}.9"]
+    listed += [f"cuda cuda12.1 {toolkit} 12.1 12.1.1", "cudnn cudnn9-cuda12 ready 9 9.1.0.70 12"]
+    for build, cuda, state in lines:
+        name = f"python{PYTHON}-torch2.3.1-{build}"
+        listed.append(f"environment {name} {state} {PYTHON} {PYTHON}.9 2.3.1 {build} {cuda}")
+    (folder / "environments").write_text("".join(f"{line}\n" for line in listed))
+    if toolkit != "ready":
+        (folder / "cuda12.1").unlink()
+    return folder
+
+
+def test_without_cuda_version_the_only_build_is_taken_with_its_toolkit(
+    shell: Shell, own_prefix: SamplePrefix
+) -> None:
+    folder = one_build(own_prefix, ("cu121", "12.1", "ready"))
+    variables = question(own_prefix, MONOBASE_GEN_ID="1", TORCH_VERSION="2.3.1")
+
+    after = activated(shell, variables)
+    told = shell.run('. "$activate"', variables | {"MONOBASE_LOG_LEVEL": "info"}).stderr
+
+    assert after["VIRTUAL_ENV"] == str(folder / f"python{PYTHON}-torch2.3.1-cu121")
+    assert after["CUDA_HOME"] == str(folder / "cuda12.1")
+    assert told.splitlines()[0] == (
+        "monobase: info: CUDA_VERSION is not set; "
+        f"taking cu121, the only build of Torch 2.3.1 for Python {PYTHON}"
+    )
+
+
+@pytest.mark.parametrize("wait", ["0", "60"])
+def test_the_toolkit_of_the_only_build_is_not_waited_for(
+    shell: Shell, own_prefix: SamplePrefix, wait: str
+) -> None:
+    one_build(own_prefix, ("cu121", "12.1", "ready"), toolkit="missing")
+
+    after = activated(
+        shell,
+        question(own_prefix, MONOBASE_GEN_ID="1", TORCH_VERSION="2.3.1", MONOBASE_WAIT_S=wait),
+    )
+
+    assert after["VIRTUAL_ENV"].endswith("torch2.3.1-cu121")
+    assert "CUDA_HOME" not in after
+
+
+def test_cudnn_is_that_of_the_only_builds_cuda(shell: Shell, own_prefix: SamplePrefix) -> None:
+    folder = one_build(own_prefix, ("cu121", "12.1", "ready"))
+    (folder / "cudnn9-cuda12").symlink_to("../g00002/cudnn9-cuda12")
+
+    after = activated(
+        shell, question(own_prefix, MONOBASE_GEN_ID="1", TORCH_VERSION="2.3.1", CUDNN_VERSION="9")
+    )
+
+    assert after["CUDNN_HOME"] == str(folder / "cudnn9-cuda12")
+
+
+@pytest.mark.parametrize(
+    ("builds", "code", "message"),
+    [
+        (
+            [("cu121", "12.1", "ready"), ("cu124", "12.4", "missing")],
+            69,
+            "CUDA_VERSION=12.1, CUDA_VERSION=12.4",
+        ),
+        ([("cu121", "12.1", "missing")], 75, "torch2.3.1-cu121 of generation g00001 is not installed yet"),
+        ([("cpu", "-", "missing"), ("cu121", "12.1", "ready")], 75, "torch2.3.1-cpu of generation"),
+    ],
+    ids=["two builds", "not installed", "the CPU build"],
+)
+def test_of_several_builds_none_is_guessed(
+    shell: Shell,
+    own_prefix: SamplePrefix,
+    builds: list[tuple[str, ...]],
+    code: int,
+    message: str,
+) -> None:
+    one_build(own_prefix, *builds)
+
+    outcome = shell.run('. "$activate"', question(own_prefix, MONOBASE_GEN_ID="1", TORCH_VERSION="2.3.1"))
+
+    assert outcome.code == code
+    assert message in outcome.stderr
+
+
+def test_a_cudnn_for_a_cpu_build_is_refused(shell: Shell, prefix: SamplePrefix) -> None:
+    outcome = shell.run('. "$activate"', question(prefix, TORCH_VERSION="2.4.1", CUDNN_VERSION="9"))
+
+    assert outcome.code == 64
+    assert "CUDNN_VERSION=9 is set without CUDA_VERSION" in outcome.stderr
+
+
+def test_what_pythonhome_says_is_taken_back(shell: Shell, prefix: SamplePrefix) -> None:
+    script = '. "$activate"; python -c "import sys; print(sys.prefix)"; echo "${PYTHONHOME-none}"'
+
+    outcome = shell.run(script, question(prefix, PYTHONHOME="/usr"))
+
+    environment = prefix.root / "monobase" / "g00002" / f"python{PYTHON}"
+    assert outcome == Outcome(0, f"{environment}\nnone\n", "")
+
+
 # --- a good guest in the caller's shell -----------------------------------------------------------
 
 
@@ -240,6 +344,116 @@ def test_a_refusal_says_what_was_asked_what_decided_and_what_is_nearest(
     outcome = shell.run('. "$activate"', question(prefix, **variables))
 
     assert outcome == Outcome(code, "", message.format(python=PYTHON, prefix=prefix.root))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown", "hint"),
+    [
+        ("PYTHON_VERSION", "3.11\r", "PYTHON_VERSION='3.11\\r' is not a version", "\\r is a carriage return"),
+        ("TORCH_VERSION", "2.4.1\r", "TORCH_VERSION='2.4.1\\r' is not a version", "\\r is a carriage return"),
+        ("CUDA_VERSION", "12.4\t", "CUDA_VERSION='12.4\\t' is not a version", "cannot be seen"),
+        ("CUDA_VERSION", "12.4 ", "CUDA_VERSION='12.4 ' is not a version: it holds a blank", "Write numbers"),
+        ("PYTHON_VERSION", "3.11\u00a0", "PYTHON_VERSION=3.11\\u00a0 is not a version", "cannot be seen"),
+        ("PYTHON_VERSION", "\ufeff3.11", "PYTHON_VERSION=\\ufeff3.11 is not a version", "cannot be seen"),
+        ("PYTHON_VERSION", "3.\u200b11", "PYTHON_VERSION=3.\\u200b11 is not a version", "cannot be seen"),
+        ("PYTHON_VERSION", "3.11\x1b[0m", "PYTHON_VERSION=3.11\\033[0m is not a version", "cannot be seen"),
+        ("MONOBASE_GEN_ID", "2\r", "MONOBASE_GEN_ID=2\\r is not the number", "\\r is a carriage return"),
+        ("MONOBASE_WAIT_S", "60\r", "MONOBASE_WAIT_S=60\\r is not a number", "\\r is a carriage return"),
+        ("MONOBASE_LEASE", "1\r", "MONOBASE_LEASE=1\\r is neither", "\\r is a carriage return"),
+        (
+            "MONOBASE_PREFIX",
+            "/srv/r8\r",
+            "MONOBASE_PREFIX=/srv/r8\\r holds a control",
+            "is a carriage return",
+        ),
+        ("MONOBASE_PREFIX", "/srv\n/r8", "MONOBASE_PREFIX=/srv\\n/r8 holds a control", "cannot be seen"),
+        (
+            "MONOBASE_USER_VENV",
+            "/opt/v\r",
+            "MONOBASE_USER_VENV=/opt/v\\r holds",
+            "is a carriage return",
+        ),
+    ],
+)
+def test_what_cannot_be_seen_in_a_value_is_shown(
+    shell: Shell, prefix: SamplePrefix, variable: str, value: str, shown: str, hint: str
+) -> None:
+    outcome = shell.run('. "$activate"', question(prefix) | {variable: value})
+
+    assert outcome.code == 64
+    assert outcome.stderr.startswith(f"monobase: error: {shown}")
+    assert hint in outcome.stderr
+    assert outcome.stderr.replace("\n", "").isprintable()
+
+
+def test_what_cannot_be_seen_in_a_level_is_shown(shell: Shell, prefix: SamplePrefix) -> None:
+    outcome = shell.run('. "$activate"', question(prefix, MONOBASE_LOG_LEVEL="info\r"))
+
+    assert outcome.code == 0
+    assert "MONOBASE_LOG_LEVEL=info\\r is none of debug" in outcome.stderr
+
+
+@pytest.mark.parametrize("value", ["08", "09", "0", "000000000000000000001", "9999999"])
+def test_a_number_of_seconds_is_read_as_people_write_it(
+    shell: Shell, prefix: SamplePrefix, value: str
+) -> None:
+    assert activated(shell, question(prefix, MONOBASE_WAIT_S=value))["VIRTUAL_ENV"]
+
+
+@pytest.mark.parametrize("value", ["10000000", "99999999999999999999", "-1", "1e3", "0x10", " 5", "1.5"])
+def test_a_number_that_a_shell_cannot_count_to_is_refused(
+    shell: Shell, prefix: SamplePrefix, value: str
+) -> None:
+    outcome = shell.run('. "$activate"', question(prefix, MONOBASE_WAIT_S=value))
+
+    assert outcome.code == 64
+    assert outcome.stderr.startswith(f"monobase: error: MONOBASE_WAIT_S={value} is ")
+
+
+@pytest.mark.parametrize("venv", ["/", "//", "{prefix}", "{prefix}/monobase/g00002/python{python}/"])
+def test_a_venv_that_nobody_can_mean_is_refused(shell: Shell, prefix: SamplePrefix, venv: str) -> None:
+    named = venv.format(prefix=prefix.root, python=PYTHON)
+
+    outcome = shell.run('. "$activate"', question(prefix, MONOBASE_USER_VENV=named))
+
+    assert outcome.code == 64
+    assert "cannot be a venv on top" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("monobase-environments 1\r\ngeneration g00002 sealed\r\n", "is damaged"),
+        ("monobase-environments 1", "is damaged"),
+        ("monobase-environments 1\ngeneration ../../../x sealed\n", "is damaged"),
+        ("monobase-environments 1\ngeneration\n", "is damaged"),
+        ("monobase-environments\ngeneration g00002 sealed\n", "is damaged"),
+        ("\x00\x01\x02" * 1000, "is damaged"),
+        ("monobase-environments 23\nwhatever\n", "has format 23, and this runtime reads format 1"),
+    ],
+)
+def test_a_list_that_is_none_of_ours_is_refused(
+    shell: Shell, own_prefix: SamplePrefix, text: str, message: str
+) -> None:
+    (own_prefix.root / "monobase" / "g00002" / "environments").write_text(text, newline="")
+
+    outcome = shell.run('. "$activate"', question(own_prefix))
+
+    assert outcome.code == 72
+    assert message in outcome.stderr
+
+
+def test_a_list_without_an_end_of_line_is_read_to_its_end(shell: Shell, own_prefix: SamplePrefix) -> None:
+    path = own_prefix.root / "monobase" / "g00002" / "environments"
+    path.write_text(path.read_text().rstrip("\n"))
+
+    outcome = shell.run(
+        '. "$activate"',
+        question(own_prefix, PYTHON_VERSION="3.99", TORCH_VERSION="2.6.0", CUDA_VERSION="12.4"),
+    )
+
+    assert outcome.code == 72  # its last line: listed as ready, and not there
+    assert "torch2.6.0-cu124 has no Python that runs" in outcome.stderr
 
 
 def test_a_list_of_a_newer_format_is_refused(shell: Shell, own_prefix: SamplePrefix) -> None:
@@ -614,6 +828,39 @@ def test_without_a_flock_a_model_starts_all_the_same(
         f"{prefix.root}/monobase/g00002 (exit code 127); "
         "going on without a lease: the node may prune the generation\n"
     )
+
+
+def test_a_generation_that_somebody_has_locked_for_himself_keeps_no_model_from_starting(
+    prefix: SamplePrefix,
+) -> None:
+    generation = prefix.root / "monobase" / "g00002"
+    descriptor = os.open(generation, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    look = 'echo ran; [ ! -e /proc/self/fd/9 ] && echo "9 is closed"'
+
+    outcome = lease(SHELLS[0], question(prefix), "sh", "-c", look)
+
+    os.close(descriptor)
+    assert outcome == Outcome(
+        0,
+        "ran\n9 is closed\n",
+        f"monobase: warning: MONOBASE_LEASE=1, but something else has held {generation} locked for itself "
+        "for 5 s (flock -x: a model may, no daemon does so long); "
+        "going on without a lease: the node may prune the generation\n",
+    )
+
+
+def test_a_lock_that_goes_soon_is_waited_for(exec_shell: Shell, prefix: SamplePrefix) -> None:
+    generation = prefix.root / "monobase" / "g00002"
+    descriptor = os.open(generation, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    holder = threading.Timer(1.0, os.close, (descriptor,))
+    holder.start()
+
+    outcome = lease(exec_shell, question(prefix), "python", "-c", LOOK, str(generation))
+
+    holder.join()
+    assert outcome == Outcome(0, "True [True, True, True, True]\n", "")
 
 
 @pytest.mark.parametrize("error", ["ENOLCK", "EPERM", "ENOSYS"])

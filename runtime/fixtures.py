@@ -21,8 +21,16 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> SamplePrefix:
 def own_prefix(prefix: SamplePrefix, tmp_path: Path) -> SamplePrefix:
     """Give a copy of the prefix that a test may change."""
     root = tmp_path / "own"
-    shutil.copytree(prefix.root, root, symlinks=True)
+    shutil.copytree(prefix.root, root, symlinks=True, copy_function=_copy)
     return SamplePrefix(root, prefix.wheels)
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy a file, but for those of pip: there are many, and no test writes to one."""
+    if "/site-packages/pip/" in source:
+        Path(target).hardlink_to(source)
+    else:
+        shutil.copy2(source, target)
 
 
 @pytest.fixture(params=SHELLS, ids=lambda shell: shell.name)
