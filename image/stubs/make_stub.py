@@ -1,0 +1,31 @@
+"""The action that makes a library to link with of a list of symbols."""
+
+from pathlib import Path
+
+import click
+
+from gens.command import MonobaseCommand
+from image.stubs.shared_object import Stub, to_elf
+from image.stubs.symbols import parse_symbols
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(cls=MonobaseCommand)
+@click.argument("symbols_path", metavar="SYMBOLS", type=_PATH)
+@click.argument("library", type=_PATH)
+@click.option("--soname", required=True, help="The name that the loader is to look for.")
+@click.option("--error", type=int, required=True, help="What its functions return.")
+def main(symbols_path: Path, library: Path, soname: str, error: int) -> None:
+    """Write LIBRARY with the functions of SYMBOLS."""
+    symbols = parse_symbols(symbols_path.read_text(), symbols_path)
+    message = (
+        f"monobase: error: {library.name} is a stub to link with, and a process has loaded it by that name:"
+        f" the driver's is {soname}, which a GPU's node has"
+    )
+    stub = Stub(soname, message, error, sorted(symbols.functions), sorted(symbols.texts))
+    library.write_bytes(to_elf(stub))
+
+
+if __name__ == "__main__":
+    main()
