@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from daemon.prefix import Prefix
 from daemon.status import disk_bytes
@@ -181,3 +184,22 @@ class Node:
 def cells(*wheels: Wheel, torch: tuple[str, ...] = ()) -> list[Cell]:
     """Describe a generation: the plain environment, and one for each Torch release with the same wheels."""
     return [environment_cell(wheels), *(environment_cell(wheels, torch=release) for release in torch)]
+
+
+@contextmanager
+def small_disk(node: Node, size: str) -> Iterator[Path]:
+    """Give the prefix of a node a small file system, such as of `12m`; skip where none can be made."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if os.geteuid() != 0 or mount is None or umount is None:
+        pytest.skip("mounting a small file system needs root")
+    small = node.prefix.root
+    small.mkdir()
+    mounted = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", small], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        yield small
+    finally:
+        subprocess.run([umount, "-l", small], check=True)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from daemon.prefix import Prefix
+from daemon.uv import find_uv
 from runtime.shells import EXEC, SYSTEM_PATH, read_only
-from tests.service.node import SITE, Node, cells
+from tests.service.node import SITE, Node, cells, small_disk
 from tests.synthetic.catalog import PYTHON, Cell, environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.service.fixture"]
@@ -219,6 +220,71 @@ def test_the_daemon_prunes_when_the_newer_generations_are_ready(node: Node) -> N
         daemon.wait_ready()
     assert node.prefix.latest.readlink() == Path("g00002")
     node.run("verify")
+
+
+@pytest.mark.parametrize("only", [(), ("--only", f"python{PYTHON}")])
+def test_what_models_use_stays_until_its_successor_stands(node: Node, only: tuple[str, ...]) -> None:
+    node.define(
+        {0: cells(node.wheel("alpha"), torch=("2.4.1",)), 1: cells(node.wheel("beta"), torch=("2.4.1",))}
+    )
+    node.run("install", "--max-gen-id", "0", *only)
+    if not only:
+        node.prefix.latest.unlink()
+    subject = f"install g00001/python{PYTHON}"
+    with node.index.down(), node.daemon("--min-gen-id", "1", "--prune-old-gen", *only) as daemon:
+        daemon.wait_until(lambda: daemon.said("g00000: older than --min-gen-id, pruned when"))
+        daemon.wait_until(
+            lambda: sum(entry.get("subject") == subject for entry in daemon.entries()) >= 2, patience_s=240
+        )
+        assert (node.environment() / SITE / "alpha").exists()
+        node.index.go_up()
+        daemon.wait_until(lambda: not node.prefix.generation("g00000").exists())
+        assert (node.environment("g00001") / SITE / "beta").exists()
+        daemon.wait_ready()
+        assert not daemon.said("prune failed")
+    node.run("verify")
+
+
+def test_a_full_disk_does_not_make_room_by_what_models_use(node: Node) -> None:
+    with small_disk(node, "14m") as small:
+        node.define({0: cells(node.wheel("alpha", size_bytes=1_000_000))})
+        node.run("install")
+        node.define({1: cells(node.wheel("beta", size_bytes=2_000_000))})
+        ballast = small / "ballast"
+        room = os.statvfs(small)
+        ballast.write_bytes(bytes(room.f_bavail * room.f_frsize - 2_500_000))
+        with node.daemon("--min-gen-id", "1", "--prune-old-gen") as daemon:
+            daemon.wait_until(lambda: daemon.metric('monobase_failures_total{kind="disk"}') >= 2)
+            assert "g00000: pruned only when the active generations are ready" in daemon.get("/readyz")[1]
+            assert (node.environment() / SITE / "alpha").exists()
+            ballast.unlink()
+            daemon.wait_until(lambda: not node.prefix.generation("g00000").exists())
+            daemon.wait_ready()
+            daemon.end()
+
+
+def test_a_prune_that_fails_keeps_nothing_from_being_installed(node: Node) -> None:
+    alpha = node.wheel("alpha")
+    node.define({0: cells(alpha), 1: cells(alpha)})
+    node.run("install")
+    inventories = node.prefix.wheels
+    with node.daemon("--min-gen-id", "1", "--prune-old-gen", "--uv", str(_refusing_uv(node))) as daemon:
+        daemon.wait_until(lambda: daemon.said("uv is told to fail") and daemon.ready())
+        node.define({2: cells(alpha)})
+        daemon.wait_until(lambda: node.prefix.sealed_mark("g00002").exists())
+        daemon.wait_ready()
+    assert inventories.exists()
+
+
+def _refusing_uv(node: Node) -> Path:
+    """Make a uv that does all but `cache prune`."""
+    program = node.directory / "uv"
+    program.write_text(
+        '#!/bin/sh\n[ "$1 $2" != "cache prune" ] || { echo "error: uv is told to fail" >&2; exit 2; }\n'
+        f'exec {find_uv(None)} "$@"\n'
+    )
+    program.chmod(0o755)
+    return program
 
 
 def test_unused_managed_interpreters_go(node: Node) -> None:

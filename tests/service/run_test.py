@@ -3,16 +3,14 @@
 import json
 import os
 import random
-import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.index.fault import latency, status
-from tests.service.node import SITE, Node, cells
+from tests.service.node import SITE, Node, cells, small_disk
 from tests.synthetic.catalog import PYTHON, environment_cell
 
 pytest_plugins = ["tests.service.fixture"]
@@ -348,17 +346,7 @@ def test_the_index_is_asked_again_after_it_failed_with_500(node: Node) -> None:
 
 
 def test_a_full_disk_is_told_and_room_is_enough(node: Node) -> None:
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if os.geteuid() != 0 or mount is None or umount is None:
-        pytest.skip("mounting a small file system needs root")
-    small = node.directory / "prefix"
-    small.mkdir()
-    mounted = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("this machine lets nobody mount")
-    try:
+    with small_disk(node, "12m") as small:
         ballast = small / "ballast"
         ballast.write_bytes(bytes(9_000_000))
         node.define({0: cells(node.wheel("alpha", size_bytes=2_000_000))})
@@ -369,5 +357,3 @@ def test_a_full_disk_is_told_and_room_is_enough(node: Node) -> None:
             daemon.wait_ready()
             daemon.end()
         node.run("verify")
-    finally:
-        subprocess.run([umount, "-l", small], check=True)
