@@ -99,12 +99,13 @@ def is_temporary_name(name: str) -> bool:
     return name.startswith(".") and name.endswith((WRITER_SUFFIX, DAEMON_SUFFIX))
 
 
-def remove_temporary_files(directory: Path, suffix: str) -> None:
+def remove_temporary_files(directory: Path, suffix: str, of: str = "*") -> None:
     """Remove what a writer that was ended left half written in a folder.
 
     Args:
         directory: The folder; it need not exist.
         suffix: End of the temporary names of the writer that asks.
+        of: Name of the file that was to be written; by default, any.
     """
-    for path in directory.glob(f".*{suffix}"):
+    for path in directory.glob(f".{of}.*{suffix}"):
         path.unlink(missing_ok=True)

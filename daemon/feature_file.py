@@ -8,7 +8,7 @@ being written is not seen.
 
 from pathlib import Path
 
-from daemon.durability import write_file
+from daemon.durability import DAEMON_SUFFIX, remove_temporary_files, write_file
 from daemon.errors import DiskError
 from daemon.readiness import Readiness
 
@@ -41,12 +41,10 @@ def write_features(directory: Path, readiness: Readiness) -> bool:
     path = directory / FILE_NAME
     text = features_text(readiness).encode()
     try:
-        if path.read_bytes() == text:
+        remove_temporary_files(directory, DAEMON_SUFFIX, FILE_NAME)  # of a daemon that was killed
+        if path.exists() and path.read_bytes() == text:
             return False
-    except FileNotFoundError:
-        pass
-    try:
-        write_file(path, text)
+        write_file(path, text, DAEMON_SUFFIX)
     except OSError as error:
         raise DiskError(
             f"{path}: cannot be written: {error.strerror}; mount the features.d folder of "

@@ -34,6 +34,19 @@ def test_the_file_is_only_written_when_it_changes(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["monobase"]
 
 
+def test_what_a_killed_daemon_left_half_written_goes_and_what_others_write_stays(tmp_path: Path) -> None:
+    (tmp_path / ".monobase.0badcafe.daemon-tmp").touch()
+    (tmp_path / ".other.0badcafe.daemon-tmp").touch()
+    write_features(tmp_path, _readiness(True))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.0badcafe.daemon-tmp", "monobase"]
+
+
+def test_what_stands_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "monobase").mkdir()
+    with pytest.raises(DiskError, match=r"monobase: cannot be written: Is a directory"):
+        write_features(tmp_path, _readiness(True))
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match="nowhere"):
         write_features(tmp_path / "nowhere", _readiness(True))

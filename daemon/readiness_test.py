@@ -9,7 +9,8 @@ from daemon.manifest import MANIFEST_NAME
 from daemon.mark import Mark, write_mark
 from daemon.plan import definition_digest
 from daemon.prefix import Prefix
-from daemon.readiness import Known, Readiness, read_readiness
+from daemon.readiness import Known, Readiness, read_readiness, readiness_text
+from daemon.retries import Retry
 from daemon.verify import Finding
 from gens.catalog import Catalog
 from gens.errors import DefinitionError
@@ -169,6 +170,43 @@ def test_a_part_that_was_asked_for_is_ready_without_a_seal(prefix: Prefix) -> No
 
 def test_what_was_left_out_is_not_counted_as_ready(prefix: Prefix) -> None:
     assert "0 of 1 ready; missing: " in _read(prefix, only=(_TORCH.name,)).reasons[0]
+
+
+def test_a_generation_whose_files_could_not_be_looked_at_is_not_ready(prefix: Prefix) -> None:
+    for generation in _CATALOG.generations:
+        _stand(prefix, generation)
+    _latest(prefix, "g00001")
+    readiness = _read(prefix, Known({}, {}, unchecked={"g00000": "Input/output error"}))
+    assert readiness.reasons == ("g00000: its files could not be looked at: Input/output error",)
+
+
+def test_a_generation_that_failed_as_a_whole_says_so_once(prefix: Prefix) -> None:
+    _stand(prefix, _generation(0))
+    readiness = _read(prefix, Known({"g00001": "its lock"}, {}))
+    assert readiness.reasons[0] == "g00001: its lock"
+    assert {target.state for target in readiness.generations[0].targets} == {"failed"}
+    _stand(prefix, _generation(1))
+    _latest(prefix, "g00001")
+    assert _read(prefix, Known({"g00001": "its lock"}, {})).ready
+
+
+def test_what_is_tried_again_is_told_whether_or_not_the_node_is_ready(prefix: Prefix) -> None:
+    for generation in _CATALOG.generations:
+        _stand(prefix, generation)
+    _latest(prefix, "g00001")
+    retries = (Retry("features", 1, "read-only", 1_700_000_000),)
+    assert readiness_text(_read(prefix, Known({}, {}, retries=retries))) == (
+        "ready: g00001 g00000, latest g00001\n"
+        "features failed once, next try at 2023-11-14 22:13:20 UTC: read-only\n"
+    )
+
+
+def test_a_definition_that_cannot_be_read_is_a_reason(prefix: Prefix) -> None:
+    catalog = Catalog((_generation(0),), Path("nowhere"), {1: DefinitionError("g00001.json: no JSON")})
+    _stand(prefix, _generation(0))
+    _latest(prefix, "g00000")
+    assert read_readiness(prefix, catalog, None, None).reasons == ("g00001: g00001.json: no JSON",)
+    assert read_readiness(prefix, catalog, None, 0).ready
 
 
 def test_a_range_without_a_generation_is_an_error(prefix: Prefix) -> None:

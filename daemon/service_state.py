@@ -116,6 +116,8 @@ def _reasons(retries: Iterable[Retry], kind: str) -> dict[str, str]:
 
 def kind_of(error: BaseException) -> str:
     """Name the kind of an error in metrics, such as `index`; `internal` for what is no error of ours."""
+    if isinstance(error, OSError):
+        return "disk"
     if not isinstance(error, MonobaseError):
         return "internal"
     families = (_KINDS.get(family.__name__) for family in type(error).__mro__)

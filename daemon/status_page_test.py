@@ -66,3 +66,16 @@ def test_what_sharing_saves_is_told() -> None:
     assert "3.0 GB" in page
     assert "(75 %)" in page
     assert "5.0 GB free" in page
+
+
+def test_what_failed_is_named_with_its_next_try() -> None:
+    state = ServiceState()
+    assert "tried again" not in _page(state)
+    state.retries.failed("install g00001/<i>", "the index lost it")
+    state.retries.failed("prune", "busy")
+    page = _page(state)
+    assert "install g00001/&lt;i&gt;" in page
+    assert page.count("in 5 s") == 2
+    assert "the index lost it" in page
+    state.retries.succeeded("prune")
+    assert "busy" not in _page(state)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,12 +43,7 @@ def read_usage(prefix: Prefix) -> Usage:
     seen: set[tuple[int, int]] = set()
     disk: dict[str, int] = {}
     apparent = distinct = 0
-    trees = [
-        Path(entry.path)
-        for name in prefix.installed_generations()
-        for entry in os.scandir(prefix.generation(name))
-        if entry.is_dir()
-    ]
+    trees = [tree for name in prefix.installed_generations() for tree in _trees(prefix.generation(name))]
     linked = {tree.resolve() for tree in trees if tree.is_symlink()}
     kinds: list[tuple[str, Path]] = [("environments", tree) for tree in trees if not tree.is_symlink()]
     kinds += [("toolkits", tree) for tree in sorted(linked)]
@@ -66,6 +62,14 @@ def read_usage(prefix: Prefix) -> Usage:
     return Usage(disk, apparent, apparent - distinct)
 
 
+def _trees(generation: Path) -> list[Path]:
+    try:
+        with os.scandir(generation) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # pruned meanwhile
+
+
 @dataclass(slots=True)
 class _Count:
     blocks_bytes: int = 0
@@ -78,16 +82,16 @@ def _count(tree: Path, seen: set[tuple[int, int]]) -> _Count:
     pending = [str(tree)]
     while pending:
         directory = pending.pop()
-        try:
+        # An install or a prune may go on meanwhile: what has gone is not counted, all else is.
+        with suppress(FileNotFoundError, NotADirectoryError):
             _add(count, os.lstat(directory), seen)
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(entry.path)
-                    else:
+                        continue
+                    with suppress(FileNotFoundError):
                         _add(count, entry.stat(follow_symlinks=False), seen)
-        except FileNotFoundError:
-            continue  # an install or a prune goes on meanwhile: the next count has it
     return count
 
 

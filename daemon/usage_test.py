@@ -1,6 +1,8 @@
 """Bytes by kind."""
 
 import os
+import shutil
+import threading
 from pathlib import Path
 
 from daemon.prefix import Prefix
@@ -42,6 +44,29 @@ def test_saved_is_what_separate_copies_would_take_besides(tmp_path: Path) -> Non
     usage = read_usage(_prefix(tmp_path))
     assert usage.apparent_bytes == 2 * 100_000 + 2 * 50_000
     assert usage.saved_bytes == 100_000 + 50_000
+
+
+def test_what_vanishes_meanwhile_is_no_error(tmp_path: Path) -> None:
+    prefix = _prefix(tmp_path)
+    ended = threading.Event()
+
+    def prune() -> None:
+        number = 2
+        while not ended.is_set():
+            tree = prefix.generation(f"g{number:05d}") / "python3.11" / "lib"
+            tree.mkdir(parents=True)
+            for name in range(20):
+                (tree / str(name)).touch()
+            shutil.rmtree(prefix.generation(f"g{number:05d}"))
+            number += 1
+
+    pruner = threading.Thread(target=prune)
+    pruner.start()
+    try:
+        assert min(read_usage(prefix).saved_bytes for _ in range(200)) == 150_000
+    finally:
+        ended.set()
+        pruner.join()
 
 
 def test_an_empty_prefix_has_nothing(tmp_path: Path) -> None:
