@@ -1033,6 +1033,7 @@ _mb_allows_exec() { # FOLDER: whether programs and libraries in it may run, as f
 
 _mb_activate() {
     _mb_only_build=
+    unset _mb_uid
     _mb_read_settings || return $?
     _mb_refuse_readonly || return $?
     _mb_waited_s=0
@@ -1070,19 +1071,20 @@ _mb_finish() { # EXIT_CODE
         _mb_cudnns_differ _mb_fail _mb_find _mb_find_environment _mb_find_generation _mb_find_place _mb_find_toolkit \
         _mb_find_user _mb_finish _mb_fits _mb_fits_build _mb_is_ours _mb_is_prepared _mb_list_cudnn _mb_list_libraries \
         _mb_log _mb_make_private _mb_prepare_user_venv _mb_read_settings _mb_refuse_cudnn_alone _mb_refuse_environment \
-        _mb_refuse_readonly _mb_refuse_to_wait_longer _mb_refuse_toolkit _mb_rest_of _mb_scan _mb_set _mb_set_caches _mb_set_default \
-        _mb_set_list _mb_set_user _mb_set_variables _mb_show_controls _mb_show_invisible _mb_take_the_only_build \
-        _mb_two_numbers _mb_without_slashes
+        _mb_refuse_readonly _mb_refuse_to_wait_longer _mb_refuse_toolkit _mb_rest_of _mb_scan _mb_set _mb_set_caches \
+        _mb_set_default _mb_set_list _mb_set_user _mb_set_variables _mb_show_controls _mb_show_invisible \
+        _mb_take_the_only_build _mb_two_numbers _mb_without_slashes
     unset _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_build _mb_build_cuda _mb_builds _mb_by _mb_char _mb_code \
         _mb_code_point _mb_cuda _mb_cuda_decided_by _mb_cuda_home _mb_cuda_two _mb_cudas _mb_cudnn _mb_cudnn_1 _mb_cudnn_2 \
         _mb_cudnn_home _mb_cudnns _mb_elsewhere _mb_environment _mb_finder _mb_flags _mb_format _mb_found _mb_generation \
-        _mb_generation_found _mb_generations _mb_has_temporary _mb_ifs _mb_ifs_set _mb_include _mb_invisible _mb_item \
-        _mb_kind _mb_lack _mb_last_resort _mb_libraries _mb_line _mb_link _mb_log_level _mb_longest _mb_name \
-        _mb_near_build _mb_near_python _mb_near_torch _mb_number _mb_offer _mb_only_build _mb_only_cuda _mb_only_found \
-        _mb_options _mb_other _mb_packages _mb_path _mb_place _mb_prefix _mb_python _mb_python_known _mb_python_two \
-        _mb_pythons _mb_pythons_of_torch _mb_ready _mb_rest _mb_same _mb_shopts _mb_shown _mb_state _mb_summary _mb_todo \
-        _mb_toolkit _mb_torch _mb_torch_cudnn _mb_torch_home _mb_torches _mb_torches_of_python _mb_two _mb_uid _mb_user \
-        _mb_user_home _mb_user_venv _mb_virtual_env _mb_wait_s _mb_waited _mb_waited_s _mb_why _mb_zsh
+        _mb_generation_found _mb_generations _mb_globignore _mb_globignore_set _mb_globsort _mb_globsort_set \
+        _mb_has_temporary _mb_ifs _mb_ifs_set _mb_include _mb_invisible _mb_item _mb_kind _mb_lack _mb_last_resort \
+        _mb_libraries _mb_line _mb_link _mb_log_level _mb_longest _mb_name _mb_near_build _mb_near_python _mb_near_torch \
+        _mb_number _mb_offer _mb_only_build _mb_only_cuda _mb_only_found _mb_options _mb_other _mb_packages _mb_path \
+        _mb_place _mb_prefix _mb_python _mb_python_known _mb_python_two _mb_pythons _mb_pythons_of_torch _mb_ready \
+        _mb_rest _mb_same _mb_shopts _mb_shown _mb_state _mb_summary _mb_todo _mb_toolkit _mb_torch _mb_torch_cudnn \
+        _mb_torch_home _mb_torches _mb_torches_of_python _mb_two _mb_uid _mb_user _mb_user_home _mb_user_venv \
+        _mb_virtual_env _mb_wait_s _mb_waited _mb_waited_s _mb_why _mb_zsh
     # exec, which has set _mb_home, leases the folder of the generation.
     [ -n "${_mb_home+set}" ] || unset _mb_folder
     return "$1"
@@ -1100,6 +1102,11 @@ _mb_shopts=
 if [ -n "${BASH_VERSION-}" ]; then
     # shellcheck disable=SC3041 # bash has it
     case $_mb_options in *k*) set +k ;; esac
+    # What it has by way of variables: names to leave out, and (5.3) another order. (The former sets dotglob.)
+    _mb_globignore_set=${GLOBIGNORE+set}
+    _mb_globignore=${GLOBIGNORE-}
+    _mb_globsort_set=${GLOBSORT+set}
+    _mb_globsort=${GLOBSORT-}
     # shellcheck disable=SC3028 # bash has it
     for _mb_item in failglob nullglob nocaseglob nocasematch dotglob; do
         case :${BASHOPTS-}: in
@@ -1110,17 +1117,20 @@ if [ -n "${BASH_VERSION-}" ]; then
             ;;
         esac
     done
+    unset GLOBIGNORE GLOBSORT
 fi
 if _mb_activate; then
     _mb_code=0
 else
     _mb_code=$?
 fi
-for _mb_item in $_mb_shopts; do
-    # shellcheck disable=SC3044 # bash has it
-    shopt -s "$_mb_item"
-done
 if [ -n "${BASH_VERSION-}" ]; then
+    [ -z "$_mb_globignore_set" ] || GLOBIGNORE=$_mb_globignore
+    [ -z "$_mb_globsort_set" ] || GLOBSORT=$_mb_globsort
+    for _mb_item in $_mb_shopts; do
+        # shellcheck disable=SC3044 # bash has it
+        shopt -s "$_mb_item"
+    done
     # shellcheck disable=SC3041 # bash has it
     case $_mb_options in *k*) set -k ;; esac
 fi

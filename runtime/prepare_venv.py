@@ -28,6 +28,10 @@ from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import StrOrBytesPath
 
 CODE_CANNOT_PREPARE = 73
 LOCK_WAIT_S = 120.0
@@ -161,14 +165,14 @@ def _is_marked(venv: Path, base: Path) -> bool:
 
 
 def _prepare_alone(venv: Path, base: Path) -> None:
-    _make(venv)
+    _make(venv, base)
     packages = venv / LIBRARY
     if not packages.is_dir():
         raise _other_python(venv)
     if (venv / MARK).exists():  # (removing what is not there fails too where nothing may be written)
         (venv / MARK).unlink()
     _clear_leftovers(venv)
-    mend_interpreter(venv)
+    mend_interpreter(venv, base)
     mend_place(venv)
     theirs = installed(base / LIBRARY)
     _remove_copies(venv, theirs)
@@ -182,7 +186,8 @@ def _prepare_alone(venv: Path, base: Path) -> None:
 
 def _refuse_place(venv: Path, base: Path) -> None:
     # What the installer sealed is never written to, whatever mount would let us.
-    prefix = base.parent.parent.parent.resolve()
+    generations = base.parent.parent.resolve()
+    prefix = generations if generations.parent == Path("/") else generations.parent
     place = venv.resolve()
     if place == prefix or prefix in place.parents:
         raise PreparationError(f"{venv} lies in the prefix {prefix}, which only the installer writes to.")
@@ -319,11 +324,19 @@ def _clear_leftovers(venv: Path) -> None:
 
 
 class _Maker(standard_venv.EnvBuilder):
-    """Makes a venv in one place whose scripts name another."""
+    """Makes a venv in one place whose scripts name another, with the base's own interpreter."""
 
-    def __init__(self, final: Path) -> None:
+    def __init__(self, final: Path, interpreter: Path) -> None:
         super().__init__(symlinks=True, prompt=final.name)
         self._final = final
+        self._interpreter = interpreter
+
+    def ensure_directories(self, env_dir: "StrOrBytesPath") -> SimpleNamespace:
+        context = super().ensure_directories(env_dir)
+        # Python 3.10 takes the link of the base's environment for an interpreter.
+        context.executable = str(self._interpreter)
+        context.python_dir = str(self._interpreter.parent)
+        return context
 
     def setup_scripts(self, context: SimpleNamespace) -> None:
         made, context.env_dir = context.env_dir, str(self._final)
@@ -331,7 +344,26 @@ class _Maker(standard_venv.EnvBuilder):
         context.env_dir = made
 
 
-def _make(venv: Path) -> None:
+def interpreter_of(base: Path) -> Path:
+    """Give the interpreter that an environment was made with.
+
+    Args:
+        base: The environment.
+    """
+    with contextlib.suppress(OSError):
+        home = _home_in((base / "pyvenv.cfg").read_text("utf-8", "surrogateescape"))
+        for name in (PYTHON, "python3", "python"):
+            if home is not None and (home / name).is_file():
+                return home / name
+    return Path(sys.executable).resolve()
+
+
+def _home_in(config: str) -> Path | None:
+    found = re.search(r"^home\s*=\s*(.*?)\s*$", config, re.MULTILINE)
+    return Path(found.group(1)) if found else None
+
+
+def _make(venv: Path, base: Path) -> None:
     """Make the venv in an empty folder; what a killed making has left counts as empty.
 
     It is made in a folder inside, as the venv's own may be a mount, and moved out part by part, pyvenv.cfg
@@ -350,7 +382,7 @@ def _make(venv: Path) -> None:
             _remove(venv / name)
     _remove(new)
     with naming_if_none(venv):
-        _Maker(venv).create(new)
+        _Maker(venv, interpreter_of(base)).create(new)
     config = new / "pyvenv.cfg"
     config.write_text(config.read_text().replace(str(new), str(venv)))
     for name in parts:
@@ -392,7 +424,7 @@ def _other_python(venv: Path) -> PreparationError:
     return PreparationError(f"{venv} is not for Python {version}: it has no {LIBRARY}.", *advice)
 
 
-def mend_interpreter(venv: Path) -> None:
+def mend_interpreter(venv: Path, base: Path) -> None:
     """Let `bin/python` be an interpreter that runs and that the packages of both sides are for.
 
     A venv from another image has an interpreter that this one lacks, or has as another version. One that
@@ -400,6 +432,7 @@ def mend_interpreter(venv: Path) -> None:
 
     Args:
         venv: The venv.
+        base: The environment.
 
     Raises:
         PreparationError: It cannot be.
@@ -407,26 +440,26 @@ def mend_interpreter(venv: Path) -> None:
     python = venv / "bin" / "python"
     if has_interpreter(venv):
         return
-    base = Path(getattr(sys, "_base_executable", sys.executable))
+    interpreter = interpreter_of(base)
     was = str(python.readlink()) if python.is_symlink() else ""
     try:
         python.parent.mkdir(exist_ok=True)
         write_file(
             venv / "pyvenv.cfg",
-            _config_for((venv / "pyvenv.cfg").read_text("utf-8", "surrogateescape"), base),
+            _config_for((venv / "pyvenv.cfg").read_text("utf-8", "surrogateescape"), interpreter),
         )
-        link(venv / "bin" / PYTHON, str(base))
+        link(venv / "bin" / PYTHON, str(interpreter))
         link(venv / "bin" / "python3", PYTHON)
         link(python, PYTHON)
     except OSError as error:
         raise PreparationError(
             f"{venv} cannot be prepared: {error.filename}: {error.strerror}",
             f"Its {python}{f' leads to {was}, which' if was else ''} is no {PYTHON} that runs here; "
-            f"it was to be linked to {base}.",
+            f"it was to be linked to {interpreter}.",
         ) from error
     if not has_interpreter(venv):
-        raise PreparationError(f"{python} does not run, though it was linked to {base}.")
-    _say("info", f"{python}{f' led to {was}; it' if was else ''} is linked to {base} now")
+        raise PreparationError(f"{python} does not run, though it was linked to {interpreter}.")
+    _say("info", f"{python}{f' led to {was}; it' if was else ''} is linked to {interpreter} now")
 
 
 def has_interpreter(venv: Path) -> bool:
@@ -447,9 +480,9 @@ def has_interpreter(venv: Path) -> bool:
         config = (venv / "pyvenv.cfg").read_text("utf-8", "surrogateescape")
     except (OSError, subprocess.TimeoutExpired):
         return False
-    home = re.search(r"^home\s*=\s*(.*?)\s*$", config, re.MULTILINE)
+    home = _home_in(config)
     runs = ended.returncode == 0 and os.fsdecode(ended.stdout).strip() == _ABI
-    return runs and home is not None and Path(home.group(1)).is_dir()
+    return runs and home is not None and home.is_dir()
 
 
 def _config_for(text: str, base: Path) -> str:
@@ -483,7 +516,10 @@ def mend_place(venv: Path) -> None:
     for script in sorted((venv / "bin").iterdir()):
         if script.is_symlink() or not script.is_file() or script.stat().st_size > _SCRIPT_LIMIT_BYTES:
             continue
-        text = script.read_bytes().decode("utf-8", "surrogateescape")
+        try:
+            text = script.read_bytes().decode("utf-8", "surrogateescape")
+        except PermissionError:  # what this user may not read he does not run either
+            continue
         found = _interpreter_of(text)
         if found is None:
             if script.name.startswith("activate") and former is not None:
@@ -579,7 +615,7 @@ def _remove_copies(venv: Path, theirs: dict[str, Package]) -> None:
 
 
 def _remove_command(script: Path) -> None:
-    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
+    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError, PermissionError):
         if COMMAND_MARK in script.read_text():
             script.unlink()
 
@@ -670,9 +706,13 @@ LIBRARY = {library!r}
 # Packages of the environment that several distributions share, or that have no __init__.py.
 SHARED = {shared!r}
 
-# A process that activate.sh has activated sees the environment that the rest of its variables are for.
-_chosen = os.path.join(os.environ.get("MONOBASE_ENVIRONMENT") or PREPARED_FOR, LIBRARY)
-_library = _chosen if os.path.isdir(_chosen) else os.path.join(PREPARED_FOR, LIBRARY)
+# A process that activate.sh has activated sees the environment that the rest of its variables are for, though
+# the venv may have been prepared for another one since.
+_library = os.path.join(PREPARED_FOR, LIBRARY)
+if os.environ.get("VIRTUAL_ENV") == sys.prefix:
+    _activated = os.path.join(os.environ.get("MONOBASE_ENVIRONMENT") or PREPARED_FOR, LIBRARY)
+    if os.path.isdir(_activated):
+        _library = _activated
 
 
 class SharedPackages:

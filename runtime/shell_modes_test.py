@@ -113,6 +113,7 @@ def test_every_mode_is_as_it_was_after_an_activation(
         ("set -u; set -e; set -f; set -C; set -a", ("dash", "bash", "zsh", "busybox")),
         ("shopt -s failglob nullglob nocaseglob nocasematch extglob dotglob; set -k -u -f", ("bash",)),
         ("set -o posix; shopt -s failglob; set -eu", ("bash",)),
+        ("GLOBIGNORE='*'; GLOBSORT=-name", ("bash",)),
         (
             "setopt cshjunkiequotes ksharrays shwordsplit globsubst nounset errexit rcquotes nobareglobqual",
             ("zsh",),
