@@ -8,7 +8,6 @@ look at the source when it loads it.
 import errno
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,16 +21,18 @@ from daemon.bytecode_list import (
     format_bytecode_list,
     read_bytecode_list,
 )
+from daemon.child_process import run_to_its_end, signal_name
 from daemon.content_store import copy_file, file_sha256, same_content
 from daemon.durability import sync_directory, sync_filesystem
-from daemon.errors import DiskError
+from daemon.errors import DiskError, ProgramKilledError
 from daemon.fault import fault_point
 from daemon.interpreter import Interpreter
 from daemon.inventory import temporary_path
 from daemon.link import InventoryCache, LinkedTree
 from daemon.prefix import Prefix
 from daemon.progress import Stage
-from daemon.uv import die_with_parent, full_disk_message, last_lines
+from daemon.system_error import full_disk_message
+from daemon.uv import last_lines
 from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
@@ -166,22 +167,24 @@ class Compiler:
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         environment["PYTHONHASHSEED"] = "0"  # the order of a constant set is in the bytecode
-        worker = subprocess.run(
-            [interpreter.executable, "-s", "-S", "-B", WORKER],
-            input=lines.encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            check=False,
-            env=environment,
-            cwd=self.prefix.root,
-            pass_fds=self.inherit,
-            preexec_fn=die_with_parent,
+        worker = run_to_its_end(
+            [str(interpreter.executable), "-s", "-S", "-B", str(WORKER)],
+            environment=environment,
+            directory=self.prefix.root,
+            descriptors=self.inherit,
+            given=lines.encode("utf-8", "surrogateescape"),
         )
-        if worker.returncode != 0:
-            said = worker.stderr.decode(errors="replace")
+        if worker.code < 0:
+            raise ProgramKilledError(
+                f"{interpreter.executable}: compiling was ended by {signal_name(worker.code)}; when nobody "
+                "did that, the machine or the container had too little memory"
+            )
+        if worker.code != 0:
+            said = worker.stderr
             if "No space left" in said or "quota" in said:
-                raise DiskError(f"{full_disk_message(self.prefix)}; while compiling")
+                raise DiskError(f"{full_disk_message(self.prefix.root)}; while compiling")
             raise MonobaseError(
-                f"{interpreter.executable}: compiling ended with {worker.returncode}: {last_lines(said)}"
+                f"{interpreter.executable}: compiling ended with {worker.code}: {last_lines(said)}"
             )
         return len(sources)
 

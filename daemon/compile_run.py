@@ -2,13 +2,13 @@
 
 import errno
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from daemon.errors import InterpreterError
+from daemon.child_process import run_to_its_end, signal_name
+from daemon.errors import InterpreterError, ProgramKilledError
 from daemon.running_interpreter import Interpreter, plain_variables
-from daemon.uv import die_with_parent, last_lines
+from daemon.uv import last_lines
 
 _WORKER = Path(__file__).with_name("compile_worker.py")
 
@@ -25,16 +25,24 @@ def run_compile_worker(
 
     Raises:
         InterpreterError: It ended with an error.
+        ProgramKilledError: A signal ended it.
         OSError: The disk is full.
     """
-    worker = subprocess.run(
-        [interpreter.executable, "-s", "-S", "-B", _WORKER],
-        input="\n".join("\t".join(item) for item in items).encode("utf-8", "surrogateescape"),
-        capture_output=True, check=False, pass_fds=tuple(inherit), preexec_fn=die_with_parent,
-        env=plain_variables(os.environ) | {"PYTHONHASHSEED": "0"},  # the order of a set is in the bytecode
-    )  # fmt: skip
-    if worker.returncode != 0:
-        said = last_lines(worker.stderr.decode(errors="replace"))
+    worker = run_to_its_end(
+        [str(interpreter.executable), "-s", "-S", "-B", str(_WORKER)],
+        # The order of a set is in the bytecode.
+        environment=plain_variables(os.environ) | {"PYTHONHASHSEED": "0"},
+        directory=Path("/"),
+        descriptors=tuple(inherit),
+        given="\n".join("\t".join(item) for item in items).encode("utf-8", "surrogateescape"),
+    )
+    if worker.code < 0:
+        raise ProgramKilledError(
+            f"{interpreter.executable}: compiling was ended by {signal_name(worker.code)}; when nobody did "
+            "that, the machine or the container had too little memory"
+        )
+    if worker.code != 0:
+        said = last_lines(worker.stderr)
         if "No space left" in said or "quota" in said:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(interpreter.executable))
-        raise InterpreterError(f"{interpreter.executable}: compiling ended with {worker.returncode}: {said}")
+        raise InterpreterError(f"{interpreter.executable}: compiling ended with {worker.code}: {said}")

@@ -60,6 +60,18 @@ class PrefixInUseError(PrefixError):
     exit_code: ClassVar[int] = 6
 
 
+class MachineError(PrefixError):
+    """The machine does not give what a process needs: memory, open files, processes, or uv itself."""
+
+    exit_code: ClassVar[int] = 11
+
+
+class ProgramKilledError(MonobaseError):
+    """A signal has ended uv or an interpreter, such as that of a kernel without memory."""
+
+    exit_code: ClassVar[int] = 11
+
+
 class WheelContentError(MonobaseError):
     """A wheel is not the one that its lock names, is malformed, or contradicts another one."""
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from daemon.content_store import ContentStore
 from daemon.durability import sync_directory, sync_filesystem
 from daemon.errors import (
-    DiskError,
     IndexAccessError,
     IndexUnreachableError,
     NotOnIndexError,
+    PrefixError,
     WheelContentError,
 )
 from daemon.fault import fault_point
@@ -185,7 +185,7 @@ class Fetcher:
             escaping = _ESCAPING.search(output.stderr)
             if escaping is not None:
                 return self._refuse(call, escaping["path"])
-        except DiskError:
+        except PrefixError:
             raise
         except MonobaseError as error:
             return error

@@ -1,7 +1,6 @@
 """One install: plan → fetch → link → compile → lay out → seal, under the lock of the one writer."""
 
 import errno
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import TypeVar
 from daemon.compile import Compiler
 from daemon.content_store import ContentStore, check_links
 from daemon.durability import WRITER_SUFFIX, remove_temporary_files
-from daemon.errors import DamageError, DiskError, PrefixError
+from daemon.errors import DamageError, PrefixError
 from daemon.fault import fault_point
 from daemon.fetch import Fetcher
 from daemon.interpreter import Interpreter, provide_interpreters
@@ -32,7 +31,8 @@ from daemon.plan import (
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, Stage
 from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
-from daemon.uv import Uv, full_disk_message
+from daemon.system_error import system_errors
+from daemon.uv import Uv
 from daemon.uv_cache import remove_leftovers
 from daemon.writer_lock import WriterLock, writer_lock
 from gens.catalog import Catalog
@@ -41,8 +41,6 @@ from gens.generation import Generation, Toolkit
 
 T = TypeVar("T")
 R = TypeVar("R")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 # What stands in the way of one generation, such as a file in place of its folder, and of no other.
 _IN_THE_WAY = (
     errno.EEXIST,
@@ -136,9 +134,8 @@ def install(
         MonobaseError: Nothing could be done at all: a usage error, a full disk, a prefix in use.
     """
     began = time.monotonic()
-    os.umask(0o022)  # models run as other users, and read all of it
     result = InstallResult()
-    with disk_errors(prefix):
+    with system_errors(prefix):
         prefix.make_directories()
         with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
             link_mode = "copy" if options.copy else "hardlink"
@@ -396,18 +393,3 @@ def _of_one(prefix: Prefix, name: str) -> Iterator[None]:
         raise DamageError(
             f"{place}: {error.strerror}; nothing of monobase belongs there: look at it, and move it away"
         ) from error
-
-
-@contextmanager
-def disk_errors(prefix: Prefix) -> Iterator[None]:
-    """Tell what the disk refused, with the figures, instead of a bare OSError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskError(full_disk_message(prefix)) from error
-        if error.errno in _UNWRITABLE:
-            raise DiskError(
-                f"{error.filename or prefix.root}: {error.strerror}; the prefix must be on a writable mount"
-            ) from error
-        raise

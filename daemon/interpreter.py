@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.errors import DiskError, IndexUnreachableError, InterpreterError, NewerFormatError
+from daemon.errors import IndexUnreachableError, InterpreterError, NewerFormatError, PrefixError
 from daemon.interpreter_tree import adopt_interpreter, make_interpreter, managed_interpreter
 from daemon.running_interpreter import Interpreter, describe, minor_of
 from daemon.uv import Uv, last_lines
@@ -34,7 +34,7 @@ def provide_interpreters(
         The interpreters by the version that was asked for, and why there is none for the others.
 
     Raises:
-        DiskError: The disk is full.
+        PrefixError: The disk is full, or the machine.
     """
     managed = ManagedInterpreters(uv, warn, None if downloads else "downloads are switched off")
     found: dict[str, Interpreter] = {}
@@ -42,7 +42,7 @@ def provide_interpreters(
     for version in sorted(set(versions)):
         try:
             found[version] = managed.provide(version) or _stand_in(uv, version, managed.reason, warn)
-        except DiskError:
+        except PrefixError:
             raise
         except MonobaseError as error:
             failures[version] = error
@@ -69,7 +69,7 @@ class ManagedInterpreters:
         """Give the managed interpreter of a version: as it is when it is sound, else mended or made.
 
         Raises:
-            DiskError: The disk is full.
+            PrefixError: The disk is full, or the machine.
             NewerFormatError: A newer monobase has made it.
         """
         found = managed_interpreter(self.uv.prefix, version, self.warn)
@@ -79,7 +79,7 @@ class ManagedInterpreters:
         if not self.reason:
             try:
                 return make_interpreter(self.uv, version)
-            except (DiskError, NewerFormatError):
+            except (PrefixError, NewerFormatError):
                 raise
             except MonobaseError as error:
                 self.reason = _reason(error)
@@ -135,7 +135,7 @@ def _system(uv: Uv, version: str, reason: str) -> Interpreter:
             minor,
         ).stdout.strip()
         interpreter = describe(Path(path), managed=False)
-    except DiskError:
+    except PrefixError:
         raise
     except MonobaseError as error:
         raise _nowhere(version, reason) from error

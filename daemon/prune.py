@@ -15,13 +15,14 @@ from daemon.bytecode_list import bytecode_list_path, read_bytecode_list
 from daemon.durability import sync_directory
 from daemon.errors import DamageError
 from daemon.fault import fault_point
-from daemon.install import clean_leftovers, disk_errors
+from daemon.install import clean_leftovers
 from daemon.lease import is_leased, reserve
 from daemon.manifest import MANIFEST_NAME, read_manifest
 from daemon.prefix import Prefix
 from daemon.progress import Reporter
 from daemon.readiness import latest_name
 from daemon.removal import LinkCount, remove, walk
+from daemon.system_error import system_errors
 from daemon.uv import Uv
 from daemon.writer_lock import writer_lock
 from gens.catalog import Catalog
@@ -145,7 +146,7 @@ def prune(
         MonobaseError: The prefix is in use, or cannot be written to.
     """
     with (
-        disk_errors(prefix),
+        system_errors(prefix),
         writer_lock(prefix, lock_timeout_s, reporter.info) as writer,
     ):
         clean_leftovers(prefix, reporter)
@@ -196,7 +197,7 @@ def clean_uv_cache(prefix: Prefix, reporter: Reporter, lock_timeout_s: float | N
     Raises:
         MonobaseError: The prefix is in use, or cannot be written to.
     """
-    with disk_errors(prefix), writer_lock(prefix, lock_timeout_s, reporter.info) as writer:
+    with system_errors(prefix), writer_lock(prefix, lock_timeout_s, reporter.info) as writer:
         clean_leftovers(prefix, reporter)
         with reporter.stage("clean") as stage:
             prefix.staging.mkdir()

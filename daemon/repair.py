@@ -5,7 +5,6 @@ is right goes to a name in staging, and is renamed over what is wrong. Each tree
 that cannot be leaves the others alone.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from daemon.content_store import ContentStore, check_links
 from daemon.durability import sync_filesystem, write_symlink
 from daemon.errors import DamageError, InterpreterError, PrefixError
 from daemon.finding import Finding, by_tree, summarize
-from daemon.install import InstallOptions, clean_leftovers, disk_errors
+from daemon.install import InstallOptions, clean_leftovers
 from daemon.interpreter import ManagedInterpreters
 from daemon.layout import write_environments
 from daemon.manifest import MANIFEST_NAME
@@ -29,6 +28,7 @@ from daemon.prefix import Prefix
 from daemon.progress import Reporter, Value
 from daemon.seal import seal
 from daemon.store_check import is_of_a_store
+from daemon.system_error import system_errors
 from daemon.tree_check import trusted_owners
 from daemon.tree_repair import TreeRepair, TreeRepairer
 from daemon.uv import Uv
@@ -81,8 +81,7 @@ def repair(
     Raises:
         MonobaseError: The disk is full, or the prefix is in use.
     """
-    os.umask(0o022)
-    with disk_errors(prefix):
+    with system_errors(prefix):
         prefix.make_directories()
         with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
             clean_leftovers(prefix, reporter)
@@ -176,7 +175,7 @@ class _Repair:
         self._writer.check()
         try:
             try:
-                with disk_errors(self._prefix):
+                with system_errors(self._prefix):
                     work(tree, findings)
             except OSError as error:
                 raise DamageError(

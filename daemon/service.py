@@ -19,7 +19,7 @@ from daemon.durability import DAEMON_SUFFIX, remove_temporary_files
 from daemon.errors import DamageError, DiskError, PrefixError
 from daemon.exclusive_lock import ExclusiveLock
 from daemon.feature_file import write_features
-from daemon.install import InstallOptions, disk_errors, install
+from daemon.install import InstallOptions, install
 from daemon.known_file import read_known, write_known
 from daemon.metrics import Metrics
 from daemon.plan import check_patterns
@@ -41,6 +41,7 @@ from daemon.service_state import (
     kind_of,
     text_of,
 )
+from daemon.system_error import system_errors
 from daemon.usage import read_usage
 from daemon.verify import Finding, check_mark, count_differences, needs_a_person
 from gens.catalog import Catalog
@@ -123,7 +124,7 @@ class Service:
     def run(self) -> None:
         """Run until told to stop, or until something that no retry can help."""
         try:
-            with disk_errors(self.prefix):
+            with system_errors(self.prefix):
                 self.prefix.make_directories()
             while not self.stop.is_set():
                 with service_lock(self.prefix, self.stop, self._wait_for_another) as lock:
@@ -466,7 +467,7 @@ class Service:
         self._try("probes", self._write_known)
 
     def _write_known(self) -> None:
-        with disk_errors(self.prefix):
+        with system_errors(self.prefix):
             write_known(self.prefix, self.state.known())
 
     def _write_features(self, directory: Path, readiness: Readiness) -> None:

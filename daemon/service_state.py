@@ -144,7 +144,9 @@ _KINDS = {
     "IndexAccessError": "index",
     "InterpreterError": "interpreter",
     "LockError": "definition",
+    "MachineError": "machine",
     "PrefixInUseError": "in-use",
+    "ProgramKilledError": "machine",
     "WheelContentError": "wheel",
 }
 KINDS = tuple(sorted({*_KINDS.values(), "internal", "other"}))

@@ -1,30 +1,30 @@
 """Running uv: where its program is, what it is told every time, and what its failures mean here."""
 
-import ctypes
 import hashlib
 import json
 import os
 import re
-import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.child_process import run_to_its_end, signal_name
 from daemon.errors import (
     DiskError,
     IndexAccessError,
     IndexUnreachableError,
     NotOnIndexError,
+    ProgramKilledError,
     WheelContentError,
 )
 from daemon.limiting_proxy import proxy_variables
 from daemon.prefix import Prefix
+from daemon.system_error import explain_text, full_disk_message
+from daemon.uv_locks import TIMEOUT_S, TRIES, remove_uv_locks, waited_for_a_lock
 from gens.errors import MonobaseError
 
-_PRCTL = ctypes.CDLL(None).prctl
-_PR_SET_PDEATHSIG = 1
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 _MISMATCH = re.compile(
     r"Hash mismatch for `(?P<wheel>[^`]+)`\s+"
@@ -74,7 +74,7 @@ class Uv:
     link_mode: str = "hardlink"
     inherit: tuple[int, ...] = ()
     proxy_url: str | None = None
-    running: set[subprocess.Popen[str]] = field(default_factory=set)
+    running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> UvOutput:
@@ -120,32 +120,28 @@ class Uv:
                 if value is not None:
                     environment[name] = value
         environment.update(variables or {})
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env=environment,
-            cwd=self.prefix.root,  # where no pyproject.toml of a caller is found
-            pass_fds=self.inherit,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 (one system call through a function loaded before)
-        )
+        environment["UV_LOCK_TIMEOUT"] = str(TIMEOUT_S)
+        for _ in range(TRIES):
+            remove_uv_locks(self.prefix)
+            ended = run_to_its_end(
+                command,
+                environment=environment,
+                directory=self.prefix.root,  # where no pyproject.toml of a caller is found
+                descriptors=self.inherit,
+                running=self._note,
+            )
+            if ended.code == 0 or not waited_for_a_lock(ended.stderr):
+                break
+        if ended.code != 0:
+            raise failure_of(command, ended.code, ended.stderr, self.prefix)
+        return UvOutput(ended.stdout, ended.stderr)
+
+    def _note(self, process: "subprocess.Popen[bytes]", runs: bool) -> None:
         with self._guard:
-            self.running.add(process)
-        try:
-            stdout, stderr = process.communicate()
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        finally:
-            with self._guard:
+            if runs:
+                self.running.add(process)
+            else:
                 self.running.discard(process)
-        if process.returncode != 0:
-            raise failure_of(command, process.returncode, stderr, self.prefix)
-        return UvOutput(stdout, stderr)
 
     def end_all(self) -> None:
         """End the processes that run now, so that the threads that wait for them come back."""
@@ -226,9 +222,12 @@ def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -
     said = stderr.strip()
     lowered = said.lower()
     if "no space left on device" in lowered or "os error 28" in lowered or "disk quota" in lowered:
-        return DiskError(f"{full_disk_message(prefix)}; uv said: {last_lines(said)}")
+        return DiskError(f"{full_disk_message(prefix.root)}; uv said: {last_lines(said)}")
     if "read-only file system" in lowered or "permission denied (os error 13)" in lowered:
         return DiskError(f"{prefix.root}: cannot be written to; uv said: {last_lines(said)}")
+    refused = explain_text(said, prefix.root)
+    if refused is not None:
+        return type(refused)(f"{refused}; uv said: {last_lines(said)}")
     mismatch = _MISMATCH.search(said)
     if mismatch is not None:
         return WheelContentError(
@@ -239,7 +238,10 @@ def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -
     if _MALFORMED.search(said) and not _NETWORK.search(said):
         return WheelContentError(f"a wheel cannot be unpacked: {last_lines(said)}")
     if code < 0:
-        return MonobaseError(f"uv was ended by {signal.Signals(-code).name}: {' '.join(command)}")
+        return ProgramKilledError(
+            f"uv was ended by {signal_name(code)}: {' '.join(command)}; when nobody did that, the machine or "
+            f"the container had too little memory (the kernel's log says so). {last_lines(said)}".rstrip(". ")
+        )
     if _UNREACHABLE.search(said):
         return IndexUnreachableError(f"the index cannot be reached: {last_lines(said)}")
     if "No solution found" in said:
@@ -247,28 +249,7 @@ def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -
     return IndexAccessError(f"uv failed: {last_lines(said)}")
 
 
-def full_disk_message(prefix: Prefix) -> str:
-    """Say how much room the prefix has, for a message about a disk that is full."""
-    try:
-        room = os.statvfs(prefix.root)
-    except OSError:
-        return f"{prefix.root}: no space left on the disk"
-    # Asked after uv has removed what it had half unpacked, so there may be much.
-    free = f"{room.f_bavail * room.f_frsize:,} bytes of {room.f_blocks * room.f_frsize:,}"
-    if room.f_files:  # 0 where inodes are made as needed
-        free += f" and {room.f_favail:,} inodes of {room.f_files:,}"
-    return (
-        f"{prefix.root}: no space left on the disk ({free} are free now); "
-        "make room and run the same command again, it goes on where it ended"
-    )
-
-
 def last_lines(text: str, count: int = 12) -> str:
     """Give the end of an output, from where it tells an error, for a message."""
     start = max(text.find("error: "), 0)
     return "\n".join(text[start:].removeprefix("error: ").strip().splitlines()[-count:])
-
-
-def die_with_parent() -> None:
-    """Ask the kernel, in a new child, to end it when its parent ends: a killed install leaves no writer."""
-    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)

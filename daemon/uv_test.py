@@ -6,7 +6,9 @@ from daemon.errors import (
     DiskError,
     IndexAccessError,
     IndexUnreachableError,
+    MachineError,
     NotOnIndexError,
+    ProgramKilledError,
     WheelContentError,
 )
 from daemon.prefix import Prefix
@@ -35,7 +37,11 @@ _MISMATCH = """error: Failed to download `packaging==26.3`
         (1, "error: HTTP status server error (502 Bad Gateway) for url", IndexUnreachableError, "be reached"),
         (1, "No solution found when resolving\ncause: no version of x", NotOnIndexError, "lacks what a lock"),
         (1, "error: Failed to extract archive: invalid zip archive", WheelContentError, "cannot be unpacked"),
-        (-9, "", MonobaseError, "ended by SIGKILL"),
+        (-9, "", ProgramKilledError, "ended by SIGKILL"),
+        (2, "error: Failed to extract: Too many open files (os error 24)", MachineError, "ulimit -n"),
+        (2, "error: Cannot allocate memory (os error 12)", MachineError, "more memory"),
+        (2, "error: Disk quota exceeded (os error 122)", DiskError, "quota"),
+        (2, "error: Stale file handle (os error 116)", DiskError, "mount it again"),
     ],
 )  # fmt: skip
 def test_a_failure_of_uv_becomes_the_error_that_says_what_to_do(

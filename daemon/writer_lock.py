@@ -14,6 +14,7 @@ from pathlib import Path
 from daemon.errors import PrefixInUseError
 from daemon.exclusive_lock import ExclusiveLock, holder_of, try_lock
 from daemon.prefix import Prefix
+from daemon.uv_locks import private_uv_locks
 
 _POLL_S = 0.1
 
@@ -25,10 +26,12 @@ class WriterLock:
     Attributes:
         prefix: The prefix.
         locks: The locks that are held.
+        uv_locks: What uv locks instead of files that models can open.
     """
 
     prefix: Prefix
     locks: tuple[ExclusiveLock, ...]
+    uv_locks: tuple[int, ...] = ()
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -37,7 +40,7 @@ class WriterLock:
         Children that write to the prefix inherit them, so that one that outlives a killed parent keeps the
         next writer waiting.
         """
-        return tuple(lock.descriptor for lock in self.locks)
+        return (*(lock.descriptor for lock in self.locks), *self.uv_locks)
 
     def check(self) -> None:
         """Make sure that this is still the one writer; to be called before anything gets its final name.
@@ -76,8 +79,8 @@ def writer_lock(prefix: Prefix, timeout_s: float | None, say: Callable[[str], No
         for path in (prefix.lock_file, prefix.second_lock_file):
             locks.append(_wait(path, prefix, end, timeout_s, say))
             stack.callback(locks[-1].close)
-        writer = WriterLock(prefix, tuple(locks))
-        writer.check()
+        WriterLock(prefix, tuple(locks)).check()
+        writer = WriterLock(prefix, tuple(locks), stack.enter_context(private_uv_locks(prefix)))
         try:
             yield writer
         except PrefixInUseError:

@@ -150,7 +150,7 @@ def test_an_install_whose_uv_is_killed_says_so_and_the_next_ends_whole(
 ) -> None:
     # The installer itself makes none of these calls.
     before = everything("-e", f"trace={name}", "-e", f"inject={name}:signal=KILL:when=1", "-o", os.devnull)
-    said = node.install(*_ARGUMENTS, code=70, before=before)
+    said = node.install(*_ARGUMENTS, code=11, before=before)
     assert "uv was ended by SIGKILL" in said
     assert incomplete(node.prefix, world.reference) == []
     _check_that_the_next_ends_whole(world, node)

@@ -57,7 +57,7 @@ class Node:
     def command(self, verb: str, *arguments: str) -> list[str]:
         """Give the command line of the installer."""
         own = [] if verb == "status" else ["--gens", str(self.gens)]
-        if verb in {"install", "run"}:
+        if verb in {"install", "run"} or "--repair" in arguments:
             own.append("--no-python-downloads")
         return [sys.executable, "-m", "daemon.main", verb, *arguments, "--prefix", str(self.root), *own]
 
@@ -123,13 +123,26 @@ class Node:
 
     def verify(self, code: int = 0) -> str:
         """Run `verify`, and give what it said."""
+        return self.run("verify", code=code).stdout
+
+    def run(self, verb: str, *arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end.
+
+        Args:
+            verb: The command, such as `prune`.
+            arguments: Its further arguments; `--prefix` is given anyway.
+            code: The exit code that it must have.
+
+        Returns:
+            What it said.
+        """
         done = subprocess.run(
-            self.command("verify"),
+            self.command(verb, *arguments),
             capture_output=True, text=True, check=False, env=self.variables(None), cwd=self.directory,
             timeout=_TIMEOUT_S,
         )  # fmt: skip
         check_exit_code(done.returncode, code, done.stdout + done.stderr)
-        return done.stdout
+        return done
 
     def differences(self) -> list[str]:
         """Verify everything that stands under a final name, without the cost of a process."""

@@ -1,0 +1,121 @@
+"""Nobody who can only read keeps the daemon waiting, and who removes lock files makes no second writer."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.node import Node, add_wheel, end_group, make_node
+from tests.faults.tree import leftovers
+from tests.index.fault import latency
+from tests.index.server import LocalIndex
+from tests.synthetic.catalog import environment_cell, toolkit_cell
+
+pytest_plugins = ["tests.index.fixture"]
+
+# It opens whatever it can for reading, over and over, and holds it in each way that a reader can.
+_MODEL = """
+import fcntl, os, signal, struct, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+whole = struct.pack('hhqqi0q', fcntl.F_RDLCK, 0, 0, 0, 0)
+held = {}
+said = False
+while not os.path.exists(sys.argv[2]):
+    for folder, folders, names in os.walk(sys.argv[1]):
+        generation = os.path.basename(folder).startswith("g0")
+        for path in [os.path.join(folder, name) for name in names if "lock" in name or name.startswith(".")]:
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            except OSError:
+                continue
+            inode = os.fstat(descriptor).st_ino
+            if inode in held:
+                os.close(descriptor)
+                continue
+            held[inode] = descriptor
+            for harm in (
+                lambda: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB),
+                lambda: fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole),
+                lambda: fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK),
+            ):
+                try:
+                    harm()
+                except OSError:
+                    pass
+    if not said:
+        print(len(held), flush=True)
+        said = True
+"""
+
+
+@pytest.fixture
+def node(local_index: LocalIndex, tmp_path: Path) -> Node:
+    return make_node(local_index, tmp_path)
+
+
+@contextmanager
+def _model_that_does_harm(node: Node) -> Iterator[None]:
+    done = node.directory / "done"
+    model = subprocess.Popen(
+        [sys.executable, "-c", _MODEL, node.root, done], stdout=subprocess.PIPE, text=True
+    )
+    assert model.stdout is not None
+    try:
+        assert int(model.stdout.readline()) > 5
+        yield
+    finally:
+        done.touch()
+        model.communicate()
+
+
+def test_a_model_that_locks_all_that_it_can_read_holds_up_nothing(node: Node) -> None:
+    alpha = add_wheel(node)
+    cublas = add_wheel(
+        node, "nvidia-cublas-cu12", "12.4.5.8", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"}
+    )
+    node.define(environment_cell([alpha]), toolkit_cell([cublas], "12.4.1"))
+    node.install()
+    node.define(environment_cell([alpha, add_wheel(node, "beta")]), generation=1)
+    with _model_that_does_harm(node):
+        node.install("--lock-timeout", "20")
+        node.verify()
+        module = node.environment(generation="g00001") / "lib"
+        (next(module.glob("python*/site-packages/beta")) / "__init__.py").unlink()
+        node.run("verify", "--repair", "--lock-timeout", "20")
+        node.run("prune", "--min-gen-id", "1", "--lock-timeout", "20")
+        node.verify()
+    assert node.prefix.installed_generations() == ["g00001"]
+    assert leftovers(node.prefix) == []
+
+
+@pytest.mark.parametrize("harm", ["removed", "replaced"])
+def test_who_loses_its_lock_publishes_nothing_and_the_next_waits_for_its_end(node: Node, harm: str) -> None:
+    node.define(environment_cell([add_wheel(node)]))
+    with node.index.fault(latency("*.whl", delay_s=1.0, times=1)):
+        first = node.start()
+        try:
+            node.index.log.wait_for(lambda requests: any(item.is_wheel for item in requests), 60)
+            os.killpg(first.pid, signal.SIGSTOP)
+            node.prefix.lock_file.unlink()
+            if harm == "replaced":
+                node.prefix.lock_file.write_text("")
+            said = node.install("--lock-timeout", "0.5", code=6)
+            assert f"process {first.pid} " in said
+            os.killpg(first.pid, signal.SIGCONT)
+            _, said = first.communicate(timeout=60)
+        finally:
+            end_group(first)
+    assert first.returncode == 6, said
+    assert "monobase/.lock: was removed or replaced" in said
+    assert "Traceback" not in said
+    assert not node.environment().exists()
+    assert not node.is_sealed()
+    node.install()
+    node.verify()
+    assert node.is_sealed()
+    assert leftovers(node.prefix) == []
