@@ -826,6 +826,7 @@ _mb_list_cudnn() { # adds the cuDNN of CUDNN_VERSION where it belongs
             _mb_include=${_mb_include:+$_mb_include:}$_mb_torch_cudnn/include
             _mb_log warning "cuDNN $_mb_cudnn_1, Torch's own, is what runs: builds get its headers, not those of cuDNN $_mb_cudnn_2, the toolkit's"
             _mb_link=$_mb_link:$_mb_cudnn_home/lib
+            _mb_cmake_link=$_mb_cudnn_home/lib # which does not look into LIBRARY_PATH
             _mb_cudnn_home=$_mb_torch_cudnn
             return 0
         fi
@@ -865,6 +866,7 @@ _mb_set_variables() {
         _mb_virtual_env=$_mb_user_venv
     fi
     _mb_link=
+    _mb_cmake_link=
     _mb_include=
     if [ -n "$_mb_cuda_home" ]; then
         _mb_path=$_mb_path:$_mb_cuda_home/bin
@@ -886,6 +888,7 @@ _mb_set_variables() {
     _mb_set_list PATH "$_mb_path:/usr/local/nvidia/bin"
     _mb_set_list LD_LIBRARY_PATH "$_mb_libraries"
     _mb_set_list LIBRARY_PATH "$_mb_link"
+    _mb_set_list CMAKE_LIBRARY_PATH "$_mb_cmake_link"
     _mb_set_list CPATH "$_mb_include"
     _mb_set CUDA_HOME "$_mb_cuda_home"
     _mb_set CUDA_PATH "$_mb_cuda_home"
@@ -1075,7 +1078,7 @@ _mb_finish() { # EXIT_CODE
         _mb_set_default _mb_set_list _mb_set_user _mb_set_variables _mb_show_controls _mb_show_invisible \
         _mb_take_the_only_build _mb_two_numbers _mb_without_slashes
     unset _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_build _mb_build_cuda _mb_builds _mb_by _mb_char _mb_code \
-        _mb_code_point _mb_cuda _mb_cuda_decided_by _mb_cuda_home _mb_cuda_two _mb_cudas _mb_cudnn _mb_cudnn_1 _mb_cudnn_2 \
+        _mb_code_point _mb_cuda _mb_cuda_decided_by _mb_cuda_home _mb_cuda_two _mb_cudas _mb_cmake_link _mb_cudnn _mb_cudnn_1 _mb_cudnn_2 \
         _mb_cudnn_home _mb_cudnns _mb_elsewhere _mb_environment _mb_finder _mb_flags _mb_format _mb_found _mb_generation \
         _mb_generation_found _mb_generations _mb_globignore _mb_globignore_set _mb_globsort _mb_globsort_set \
         _mb_has_temporary _mb_ifs _mb_ifs_set _mb_include _mb_invisible _mb_item _mb_kind _mb_lack _mb_last_resort \

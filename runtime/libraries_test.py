@@ -218,7 +218,10 @@ def test_a_build_gets_the_headers_of_the_cudnn_that_it_will_run_with(
     script = BUILD.replace("$1", options)
 
     outcome = execute(base, "sh", "-c", script, str(tmp_path / "program"), CUDNN_VERSION="9")
+    variables = execute(base, "env", CUDNN_VERSION="9").variables
 
+    # CMake looks for libcudnn.so, a name that the toolkit alone has, here.
+    assert variables["CMAKE_LIBRARY_PATH"] == str(base.parent / "cudnn9-cuda12" / "lib")
     assert outcome.stdout == "9.10.0, 9.10.0 graph=9.10.0 new=none\n"
     assert outcome.stderr == (
         "monobase: warning: cuDNN 9.10.0, Torch's own, is what runs: builds get its headers, "

@@ -186,9 +186,9 @@ def _prepare_alone(venv: Path, base: Path) -> None:
 
 def _refuse_place(venv: Path, base: Path) -> None:
     # What the installer sealed is never written to, whatever mount would let us.
-    generations = base.parent.parent.resolve()
+    generations = Path(os.path.realpath(base)).parent.parent
     prefix = generations if generations.parent == Path("/") else generations.parent
-    place = venv.resolve()
+    place = Path(os.path.realpath(venv))
     if place == prefix or prefix in place.parents:
         raise PreparationError(f"{venv} lies in the prefix {prefix}, which only the installer writes to.")
     if (venv / "conda-meta").is_dir():
@@ -416,7 +416,7 @@ def _other_python(venv: Path) -> PreparationError:
     python = venv / "bin" / "python"
     advice = []
     if python.is_symlink():
-        advice.append(f"Its {python} leads to {python.readlink()}.")
+        advice.append(f"Its {python} leads to {os.path.realpath(python)}.")
     others = sorted(path.parent.name for path in venv.glob("lib/python*/site-packages"))
     if others:
         advice.append(f"It is for {', '.join(others)}: set PYTHON_VERSION so, or make it with {PYTHON}.")
@@ -441,7 +441,7 @@ def mend_interpreter(venv: Path, base: Path) -> None:
     if has_interpreter(venv):
         return
     interpreter = interpreter_of(base)
-    was = str(python.readlink()) if python.is_symlink() else ""
+    was = os.path.realpath(python) if python.is_symlink() else ""
     try:
         python.parent.mkdir(exist_ok=True)
         write_file(
