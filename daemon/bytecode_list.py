@@ -37,9 +37,16 @@ def bytecode_list_path(prefix: Prefix, wheel_sha256: str, key: str) -> Path:
     return prefix.wheels / f"{wheel_sha256}.{key}.pyc.gz"
 
 
-def bytecode_path(prefix: Prefix, key: str, source_sha256: str) -> Path:
-    """Give the place of the shared bytecode of one source under one interpreter."""
-    return prefix.bytecode / key / source_sha256[:2] / f"{source_sha256}.pyc"
+def bytecode_path(prefix: Prefix, key: str, source_sha256: str, sha256: str) -> Path:
+    """Give the place of the shared bytecode of one source under one interpreter.
+
+    Args:
+        prefix: The prefix.
+        key: What the interpreter's bytecode is kept under.
+        source_sha256: Digest of the source.
+        sha256: Digest of the bytecode itself.
+    """
+    return prefix.bytecode / key / source_sha256[:2] / f"{source_sha256}-{sha256}.pyc"
 
 
 def format_bytecode_list(files: list[BytecodeFile]) -> bytes:

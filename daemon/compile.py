@@ -1,8 +1,8 @@
 """Stage 4, compile: bytecode for the read-only mount, once for each source and interpreter.
 
-The digests of the sources are known, so finding what is missing reads nothing. `unchecked-hash` bytecode
-holds neither the time nor the path of its source, so all environments share it, and Python does not even
-look at the source when it loads it.
+The digests of the sources are known, so finding what is missing reads none of them. `unchecked-hash` bytecode
+holds neither the time nor the path of its source, so all environments share it, and Python does not even look
+at the source when it loads it. So bytecode that is used again is read again (`daemon/bytecode_store.py`).
 """
 
 import errno
@@ -21,22 +21,21 @@ from daemon.bytecode_list import (
     format_bytecode_list,
     read_bytecode_list,
 )
-from daemon.child_process import run_to_its_end, signal_name
-from daemon.content_store import copy_file, file_sha256, same_content
-from daemon.durability import sync_directory, sync_filesystem
-from daemon.errors import DiskError, ProgramKilledError
+from daemon.bytecode_store import BytecodeStore
+from daemon.compile_run import run_compile_worker
+from daemon.content_store import copy_file, same_content
+from daemon.durability import sync_directory, sync_filesystem, write_new_file
+from daemon.errors import DamageError, InterpreterError, NewerFormatError
 from daemon.fault import fault_point
 from daemon.interpreter import Interpreter
 from daemon.inventory import temporary_path
 from daemon.link import InventoryCache, LinkedTree
+from daemon.manifest import MANIFEST_NAME, BytecodePart, read_manifest
+from daemon.placement import bytecode_of
 from daemon.prefix import Prefix
 from daemon.progress import Stage
-from daemon.system_error import full_disk_message
-from daemon.uv import last_lines
-from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
-WORKER = Path(__file__).with_name("compile_worker.py")
 _BATCH_BYTES = 3_000_000
 
 
@@ -57,6 +56,7 @@ class Compiler:
     Attributes:
         prefix: The prefix.
         inventories: What the wheels hold.
+        store: The shared bytecode.
         jobs: How many worker processes there may be.
         links: Whether bytecode is linked into environments; where it cannot be, it is copied.
         inherit: Descriptors that workers keep: the writer's lock.
@@ -64,13 +64,14 @@ class Compiler:
 
     prefix: Prefix
     inventories: InventoryCache
+    store: BytecodeStore
     jobs: int
     links: bool = True
     inherit: tuple[int, ...] = ()
     _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def compile_missing(self, trees: Sequence[LinkedTree], stage: Stage) -> int:
-        """Compile every source of some environments that has no bytecode yet.
+        """Compile every source of some environments that has no bytecode yet, or whose bytecode is damaged.
 
         Args:
             trees: The environments, in the staging folder.
@@ -80,31 +81,13 @@ class Compiler:
             How many sources were given to an interpreter.
 
         Raises:
-            MonobaseError: A worker failed.
+            MonobaseError: An interpreter cannot compile anything.
         """
-        todo: dict[tuple[str, str], tuple[LockedWheel, LinkedTree]] = {}
-        for tree in trees:
-            for wheel in tree.wanted.lock.wheels:
-                key = (wheel.sha256, tree.interpreter.bytecode_key)
-                if key not in todo and not bytecode_list_path(self.prefix, *key).exists():
-                    todo[key] = (wheel, tree)
-        if not todo:
-            return 0
-        count = self._compile(todo.values(), stage)
-        staged = []
-        with ThreadPoolExecutor(self.jobs) as pool:
-            for (wheel, tree), content in zip(
-                todo.values(), pool.map(lambda item: self._list(*item), todo.values()), strict=True
-            ):
-                path = temporary_path(self.prefix.staging)
-                path.write_bytes(content)
-                staged.append(
-                    (path, bytecode_list_path(self.prefix, wheel.sha256, tree.interpreter.bytecode_key))
-                )
-        sync_filesystem(self.prefix.root)
-        for path, final in staged:
-            path.rename(final)
-        sync_directory(self.prefix.wheels)
+        lists = self._read_lists(trees)
+        interpreters = {tree.interpreter.bytecode_key: tree.interpreter for tree in trees}
+        count = self._compile(self._missing(lists), interpreters, stage)
+        self._replace_damaged()
+        self._write_lists([(wheel, tree) for wheel, tree, held in lists if held is None])
         fault_point("compile:kept")
         return count
 
@@ -113,6 +96,9 @@ class Compiler:
 
         Args:
             tree: The environment; its sources were compiled.
+
+        Raises:
+            DamageError: What its interpreter makes of a source is not what it made for an earlier generation.
         """
         base = f"{tree.directory}/{tree.packages_directory}"
         key = tree.interpreter.bytecode_key
@@ -124,69 +110,125 @@ class Compiler:
                 if directory not in made:
                     os.makedirs(directory, exist_ok=True)  # noqa: PTH103 (paths are strings, there are many)
                     made.add(directory)
-                self._link(bytecode_path(self.prefix, key, file.source_sha256), path)
+                shared = bytecode_path(self.prefix, key, file.source_sha256, file.sha256)
+                try:
+                    self._link(shared, path)
+                except FileNotFoundError as error:
+                    raise DamageError(
+                        f"{bytecode_list_path(self.prefix, wheel.sha256, key)}: lists {file.path}, "
+                        f"which {tree.interpreter.executable} does not make any more; `verify --repair` "
+                        "makes it anew"
+                    ) from error
 
-    def _compile(self, todo: Iterable[tuple[LockedWheel, LinkedTree]], stage: Stage) -> int:
-        missing: dict[tuple[str, str], Source] = {}
-        interpreters: dict[str, Interpreter] = {}
-        for wheel, tree in todo:
-            key = tree.interpreter.bytecode_key
-            interpreters[key] = tree.interpreter
-            base = f"{tree.directory}/{tree.packages_directory}"
-            for file in self.inventories.get(wheel).installed_as_is():
-                if not file.path.endswith(".py") or (key, file.sha256) in missing:
+    def _read_lists(
+        self, trees: Sequence[LinkedTree]
+    ) -> list[tuple[LockedWheel, LinkedTree, list[BytecodeFile] | None]]:
+        """Give the list of each wheel and interpreter, or None, with a tree that holds both."""
+        found: dict[tuple[str, str], tuple[LockedWheel, LinkedTree, list[BytecodeFile] | None]] = {}
+        for tree in trees:
+            for wheel in tree.wanted.lock.wheels:
+                key = (wheel.sha256, tree.interpreter.bytecode_key)
+                if key in found:
                     continue
-                if not bytecode_path(self.prefix, key, file.sha256).exists():
-                    missing[key, file.sha256] = Source(
-                        f"{base}/{file.path}", file.sha256, file.size_bytes, key
-                    )
+                try:
+                    held = read_bytecode_list(self.prefix, *key)
+                except DamageError:
+                    held = None  # it is made anew: the same sources give the same list
+                found[key] = (wheel, tree, held)
+        return list(found.values())
+
+    def _missing(
+        self, lists: Iterable[tuple[LockedWheel, LinkedTree, list[BytecodeFile] | None]]
+    ) -> dict[tuple[str, str], Source]:
+        """Find the sources without bytecode that is known to be right."""
+        sources: dict[tuple[str, str], Source] = {}
+        wanted: dict[tuple[str, str], tuple[str, str, str]] = {}
+        for wheel, tree, held in lists:
+            key = tree.interpreter.bytecode_key
+            base = f"{tree.directory}/{tree.packages_directory}"
+            compiled = None if held is None else {file.source_sha256: file.sha256 for file in held}
+            for file in self.inventories.get(wheel).installed_as_is():
+                if not file.path.endswith(".py") or (compiled is not None and file.sha256 not in compiled):
+                    continue
+                sha256 = self.store.find(key, file.sha256) if compiled is None else compiled[file.sha256]
+                identity = (key, file.sha256)
+                sources[identity] = Source(f"{base}/{file.path}", file.sha256, file.size_bytes, key)
+                if sha256 is not None:
+                    wanted[identity] = (*identity, sha256)
+        sound = self.store.check(wanted.values())
+        return {identity: source for identity, source in sources.items() if wanted.get(identity) not in sound}
+
+    def _compile(
+        self,
+        missing: dict[tuple[str, str], Source],
+        interpreters: dict[str, Interpreter],
+        stage: Stage,
+    ) -> int:
+        if not missing:
+            return 0
+        stage.total = len(missing)
         staging = temporary_path(self.prefix.staging)
         staging.mkdir()
         batches = [
-            (interpreters[key], batch) for key in interpreters for batch in _batches(missing.values(), key)
+            (interpreter, batch)
+            for key, interpreter in interpreters.items()
+            for batch in _batches(missing.values(), key)
         ]
-        stage.total = len(missing)
         with ThreadPoolExecutor(self.jobs) as pool:
-            for count in pool.map(lambda item: self._run_worker(item[0], item[1], staging), batches):
+            for count in pool.map(lambda item: self._compile_batch(item[0], item[1], staging), batches):
                 stage.advance(count)
         fault_point("compile:compiled")
         sync_filesystem(self.prefix.root)
         for key in interpreters:
-            for number in range(256):
-                (self.prefix.bytecode / key / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        for entry in os.scandir(staging):
-            key, _, sha256 = entry.name.rpartition(".")
-            _publish(entry.path, bytecode_path(self.prefix, key, sha256), links=self.links)
+            self.store.make_directories(key)
+        for entry in list(os.scandir(staging)):
+            key, _, source_sha256 = entry.name.rpartition(".")
+            self.store.publish(entry.path, key, source_sha256, links=self.links)
         shutil.rmtree(staging)
         return len(missing)
 
-    def _run_worker(self, interpreter: Interpreter, sources: Sequence[Source], staging: Path) -> int:
-        lines = "".join(
-            f"{source.path}\t{staging}/{source.key}.{source.sha256}\t{source.sha256}.py\n"
-            for source in sources
-        )
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        environment["PYTHONHASHSEED"] = "0"  # the order of a constant set is in the bytecode
-        worker = run_to_its_end(
-            [str(interpreter.executable), "-s", "-S", "-B", str(WORKER)],
-            environment=environment,
-            directory=self.prefix.root,
-            descriptors=self.inherit,
-            given=lines.encode("utf-8", "surrogateescape"),
-        )
-        if worker.code < 0:
-            raise ProgramKilledError(
-                f"{interpreter.executable}: compiling was ended by {signal_name(worker.code)}; when nobody "
-                "did that, the machine or the container had too little memory"
-            )
-        if worker.code != 0:
-            said = worker.stderr
-            if "No space left" in said or "quota" in said:
-                raise DiskError(f"{full_disk_message(self.prefix.root)}; while compiling")
-            raise MonobaseError(
-                f"{interpreter.executable}: compiling ended with {worker.code}: {last_lines(said)}"
-            )
+    def _compile_batch(self, interpreter: Interpreter, sources: Sequence[Source], staging: Path) -> int:
+        """Compile some sources; one that ends its interpreter has no bytecode, and all others have."""
+        error = self._run_worker(interpreter, sources, staging)
+        if error is None:
+            return len(sources)
+        broken = self._run_worker(interpreter, (), staging)
+        if broken is not None:
+            raise broken
+        if len(sources) > 1:
+            for source in sources:
+                self._compile_batch(interpreter, [source], staging)
         return len(sources)
+
+    def _write_lists(self, todo: Sequence[tuple[LockedWheel, LinkedTree]]) -> None:
+        staged = []
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for (wheel, tree), content in zip(
+                todo, pool.map(lambda item: self._list(*item), todo), strict=True
+            ):
+                path = temporary_path(self.prefix.staging)
+                write_new_file(path, content)
+                key = tree.interpreter.bytecode_key
+                staged.append((path, bytecode_list_path(self.prefix, wheel.sha256, key)))
+        if not staged:
+            return
+        sync_filesystem(self.prefix.root)
+        for path, final in staged:
+            path.rename(final)
+        sync_directory(self.prefix.wheels)
+
+    def _run_worker(
+        self, interpreter: Interpreter, sources: Sequence[Source], staging: Path
+    ) -> InterpreterError | None:
+        items = [
+            (source.path, f"{staging}/{source.key}.{source.sha256}", f"{source.sha256}.py")
+            for source in sources
+        ]
+        try:
+            run_compile_worker(interpreter, items, self.inherit)
+        except InterpreterError as error:
+            return error
+        return None
 
     def _list(self, wheel: LockedWheel, tree: LinkedTree) -> bytes:
         key = tree.interpreter.bytecode_key
@@ -194,19 +236,48 @@ class Compiler:
         inventory = self.inventories.get(wheel)
         brought = {file.path for file in inventory.files if file.path.endswith(".pyc")}
         for file in inventory.installed_as_is():
-            if not file.path.endswith(".py"):
-                continue
-            compiled = bytecode_path(self.prefix, key, file.sha256)
-            try:
-                size = compiled.stat().st_size
-            except FileNotFoundError:
-                continue  # it does not compile
-            directory, _, name = file.path.rpartition("/")
-            path = f"{directory}/__pycache__/{name[:-3]}.{tree.interpreter.cache_tag}.pyc".lstrip("/")
-            if path in brought:
-                continue  # bytecode of the wheel's own, which is part of what its lock pins
-            files.append(BytecodeFile(path, file.sha256, file_sha256(compiled), size))
+            path = bytecode_of(file.path, tree.interpreter.cache_tag)
+            if not file.path.endswith(".py") or path in brought:
+                continue  # bytecode of the wheel's own is part of what its lock pins
+            sha256 = self.store.find(key, file.sha256)
+            if sha256 is not None:  # else it does not compile
+                size = bytecode_path(self.prefix, key, file.sha256, sha256).stat().st_size
+                files.append(BytecodeFile(path, file.sha256, sha256, size))
         return format_bytecode_list(files)
+
+    def _replace_damaged(self) -> None:
+        """Let what was made anew take the place of damaged bytecode in all environments that link it."""
+        damaged = {(item.key, item.source_sha256, item.sha256): item.identity for item in self.store.damaged}
+        keys = {item.key for item in self.store.damaged}
+        if not damaged:
+            return
+        for name in self.prefix.installed_generations():
+            for manifest in self.prefix.generation(name).glob(f"*/{MANIFEST_NAME}"):
+                try:
+                    parts = [part for part in read_manifest(manifest).bytecode if part.key in keys]
+                    for part in parts:
+                        self._replace_in(manifest.parent / part.directory, part, damaged)
+                except (DamageError, NewerFormatError):
+                    continue  # `verify` tells of it, and repairs it
+        self.store.damaged.clear()
+
+    def _replace_in(
+        self, directory: Path, part: BytecodePart, damaged: dict[tuple[str, str, str], tuple[int, int]]
+    ) -> None:
+        for file in read_bytecode_list(self.prefix, part.wheel_sha256, part.key) or ():
+            identity = damaged.get((part.key, file.source_sha256, file.sha256))
+            shared = bytecode_path(self.prefix, part.key, file.source_sha256, file.sha256)
+            if identity is None or not shared.exists():
+                continue
+            path = directory / file.path
+            try:
+                status = path.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if (status.st_dev, status.st_ino) == identity:
+                fresh = temporary_path(self.prefix.staging)
+                self._link(shared, str(fresh))
+                fresh.rename(path)
 
     def _link(self, source: Path, path: str) -> None:
         if not self.links:
@@ -232,16 +303,8 @@ class Compiler:
                     raise
                 temporary = temporary_path(self.prefix.staging)
                 copy_file(source, temporary)
-                temporary.rename(source)
+                temporary.rename(source)  # it is synced: `copy_file` does that
                 os.link(source, path)
-
-
-def _publish(compiled: str, final: Path, *, links: bool) -> None:
-    # A link, not a rename: of renames from one folder to another a file system does one at a time.
-    if links:
-        os.link(compiled, final)
-    else:
-        os.rename(compiled, final)  # noqa: PTH104 (there are many)
 
 
 def _batches(sources: Iterable[Source], key: str) -> Iterable[list[Source]]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from daemon.errors import InterpreterError, ProgramKilledError
 from daemon.running_interpreter import Interpreter, plain_variables
 from daemon.uv import last_lines
 
+# What a source that the interpreter cannot bear ends it by.
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 _WORKER = Path(__file__).with_name("compile_worker.py")
 
 
@@ -34,9 +37,9 @@ def run_compile_worker(
         environment=plain_variables(os.environ) | {"PYTHONHASHSEED": "0"},
         directory=Path("/"),
         descriptors=tuple(inherit),
-        given="\n".join("\t".join(item) for item in items).encode("utf-8", "surrogateescape"),
+        given="\n".join("\0".join(item) for item in items).encode("utf-8", "surrogateescape"),
     )
-    if worker.code < 0:
+    if worker.code < 0 and -worker.code not in _CRASHES:
         raise ProgramKilledError(
             f"{interpreter.executable}: compiling was ended by {signal_name(worker.code)}; when nobody did "
             "that, the machine or the container had too little memory"

@@ -1,6 +1,6 @@
 """Compile Python sources; runs under the interpreter of an environment, on its standard library alone.
 
-Reads lines `SOURCE<tab>TARGET<tab>LABEL` and writes `TARGET` for each source that it could compile. What
+Reads lines `SOURCE<nul>TARGET<nul>LABEL` and writes `TARGET` for each source that it could compile. What
 cannot be compiled (templates, code for other Pythons) is no error: the interpreter will compile or refuse
 it when imported. LABEL stands for the source's path in the bytecode, which the importer corrects when it
 loads a file (`_fix_co_filename`): so the same bytes serve each environment.
@@ -19,10 +19,10 @@ def main() -> None:
         if not line:
             continue
         if sys.version_info >= (3, 11):  # noqa: UP036 (older ones run this file)
-            compile_source(*line.split("\t"))
+            compile_source(*line.split("\0"))
         elif (child := os.fork()) == 0:
             # What Python 3.10 writes depends on what was compiled before: each source gets the same past.
-            compile_source(*line.split("\t"))
+            compile_source(*line.split("\0"))
             os._exit(0)
         elif (status := os.waitpid(child, 0)[1]) != 0:
             sys.exit(f"compiling {line!r} ended with {status}")

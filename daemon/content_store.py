@@ -47,7 +47,8 @@ class ContentStore:
         The contents are compared byte for byte before a link replaces the file.
 
         Args:
-            path: The file.
+            path: The file; it was synced, as it may become what its digest stands for, and a power loss must
+                leave no empty file under a digest.
             sha256: Digest of its content.
             status: What lstat(2) says of it.
 
@@ -133,11 +134,13 @@ def replace_by_link(source: Path, path: str) -> bool:
 
 
 def copy_file(source: str | Path, target: str | Path) -> None:
-    """Copy content and mode of a file to a name that does not exist yet."""
+    """Copy content and mode of a file to a name that does not exist yet, and sync it: it may be shared."""
     with open(source, "rb") as reader, open(target, "xb") as writer:  # noqa: PTH123 (there are many)
         while chunk := reader.read(_CHUNK_BYTES):
             writer.write(chunk)
         os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(reader.fileno()).st_mode))
+        writer.flush()
+        os.fsync(writer.fileno())
 
 
 def same_content(first: str | Path, second: str | Path) -> bool:

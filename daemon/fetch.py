@@ -27,12 +27,14 @@ from daemon.fault import fault_point
 from daemon.interpreter import Interpreter
 from daemon.inventory import (
     Inventory,
-    inventory_path,
+    check_against_held,
+    keep_inventory,
     record_differences,
     take_inventory,
     temporary_path,
     write_inventory,
 )
+from daemon.known_contents import KnownContents
 from daemon.plan import WheelToFetch
 from daemon.prefix import Prefix
 from daemon.progress import Stage
@@ -104,6 +106,7 @@ class Fetcher:
         store: Where contents are shared.
         interpreter: Any interpreter; uv wants one.
         jobs: How many wheels are read at once.
+        known: What this run has read.
         taken: Archive, inventory and the file of the inventory, of what arrived and is not kept yet.
         unreachable: The indexes where no host answered, by URL; they are not asked again.
     """
@@ -113,6 +116,7 @@ class Fetcher:
     store: ContentStore
     interpreter: Interpreter
     jobs: int
+    known: KnownContents
     taken: list[tuple[Path, Inventory, Path]] = field(default_factory=list)
     unreachable: dict[str | None, MonobaseError] = field(default_factory=dict)
 
@@ -267,16 +271,17 @@ class Fetcher:
         sync_filesystem(self.prefix.root)
         fault_point("fetch:synced")
         with ThreadPoolExecutor(self.jobs) as pool:
-            list(pool.map(lambda entry: share_archive(self.store, entry[0], entry[1]), taken))
+            list(pool.map(lambda entry: share_archive(self.store, entry[0], entry[1], self.known), taken))
         for _, inventory, staged in taken:
-            staged.rename(inventory_path(self.prefix, inventory.wheel_sha256))
+            keep_inventory(self.prefix, inventory, staged)
         sync_directory(self.prefix.wheels)
         fault_point("fetch:kept")
 
     def _inventory(self, wheel: LockedWheel) -> tuple[Path, Inventory] | MonobaseError:
         try:
             archive = self._archive(wheel)
-            inventory = take_inventory(archive, wheel)
+            inventory = take_inventory(archive, wheel, self.known)
+            check_against_held(self.prefix, inventory, wheel)
             record_differences(
                 archive, inventory, wheel
             )  # a wrong hash is its author's, a missing RECORD is an error
@@ -291,17 +296,21 @@ class Fetcher:
         return archive
 
 
-def share_archive(store: ContentStore, archive: Path, inventory: Inventory) -> None:
+def share_archive(
+    store: ContentStore, archive: Path, inventory: Inventory, known: KnownContents | None = None
+) -> None:
     """Let the files of an unpacked wheel be the inodes that other wheels already brought.
 
     Args:
         store: The contents of the prefix.
         archive: The folder of the archive.
         inventory: What it holds.
+        known: Where it is remembered what was read: files were compared with the inodes that they share now.
     """
     for file in inventory.files:
         path = f"{archive}/{file.path}"
-        store.adopt(path, file.sha256, os.lstat(path))
+        if store.adopt(path, file.sha256, os.lstat(path)) == "linked" and known is not None:
+            known.record(os.lstat(path), file.sha256)
 
 
 def _names(items: Iterable[WheelToFetch]) -> str:

@@ -10,30 +10,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from daemon.compile import Compiler
-from daemon.content_store import ContentStore, check_links
-from daemon.durability import WRITER_SUFFIX, remove_temporary_files
+from daemon.archive_check import drop_damaged_wheels
+from daemon.content_store import check_links
+from daemon.durability import WRITER_SUFFIX, remove_temporary_files, sync_filesystem
 from daemon.errors import DamageError, PrefixError
 from daemon.fault import fault_point
 from daemon.fetch import Fetcher
 from daemon.interpreter import Interpreter, provide_interpreters
+from daemon.known_contents import KnownContents
 from daemon.layout import lay_out_toolkit, write_environments
-from daemon.link import InventoryCache, LinkedTree, Linker
+from daemon.link import LinkedTree
 from daemon.plan import (
     Plan,
     Wanted,
     WheelToFetch,
     check_room,
+    is_present,
     is_sealed,
     make_plan,
     toolkit_directory_name,
+    wheels_to_fetch,
 )
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, Stage
 from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
+from daemon.standing_tree import check_tree
 from daemon.system_error import system_errors
 from daemon.uv import Uv
 from daemon.uv_cache import remove_leftovers
+from daemon.workbench import Workbench, make_workbench
 from daemon.writer_lock import WriterLock, writer_lock
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
@@ -140,6 +145,7 @@ def install(
         with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
             link_mode = "copy" if options.copy else "hardlink"
             uv = Uv(uv_program, prefix, options.index_url, link_mode, writer.descriptors, options.proxy_url)
+            bench = make_workbench(prefix, uv, options.jobs, links=not options.copy)
             clean_leftovers(prefix, reporter)
             with reporter.stage("plan", 0) as stage:
                 plan = _plan(prefix, catalog, options)
@@ -152,13 +158,13 @@ def install(
                 prefix.staging.mkdir()
                 if not options.copy:
                     check_links(prefix.uv_cache, prefix.staging)
-                _Install(writer, uv, options, reporter, result).run(plan)
+                _Install(writer, uv, options, reporter, result, bench).run(plan)
                 shutil.rmtree(prefix.staging)
                 # A uv that gives up on a stalled download may end before its own cleaning does.
                 remove_leftovers(prefix.uv_cache)
             for item in plan.generations:
                 if item.can_be_sealed:
-                    _seal(writer, item.generation, result, reporter)
+                    _seal(writer, item.generation, result, reporter, bench.known)
             active = catalog.between(options.min_gen_id, options.max_gen_id)
             result.latest = point_latest(writer, _sealed(prefix, active))
     result.seconds = round(time.monotonic() - began, 2)
@@ -176,15 +182,35 @@ def _plan(prefix: Prefix, catalog: Catalog, options: InstallOptions) -> Plan:
     )
 
 
-def _seal(writer: WriterLock, generation: Generation, result: InstallResult, reporter: Reporter) -> None:
+def _seal(
+    writer: WriterLock,
+    generation: Generation,
+    result: InstallResult,
+    reporter: Reporter,
+    known: KnownContents,
+) -> None:
     name = generation.directory_name
     try:
         with _of_one(writer.prefix, name):
+            if not is_sealed(writer.prefix, generation):
+                _check_what_stood(writer.prefix, generation, result, known)
             (result.sealed if seal(writer, generation) else result.partial).append(name)
     except PrefixError:
         raise
     except MonobaseError as error:
         result.fail(name, error, reporter)
+
+
+def _check_what_stood(
+    prefix: Prefix, generation: Generation, result: InstallResult, known: KnownContents
+) -> None:
+    """Read what an earlier run published: nothing is sealed whose bytes were not known to be right."""
+    if not all(is_present(prefix, generation, target) for target in generation.targets):
+        return
+    for target in generation.targets:
+        label = f"{generation.directory_name}/{target.name}"
+        if label not in result.installed:
+            check_tree(prefix, prefix.generation(generation.directory_name) / target.name, label, known)
 
 
 def _sealed(prefix: Prefix, generations: Sequence[Generation]) -> list[Generation]:
@@ -201,18 +227,21 @@ class _Install:
     """The stages of one install after its plan."""
 
     def __init__(
-        self, writer: WriterLock, uv: Uv, options: InstallOptions, reporter: Reporter, result: InstallResult
+        self,
+        writer: WriterLock,
+        uv: Uv,
+        options: InstallOptions,
+        reporter: Reporter,
+        result: InstallResult,
+        bench: Workbench,
     ) -> None:
         self._writer = writer
-        self._prefix = prefix = writer.prefix
+        self._prefix = writer.prefix
         self._uv = uv
         self._options = options
         self._reporter = reporter
         self._result = result
-        self._store = ContentStore(prefix.files, prefix.staging, enabled=not options.copy)
-        self._inventories = InventoryCache(prefix)
-        self._linker = Linker(prefix, uv, self._store, self._inventories)
-        self._compiler = Compiler(prefix, self._inventories, options.jobs, not options.copy, uv.inherit)
+        self._bench = bench
 
     def run(self, plan: Plan) -> None:
         """Run the stages: fetch for all, the others a generation at a time, newest first."""
@@ -230,18 +259,37 @@ class _Install:
         for item in plan.wanted:
             if _python(item) in missing:
                 self._fail(item, missing[item.target.inputs.python])
-        needed = {wheel.sha256 for item in possible for wheel in item.lock.wheels}
-        fetch = [item for item in plan.fetch if item.wheel.sha256 in needed]
-        bad_wheels = self._fetch(fetch, next(iter(interpreters.values())))
+        bad_wheels = self._check_wheels(possible)
+        fetch = [
+            item for item in wheels_to_fetch(self._prefix, possible) if item.wheel.sha256 not in bad_wheels
+        ]
+        bad_wheels |= self._fetch(fetch, next(iter(interpreters.values())))
         for generation in plan.generations:
             wanted = [item for item in generation.wanted if item in possible]
             if wanted:
                 self._try_generation(generation.generation, wanted, interpreters, bad_wheels)
 
+    def _check_wheels(self, wanted: Sequence[Wanted]) -> dict[str, MonobaseError]:
+        """Read what uv's cache has of the wheels already; what is damaged is dropped, and fetched anew."""
+        wheels = {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}
+        with self._reporter.stage("check") as stage:
+            unusable = drop_damaged_wheels(
+                self._prefix, wheels.values(), self._bench.known, self._reporter.warning
+            )
+            stage.facts["read_bytes"] = self._bench.known.read_bytes
+        return unusable
+
     def _fetch(self, items: Sequence[WheelToFetch], interpreter: Interpreter) -> dict[str, MonobaseError]:
         total = sum(item.wheel.size_bytes for item in items)
         with self._reporter.stage("fetch", total, unit="bytes") as stage:
-            fetcher = Fetcher(self._prefix, self._uv, self._store, interpreter, self._options.jobs)
+            fetcher = Fetcher(
+                self._prefix,
+                self._uv,
+                self._bench.store,
+                interpreter,
+                self._options.jobs,
+                self._bench.known,
+            )
             failures = fetcher.fetch(items, stage)
             arrived = [item.wheel for item in items if item.wheel.sha256 not in failures]
             self._result.fetched_bytes = sum(wheel.size_bytes for wheel in arrived)
@@ -287,7 +335,7 @@ class _Install:
         )
         fault_point("link:linked")
         with self._reporter.stage("compile") as stage:
-            stage.facts["sources"] = self._compiler.compile_missing(environments, stage)
+            stage.facts["sources"] = self._bench.compiler.compile_missing(environments, stage)
             environments = self._each(environments, self._bytecode, lambda tree: tree.wanted, stage)
         with self._reporter.stage("lay out", len(toolkits)) as stage:
             finished = self._each(toolkits, self._lay_out, lambda item: item[0], stage)
@@ -303,23 +351,31 @@ class _Install:
         with self._reporter.stage("link", len(wanted)) as stage:
             trees = self._each(
                 wanted,
-                lambda item: self._linker.link_environment(item, interpreters[item.target.inputs.python]),
+                lambda item: self._bench.linker.link_environment(
+                    item, interpreters[item.target.inputs.python]
+                ),
                 lambda item: item,
                 stage,
             )
+            sync_filesystem(self._prefix.root)
+            for tree in trees:
+                self._bench.linker.share(tree)
             stage.facts["environments"] = len(trees)
         return trees
 
     def _bytecode(self, tree: LinkedTree) -> LinkedTree:
-        self._compiler.link_bytecode(tree)
+        self._bench.compiler.link_bytecode(tree)
         return tree
 
     def _lay_out(self, item: tuple[Wanted, Toolkit]) -> Finished:
         wanted, toolkit = item
         name, stands = toolkit_directory_name(self._prefix, toolkit, wanted.lock)
+        bench = self._bench
         if stands:  # another generation brought it
-            return Finished(wanted, None, self._prefix.toolkits / name)
-        laid_out = lay_out_toolkit(self._prefix, wanted, toolkit, self._store, self._inventories)
+            tree = self._prefix.toolkits / name
+            check_tree(self._prefix, tree, wanted.label, bench.known)
+            return Finished(wanted, None, tree)
+        laid_out = lay_out_toolkit(self._prefix, wanted, toolkit, bench.store, bench.inventories, bench.known)
         return finish_toolkit(self._prefix, wanted, laid_out, name)
 
     def _finish(self, tree: LinkedTree) -> Finished:

@@ -11,7 +11,6 @@ import base64
 import csv
 import io
 import os
-import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -20,12 +19,14 @@ from pathlib import Path, PurePosixPath
 
 from daemon.content_store import file_sha256
 from daemon.errors import DamageError, WheelContentError
+from daemon.known_contents import KnownContents
 from daemon.line_file import format_lines, read_lines
 from daemon.prefix import Prefix
 from gens.lock import LockedWheel
 
 _KIND = "inventory"
-_DATA_DIRECTORY = re.compile(r"[^/]+\.data/")
+# What an installer writes into `.dist-info` in place of what a wheel may bring there.
+WRITTEN_BY_INSTALLERS = ("INSTALLER", "RECORD", "REQUESTED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,21 @@ class Inventory:
         """Bytes of all files."""
         return sum(file.size_bytes for file in self.files)
 
+    @property
+    def stem(self) -> str:
+        """What its `.dist-info` and `.data` folders are named by, such as `alpha-1.0`; empty without one."""
+        return next((_stem_of(file.path) for file in self.files if _is_record(file.path)), "")
+
     def installed_as_is(self) -> Iterator[InventoryFile]:
         """Give the files that an installer links to the same path under site-packages.
 
-        RECORD is written anew, and the `.data` folder is spread over the environment.
+        RECORD and the like are written anew, and the `.data` folder is spread over the environment.
         """
+        stem = self.stem
+        data = f"{stem}.data/"
+        written = {f"{stem}.dist-info/{name}" for name in WRITTEN_BY_INSTALLERS}
         for file in self.files:
-            if _DATA_DIRECTORY.match(file.path) is None and not _is_record(file.path):
+            if not file.path.startswith(data) and file.path not in written:
                 yield file
 
 
@@ -82,12 +91,13 @@ def inventory_path(prefix: Prefix, wheel_sha256: str) -> Path:
     return prefix.wheels / f"{wheel_sha256}.files.gz"
 
 
-def take_inventory(archive: Path, wheel: LockedWheel) -> Inventory:
+def take_inventory(archive: Path, wheel: LockedWheel, known: KnownContents | None = None) -> Inventory:
     """Read an unpacked wheel.
 
     Args:
         archive: Its folder.
         wheel: What the lock says of it, for messages.
+        known: Where it is remembered what was read.
 
     Returns:
         What it holds.
@@ -101,7 +111,10 @@ def take_inventory(archive: Path, wheel: LockedWheel) -> Inventory:
         relative = path[len(base) + 1 :]
         if not stat.S_ISREG(status.st_mode) or "\n" in relative:
             raise WheelContentError(f"{wheel.filename}: {relative!r} is no plain file with a plain name")
-        files.append(InventoryFile(relative, file_sha256(path), status.st_size, stat.S_IMODE(status.st_mode)))
+        sha256 = file_sha256(path)
+        if known is not None:
+            known.record(status, sha256)
+        files.append(InventoryFile(relative, sha256, status.st_size, stat.S_IMODE(status.st_mode)))
     files.sort(key=lambda file: file.path)
     return Inventory(wheel.sha256, tuple(files))
 
@@ -183,6 +196,53 @@ def read_inventory(prefix: Prefix, wheel_sha256: str) -> Inventory | None:
     return Inventory(wheel_sha256, tuple(files))
 
 
+def keep_inventory(prefix: Prefix, inventory: Inventory, staged: Path) -> None:
+    """Give an inventory its name, unless one of the same content has it: manifests hold its digest.
+
+    Args:
+        prefix: The prefix.
+        inventory: The inventory.
+        staged: Its file, in the staging folder, on the disk.
+
+    Raises:
+        NewerFormatError: A newer monobase has written one.
+    """
+    try:
+        held = read_inventory(prefix, inventory.wheel_sha256)
+    except DamageError:
+        held = None
+    if held == inventory:
+        staged.unlink()
+    else:
+        staged.rename(inventory_path(prefix, inventory.wheel_sha256))
+
+
+def check_against_held(prefix: Prefix, inventory: Inventory, wheel: LockedWheel) -> None:
+    """Compare what a wheel holds with what it held before: generations were sealed from that.
+
+    Args:
+        prefix: The prefix.
+        inventory: What it holds now.
+        wheel: What the lock says of it, for messages.
+
+    Raises:
+        WheelContentError: It is something else.
+        NewerFormatError: A newer monobase has written the inventory of then.
+    """
+    try:
+        held = read_inventory(prefix, inventory.wheel_sha256)
+    except DamageError:
+        return
+    if held is None or held == inventory:
+        return
+    before, now = set(held.files), set(inventory.files)
+    path = min(file.path for file in before ^ now)
+    raise WheelContentError(
+        f"{wheel.filename}: {path} was unpacked otherwise than when {inventory_path(prefix, wheel.sha256)} "
+        "was written; the disk or the memory of this node may be failing: run `verify`, and install again"
+    )
+
+
 def temporary_path(directory: Path) -> Path:
     """Give a name in a staging folder that nothing has."""
     return directory / secrets.token_hex(8)
@@ -203,6 +263,10 @@ def walk_files(directory: str) -> Iterator[tuple[str, os.stat_result]]:
 def _is_record(path: str) -> bool:
     directory, _, name = path.rpartition("/")
     return name == "RECORD" and directory.endswith(".dist-info") and "/" not in directory
+
+
+def _stem_of(record: str) -> str:
+    return record.removesuffix(".dist-info/RECORD")
 
 
 def _urlsafe(sha256: str) -> str:

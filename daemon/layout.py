@@ -18,6 +18,7 @@ from daemon.content_store import ContentStore, copy_file
 from daemon.durability import write_file
 from daemon.errors import WheelContentError
 from daemon.inventory import InventoryFile
+from daemon.known_contents import KnownContents
 from daemon.link import InventoryCache
 from daemon.manifest import Link
 from daemon.plan import Wanted, is_present
@@ -121,7 +122,12 @@ def _is_free(path: str, files: set[str], folders: set[str]) -> bool:
 
 
 def lay_out_toolkit(
-    prefix: Prefix, wanted: Wanted, toolkit: Toolkit, store: ContentStore, inventories: InventoryCache
+    prefix: Prefix,
+    wanted: Wanted,
+    toolkit: Toolkit,
+    store: ContentStore,
+    inventories: InventoryCache,
+    known: KnownContents,
 ) -> ToolkitTree:
     """Make a toolkit of the content of its wheels, by links to uv's cache.
 
@@ -134,12 +140,13 @@ def lay_out_toolkit(
         toolkit: The same, as the toolkit that it is.
         store: Whether hard links may be made.
         inventories: What the wheels hold.
+        known: What this run has read.
 
     Returns:
         The toolkit, in the staging folder.
 
     Raises:
-        WheelContentError: Two wheels bring different contents for one path.
+        WheelContentError: Two wheels bring different contents for one path, or a file in place of a folder.
     """
     target = toolkit
     directory = prefix.staging / f"{wanted.generation.directory_name}.{target.name}"
@@ -164,12 +171,22 @@ def lay_out_toolkit(
                 continue
             final = f"{directory}/{path}"
             parent = final.rpartition("/")[0]
-            if parent not in made:
-                os.makedirs(parent, exist_ok=True)  # noqa: PTH103 (paths are strings, there are many)
-                made.add(parent)
-            _place(f"{archive}/{file.path}", final, file.sha256, store)
+            try:
+                if parent not in made:
+                    os.makedirs(parent, exist_ok=True)  # noqa: PTH103 (paths are strings, there are many)
+                    made.add(parent)
+                _place(f"{archive}/{file.path}", final, file.sha256, store)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise WheelContentError(
+                    f"{wanted.label}: {wheel.name} brings {path}, where another file or folder stands"
+                ) from error
             status = os.lstat(final)
             placed = InventoryFile(path, file.sha256, file.size_bytes, stat.S_IMODE(status.st_mode))
+            if known.digest(final, status) != file.sha256 or placed.mode != file.mode:
+                raise WheelContentError(
+                    f"{wanted.label}: {path} is not what {wheel.name} {wheel.version} holds; install again, "
+                    "which brings the wheel anew"
+                )
             files[path] = (placed, wheel.name)
     if not files:
         raise WheelContentError(f"{wanted.label}: its wheels hold no toolkit: no file under nvidia/")
@@ -177,8 +194,13 @@ def lay_out_toolkit(
     links = toolkit_links(files, target.product, machine)
     for link in links:
         place = directory / link.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(link.target)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(link.target)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise WheelContentError(
+                f"{wanted.label}: a wheel brings something where {link.path} must link to {link.target}"
+            ) from error
     return ToolkitTree(directory, tuple(file for file, _ in files.values()), tuple(links))
 
 

@@ -1,27 +1,38 @@
 """Stage 3, link: environments in the staging folder, as hard links to uv's cache.
 
 Every wheel is a cache hit by now, so uv only links. It does not tell when it could not, nor when two
-packages bring the same path: the tree is compared with the inventories of its wheels.
+packages bring the same path: what two wheels contradict each other in is refused before uv runs
+(`daemon/placement.py`), and what uv made is compared with what the wheels hold.
 """
 
-import csv
-import io
 import os
 import stat
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from daemon.content_store import ContentStore, file_sha256
+from daemon.content_store import ContentStore
+from daemon.durability import write_new_file
 from daemon.errors import WheelContentError
 from daemon.fetch import format_requirements
 from daemon.interpreter import Interpreter
-from daemon.inventory import Inventory, InventoryFile, read_inventory, walk_files
+from daemon.inventory import WRITTEN_BY_INSTALLERS, Inventory, InventoryFile, read_inventory, walk_files
+from daemon.known_contents import KnownContents
 from daemon.manifest import Link
+from daemon.placement import (
+    Placed,
+    is_of_environment,
+    is_rewritten,
+    packages_directory,
+    place_environment,
+    place_wheel,
+    read_entry_points,
+)
 from daemon.plan import Wanted
 from daemon.prefix import Prefix
 from daemon.uv import Uv
+from daemon.uv_cache import find_archive
 from gens.lock import LockedWheel
 
 _CACHED_FILES = 60_000
@@ -73,6 +84,7 @@ class LinkedTree:
         packages_directory: Where packages are in it, relative.
         files: Files that are in it beside those of the inventories.
         links: Symbolic links that are in it.
+        copies: Files of the inventories that are no links to uv's cache.
     """
 
     wanted: Wanted
@@ -81,6 +93,7 @@ class LinkedTree:
     packages_directory: str
     files: list[InventoryFile] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
+    copies: list[InventoryFile] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +105,14 @@ class Linker:
         uv: How to run uv.
         store: Where contents are shared.
         inventories: What the wheels hold.
+        known: What this run has read.
     """
 
     prefix: Prefix
     uv: Uv
     store: ContentStore
     inventories: InventoryCache
+    known: KnownContents
 
     def link_environment(self, wanted: Wanted, interpreter: Interpreter) -> LinkedTree:
         """Make an environment in the staging folder.
@@ -112,15 +127,69 @@ class Linker:
         Raises:
             WheelContentError: Two packages contradict each other, or the tree is not what its wheels hold.
         """
+        placed = self._place(wanted, interpreter)  # before uv writes anything
         directory = self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}"
         self.uv.run("venv", "--relocatable", "--no-project", "--python", interpreter.executable, directory)
         self._pin_interpreter(directory, interpreter)
+        own = self._own_files(wanted, directory, interpreter)
         self._install(wanted, directory)
         for name in _UV_LEFTOVERS:
             (directory / name).unlink(missing_ok=True)
-        tree = LinkedTree(wanted, directory, interpreter, f"lib/python{interpreter.minor}/site-packages")
-        self._check(tree)
+        tree = LinkedTree(wanted, directory, interpreter, packages_directory(interpreter.minor))
+        self._check(tree, placed, own)
         return tree
+
+    def share(self, tree: LinkedTree) -> None:
+        """Let what uv made or copied share its inodes with other environments.
+
+        Args:
+            tree: An environment, which is on the disk: a digest must not come to stand for an empty file.
+        """
+        for file in [*tree.files, *tree.copies]:
+            path = f"{tree.directory}/{file.path}"
+            self.store.adopt(path, file.sha256, os.lstat(path))
+
+    def _place(self, wanted: Wanted, interpreter: Interpreter) -> dict[str, Placed]:
+        return place_environment(
+            wanted.label,
+            (
+                item
+                for wheel in wanted.lock.wheels
+                for item in place_wheel(
+                    wheel, self.inventories.get(wheel), interpreter.minor, self._entry_points(wheel)
+                )
+            ),
+            interpreter.minor,
+            interpreter.cache_tag,
+        )
+
+    def _entry_points(self, wheel: LockedWheel) -> dict[str, str]:
+        inventory = self.inventories.get(wheel)
+        path = f"{inventory.stem}.dist-info/entry_points.txt"
+        if not any(file.path == path for file in inventory.files):
+            return {}
+        text = (self._archive(wheel) / path).read_bytes().decode(errors="replace")
+        return read_entry_points(text, wheel)
+
+    def _archive(self, wheel: LockedWheel) -> Path:
+        archive = find_archive(self.prefix.uv_cache, wheel)
+        if archive is None:
+            raise WheelContentError(f"{wheel.filename}: was not fetched")
+        return archive
+
+    def _own_files(self, wanted: Wanted, directory: Path, interpreter: Interpreter) -> dict[str, str]:
+        """Give what stands in an environment without packages: what `uv venv` made, and nothing else."""
+        found = {}
+        base = len(str(directory)) + 1
+        for path, status in walk_files(str(directory)):
+            relative = path[base:]
+            if not is_of_environment(relative, interpreter.minor):
+                raise WheelContentError(
+                    f"{wanted.label}: `uv venv` made {relative}, which is in no wheel of its lock; a setting "
+                    "of uv (UV_VENV_SEED and the like) may have asked for it"
+                )
+            found[relative] = _identity(path, status)
+        return found
 
     def _install(self, wanted: Wanted, directory: Path) -> None:
         by_index: dict[str | None, list[LockedWheel]] = {}
@@ -155,100 +224,102 @@ class Linker:
             key = line.partition("=")[0].strip()
             value = {"home": str(program.parent), "version_info": interpreter.version}.get(key)
             lines.append(line if value is None else f"{key} = {value}")
-        configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        configuration.unlink()
+        write_new_file(configuration, ("\n".join(lines) + "\n").encode())
 
-    def _check(self, tree: LinkedTree) -> None:
-        """Compare the tree with the inventories, and share what uv made or copied."""
-        prefix = f"{tree.packages_directory}/"
-        expected = self._expected(tree.wanted)
-        data = self._data_files(tree.wanted)
+    def _check(self, tree: LinkedTree, placed: dict[str, Placed], own: dict[str, str]) -> None:
+        """Compare the tree with what its wheels and the environment itself hold, to the byte."""
         base = len(str(tree.directory)) + 1
-        own: list[tuple[str, os.stat_result]] = []
+        label = tree.wanted.label
+        left, own_left = dict(placed), dict(own)
+        metadata = self._written_by_uv(tree)
+        to_read: list[tuple[str, os.stat_result, InventoryFile]] = []
         for path, status in walk_files(str(tree.directory)):
             relative = path[base:]
-            if stat.S_ISLNK(status.st_mode):
-                tree.links.append(Link(relative, os.readlink(path)))  # noqa: PTH115 (there are many)
-                continue
-            file = expected.pop(relative[len(prefix) :], None) if relative.startswith(prefix) else None
-            if file is None:
-                own.append((relative, status))
-            elif status.st_size != file.size_bytes:
-                raise WheelContentError(
-                    f"{tree.wanted.label}: {relative} has {status.st_size:,} bytes, "
-                    f"in its wheel {file.size_bytes:,}"
-                )
-            elif status.st_nlink < 2:
-                self.store.adopt(path, file.sha256, status)
-        if expected:
-            raise WheelContentError(
-                f"{tree.wanted.label}: uv left out {len(expected)} files, such as {min(expected)}"
-            )
-        for relative, status in own:
-            path = f"{tree.directory}/{relative}"
-            # Large data files keep their digest from the inventory; all else that uv makes is small and read.
-            held = data.get(relative)
-            if held is not None and held.size_bytes == status.st_size:
-                sha256 = held.sha256
+            item = left.pop(relative, None)
+            if item is not None:
+                self._check_kind(label, relative, status)
+                if item.kind == "plain" and item.source is not None:
+                    to_read.append((path, status, item.source))
+                else:
+                    self._check_command(tree, path, item)
+                    tree.files.append(self._read(path, relative, status))
+            elif relative in own_left:
+                if own_left.pop(relative) != _identity(path, status):
+                    raise WheelContentError(f"{label}: {relative} is not as `uv venv` made it")
+                if stat.S_ISLNK(status.st_mode):
+                    tree.links.append(Link(relative, os.readlink(path)))  # noqa: PTH115 (there are many)
+                else:
+                    tree.files.append(self._read(path, relative, status))
+            elif relative in metadata:
+                tree.files.append(self._read(path, relative, status))
             else:
-                sha256 = file_sha256(path)
-            self.store.adopt(path, sha256, status)
-            tree.files.append(InventoryFile(relative, sha256, status.st_size, stat.S_IMODE(status.st_mode)))
-        self._check_records(tree)
+                raise WheelContentError(
+                    f"{label}: uv put {relative} there, which is in no wheel of its lock; a setting of uv "
+                    "may have asked for it"
+                )
+        if left or own_left:
+            raise WheelContentError(
+                f"{label}: uv left out {len(left) + len(own_left)} files, such as {min([*left, *own_left])}"
+            )
+        self._compare(tree, to_read, base)
 
-    def _expected(self, wanted: Wanted) -> dict[str, InventoryFile]:
-        expected: dict[str, InventoryFile] = {}
-        for wheel in wanted.lock.wheels:
-            for file in self.inventories.get(wheel).installed_as_is():
-                other = expected.setdefault(file.path, file)
-                if other is not file and (other.sha256, other.mode) != (file.sha256, file.mode):
-                    first = self._who_has(wanted, other)
-                    raise _conflict(wanted, first, f"{wheel.name} {wheel.version}", file.path)
-        return expected
+    def _compare(
+        self, tree: LinkedTree, files: list[tuple[str, os.stat_result, InventoryFile]], base: int
+    ) -> None:
+        """Compare bytes and modes with the wheels'; what is no link to uv's cache is to be shared later."""
+        self.known.read((path, status) for path, status, _ in files)
+        packages = f"{tree.packages_directory}/"
+        for path, status, source in files:
+            relative = path[base:]
+            sha256, mode = self.known.digest(path, status), stat.S_IMODE(status.st_mode)
+            if (sha256, mode) != (source.sha256, source.mode):
+                raise WheelContentError(
+                    f"{tree.wanted.label}: {relative} has sha256:{sha256} and mode {mode:o}, in its wheel "
+                    f"sha256:{source.sha256} and {source.mode:o}; install again, which brings the wheel anew"
+                )
+            stands = InventoryFile(relative, sha256, status.st_size, mode)
+            if relative != f"{packages}{source.path}":  # manifests name what is not in site-packages as it is
+                tree.files.append(stands)
+            elif status.st_nlink < 2:
+                tree.copies.append(stands)
 
-    def _who_has(self, wanted: Wanted, file: InventoryFile) -> str:
-        for wheel in wanted.lock.wheels:
-            if any(file is held for held in self.inventories.get(wheel).files):
-                return f"{wheel.name} {wheel.version}"
-        return "another package"
+    def _check_kind(self, label: str, relative: str, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise WheelContentError(f"{label}: {relative} is no plain file")
 
-    def _data_files(self, wanted: Wanted) -> dict[str, InventoryFile]:
-        """Give the files of the wheels' `.data/data` folders, by where they are installed to."""
-        found: dict[str, InventoryFile] = {}
-        for wheel in wanted.lock.wheels:
-            for file in self.inventories.get(wheel).files:
-                directory, _, path = file.path.partition(".data/data/")
-                if not path or "/" in directory:
-                    continue
-                other = found.setdefault(path, file)
-                if other is not file and other.sha256 != file.sha256:
-                    raise _conflict(
-                        wanted, self._who_has(wanted, other), f"{wheel.name} {wheel.version}", path
-                    )
-        return found
+    def _check_command(self, tree: LinkedTree, path: str, item: Placed) -> None:
+        """Check a script or an entry point, whose first lines uv writes."""
+        content = Path(path).read_bytes()
+        if item.source is None:
+            module = item.reference.partition(":")[0].strip()
+            sound = f"from {module} import ".encode() in content or f"import {module}".encode() in content
+        else:
+            brought = self._brought(tree.wanted, item)
+            rest = brought.partition(b"\n")[2]
+            sound = content.endswith(rest) if is_rewritten(brought) else content == brought
+        if not sound:
+            raise WheelContentError(f"{tree.wanted.label}: {item.path} is not what {item.owner} brings there")
 
-    def _check_records(self, tree: LinkedTree) -> None:
-        """Find scripts and data files that two packages claim with different contents."""
-        claimed: dict[str, tuple[str, str]] = {}
-        packages = PurePosixPath(tree.packages_directory)
-        as_is = {file.path for file in tree.files}
-        for file in tree.files:
-            if not file.path.endswith(".dist-info/RECORD"):
-                continue
-            owner = PurePosixPath(file.path).parent.name.removesuffix(".dist-info").replace("-", " ", 1)
-            text = (tree.directory / file.path).read_text(encoding="utf-8", errors="surrogateescape")
-            for row in csv.reader(io.StringIO(text)):
-                if len(row) < 2 or not row[1]:
-                    continue
-                path = os.path.normpath(packages / row[0])
-                if path not in as_is:
-                    continue
-                other = claimed.setdefault(path, (owner, row[1]))
-                if other[1] != row[1]:
-                    raise _conflict(tree.wanted, other[0], owner, path)
+    def _brought(self, wanted: Wanted, item: Placed) -> bytes:
+        wheel = next(wheel for wheel in wanted.lock.wheels if f"{wheel.name} {wheel.version}" == item.owner)
+        path = self._archive(wheel) / item.source.path if item.source is not None else Path()
+        return path.read_bytes()
+
+    def _read(self, path: str, relative: str, status: os.stat_result) -> InventoryFile:
+        sha256 = self.known.digest(path, status)
+        return InventoryFile(relative, sha256, status.st_size, stat.S_IMODE(status.st_mode))
+
+    def _written_by_uv(self, tree: LinkedTree) -> set[str]:
+        return {
+            f"{tree.packages_directory}/{self.inventories.get(wheel).stem}.dist-info/{name}"
+            for wheel in tree.wanted.lock.wheels
+            for name in WRITTEN_BY_INSTALLERS
+        }
 
 
-def _conflict(wanted: Wanted, first: str, second: str, path: str) -> WheelContentError:
-    return WheelContentError(
-        f"{wanted.label}: {first} and {second} both bring {path}, with different contents: "
-        "which one wins would be decided by chance; leave one of them out"
-    )
+def _identity(path: str, status: os.stat_result) -> str:
+    """Tell a file or link from another one of its name."""
+    if stat.S_ISLNK(status.st_mode):
+        return f"link {os.readlink(path)}"  # noqa: PTH115 (there are many)
+    return f"file {status.st_ino} {status.st_size} {status.st_mtime_ns}"

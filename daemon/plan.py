@@ -169,7 +169,7 @@ def make_plan(
     for generation in generations:
         names = {target.name for target in generation.targets if _matches(target.name, only)}
         plans.append(_plan_generation(prefix, catalog, generation, names))
-    fetch = _wheels_to_fetch(prefix, [wanted for plan in plans for wanted in plan.wanted])
+    fetch = wheels_to_fetch(prefix, [wanted for plan in plans for wanted in plan.wanted])
     files = sum(_files(item.wheel) for item in fetch)
     links = sum(_files(wheel) for plan in plans for wanted in plan.wanted for wheel in wanted.lock.wheels)
     folders = (files + links) // _FILES_PER_FOLDER
@@ -319,7 +319,16 @@ def _plan_generation(
     return GenerationPlan(generation, False, tuple(wanted), tuple(present), tuple(left_out), failures)
 
 
-def _wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToFetch, ...]:
+def wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToFetch, ...]:
+    """Find the wheels of some environments and toolkits that are not on the prefix, each once.
+
+    Args:
+        prefix: The prefix.
+        wanted: The environments and toolkits.
+
+    Returns:
+        The wheels, each with all Pythons that it is for.
+    """
     found: dict[str, WheelToFetch | None] = {}
     pythons: dict[str, set[str]] = {}
     for item in wanted:

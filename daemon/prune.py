@@ -255,7 +255,8 @@ def _read_used(
     for path in used.lists:
         wheel_sha256, key = path.name.removesuffix(".pyc.gz").split(".", 1)
         used.bytecode |= {
-            f"{key}/{file.source_sha256}" for file in read_bytecode_list(prefix, wheel_sha256, key) or ()
+            f"{key}/{file.source_sha256}-{file.sha256}"
+            for file in read_bytecode_list(prefix, wheel_sha256, key) or ()
         }
     return used
 

@@ -8,7 +8,6 @@ the manifest before it is renamed into place. A manifest that is damaged comes f
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from daemon.bytecode_list import (
     format_bytecode_list,
     read_bytecode_list,
 )
-from daemon.compile import Compiler
 from daemon.compile_run import run_compile_worker
 from daemon.content_source import ContentSource
 from daemon.content_store import ContentStore, file_sha256
@@ -37,9 +35,9 @@ from daemon.inventory import (
     temporary_path,
     write_inventory,
 )
+from daemon.known_contents import KnownContents
 from daemon.layout import lay_out_toolkit
 from daemon.line_file import has_digest
-from daemon.link import InventoryCache, Linker
 from daemon.manifest import MANIFEST_NAME, BytecodePart, Manifest, WheelPart, expected_files, read_manifest
 from daemon.mending import make_folder, mend_tree, put_in_place, remove_anything, remove_extra, set_folder
 from daemon.plan import Wanted, WheelToFetch
@@ -50,6 +48,7 @@ from daemon.seal import finish_environment, finish_toolkit
 from daemon.tree_check import Digests, compare_tree, verify_tree
 from daemon.uv import Uv
 from daemon.uv_cache import drop_wheel, find_archive
+from daemon.workbench import make_workbench
 from daemon.writer_lock import WriterLock
 from gens.catalog import Catalog
 from gens.errors import DefinitionError, MonobaseError
@@ -78,6 +77,7 @@ class TreeRepairer:
         self._uv = uv
         self._reporter = reporter
         self._store = store
+        self._known = KnownContents(options.jobs)
         self._archives: dict[str, Path | None] = {}
         self._interpreters: dict[str, Interpreter] = {}
         self._fetchers: dict[str, Fetcher] = {}
@@ -182,7 +182,12 @@ class TreeRepairer:
         with self._reporter.stage("fetch", total, unit="bytes") as stage:
             if python not in self._fetchers:
                 self._fetchers[python] = Fetcher(
-                    self.prefix, self._uv, self._store, self.interpreter(python), self.options.jobs
+                    self.prefix,
+                    self._uv,
+                    self._store,
+                    self.interpreter(python),
+                    self.options.jobs,
+                    self._known,
                 )
             failures = self._fetchers[python].fetch(items, stage)
             stage.facts["wheels"] = len(items) - len(failures)
@@ -217,20 +222,18 @@ class TreeRepairer:
             self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}",
             ignore_errors=True,
         )
-        inventories = InventoryCache(self.prefix)
+        bench = make_workbench(
+            self.prefix, self._uv, self.options.jobs, links=not self.options.copy, known=self._known
+        )
         if isinstance(wanted.target, Toolkit):
-            laid_out = lay_out_toolkit(self.prefix, wanted, wanted.target, self._store, inventories)
+            laid_out = lay_out_toolkit(
+                self.prefix, wanted, wanted.target, bench.store, bench.inventories, bench.known
+            )
             finish_toolkit(self.prefix, wanted, laid_out, name)
             return laid_out.directory
-        linker = Linker(self.prefix, self._uv, self._store, inventories)
-        interpreter = self.interpreter(wanted.target.inputs.python)
-        tree = linker.link_environment(wanted, interpreter)
-        self._drop_wrong_bytecode(wanted, interpreter.bytecode_key)
-        compiler = Compiler(
-            self.prefix, inventories, self.options.jobs, not self.options.copy, self._uv.inherit
-        )
-        compiler.compile_missing([tree], Stage("compile"))
-        compiler.link_bytecode(tree)
+        tree = bench.linker.link_environment(wanted, self.interpreter(wanted.target.inputs.python))
+        bench.compiler.compile_missing([tree], Stage("compile"))
+        bench.compiler.link_bytecode(tree)
         finish_environment(self.prefix, tree)
         return tree.directory
 
@@ -248,27 +251,6 @@ class TreeRepairer:
         if inventory is None or archive is None:
             return False
         return all(self.source.is_sound(archive / file.path, file) for file in inventory.files)
-
-    def _drop_wrong_bytecode(self, wanted: Wanted, key: str) -> None:
-        """Let what is not known to be right be compiled again: of a wheel without a list that is all."""
-        for wheel in wanted.lock.wheels:
-            path = bytecode_list_path(self.prefix, wheel.sha256, key)
-            listed: list[BytecodeFile] | None = None
-            with suppress(DamageError):
-                listed = read_bytecode_list(self.prefix, wheel.sha256, key)
-            if listed is None:
-                remove_anything(path)
-                inventory = read_inventory(self.prefix, wheel.sha256)
-                for file in inventory.files if inventory is not None else ():
-                    remove_anything(bytecode_path(self.prefix, key, file.sha256))
-                continue
-            for entry in listed:
-                shared = bytecode_path(self.prefix, key, entry.source_sha256)
-                if not self.source.is_sound(
-                    shared, InventoryFile(entry.path, entry.sha256, entry.size_bytes, 0o644)
-                ):
-                    remove_anything(shared)
-                    remove_anything(path)
 
 
 @dataclass(slots=True)
@@ -620,7 +602,7 @@ class _Origins:
         """Give where the same inode should be: what is wrong there is as wrong as the file itself."""
         if file.path in self.bytecode:
             key, entry = self.bytecode[file.path]
-            return [bytecode_path(self._common.prefix, key, entry.source_sha256)]
+            return [bytecode_path(self._common.prefix, key, entry.source_sha256, entry.sha256)]
         return [path for path, mode in self._in_archive(file) if mode == file.mode]
 
     def lenders(self, file: InventoryFile) -> list[Path]:
