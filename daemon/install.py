@@ -23,7 +23,6 @@ from daemon.link import LinkedTree
 from daemon.plan import (
     Plan,
     Wanted,
-    WheelToFetch,
     check_room,
     is_present,
     is_sealed,
@@ -259,38 +258,26 @@ class _Install:
         for item in plan.wanted:
             if _python(item) in missing:
                 self._fail(item, missing[item.target.inputs.python])
-        bad_wheels = self._check_wheels(possible)
-        fetch = [
-            item for item in wheels_to_fetch(self._prefix, possible) if item.wheel.sha256 not in bad_wheels
-        ]
-        bad_wheels |= self._fetch(fetch, next(iter(interpreters.values())))
+        bad_wheels = self._fetch(possible, next(iter(interpreters.values())))
         for generation in plan.generations:
             wanted = [item for item in generation.wanted if item in possible]
             if wanted:
                 self._try_generation(generation.generation, wanted, interpreters, bad_wheels)
 
-    def _check_wheels(self, wanted: Sequence[Wanted]) -> dict[str, MonobaseError]:
-        """Read what uv's cache has of the wheels already; what is damaged is dropped, and fetched anew."""
+    def _fetch(self, wanted: Sequence[Wanted], interpreter: Interpreter) -> dict[str, MonobaseError]:
+        """Bring the wheels that uv's cache lacks, or has damaged; why one cannot be used, by its digest."""
+        bench = self._bench
         wheels = {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}
-        with self._reporter.stage("check") as stage:
-            unusable = drop_damaged_wheels(
-                self._prefix, wheels.values(), self._bench.known, self._reporter.warning
-            )
-            stage.facts["read_bytes"] = self._bench.known.read_bytes
-        return unusable
-
-    def _fetch(self, items: Sequence[WheelToFetch], interpreter: Interpreter) -> dict[str, MonobaseError]:
-        total = sum(item.wheel.size_bytes for item in items)
-        with self._reporter.stage("fetch", total, unit="bytes") as stage:
+        with self._reporter.stage("fetch", unit="bytes") as stage:
+            unusable = drop_damaged_wheels(self._prefix, wheels.values(), bench.known, self._reporter.warning)
+            items = [
+                item for item in wheels_to_fetch(self._prefix, wanted) if item.wheel.sha256 not in unusable
+            ]
+            stage.total = sum(item.wheel.size_bytes for item in items)
             fetcher = Fetcher(
-                self._prefix,
-                self._uv,
-                self._bench.store,
-                interpreter,
-                self._options.jobs,
-                self._bench.known,
+                self._prefix, self._uv, bench.store, interpreter, self._options.jobs, bench.known
             )
-            failures = fetcher.fetch(items, stage)
+            failures = unusable | fetcher.fetch(items, stage)
             arrived = [item.wheel for item in items if item.wheel.sha256 not in failures]
             self._result.fetched_bytes = sum(wheel.size_bytes for wheel in arrived)
             stage.facts.update(wheels=len(arrived), fetched_bytes=self._result.fetched_bytes)

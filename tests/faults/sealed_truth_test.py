@@ -1,0 +1,221 @@
+"""What is sealed is true: no byte of it comes from something that was written to since it was right."""
+
+import gzip
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from daemon.inventory import inventory_path
+from tests.faults.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, add_wheel, make_node
+from tests.faults.tree import read_tree
+from tests.index.fault import status
+from tests.index.server import LocalIndex
+from tests.index.wheel import Wheel
+from tests.synthetic.catalog import environment_cell, toolkit_cell
+
+pytest_plugins = ["tests.index.fixture"]
+
+_MODULE = b"def answer():\n    return 'right'\n"
+_BYTECODE = f"{SITE}/alpha/__pycache__/m.{BYTECODE_SUFFIX}"
+
+
+@pytest.fixture
+def node(local_index: LocalIndex, tmp_path: Path) -> Node:
+    return make_node(local_index, tmp_path)
+
+
+def _alpha(node: Node, version: str = "1.0") -> Wheel:
+    files = {"alpha/__init__.py": f"V = '{version}'\n".encode(), "alpha/m.py": _MODULE}
+    return add_wheel(node, "alpha", version, files=files)
+
+
+def _overwrite(path: Path, old: bytes, new: bytes) -> None:
+    """Change bytes in place, for all links of the inode, and keep the size and the time of change."""
+    assert len(old) == len(new)
+    content = path.read_bytes()
+    assert old in content
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.write(content.replace(old, new))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _answer(node: Node, generation: str, name: str = PLAIN) -> str:
+    python = node.environment(name, generation) / "bin" / "python"
+    statement = "import alpha.m; print(alpha.m.answer())"
+    return subprocess.run(
+        [python, "-I", "-c", statement], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_bytecode_that_was_written_to_is_made_anew_for_all(node: Node, version: str) -> None:
+    alpha = _alpha(node)
+    node.define(environment_cell([alpha]))
+    node.install()
+    _overwrite(node.environment() / _BYTECODE, b"right", b"wrong")
+    assert _answer(node, "g00000") == "wrong"  # Python does not look at the source: nobody else would notice
+    other = alpha if version == "1.0" else _alpha(node, version)
+    node.define(environment_cell([other]), generation=1)
+    node.install()
+    assert _answer(node, "g00001") == "right"
+    assert _answer(node, "g00000") == "right"
+    node.verify()
+
+
+@pytest.mark.parametrize("path", ["alpha/m.py", "alpha/__init__.py"])
+def test_a_wheel_that_was_written_to_is_brought_anew_before_it_is_used_again(node: Node, path: str) -> None:
+    alpha = _alpha(node)
+    node.define(environment_cell([alpha]))
+    node.install()
+    _overwrite(node.environment() / SITE / path, b"r" if path == "alpha/m.py" else b"V", b"X")
+    node.define(environment_cell([alpha]), generation=1)
+    said = node.install()
+    assert f"{alpha.filename}: its copy in uv's cache is not what it was (1 files, such as {path})" in said
+    assert node.index.log.wheel_attempts() == {alpha.filename: 2}
+    assert [line for line in node.differences() if "g00001" in line] == []
+    assert _answer(node, "g00001") == "right"
+
+
+@pytest.mark.parametrize("harm", ["mode", "missing", "extra", "link", "empty"])
+def test_a_wheel_in_the_cache_that_is_otherwise_not_what_it_was_is_brought_anew(
+    node: Node, harm: str
+) -> None:
+    alpha = _alpha(node)
+    node.define(environment_cell([alpha]))
+    node.install()
+    module = next(path for path in node.prefix.uv_cache.rglob("m.py") if "alpha" in path.parts)
+    if harm == "mode":
+        module.chmod(0o777)
+    elif harm == "extra":
+        (module.parent / "more.py").write_bytes(b"")
+    else:
+        module.unlink()
+        if harm == "link":
+            module.symlink_to("/etc/hostname")
+        elif harm == "empty":
+            module.mkdir()
+    node.define(environment_cell([alpha]), generation=1)
+    node.install()
+    assert [line for line in node.differences() if "g00001" in line] == []
+    assert _answer(node, "g00001") == "right"
+
+
+def test_a_damaged_wheel_that_the_index_has_no_more_is_not_sealed(node: Node) -> None:
+    alpha = _alpha(node)
+    beta = add_wheel(node, "beta")
+    node.define(environment_cell([alpha]))
+    node.install()
+    _overwrite(node.environment() / SITE / "alpha" / "m.py", b"right", b"wrong")
+    node.define(environment_cell([alpha]), environment_cell([beta], "2.4.1"), generation=1)
+    with node.index.fault(status("*alpha*", code=404, times=None)):
+        said = node.install(code=4)
+    assert "alpha" in said
+    assert not node.is_sealed("g00001")
+    assert not node.environment(generation="g00001").exists()
+    assert node.environment(f"{PLAIN}-torch2.4.1-cpu", "g00001").exists()
+
+
+def test_a_toolkit_that_was_written_to_is_not_sealed_into_another_generation(node: Node) -> None:
+    cublas = add_wheel(
+        node, "nvidia-cublas-cu12", "12.4.5.8",
+        files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF right", "nvidia/cublas/include/c.h": b"//\n"},
+    )  # fmt: skip
+    node.define(toolkit_cell([cublas], "12.4.1"))
+    node.install()
+    library = node.environment("cuda12.4") / "lib64" / "libcublas.so.12"
+    fresh = library.with_name("fresh")
+    fresh.write_bytes(b"\x7fELF wrong")
+    fresh.rename(library)
+    node.define(toolkit_cell([cublas], "12.4.1"), generation=1)
+    said = node.install(code=1)
+    assert "g00001/cuda12.4: stands there from an earlier install, with 1 difference" in said
+    assert not node.is_sealed("g00001")
+
+
+def test_a_part_that_was_written_to_before_the_rest_came_is_not_sealed(node: Node) -> None:
+    alpha, beta = _alpha(node), add_wheel(node, "beta")
+    node.define(environment_cell([alpha]), environment_cell([beta], "2.4.1"))
+    node.install("--only", PLAIN)
+    configuration = node.environment() / "pyvenv.cfg"
+    configuration.write_bytes(configuration.read_bytes() + b"\n")
+    said = node.install(code=1)
+    assert f"g00000/{PLAIN}: stands there from an earlier install" in said
+    assert not node.is_sealed()
+
+
+def test_nothing_of_a_sealed_generation_is_written_to_by_a_wheel_with_the_installers_own_names(
+    node: Node,
+) -> None:
+    content = b"content of a sealed file, which a later wheel brings under a name of the installer's\n"
+    alpha = add_wheel(node, files={"alpha/__init__.py": b"", "alpha/data": content})
+    node.define(environment_cell([alpha]))
+    node.install()
+    before = read_tree(node.environment())
+    evil = add_wheel(node, "evil", data={"data/.manifest": content})
+    good = add_wheel(node, "good")
+    node.define(environment_cell([evil]), environment_cell([good], "2.4.1"), generation=1)
+    said = node.install(code=7)
+    assert "evil 1.0: brings .manifest, which belongs to the environment itself" in said
+    assert read_tree(node.environment()) == before
+    assert node.environment(f"{PLAIN}-torch2.4.1-cpu", "g00001").exists()
+    node.verify()
+
+
+def test_an_inventory_that_is_made_again_leaves_those_that_refer_to_it_whole(node: Node) -> None:
+    alpha = _alpha(node)
+    node.define(environment_cell([alpha]))
+    node.install()
+    inventory = inventory_path(node.prefix, alpha.sha256)
+    text = gzip.decompress(inventory.read_bytes())
+    inventory.write_bytes(gzip.compress(text, compresslevel=1))  # as another zlib would have written it
+    node.verify()
+    written = inventory.read_bytes()
+    shutil.rmtree(node.prefix.uv_cache)
+    node.define(environment_cell([alpha]), generation=1)
+    node.install()
+    assert inventory.read_bytes() == written  # one of the same content is never replaced
+    node.verify()
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"data": {f"data/{SITE}/x.py": b"a = 1\n"}}, "one 1.0 and two 1.0 both bring x.py"),
+        ({"console_scripts": {"tool": "one:other"}}, "both bring bin/tool"),
+        ({"data": {"data/pyvenv.cfg": b"home = /\n"}}, "one 1.0: brings pyvenv.cfg, which belongs to"),
+        ({"console_scripts": {"activate": "one:main"}}, "one 1.0: brings bin/activate, which belongs to"),
+        ({"files": {"two-1.1.dist-info/METADATA": b"Name: two\n"}}, "Multiple .dist-info directories"),
+        ({"files": {f"__pycache__/x.{BYTECODE_SUFFIX}": b""}}, "the bytecode of a source of two 1.0"),
+        ({"files": {f"{'m' * 247}.py": b""}}, "longer name than the 255 bytes that a file system takes"),
+        ({"files": {"one/m.py": b"", "one/__pycache__": b""}}, "needs a folder"),
+    ],
+)
+def test_a_contradiction_is_refused_whatever_way_a_file_takes_and_the_rest_is_installed(
+    node: Node, files: dict[str, object], told: str
+) -> None:
+    settings: dict[str, object] = {"files": {"one/__init__.py": b""}}
+    one = add_wheel(node, "one", "1.0", **(settings | files))
+    two = add_wheel(node, "two", files={"x.py": b"b = 1\n"}, console_scripts={"tool": "two:main"})
+    node.define(environment_cell([one, two]), environment_cell([two], "2.4.1"))
+    said = node.install(code=7)
+    assert told in said
+    assert "Traceback" not in said
+    assert not node.environment().exists()
+    assert node.environment(f"{PLAIN}-torch2.4.1-cpu").exists()
+    node.verify()
+
+
+def test_what_two_packages_bring_alike_is_no_contradiction(node: Node) -> None:
+    shared = {"ns/__init__.py": b"", "x.py": b"a = 1\n"}
+    one = add_wheel(node, "one", files=shared, console_scripts={"tool": "x:main"})
+    two = add_wheel(
+        node, "two", files={"ns/__init__.py": b""}, data={"purelib/x.py": b"a = 1\n"},
+        console_scripts={"tool": "x:main"},
+    )  # fmt: skip
+    node.define(environment_cell([one, two]))
+    node.install()
+    node.verify()
