@@ -17,7 +17,7 @@ from daemon.manifest import MANIFEST_NAME
 from daemon.prefix import Prefix, is_generation_name
 
 _FILE = re.compile(r"(?P<folder>[0-9a-f]{2})/(?P=folder)[0-9a-f]{62}(\.x)?")
-_BYTECODE = re.compile(r"[^/]+/(?P<folder>[0-9a-f]{2})/(?P=folder)[0-9a-f]{62}\.pyc")
+_BYTECODE = re.compile(r"[^/]+/(?P<two>[0-9a-f]{2})/(?P=two)[0-9a-f]{62}-[0-9a-f]{64}\.pyc")
 _INVENTORY = re.compile(r"(?P<wheel>[0-9a-f]{64})\.files\.gz")
 _LIST = re.compile(r"(?P<wheel>[0-9a-f]{64})\.(?P<key>.+)\.pyc\.gz")
 _STRANGER = "no install made it; move it away if nobody needs it"
