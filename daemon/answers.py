@@ -1,6 +1,7 @@
 """What the daemon answers: `/`, `/healthz`, `/readyz`, `/metrics`."""
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import msgspec
 from daemon.http_request import Request
 from daemon.metrics import CONTENT_TYPE
 from daemon.readiness import readiness_text
+from daemon.redaction import redact
 from daemon.service import Service
 from daemon.service_state import for_everybody, text_of
 from daemon.status_page import status_page
@@ -93,7 +95,7 @@ def respond(service: Service, question: Question) -> Response:
     except (MonobaseError, OSError) as error:
         return plain(HTTPStatus.SERVICE_UNAVAILABLE, f"{for_everybody(text_of(error))}\n")
     except Exception:
-        traceback.print_exc()
+        print(redact(traceback.format_exc()), file=sys.stderr)
         return plain(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of monobase itself; its log tells more\n")
 
 

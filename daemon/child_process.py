@@ -51,6 +51,7 @@ def run_to_its_end(
     descriptors: Sequence[int] = (),
     given: bytes = b"",
     running: Callable[["subprocess.Popen[bytes]", bool], None] = lambda _process, _runs: None,
+    stderr: IO[bytes] | None = None,
 ) -> Ended:
     """Run a program to its end. It ends with this process at the latest.
 
@@ -61,6 +62,7 @@ def run_to_its_end(
         descriptors: What it inherits beside the standard ones.
         given: Its standard input.
         running: Told the process when it has started, and again, with False, when it has ended.
+        stderr: A file that gets what it says instead.
 
     Returns:
         Its exit code and what it said.
@@ -73,7 +75,7 @@ def run_to_its_end(
             command,
             stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr or subprocess.PIPE,
             env=environment,
             cwd=directory,
             umask=_UMASK,

@@ -30,6 +30,12 @@ class NewerFormatError(MonobaseError):
         )
 
 
+class UvConfigurationError(MonobaseError):
+    """The machine's configuration of uv cannot be read, or has a value that is none."""
+
+    exit_code: ClassVar[int] = 3
+
+
 class IndexAccessError(MonobaseError):
     """An index did not answer, or does not have what a lock names."""
 
@@ -38,6 +44,10 @@ class IndexAccessError(MonobaseError):
 
 class IndexUnreachableError(IndexAccessError):
     """No host answers where an index should be: asking it for the next wheel would wait as long again."""
+
+
+class SlowIndexError(IndexAccessError):
+    """The index sends, and slower than the least rate."""
 
 
 class NotOnIndexError(IndexAccessError):

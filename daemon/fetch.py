@@ -6,7 +6,6 @@ versions and indexes allow.
 """
 
 import os
-import re
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.call_log import begin_log, read_log, remove_logs, trusted_wheels
 from daemon.content_store import ContentStore
 from daemon.durability import sync_directory, sync_filesystem
 from daemon.errors import (
@@ -21,6 +21,8 @@ from daemon.errors import (
     IndexUnreachableError,
     NotOnIndexError,
     PrefixError,
+    SlowIndexError,
+    UvConfigurationError,
     WheelContentError,
 )
 from daemon.fault import fault_point
@@ -28,6 +30,7 @@ from daemon.interpreter import Interpreter
 from daemon.inventory import (
     Inventory,
     check_against_held,
+    inventory_path,
     keep_inventory,
     record_differences,
     take_inventory,
@@ -35,17 +38,18 @@ from daemon.inventory import (
     write_inventory,
 )
 from daemon.known_contents import KnownContents
+from daemon.lock_index import CacheFolders
 from daemon.plan import WheelToFetch
 from daemon.prefix import Prefix
 from daemon.progress import Stage
 from daemon.uv import Uv
-from daemon.uv_cache import drop_wheel, find_archive
+from daemon.uv_cache import drop_wheel, find_archive, in_the_way
 from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
 _POLL_S = 0.3
 _KEEP_FILES = 30_000
-_ESCAPING = re.compile(r"Skipping unsafe file name: (?P<path>.+)")
+_CALLS_AT_ONCE = 8  # they wait for the network
 
 
 @dataclass(slots=True)
@@ -65,6 +69,10 @@ class FetchCall:
     python: str
     items: dict[str, WheelToFetch] = field(default_factory=dict)
     refresh: bool = False
+
+    def alone(self, item: WheelToFetch) -> "FetchCall":
+        """Give a call that brings one of the wheels."""
+        return FetchCall(self.index_url, self.platform, self.python, {item.wheel.name: item})
 
     def takes(self, item: WheelToFetch) -> bool:
         """Tell whether the wheel can join."""
@@ -96,6 +104,19 @@ def group_calls(items: Iterable[WheelToFetch]) -> list[FetchCall]:
     return calls
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of one call.
+
+    Attributes:
+        failure: Why uv failed; None when it did not.
+        unsafe: Names of members that uv left out, as they leave the folder of their wheel.
+    """
+
+    failure: MonobaseError | None
+    unsafe: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Fetcher:
     """What fetching needs to know.
@@ -108,7 +129,8 @@ class Fetcher:
         jobs: How many wheels are read at once.
         known: What this run has read.
         taken: Archive, inventory and the file of the inventory, of what arrived and is not kept yet.
-        unreachable: The indexes where no host answered, by URL; they are not asked again.
+        unreachable: Indexes that are not asked again, by URL: no host answers, or uv refuses its settings.
+        trusted: Digests of wheels that a killed run may have brought, of which uv left nothing out.
     """
 
     prefix: Prefix
@@ -117,8 +139,9 @@ class Fetcher:
     interpreter: Interpreter
     jobs: int
     known: KnownContents
-    taken: list[tuple[Path, Inventory, Path]] = field(default_factory=list)
+    taken: list[tuple[LockedWheel, Path, Inventory, Path]] = field(default_factory=list)
     unreachable: dict[str | None, MonobaseError] = field(default_factory=dict)
+    trusted: frozenset[str] = frozenset()
 
     def fetch(self, items: Sequence[WheelToFetch], stage: Stage) -> dict[str, MonobaseError]:
         """Bring wheels into the cache, and take the inventory of each.
@@ -135,79 +158,118 @@ class Fetcher:
         Raises:
             DiskError: The disk cannot hold them.
         """
+        if not items:
+            return {}
         failures: dict[str, MonobaseError] = {}
+        self.trusted = trusted_wheels(self.prefix)
         for call in group_calls(items):
-            self._run_to_the_end(call, stage, failures)
+            outcome = self._try(call, stage)
+            missing = self._missing(call, outcome, failures)
+            if missing and len(call.items) > 1:
+                # One of them ended it for all: each alone, so that it is known which, and the others arrive.
+                self._try_each([call.alone(item) for item in missing], stage, failures)
+            elif missing:
+                self._settle(call, outcome, stage, failures)
         self._keep()
+        remove_logs(self.prefix)
         return failures
 
-    def _run_to_the_end(self, call: FetchCall, stage: Stage, failures: dict[str, MonobaseError]) -> None:
-        self._drop_damaged_leftovers(call)
-        failure = self.unreachable.get(call.index_url) or self._run(call, stage)
+    def _try_each(self, calls: Sequence[FetchCall], stage: Stage, failures: dict[str, MonobaseError]) -> None:
+        """Bring wheels by a call each, some at once: one that drips keeps the others waiting otherwise."""
+        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+            try:
+                futures = [(call, pool.submit(self._try, call, stage)) for call in calls]
+                outcomes = [(call, future.result()) for call, future in futures]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.uv.end_all()
+                raise
+        for call, outcome in outcomes:
+            if self._missing(call, outcome, failures):
+                self._settle(call, outcome, stage, failures)
+
+    def _settle(
+        self, call: FetchCall, outcome: _Outcome, stage: Stage, failures: dict[str, MonobaseError]
+    ) -> None:
+        """Say why the one wheel of a call did not come; where the index may have it since, ask once more."""
+        (item,) = call.items.values()
+        if isinstance(outcome.failure, NotOnIndexError) and not call.refresh:
+            # A page of the index in uv's cache may be older than the lock.
+            call.refresh = True
+            outcome = self._try(call, stage)
+            if not self._missing(call, outcome, failures):
+                return
+        failure = outcome.failure or IndexAccessError(
+            f"uv installed {item.wheel.filename} without keeping it in its cache: the index forbids it "
+            "(Cache-Control: no-store); name the index with --index-url, and it is kept"
+        )
+        if isinstance(failure, SlowIndexError):
+            failure = SlowIndexError(f"{item.wheel.filename}: {failure}")
+        failures[item.wheel.sha256] = failure
+
+    def _missing(
+        self, call: FetchCall, outcome: _Outcome, failures: dict[str, MonobaseError]
+    ) -> list[WheelToFetch]:
+        """Take what a call brought, and give the wheels that are to be told of or tried again."""
+        if outcome.unsafe:
+            return self._refuse(call, outcome.unsafe[0], failures)
         arrived = self._take(call, failures)
         missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
-        if failure is None and missing:
-            failure = IndexAccessError(
-                f"uv installed {_names(missing)} without keeping it in its cache: the index forbids it "
-                "(Cache-Control: no-store); name the index with --index-url, and it is kept"
-            )
-        if failure is None or not missing:
-            return  # a uv that failed, or was ended, when it had brought them all has done what it was for
-        if isinstance(failure, IndexUnreachableError):
-            failures.update((item.wheel.sha256, failure) for item in missing)
-            self.unreachable[call.index_url] = failure
-            return
-        if len(call.items) == 1:
-            if isinstance(failure, NotOnIndexError) and not call.refresh:
-                # A page of the index in uv's cache may be older than the lock.
-                call.refresh = True
-                self._run_to_the_end(call, stage, failures)
-            else:
-                failures[missing[0].wheel.sha256] = failure
-            return
-        # One of them ended the call for all: each alone, so that it is known which, and the others arrive.
-        for item in missing:
-            single = FetchCall(call.index_url, call.platform, call.python, {item.wheel.name: item})
-            self._run_to_the_end(single, stage, failures)
+        if missing and isinstance(outcome.failure, IndexUnreachableError | UvConfigurationError):
+            failures.update((item.wheel.sha256, outcome.failure) for item in missing)
+            self.unreachable[call.index_url] = outcome.failure
+            return []
+        return (
+            missing  # a uv that failed, or was ended, when it had brought them all has done what it was for
+        )
 
-    def _run(self, call: FetchCall, stage: Stage) -> MonobaseError | None:
+    def _refuse(self, call: FetchCall, path: str, failures: dict[str, MonobaseError]) -> list[WheelToFetch]:
+        """Drop the wheels of a call, one of which tried to leave its folder; uv only leaves the member out.
+
+        Which of several it was, uv does not say: they are to be brought each alone.
+        """
+        items = list(call.items.values())
+        for item in items:
+            drop_wheel(self.prefix.uv_cache, item.wheel)
+        if len(items) > 1:
+            return items
+        failures[items[0].wheel.sha256] = WheelContentError(
+            f"{items[0].wheel.filename}: holds {path!r}, which leaves the folder that it is installed to; "
+            "such a wheel is not installed"
+        )
+        return []
+
+    def _try(self, call: FetchCall, stage: Stage) -> _Outcome:
+        failure = self.unreachable.get(call.index_url)
+        if failure is not None:
+            return _Outcome(failure)
+        self._make_room(call)
         target = temporary_path(self.prefix.staging)
         requirements = target.with_suffix(".txt")
         requirements.write_text(format_requirements(item.wheel for item in call.items.values()))
+        log = begin_log(self.prefix, (item.wheel for item in call.items.values()))
         over = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(call, stage, over), daemon=True)
         watcher.start()
         try:
-            output = self.uv.run(
+            self.uv.reach(
                 "pip", "install", "--target", target, "--python", self.interpreter.executable,
                 "--python-version", call.python, "--python-platform", call.platform,
                 "--no-deps", "--require-hashes", "--no-build",
                 *(option for name in call.items if call.refresh for option in ("--refresh-package", name)),
-                *self.uv.index_options(call.index_url, self.prefix.staging), "-r", requirements,
-                variables={"RUST_LOG": "uv_extract=warn"},
+                "-r", requirements,
+                index_url=call.index_url, variables={"RUST_LOG": "uv_extract=warn"}, log=log,
             )  # fmt: skip
-            escaping = _ESCAPING.search(output.stderr)
-            if escaping is not None:
-                return self._refuse(call, escaping["path"])
         except PrefixError:
             raise
         except MonobaseError as error:
-            return error
+            failure = error
         finally:
             over.set()
             watcher.join()
             fault_point("fetch:call")
             shutil.rmtree(target, ignore_errors=True)
-        return None
-
-    def _refuse(self, call: FetchCall, path: str) -> MonobaseError:
-        """Drop the wheels of a call, one of which tried to leave its folder; uv only leaves it out."""
-        for item in call.items.values():
-            drop_wheel(self.prefix.uv_cache, item.wheel)
-        return WheelContentError(
-            f"{_names(call.items.values())}: holds {path!r}, which leaves the folder that it is installed "
-            "to; such a wheel is not installed"
-        )
+        return _Outcome(failure, read_log(log).unsafe)
 
     def _watch(self, call: FetchCall, stage: Stage, over: threading.Event) -> None:
         pending = {item.wheel for item in call.items.values()}
@@ -220,23 +282,39 @@ class Fetcher:
             if ended:
                 return
 
-    def _drop_damaged_leftovers(self, call: FetchCall) -> None:
-        """Drop what an install that was ended left in the cache, and what does not match its own RECORD.
+    def _make_room(self, call: FetchCall) -> None:
+        """Drop what the cache has of the wheels of a call and is not to be built on.
 
-        It may be cut by a power loss, or a file may lack that was about to be shared. A wheel whose author
-        wrote a wrong RECORD is brought once more, then; one that arrives in this run is taken as it is.
+        What an install that was ended left may be cut by a power loss, or a file may lack that was about to
+        be shared; and what another uv has brought may lack what that one left out. A wheel whose author wrote
+        a wrong RECORD is brought once more, then; one that arrives in this run is taken as it is.
         """
+        cache = self.prefix.uv_cache
         for item in call.items.values():
-            archive = find_archive(self.prefix.uv_cache, item.wheel)
-            if archive is None:
-                continue
-            try:
-                inventory = take_inventory(archive, item.wheel)
-                damaged = bool(record_differences(archive, inventory, item.wheel))
-            except WheelContentError:
-                damaged = True
-            if damaged:
-                drop_wheel(self.prefix.uv_cache, item.wheel)
+            for other in in_the_way(cache, item.wheel):
+                examined = inventory_path(self.prefix, other.sha256).exists() or any(
+                    wheel.sha256 == other.sha256 for wheel, *_ in self.taken
+                )
+                if examined:
+                    self._folders.adopt(cache, other)
+                else:
+                    drop_wheel(cache, other)
+            archive = find_archive(cache, item.wheel)
+            if archive is not None and not self._is_sound(archive, item.wheel):
+                drop_wheel(cache, item.wheel)
+
+    def _is_sound(self, archive: Path, wheel: LockedWheel) -> bool:
+        if wheel.sha256 not in self.trusted and not self._folders.hold(self.prefix.uv_cache, wheel):
+            return False
+        try:
+            inventory = take_inventory(archive, wheel)
+            return not record_differences(archive, inventory, wheel)
+        except WheelContentError:
+            return False
+
+    @property
+    def _folders(self) -> CacheFolders:
+        return CacheFolders(self.uv, self.interpreter.executable)
 
     def _take(self, call: FetchCall, failures: dict[str, MonobaseError]) -> set[str]:
         """Take the inventories of the wheels that arrived."""
@@ -253,9 +331,9 @@ class Fetcher:
                     continue
                 staged = temporary_path(self.prefix.staging)
                 write_inventory(outcome[1], staged)
-                self.taken.append((*outcome, staged))
+                self.taken.append((item.wheel, *outcome, staged))
                 taken.add(item.wheel.sha256)
-        if sum(len(inventory.files) for _, inventory, _ in self.taken) > _KEEP_FILES:
+        if sum(len(inventory.files) for _, _, inventory, _ in self.taken) > _KEEP_FILES:
             self._keep()
         return taken
 
@@ -271,8 +349,9 @@ class Fetcher:
         sync_filesystem(self.prefix.root)
         fault_point("fetch:synced")
         with ThreadPoolExecutor(self.jobs) as pool:
-            list(pool.map(lambda entry: share_archive(self.store, entry[0], entry[1], self.known), taken))
-        for _, inventory, staged in taken:
+            list(pool.map(lambda entry: share_archive(self.store, entry[1], entry[2], self.known), taken))
+        for wheel, _, inventory, staged in taken:
+            self._folders.adopt(self.prefix.uv_cache, wheel)
             keep_inventory(self.prefix, inventory, staged)
         sync_directory(self.prefix.wheels)
         fault_point("fetch:kept")
@@ -311,10 +390,6 @@ def share_archive(
         path = f"{archive}/{file.path}"
         if store.adopt(path, file.sha256, os.lstat(path)) == "linked" and known is not None:
             known.record(os.lstat(path), file.sha256)
-
-
-def _names(items: Iterable[WheelToFetch]) -> str:
-    return ", ".join(item.wheel.filename for item in items)
 
 
 def format_requirements(wheels: Iterable[LockedWheel]) -> str:

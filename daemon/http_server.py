@@ -14,6 +14,7 @@ import asyncio
 import errno
 import re
 import socket
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from daemon.answers import Question, Response, plain, question_of, respond
 from daemon.connections import Connections, Stage
 from daemon.errors import ListenError
 from daemon.http_request import HeadReader, Request, RequestError
+from daemon.redaction import redact
 from daemon.service import Service
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
@@ -124,7 +126,8 @@ class HttpServer:
         except OSError:
             pass  # a client that went away is no news
         except Exception:
-            traceback.print_exc()  # a fault to see; the other connections go on
+            # A fault to see; the other connections go on.
+            print(redact(traceback.format_exc()), file=sys.stderr)
 
     async def _converse(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -35,7 +35,7 @@ from daemon.progress import Reporter, Stage
 from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
 from daemon.standing_tree import check_tree
 from daemon.system_error import system_errors
-from daemon.uv import Uv
+from daemon.uv import Downloads, Uv
 from daemon.uv_cache import remove_leftovers
 from daemon.workbench import Workbench, make_workbench
 from daemon.writer_lock import WriterLock, writer_lock
@@ -73,6 +73,7 @@ class InstallOptions:
         proxy_url: The proxy that uv goes through for every host; None for what the machine's variables say.
         generation_id: The one generation of the range to install now; None for all of it. `latest` names
             the newest sealed one of the range all the same.
+        uv_downloads: How uv downloads.
     """
 
     min_gen_id: int | None = None
@@ -85,6 +86,7 @@ class InstallOptions:
     lock_timeout_s: float | None = None
     proxy_url: str | None = None
     generation_id: int | None = None
+    uv_downloads: Downloads = field(default_factory=Downloads)
 
 
 @dataclass(slots=True)
@@ -142,8 +144,7 @@ def install(
     with system_errors(prefix):
         prefix.make_directories()
         with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
-            link_mode = "copy" if options.copy else "hardlink"
-            uv = Uv(uv_program, prefix, options.index_url, link_mode, writer.descriptors, options.proxy_url)
+            uv = make_uv(uv_program, writer, options)
             bench = make_workbench(prefix, uv, options.jobs, links=not options.copy)
             clean_leftovers(prefix, reporter)
             with reporter.stage("plan", 0) as stage:
@@ -168,6 +169,20 @@ def install(
             result.latest = point_latest(writer, _sealed(prefix, active))
     result.seconds = round(time.monotonic() - began, 2)
     return result
+
+
+def make_uv(program: Path, writer: WriterLock, options: InstallOptions) -> Uv:
+    """Give uv as an operator wants it to be run.
+
+    Args:
+        program: The uv binary.
+        writer: The lock, whose descriptors it keeps.
+        options: What an operator decides.
+    """
+    return Uv(
+        program, writer.prefix, options.index_url, "copy" if options.copy else "hardlink", writer.descriptors,
+        options.proxy_url, options.uv_downloads,
+    )  # fmt: skip
 
 
 def _plan(prefix: Prefix, catalog: Catalog, options: InstallOptions) -> Plan:

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.errors import IndexUnreachableError, InterpreterError, NewerFormatError, PrefixError
+from daemon.errors import (
+    IndexUnreachableError,
+    InterpreterError,
+    NewerFormatError,
+    PrefixError,
+    UvConfigurationError,
+)
 from daemon.interpreter_tree import adopt_interpreter, make_interpreter, managed_interpreter
 from daemon.running_interpreter import Interpreter, describe, minor_of
 from daemon.uv import Uv, last_lines
@@ -71,6 +77,7 @@ class ManagedInterpreters:
         Raises:
             PrefixError: The disk is full, or the machine.
             NewerFormatError: A newer monobase has made it.
+            UvConfigurationError: The machine's configuration of uv is malformed.
         """
         found = managed_interpreter(self.uv.prefix, version, self.warn)
         if found is not None:
@@ -79,7 +86,7 @@ class ManagedInterpreters:
         if not self.reason:
             try:
                 return make_interpreter(self.uv, version)
-            except (PrefixError, NewerFormatError):
+            except (PrefixError, NewerFormatError, UvConfigurationError):
                 raise
             except MonobaseError as error:
                 self.reason = _reason(error)

@@ -175,7 +175,7 @@ def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:
         "UV_PYTHON_INSTALL_BIN": "0",
         "UV_HTTP_RETRIES": os.environ.get("UV_HTTP_RETRIES", "1"),
     }
-    uv.run("python", "install", version, variables=variables)
+    uv.reach("python", "install", version, variables=variables)
     made = [path for path in staging.glob(f"cpython-{version}-*") if path.is_dir() and not path.is_symlink()]
     if len(made) != 1:
         raise InterpreterError(f"uv installed {len(made)} interpreters for Python {version} instead of one")

@@ -130,9 +130,9 @@ def test_two_uvs_at_once_share_the_rate_and_check_their_digests(
 def _install(uv: Uv, item: Wheel, target: Path) -> None:
     requirements = target.with_suffix(".txt")
     requirements.write_text(f"{item.spec.name}==1.0 --hash=sha256:{item.sha256}\n")
-    uv.run(
+    uv.reach(
         *("pip", "install", "--target", target, "--python", PYTHON_FULL.rpartition(".")[0]),
-        *("--no-deps", "--require-hashes", "--no-config", "-r", requirements),
+        *("--no-deps", "--require-hashes", "-r", requirements),
     )
 
 

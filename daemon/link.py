@@ -15,7 +15,6 @@ from pathlib import Path
 from daemon.content_store import ContentStore
 from daemon.durability import write_new_file
 from daemon.errors import WheelContentError
-from daemon.fetch import format_requirements
 from daemon.interpreter import Interpreter
 from daemon.inventory import WRITTEN_BY_INSTALLERS, Inventory, InventoryFile, read_inventory, walk_files
 from daemon.known_contents import KnownContents
@@ -33,6 +32,7 @@ from daemon.plan import Wanted
 from daemon.prefix import Prefix
 from daemon.uv import Uv
 from daemon.uv_cache import find_archive
+from daemon.wheel_install import install_wheels
 from gens.lock import LockedWheel
 
 _CACHED_FILES = 60_000
@@ -132,7 +132,7 @@ class Linker:
         self.uv.run("venv", "--relocatable", "--no-project", "--python", interpreter.executable, directory)
         self._pin_interpreter(directory, interpreter)
         own = self._own_files(wanted, directory, interpreter)
-        self._install(wanted, directory)
+        install_wheels(self.uv, wanted, directory, interpreter)
         for name in _UV_LEFTOVERS:
             (directory / name).unlink(missing_ok=True)
         tree = LinkedTree(wanted, directory, interpreter, packages_directory(interpreter.minor))
@@ -190,22 +190,6 @@ class Linker:
                 )
             found[relative] = _identity(path, status)
         return found
-
-    def _install(self, wanted: Wanted, directory: Path) -> None:
-        by_index: dict[str | None, list[LockedWheel]] = {}
-        for wheel in wanted.lock.wheels:
-            by_index.setdefault(wanted.index_url(wheel), []).append(wheel)
-        for number, (index_url, wheels) in enumerate(by_index.items()):
-            requirements = self.prefix.staging / (
-                f"{wanted.generation.directory_name}.{wanted.target.name}.{number}.txt"
-            )
-            requirements.write_text(format_requirements(wheels))
-            self.uv.run(
-                "pip", "install", "--python", directory / "bin" / "python",
-                "--python-platform", wanted.target.inputs.platform, "--offline", "--no-deps",
-                "--require-hashes", "--no-build",
-                *self.uv.index_options(index_url, self.prefix.staging), "-r", requirements,
-            )  # fmt: skip
 
     def _pin_interpreter(self, directory: Path, interpreter: Interpreter) -> None:
         """Let an environment name its very interpreter, within the prefix by a relative link.

@@ -16,10 +16,13 @@ from daemon.options import (
     gens_option,
     index_url_option,
     jobs_option,
+    least_rate,
     lock_timeout_option,
     log_format_option,
     max_download_rate_option,
     max_gen_id_option,
+    min_download_rate_option,
+    min_download_window_option,
     min_gen_id_option,
     option,
     prefix_option,
@@ -27,6 +30,7 @@ from daemon.options import (
     uv_option,
 )
 from daemon.prefix import Prefix, prefix_at
+from daemon.redaction import redact
 from daemon.service_commands import SERVICE_COMMANDS
 from gens.errors import MonobaseError
 
@@ -40,14 +44,14 @@ class _Cli(click.Group):
             return super().invoke(ctx)
         except MonobaseError as error:
             if ctx.obj is None:
-                click.echo(f"error: {error}", err=True)
+                click.echo(f"error: {redact(str(error))}", err=True)
             else:
                 ctx.obj.error(str(error))
             ctx.exit(error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
             raise
         except Exception:
-            traceback.print_exc()
+            click.echo(redact(traceback.format_exc()), err=True, nl=False)
             click.echo(
                 "error: this is a fault of monobase itself; please report it with the lines above", err=True
             )
@@ -70,6 +74,8 @@ def main() -> None:
 @copy_option
 @index_url_option
 @max_download_rate_option
+@min_download_rate_option
+@min_download_window_option
 @python_downloads_option
 @lock_timeout_option
 @gens_option
@@ -84,6 +90,8 @@ def install(
     copy: bool,
     index_url: str | None,
     max_download_rate: int | None,
+    min_download_rate: int,
+    min_download_window: float,
     python_downloads: bool,
     lock_timeout: float | None,
     gens: Path | None,
@@ -95,7 +103,7 @@ def install(
     from daemon.install import install as run_install  # noqa: PLC0415
     from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
     from daemon.progress import Reporter  # noqa: PLC0415
-    from daemon.uv import find_uv  # noqa: PLC0415
+    from daemon.uv import Downloads, find_uv  # noqa: PLC0415
     from gens.catalog import load_catalog  # noqa: PLC0415
 
     check_range(min_gen_id, max_gen_id)
@@ -104,7 +112,18 @@ def install(
     place = prefix_at(prefix)
     with limit_downloads(max_download_rate, os.environ, reporter.warning) as proxy_url:
         options = InstallOptions(
-            min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, lock_timeout, proxy_url
+            min_gen_id,
+            max_gen_id,
+            only,
+            jobs,
+            copy,
+            python_downloads,
+            index_url,
+            lock_timeout,
+            proxy_url,
+            uv_downloads=Downloads(
+                least_rate=least_rate(min_download_rate, min_download_window, max_download_rate)
+            ),
         )
         result = run_install(place, load_catalog(gens, keep_broken=True), find_uv(uv), options, reporter)
     reporter.info(
@@ -132,6 +151,8 @@ def install(
 @copy_option
 @index_url_option
 @max_download_rate_option
+@min_download_rate_option
+@min_download_window_option
 @python_downloads_option
 @lock_timeout_option
 @gens_option
@@ -146,6 +167,8 @@ def verify(
     copy: bool,
     index_url: str | None,
     max_download_rate: int | None,
+    min_download_rate: int,
+    min_download_window: float,
     python_downloads: bool,
     lock_timeout: float | None,
     gens: Path | None,
@@ -170,13 +193,16 @@ def verify(
         from daemon.install import InstallOptions  # noqa: PLC0415
         from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
         from daemon.repair import repair as run_repair  # noqa: PLC0415
-        from daemon.uv import find_uv  # noqa: PLC0415
+        from daemon.uv import Downloads, find_uv  # noqa: PLC0415
         from gens.catalog import load_catalog  # noqa: PLC0415
 
         with limit_downloads(max_download_rate, os.environ, reporter.warning) as proxy_url:
             options = InstallOptions(
                 jobs=jobs, copy=copy, index_url=index_url, downloads=python_downloads,
                 lock_timeout_s=lock_timeout, proxy_url=proxy_url,
+                uv_downloads=Downloads(
+                    least_rate=least_rate(min_download_rate, min_download_window, max_download_rate)
+                ),
             )  # fmt: skip
             catalog = load_catalog(gens, keep_broken=True)
             result = run_repair(place, catalog, find_uv(uv), names, options, reporter, stores=not gen)

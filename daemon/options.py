@@ -7,23 +7,32 @@ from typing import Any
 
 import click
 
+from daemon.least_rate import DEFAULT_WINDOW_S, LeastRate
 from daemon.prefix import DEFAULT_PREFIX
-from daemon.rate_limit import parse_rate
+from daemon.rate_limit import SLOWEST_BYTES_PER_S, parse_rate
 
 _PATH = click.Path(path_type=Path)
 _DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
+_SHARES = 16  # twice as many calls of uv as there are at once
 Command = Callable[..., None]
 
 
 class _Rate(click.ParamType[int]):
-    """Bytes a second, such as `50M`."""
+    """Bytes a second, such as `50M`.
+
+    Args:
+        least: The lowest; 0 is taken whatever it is.
+    """
 
     name = "rate"
+
+    def __init__(self, least: int = SLOWEST_BYTES_PER_S) -> None:
+        self._least = least
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read one."""
         try:
-            return parse_rate(str(value))
+            return parse_rate(str(value), self._least)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -59,6 +68,18 @@ max_download_rate_option = option(
     "--max-download-rate", type=_Rate(), metavar="BYTES",
     help="Bytes a second that all downloads together may take, such as 50M; no limit when not given.",
 )  # fmt: skip
+min_download_rate_option = option(
+    "--min-download-rate", type=_Rate(least=0), default="1k", metavar="BYTES",
+    help="Bytes a second that an index must send over --min-download-window; 0 for as slow as it likes.",
+)  # fmt: skip
+min_download_window_option = option(
+    "--min-download-window", type=click.FloatRange(min=0.1), default=DEFAULT_WINDOW_S, metavar="SECONDS",
+    help="How long a download may be slower than --min-download-rate.",
+)  # fmt: skip
+concurrent_downloads_option = option(
+    "--concurrent-downloads", type=click.IntRange(min=1), help="How many wheels a uv downloads at once."
+)
+python_mirror_option = option("--python-mirror", metavar="URL", help="Where uv downloads interpreters from.")
 index_url_option = option("--index-url", help="Default index, instead of the one of uv's own configuration.")
 min_gen_id_option = option("--min-gen-id", type=click.IntRange(min=0), help="Oldest active generation.")
 max_gen_id_option = option("--max-gen-id", type=click.IntRange(min=0), help="Newest active generation.")
@@ -81,3 +102,19 @@ def check_range(min_gen_id: int | None, max_gen_id: int | None) -> None:
         raise click.UsageError(
             f"--min-gen-id {min_gen_id} is above --max-gen-id {max_gen_id}: no generation is active"
         )
+
+
+def least_rate(
+    min_download_rate: int, min_download_window: float, max_download_rate: int | None
+) -> LeastRate | None:
+    """Give how slow a download may be.
+
+    Args:
+        min_download_rate: Bytes a second; 0 for as slow as it likes.
+        min_download_window: Seconds.
+        max_download_rate: What all downloads together may take: our own limit makes no index slow.
+    """
+    rate = min_download_rate
+    if max_download_rate is not None:
+        rate = min(rate, max_download_rate // _SHARES)
+    return LeastRate(rate, min_download_window) if rate else None

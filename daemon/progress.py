@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from daemon.redaction import redact
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -103,9 +105,10 @@ class Reporter:
             self._line("info", "", {"stage": name, **stage.facts, "seconds": seconds})
 
     def _line(self, level: str, text: str, facts: dict[str, Value]) -> None:
+        shown = {name: redact(value) if isinstance(value, str) else value for name, value in facts.items()}
         # A log that cannot be written, as its reader or its disk is gone, stops nothing.
         with suppress(OSError):
-            self._print(level, text, facts)
+            self._print(level, redact(text), shown)
 
     def _print(self, level: str, text: str, facts: dict[str, Value]) -> None:
         if self.log_format == "json":

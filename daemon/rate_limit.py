@@ -51,8 +51,15 @@ class RateLimit:
         return max(0.0, self._free_s - now_s)
 
 
-def parse_rate(text: str) -> int:
+def parse_rate(text: str, least: int = SLOWEST_BYTES_PER_S) -> int:
     """Read bytes a second: `50M`, `1.5MB`, `800k`, `2000000`; a thousand is 1000.
+
+    Args:
+        text: What somebody wrote.
+        least: The lowest that may be.
+
+    Returns:
+        The rate.
 
     Raises:
         ValueError: It is none of these, or too slow to download anything.
@@ -61,8 +68,6 @@ def parse_rate(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no number of bytes a second, such as 50M, 800k or 2000000")
     rate = int(float(found["number"]) * _UNITS[found["unit"]])
-    if rate < SLOWEST_BYTES_PER_S:
-        raise ValueError(
-            f"{text!r} is less than {SLOWEST_BYTES_PER_S // 1000}k: uv would give up each download"
-        )
+    if rate < least:
+        raise ValueError(f"{text!r} is less than {least // 1000}k: uv would give up each download")
     return rate

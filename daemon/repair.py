@@ -17,7 +17,7 @@ from daemon.content_store import ContentStore, check_links
 from daemon.durability import sync_filesystem, write_symlink
 from daemon.errors import DamageError, InterpreterError, PrefixError
 from daemon.finding import Finding, by_tree, summarize
-from daemon.install import InstallOptions, clean_leftovers
+from daemon.install import InstallOptions, clean_leftovers, make_uv
 from daemon.interpreter import ManagedInterpreters
 from daemon.layout import write_environments
 from daemon.manifest import MANIFEST_NAME
@@ -93,11 +93,7 @@ def repair(
             try:
                 if not options.copy:
                     check_links(prefix.uv_cache, prefix.staging)
-                link_mode = "copy" if options.copy else "hardlink"
-                uv = Uv(
-                    uv_program, prefix, options.index_url, link_mode, writer.descriptors, options.proxy_url
-                )
-                work = _Repair(writer, catalog, uv, options, reporter)
+                work = _Repair(writer, catalog, make_uv(uv_program, writer, options), options, reporter)
                 work.run(before.findings)
             finally:
                 shutil.rmtree(prefix.staging, ignore_errors=True)

@@ -11,18 +11,23 @@ import click
 
 from daemon.options import (
     check_range,
+    concurrent_downloads_option,
     copy_option,
     gens_option,
     index_url_option,
     jobs_option,
+    least_rate,
     lock_timeout_option,
     log_format_option,
     max_download_rate_option,
     max_gen_id_option,
+    min_download_rate_option,
+    min_download_window_option,
     min_gen_id_option,
     option,
     prefix_option,
     python_downloads_option,
+    python_mirror_option,
     uv_option,
 )
 from daemon.prefix import prefix_at
@@ -75,12 +80,14 @@ _SECONDS = click.FloatRange(min=0.05)
 @option(
     "--max-retry-delay", type=_SECONDS, default=600.0, metavar="SECONDS", help="The longest of the delays."
 )
-@option("--concurrent-downloads", type=click.IntRange(min=1), help="How many wheels a uv downloads at once.")
-@option("--python-mirror", metavar="URL", help="Where uv downloads interpreters from.")
+@concurrent_downloads_option
+@python_mirror_option
 @jobs_option
 @copy_option
 @index_url_option
 @max_download_rate_option
+@min_download_rate_option
+@min_download_window_option
 @python_downloads_option
 @gens_option
 @uv_option
@@ -106,6 +113,8 @@ def run(
     copy: bool,
     index_url: str | None,
     max_download_rate: int | None,
+    min_download_rate: int,
+    min_download_window: float,
     python_downloads: bool,
     gens: Path | None,
     uv: Path | None,
@@ -129,24 +138,24 @@ def run(
     from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
     from daemon.progress import Reporter  # noqa: PLC0415
     from daemon.service import Service, ServiceOptions  # noqa: PLC0415
-    from daemon.uv import find_uv  # noqa: PLC0415
+    from daemon.uv import Downloads, find_uv  # noqa: PLC0415
     from gens.catalog import load_catalog  # noqa: PLC0415
 
     try:
         address = None if listen == "off" else parse_address(listen)
     except ValueError as error:
         raise click.UsageError(f"--listen: {error}") from error
-    if concurrent_downloads is not None:
-        os.environ["UV_CONCURRENT_DOWNLOADS"] = str(concurrent_downloads)
-    if python_mirror is not None:
-        os.environ["UV_PYTHON_INSTALL_MIRROR"] = python_mirror
     context = click.get_current_context()
     reporter = Reporter(log_format="json" if log_format == "json" else "text")
     context.find_root().obj = reporter  # errors are shown as it shows all else
     proxy_url = context.with_resource(limit_downloads(max_download_rate, os.environ, reporter.warning))
     options = ServiceOptions(
         InstallOptions(
-            min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, proxy_url=proxy_url
+            min_gen_id, max_gen_id, only, jobs, copy, python_downloads, index_url, proxy_url=proxy_url,
+            uv_downloads=Downloads(
+                concurrent_downloads, python_mirror,
+                least_rate(min_download_rate, min_download_window, max_download_rate),
+            ),
         ),
         prune_old_gen, clean_uv_cache, repair, features_dir, check_interval, scan_interval, verify_interval,
         retry_delay, max_retry_delay,

@@ -1,6 +1,5 @@
 """What the daemon knows of itself: one writer, the loop, and many readers, the requests."""
 
-import re
 import threading
 import time
 from collections import deque
@@ -8,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from daemon.readiness import Known
+from daemon.redaction import redact
 from daemon.retries import Retries, Retry
 from daemon.usage import Usage
 from daemon.verify import Finding
@@ -132,11 +132,10 @@ def text_of(error: BaseException) -> str:
 
 
 def for_everybody(text: str) -> str:
-    """Put a message in one line, without user and password of its URLs: everybody can read the page."""
-    return " ".join(_CREDENTIALS.sub("://", text).split())
+    """Put a message in one line, without passwords: everybody can read the page."""
+    return " ".join(redact(text).split())
 
 
-_CREDENTIALS = re.compile(r"://[^/@\s]*@")
 _KINDS = {
     "DamageError": "damage",
     "DefinitionError": "definition",

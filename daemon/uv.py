@@ -1,14 +1,17 @@
 """Running uv: where its program is, what it is told every time, and what its failures mean here."""
 
-import hashlib
-import json
+import functools
 import os
 import re
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 from daemon.child_process import run_to_its_end, signal_name
 from daemon.errors import (
@@ -17,15 +20,25 @@ from daemon.errors import (
     IndexUnreachableError,
     NotOnIndexError,
     ProgramKilledError,
+    SlowIndexError,
+    UvConfigurationError,
     WheelContentError,
 )
+from daemon.least_rate import LeastRate, RateWatch, Slowness
 from daemon.limiting_proxy import proxy_variables
 from daemon.prefix import Prefix
+from daemon.received_bytes import ReceivedBytes
+from daemon.redaction import learn, redact
 from daemon.system_error import explain_text, full_disk_message
+from daemon.uv_configuration import UvConfiguration, read_uv_configuration
 from daemon.uv_locks import TIMEOUT_S, TRIES, remove_uv_locks, waited_for_a_lock
+from daemon.uv_variables import passed_on
 from gens.errors import MonobaseError
 
-_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+_KEPT_BYTES = 65_536  # of each end of what uv says; it may say anything, and as much as it likes
+_LOG_BYTES = 64 * 1024 * 1024
+_LINE_CHARACTERS = 500
+_LOOK_S = 1.0
 _MISMATCH = re.compile(
     r"Hash mismatch for `(?P<wheel>[^`]+)`\s+"
     r"Expected:\s+sha256:(?P<expected>\w+)\s+Computed:\s+sha256:(?P<found>\w+)"
@@ -44,6 +57,9 @@ _MALFORMED = re.compile(
 _NETWORK = re.compile(
     r"due to network timeout|UV_HTTP_TIMEOUT|error sending request|request or response body"
 )
+_MISCONFIGURED = re.compile(
+    r"Failed to parse: `?/proc/self/fd/|Failed to parse environment variable|error: invalid value '"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,21 @@ class UvOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Downloads:
+    """How uv downloads, where an operator decides it.
+
+    Attributes:
+        concurrent: How many wheels one uv downloads at once; None for uv's own choice.
+        python_mirror: Where it downloads interpreters from; None for what the machine says.
+        least_rate: How slow a download may be; None for as slow as it likes.
+    """
+
+    concurrent: int | None = None
+    python_mirror: str | None = None
+    least_rate: LeastRate | None = None
+
+
+@dataclass(frozen=True)
 class Uv:
     """How uv is run for one prefix.
 
@@ -63,8 +94,9 @@ class Uv:
         prefix: Where its cache and interpreters are.
         index_url: Default index, or None for what uv's own configuration says.
         link_mode: uv's `--link-mode`: `hardlink`, or `copy` where the file system has no hard links.
-        proxy_url: The proxy that uv goes through for every host; None for what the machine's variables say.
         inherit: Descriptors that children keep: the writer's lock.
+        proxy_url: The proxy that uv goes through for every host; None for what the machine's variables say.
+        downloads: How it downloads.
         running: The processes that run now, so that an interrupt can end them.
     """
 
@@ -74,15 +106,35 @@ class Uv:
     link_mode: str = "hardlink"
     inherit: tuple[int, ...] = ()
     proxy_url: str | None = None
+    downloads: Downloads = field(default_factory=Downloads)
     running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> UvOutput:
-        """Run uv to its end.
+    def __post_init__(self) -> None:
+        """Know the passwords of what was given, so that nothing shows them."""
+        learn(self.index_url, self.proxy_url, self.downloads.python_mirror)
+
+    @cached_property
+    def configuration(self) -> UvConfiguration:
+        """What the machine's configuration says of indexes.
+
+        Raises:
+            UvConfigurationError: It is malformed.
+        """
+        return read_uv_configuration(os.environ)
+
+    def run(
+        self,
+        *arguments: str | Path,
+        variables: Mapping[str, str] | None = None,
+        configuration: str | None = None,
+    ) -> UvOutput:
+        """Run uv to its end, without any setting of the machine's and without a way to the network.
 
         Args:
             arguments: Its command line.
             variables: Environment variables beside the ones that every call gets.
+            configuration: Text of its `uv.toml`; None for none.
 
         Returns:
             What it printed.
@@ -92,56 +144,53 @@ class Uv:
             WheelContentError: A wheel is not what its hash says, or is no wheel.
             IndexAccessError: An index did not answer, or lacks something.
         """
-        command = [str(self.program), *map(str, arguments)]
-        environment = dict(os.environ)
-        environment.update(
-            UV_CACHE_DIR=str(self.prefix.uv_cache),
-            UV_PYTHON_INSTALL_DIR=str(self.prefix.uv_python),
-            UV_LINK_MODE=self.link_mode,
-            UV_NO_PROGRESS="1",
-            UV_NO_WRAP="1",
-            NO_COLOR="1",
-        )
-        # Settings that would change what a lock means; index, mirror, proxy and time-out settings stay.
-        for name in (
-            "UV_EXCLUDE_NEWER", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_COMPILE_BYTECODE", "UV_TORCH_BACKEND",
-            "UV_NO_BINARY", "UV_TARGET", "UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_NO_CACHE", "UV_OFFLINE",
-            "UV_NO_VERIFY_HASHES", "UV_PRERELEASE", "UV_RESOLUTION", "VIRTUAL_ENV", "PYTHONPATH",
-            "PYTHONHOME",
-        ):  # fmt: skip
-            environment.pop(name, None)
-        if "--config-file" in command:
-            # The configuration of the call names its one index; these would come before it.
-            for name in ("UV_NO_CONFIG", "UV_CONFIG_FILE", *_INDEX_VARIABLES):
-                environment.pop(name, None)
+        environment = passed_on(os.environ, reaching=False) | self._settings() | dict(variables or {})
+        return self._execute(_Call(arguments, environment, configuration))
+
+    def reach(
+        self,
+        *arguments: str | Path,
+        index_url: str | None = None,
+        variables: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> UvOutput:
+        """Run uv to its end, with what it needs to download something.
+
+        An index that answers `Cache-Control: no-store` would defeat uv's cache: what is named to uv here is
+        cached whatever it says.
+
+        Args:
+            arguments: Its command line.
+            index_url: The index of a build; None for the default index.
+            variables: Environment variables beside the ones that every call gets.
+            log: A file that its standard error is appended to while it runs; what it says outlives us there.
+
+        Returns:
+            What it printed.
+
+        Raises:
+            UvConfigurationError: The machine's configuration of uv is malformed.
+            SlowIndexError: What comes is less than the least rate.
+            DiskError: The disk is full, read-only or failing.
+            WheelContentError: A wheel is not what its hash says, or is no wheel.
+            IndexAccessError: An index did not answer, or lacks something.
+        """
+        known = self.configuration
+        learn(index_url)
+        indexes = known.for_build_index(index_url) if index_url else known.for_default_index(self.index_url)
+        environment = passed_on(os.environ, reaching=True) | self._settings()
+        if self.downloads.concurrent is not None:
+            environment["UV_CONCURRENT_DOWNLOADS"] = str(self.downloads.concurrent)
+        if self.downloads.python_mirror is not None:
+            environment["UV_PYTHON_INSTALL_MIRROR"] = self.downloads.python_mirror
         if self.proxy_url is not None:
             for name, value in proxy_variables(self.proxy_url).items():
                 environment.pop(name, None)
                 if value is not None:
                     environment[name] = value
-        environment.update(variables or {})
-        environment["UV_LOCK_TIMEOUT"] = str(TIMEOUT_S)
-        for _ in range(TRIES):
-            remove_uv_locks(self.prefix)
-            ended = run_to_its_end(
-                command,
-                environment=environment,
-                directory=self.prefix.root,  # where no pyproject.toml of a caller is found
-                descriptors=self.inherit,
-                running=self._note,
-            )
-            if ended.code == 0 or not waited_for_a_lock(ended.stderr):
-                break
-        if ended.code != 0:
-            raise failure_of(command, ended.code, ended.stderr, self.prefix)
-        return UvOutput(ended.stdout, ended.stderr)
-
-    def _note(self, process: "subprocess.Popen[bytes]", runs: bool) -> None:
-        with self._guard:
-            if runs:
-                self.running.add(process)
-            else:
-                self.running.discard(process)
+        environment |= dict(variables or {})
+        call = _Call(arguments, environment, known.text(indexes), known.sources, log)
+        return self._execute(call, self.downloads.least_rate)
 
     def end_all(self) -> None:
         """End the processes that run now, so that the threads that wait for them come back."""
@@ -149,41 +198,129 @@ class Uv:
             for process in self.running:
                 process.terminate()
 
-    def index_options(self, index_url: str | None, config_directory: Path) -> list[str]:
-        """Give the options that name the index of a call, and make uv cache what the index serves.
+    def _settings(self) -> dict[str, str]:
+        return {
+            "UV_CACHE_DIR": str(self.prefix.uv_cache),
+            "UV_PYTHON_INSTALL_DIR": str(self.prefix.uv_python),
+            "UV_LINK_MODE": self.link_mode,
+            "UV_NO_PROGRESS": "1",
+            "UV_NO_WRAP": "1",
+            "NO_COLOR": "1",
+        }
 
-        An index that answers `Cache-Control: no-store` would defeat uv's cache: each environment would be
-        downloaded and unpacked anew. The wheels are pinned by content, so keeping them is always right.
+    def _execute(self, call: "_Call", least: LeastRate | None = None) -> UvOutput:
+        command = [str(self.program), *map(str, call.arguments)]
+        environment = dict(call.environment) | {"UV_LOCK_TIMEOUT": str(TIMEOUT_S)}
+        with call.given() as (variables, descriptors, log):
+            for _ in range(TRIES):
+                remove_uv_locks(self.prefix)
+                watch = _Watch(call.log, least)
+                ended = run_to_its_end(
+                    command,
+                    environment=environment | variables,
+                    directory=self.prefix.root,
+                    descriptors=(*self.inherit, *descriptors),
+                    running=functools.partial(self._note, watch),
+                    stderr=log,
+                )
+                said = ended.stderr if call.log is None else watch.read_log()
+                if watch.reason is not None:
+                    raise watch.reason
+                if ended.code == 0 or not waited_for_a_lock(said):
+                    break
+        if ended.code != 0:
+            raise failure_of(command, ended.code, said, self.prefix, call.sources)
+        return UvOutput(ended.stdout, said)
 
-        Args:
-            index_url: Index of the wheels of the call; None for the default index.
-            config_directory: Where a uv configuration for the call may be written.
+    def _note(self, watch: "_Watch", process: "subprocess.Popen[bytes]", runs: bool) -> None:
+        with self._guard:
+            if runs:
+                self.running.add(process)
+            else:
+                self.running.discard(process)
+        watch.note(process, runs)
 
-        Returns:
-            Command-line options; none when uv's own configuration names the index.
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one uv is started with."""
+
+    arguments: Sequence[str | Path]
+    environment: Mapping[str, str]
+    configuration: str | None = None
+    sources: tuple[str, ...] = ()
+    log: Path | None = None
+
+    @contextmanager
+    def given(self) -> Iterator[tuple[dict[str, str], tuple[int, ...], IO[bytes] | None]]:
+        """Give the variables and descriptors of its configuration, and the file for what it says.
+
+        The configuration is in no file: it may hold a password, and a model reads all files of the prefix.
         """
-        url = index_url or self.default_index_url
-        if url is None:
-            return []
-        path = config_directory / f"uv-{hashlib.sha256(url.encode()).hexdigest()[:16]}.toml"
-        text = (
-            "[[index]]\n"
-            f"url = {json.dumps(url)}\n"
-            "default = true\n"
-            'cache-control = { api = "no-cache", files = "max-age=365000000, immutable" }\n'
-        )
-        if not path.exists():
-            path.touch(0o600)  # an URL may hold a password
-            path.write_text(text)
-        # A build's index serves what its name says, and no further index of the machine may shadow it.
-        return ["--config-file", str(path)]
+        with ExitStack() as stack:
+            log = None if self.log is None else stack.enter_context(self.log.open("ab"))
+            if self.configuration is None:
+                yield {"UV_NO_CONFIG": "1"}, (), log
+                return
+            memory = stack.enter_context(os.fdopen(os.memfd_create("uv.toml"), "wb", buffering=0))
+            memory.write(self.configuration.encode("utf-8", "surrogateescape"))
+            yield {"UV_CONFIG_FILE": f"/proc/self/fd/{memory.fileno()}"}, (memory.fileno(),), log
 
-    @property
-    def default_index_url(self) -> str | None:
-        """The default index when a flag or one of uv's variables names it."""
-        if self.index_url is not None:
-            return self.index_url
-        return next((os.environ[name] for name in _INDEX_VARIABLES if os.environ.get(name)), None)
+
+class _Watch:
+    """Looks at a process that runs, and ends it when it downloads too slowly or does not stop talking."""
+
+    def __init__(self, log: Path | None, least: LeastRate | None) -> None:
+        self._log = log
+        self._log_begin = 0 if log is None else log.stat().st_size
+        self._rate = None if least is None else RateWatch(least)
+        self._look_s = _LOOK_S if least is None else least.look_s
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.reason: MonobaseError | None = None
+
+    def note(self, process: "subprocess.Popen[bytes]", runs: bool) -> None:
+        """Begin with a process that has started, and end with it."""
+        if not runs:
+            self._over.set()
+            if self._thread is not None:
+                self._thread.join()
+        elif self._log is not None or self._rate is not None:
+            self._thread = threading.Thread(target=self._watch, args=(process,), daemon=True)
+            self._thread.start()
+
+    def read_log(self) -> str:
+        """Give the beginning and the end of what it said."""
+        if self._log is None:
+            return ""
+        with self._log.open("rb") as file:
+            file.seek(self._log_begin)
+            begin = file.read(_KEPT_BYTES)
+            file.seek(max(file.tell(), self._log.stat().st_size - _KEPT_BYTES))
+            return (begin + file.read(_KEPT_BYTES)).decode(errors="replace")
+
+    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+        received = ReceivedBytes(process.pid)
+        while self.reason is None and not self._over.wait(self._look_s):
+            self.reason = self._look(received)
+        if self.reason is not None:
+            process.kill()
+
+    def _look(self, received: ReceivedBytes) -> MonobaseError | None:
+        said = 0 if self._log is None else self._log.stat().st_size - self._log_begin
+        if said > _LOG_BYTES:
+            return MonobaseError(f"uv does not stop talking: {said:,} bytes so far")
+        total = None if self._rate is None else received.total()
+        slow = None if self._rate is None or total is None else self._rate.look(time.monotonic(), total)
+        return None if self._rate is None or slow is None else _too_slow(slow, self._rate.least)
+
+
+def _too_slow(slow: Slowness, least: LeastRate) -> SlowIndexError:
+    return SlowIndexError(
+        f"the index is too slow: it sent {slow}, and --min-download-rate asks for {least.bytes_per_s:,} a "
+        f"second over --min-download-window {least.window_s:g}; name a faster index, or set them lower "
+        "(0 for no least rate)"
+    )
 
 
 def find_uv(given: Path | None) -> Path:
@@ -207,7 +344,9 @@ def find_uv(given: Path | None) -> Path:
         raise MonobaseError(f"uv is not installed ({error}); give its binary with --uv") from error
 
 
-def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -> MonobaseError:
+def failure_of(
+    command: Sequence[str], code: int, stderr: str, prefix: Prefix, sources: Sequence[str] = ()
+) -> MonobaseError:
     """Turn a failure of uv into the error of ours that says what to do.
 
     Args:
@@ -215,11 +354,17 @@ def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -
         code: Its exit code, negative for a signal.
         stderr: What it said.
         prefix: Where it wrote.
+        sources: The files of the machine that its configuration was made from.
 
     Returns:
         The error, to be raised.
     """
-    said = stderr.strip()
+    said = redact(stderr.strip())
+    if _MISCONFIGURED.search(said):
+        told = " and ".join([*sources, "the environment"])
+        return UvConfigurationError(
+            f"uv refuses a setting that {told} gives it: {last_lines(said)}; correct it there"
+        )
     lowered = said.lower()
     if "no space left on device" in lowered or "os error 28" in lowered or "disk quota" in lowered:
         return DiskError(f"{full_disk_message(prefix.root)}; uv said: {last_lines(said)}")
@@ -252,4 +397,5 @@ def failure_of(command: Sequence[str], code: int, stderr: str, prefix: Prefix) -
 def last_lines(text: str, count: int = 12) -> str:
     """Give the end of an output, from where it tells an error, for a message."""
     start = max(text.find("error: "), 0)
-    return "\n".join(text[start:].removeprefix("error: ").strip().splitlines()[-count:])
+    lines = redact(text[start:]).removeprefix("error: ").strip().splitlines()[-count:]
+    return "\n".join(line[:_LINE_CHARACTERS] for line in lines)

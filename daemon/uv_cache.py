@@ -1,17 +1,29 @@
-"""uv's cache, as far as we must look into it: which archive holds a wheel, and how to drop one.
+"""uv's cache, as far as we must look into it: which archive holds a wheel, where it stands, how to drop one.
 
 uv keeps each unpacked wheel as `archive-v0/ID/`, and beside each link to it,
 `wheels-v8/INDEX/NAME/VERSION-TAGS`, a pointer file (`.http`, `.rev`) that holds the wheel's SHA-256. Seen
 with uv 0.13.9; the versions of the folders are left open here, and an archive counts as found only when
 its pointer holds the digest that the lock names.
+
+INDEX is made from the URL of an index. What was brought and examined moves to the INDEX of our own
+(`lock_index.py`): uv finds it there whatever the machine's index is called, and a pointer that stands
+elsewhere tells that nobody has examined its archive yet.
 """
 
+import dataclasses
+import os
+import re
+import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from gens.lock import LockedWheel
 
 _POINTERS = (".http", ".rev")
+_OF_AN_INDEX = ".http"  # `.rev` is that of a folder, and holds the time of a file
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 def find_archive(cache: Path, wheel: LockedWheel) -> Path | None:
@@ -29,6 +41,75 @@ def find_archive(cache: Path, wheel: LockedWheel) -> Path | None:
         if archive.is_dir():
             return archive
     return None
+
+
+def stands_in(cache: Path, folder: Path, wheel: LockedWheel) -> bool:
+    """Tell whether uv would find a wheel by an index.
+
+    Args:
+        cache: The folder of the cache.
+        folder: The folder of the index, relative to the cache.
+        wheel: The wheel.
+    """
+    place = cache / folder / wheel.name
+    return any(
+        pointer.parent == place and pointer.suffix == _OF_AN_INDEX and link.is_dir()
+        for link, pointer in _entries(cache, wheel)
+    )
+
+
+def move_wheel(cache: Path, folder: Path, wheel: LockedWheel) -> Literal["there", "taken", "absent"]:
+    """Let a wheel be found by another index than the one that it came from.
+
+    Args:
+        cache: The folder of the cache.
+        folder: The folder of the index, relative to the cache.
+        wheel: The wheel; the cache may hold it several times, of which one moves.
+
+    Returns:
+        Whether it is there now; or whether another wheel of the same file name is; or whether the cache does
+        not have it, or only from a folder.
+    """
+    if stands_in(cache, folder, wheel):
+        return "there"
+    for link, pointer in _entries(cache, wheel):
+        archive = link.resolve()
+        if pointer.suffix != _OF_AN_INDEX or not archive.is_dir():
+            continue
+        target = cache / folder / wheel.name / pointer.name
+        target_link = target.with_name(link.name)
+        if target_link.is_dir() and target.exists():  # whole, and by its digest another one
+            return "taken"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new_link = target.with_name(f".tmp{secrets.token_hex(8)}")
+        new_link.symlink_to(os.path.relpath(archive, target.parent.resolve()))
+        new_link.rename(target_link)
+        pointer.rename(target)
+        link.unlink(missing_ok=True)
+        return "there"
+    return "absent"
+
+
+def in_the_way(cache: Path, wheel: LockedWheel) -> list[LockedWheel]:
+    """Give other wheels that the cache has under the file name of one, as some index once served them.
+
+    uv would take what its cache has of an index for what the index has now.
+
+    Args:
+        cache: The folder of the cache.
+        wheel: The wheel that is to be brought.
+    """
+    stem = wheel.filename.removesuffix(".whl").partition("-")[2]
+    digests: dict[str, None] = {}
+    for _, pointer in _pointers(cache, wheel.name):
+        content = _content(pointer)
+        if wheel.filename.encode() in content or pointer.stem == stem:
+            digests |= dict.fromkeys(digest.decode() for digest in _DIGEST.findall(content))
+    return [
+        dataclasses.replace(wheel, sha256=digest, size_bytes=0)
+        for digest in digests
+        if digest != wheel.sha256
+    ]
 
 
 def drop_wheel(cache: Path, wheel: LockedWheel) -> bool:
@@ -52,6 +133,22 @@ def drop_wheel(cache: Path, wheel: LockedWheel) -> bool:
     return found
 
 
+def remove_outdated(cache: Path, folder: Path) -> bool:
+    """Remove what another uv has kept in a form that this one does not read.
+
+    Args:
+        cache: The folder of the cache.
+        folder: Where this uv keeps the wheels of an index, relative to the cache.
+
+    Returns:
+        Whether there was such.
+    """
+    outdated = [path for path in cache.glob("wheels-v*") if path.name != folder.parts[0]]
+    for path in outdated:
+        shutil.rmtree(path)
+    return bool(outdated)
+
+
 def remove_leftovers(cache: Path) -> int:
     """Remove what a killed uv left half-unpacked or half-written. No uv may be running on the cache.
 
@@ -71,14 +168,15 @@ def remove_leftovers(cache: Path) -> int:
 
 def _entries(cache: Path, wheel: LockedWheel) -> list[tuple[Path, Path]]:
     # All of the package's, as uv shortens long tags; the digest in the pointer tells which is meant.
-    entries = []
+    return [entry for entry in _pointers(cache, wheel.name) if wheel.sha256.encode() in _content(entry[1])]
+
+
+def _pointers(cache: Path, package: str) -> Iterator[tuple[Path, Path]]:
+    """Give what may link to the wheels of a package, each with its pointer."""
     for index in (*cache.glob("wheels-v*/*"), *cache.glob("wheels-v*/index/*")):
         for suffix in _POINTERS:
-            entries += [
-                (pointer.with_name(pointer.name.removesuffix(suffix)), pointer)
-                for pointer in (index / wheel.name).glob(f"*{suffix}")
-            ]
-    return [entry for entry in entries if wheel.sha256.encode() in _content(entry[1])]
+            for pointer in (index / package).glob(f"*{suffix}"):
+                yield pointer.with_name(pointer.name.removesuffix(suffix)), pointer
 
 
 def _content(path: Path) -> bytes:

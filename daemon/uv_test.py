@@ -12,7 +12,7 @@ from daemon.errors import (
     WheelContentError,
 )
 from daemon.prefix import Prefix
-from daemon.uv import Uv, failure_of, find_uv
+from daemon.uv import failure_of, find_uv
 from gens.errors import MonobaseError
 
 _MISMATCH = """error: Failed to download `packaging==26.3`
@@ -57,28 +57,6 @@ def test_a_full_disk_is_told_with_its_figures(tmp_path: Path) -> None:
     error = failure_of(["uv"], 2, "No space left on device (os error 28)", Prefix(tmp_path))
     with pytest.raises(DiskError, match=r"[0-9,]+ bytes of [0-9,]+ and [0-9,]+ inodes of [0-9,]+ are free"):
         raise error
-
-
-def test_a_named_index_is_cached_whatever_it_says_of_caching(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
-    monkeypatch.delenv("UV_INDEX_URL", raising=False)
-    uv = Uv(Path("uv"), Prefix(tmp_path), "https://index.example/simple")
-    flag, path = uv.index_options(None, tmp_path)
-    assert flag == "--config-file"
-    text = Path(path).read_text()
-    assert 'url = "https://index.example/simple"' in text
-    assert "immutable" in text
-    assert Path(path).stat().st_mode & 0o077 == 0  # it may hold a password
-
-
-def test_the_machine_names_the_index_when_nobody_else_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
-    monkeypatch.delenv("UV_INDEX_URL", raising=False)
-    assert Uv(Path("uv"), Prefix(tmp_path)).index_options(None, tmp_path) == []
 
 
 def test_a_uv_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -125,20 +125,23 @@ class Node:
         """Run `verify`, and give what it said."""
         return self.run("verify", code=code).stdout
 
-    def run(self, verb: str, *arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, verb: str, *arguments: str, code: int = 0, variables: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end.
 
         Args:
             verb: The command, such as `prune`.
             arguments: Its further arguments; `--prefix` is given anyway.
             code: The exit code that it must have.
+            variables: Further environment variables.
 
         Returns:
             What it said.
         """
         done = subprocess.run(
             self.command(verb, *arguments),
-            capture_output=True, text=True, check=False, env=self.variables(None), cwd=self.directory,
+            capture_output=True, text=True, check=False, env=self.variables(variables), cwd=self.directory,
             timeout=_TIMEOUT_S,
         )  # fmt: skip
         check_exit_code(done.returncode, code, done.stdout + done.stderr)

@@ -1,0 +1,93 @@
+"""Telling an index that drips from one that is silent, and from one that is only slow to begin.
+
+A silent one is uv's own business: its time-outs end it. One that sends a few bytes each second never meets
+them, and would keep all else waiting for days.
+"""
+
+from dataclasses import dataclass, field
+
+DEFAULT_BYTES_PER_S = 1_000
+DEFAULT_WINDOW_S = 30.0
+_LOOKS_PER_WINDOW = 10
+_LONGEST_BETWEEN_LOOKS_S = 1.0
+# A longer silence is the time that a mirror takes to begin, and is not counted…
+_SILENCES_PER_WINDOW = 3
+# …unless there was hardly anything but silence for so long.
+_WINDOWS_OF_SILENCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LeastRate:
+    """How slow a download may be.
+
+    Attributes:
+        bytes_per_s: Less is too slow.
+        window_s: When it was less for so long.
+    """
+
+    bytes_per_s: int = DEFAULT_BYTES_PER_S
+    window_s: float = DEFAULT_WINDOW_S
+
+    @property
+    def look_s(self) -> float:
+        """How often to look."""
+        return min(_LONGEST_BETWEEN_LOOKS_S, self.window_s / _LOOKS_PER_WINDOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Slowness:
+    """What was seen of a download that is too slow.
+
+    Attributes:
+        received_bytes: How many bytes came…
+        seconds: …in so long.
+    """
+
+    received_bytes: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Say it."""
+        rate = self.received_bytes / self.seconds
+        return f"{self.received_bytes:,} bytes in {self.seconds:.1f} s ({rate:,.0f} a second)"
+
+
+@dataclass(slots=True)
+class RateWatch:
+    """Judges one download, from looks at how much has come. It knows no clock and does not wait.
+
+    Attributes:
+        least: How slow it may be.
+    """
+
+    least: LeastRate
+    _arrivals: list[tuple[float, int]] = field(default_factory=list)  # when a look saw more, and how much
+
+    def look(self, now_s: float, total_bytes: int) -> Slowness | None:
+        """Take what has come so far.
+
+        Args:
+            now_s: Time of a clock that never goes back.
+            total_bytes: Bytes since the beginning.
+
+        Returns:
+            What makes it too slow; None as long as it is not.
+        """
+        arrivals = self._arrivals
+        if not arrivals or total_bytes > arrivals[-1][1]:
+            arrivals.append((now_s, total_bytes))
+        window_s, rate = self.least.window_s, self.least.bytes_per_s
+        counted_s, later_s = 0.0, now_s
+        for number in range(len(arrivals) - 1, -1, -1):
+            time_s, bytes_before = arrivals[number]
+            gap_s, later_s = later_s - time_s, time_s
+            counted_s += gap_s if gap_s <= window_s / _SILENCES_PER_WINDOW else 0.0
+            all_s, received = now_s - time_s, total_bytes - bytes_before
+            long_enough = counted_s >= window_s or all_s >= window_s * _WINDOWS_OF_SILENCE
+            if long_enough:
+                del arrivals[:number]
+                seconds = counted_s if counted_s >= window_s else all_s
+                budget = rate * (max(counted_s, window_s))
+                # Nothing at all is no slow download: uv ends it, or works on what it has.
+                return Slowness(received, seconds) if 0 < received < budget else None
+        return None

@@ -1,0 +1,107 @@
+"""Passwords of URLs: learnt wherever one is read, shown nowhere.
+
+Two nets. What was learnt is found in whatever spelling: raw, percent-encoded in part or whole, decoded, as
+the header that it becomes. And where nothing was learnt, what stands in an URL before its last `@` may be a
+password: one with a raw `/` is no user and password to a parser, nor to a pattern that ends at the first `/`.
+
+What was learnt is kept for the whole process: a secret of one place is one at every other.
+"""
+
+import base64
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+MASK = "***"
+# A shorter one would be found in every other word. Between `://` and `@` it is masked whatever its length.
+_LEAST_CHARACTERS = 4
+_LEAST_USER_CHARACTERS = 8  # a name alone may be a token, or just a name
+_USER_INFO = re.compile(r"(?<=://)[^\s\"'`<>|]*@")
+_PASSWORD_VARIABLE = re.compile(r"UV_INDEX_.+_PASSWORD|(?:UV|PYX)_.*(?:TOKEN|API_KEY)|AWS_SE.+|HF_TOKEN")
+_learnt: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+_guard = threading.Lock()
+
+
+def learn(*texts: str | None) -> None:
+    """Remember the passwords of URLs.
+
+    Args:
+        texts: URLs, or lists of them with blanks between; what holds no password is passed over.
+    """
+    _remember(secret for text in texts if text for url in text.split() for secret in _secrets(url))
+
+
+def learn_variables(variables: Mapping[str, str]) -> None:
+    """Remember the passwords that environment variables hold.
+
+    Args:
+        variables: Such as `os.environ`.
+    """
+    learn(*(value for value in variables.values() if "://" in value and "@" in value))
+    _remember(value for name, value in variables.items() if _PASSWORD_VARIABLE.fullmatch(name))
+
+
+def redact(text: str) -> str:
+    """Give a text without passwords, for a page, a log, a file or a person.
+
+    Args:
+        text: Such as a message of uv.
+
+    Returns:
+        The same with `***` in their place, or nothing where an URL is clear without.
+    """
+    pattern = _pattern
+    if pattern is not None:
+        text = pattern.sub(MASK, text)
+    return _USER_INFO.sub(_without, text)
+
+
+def _without(found: re.Match[str]) -> str:
+    """Leave user and password out; where that may as well be a host and a path, leave a mask."""
+    return f"{MASK}@" if re.search(r"[/?#]", found[0]) else ""
+
+
+def _remember(secrets: Iterable[str]) -> None:
+    global _pattern  # noqa: PLW0603 (what is a secret is one for all of the process)
+    new = {secret for secret in secrets if len(secret) >= _LEAST_CHARACTERS}
+    with _guard:
+        if new - _learnt:
+            _learnt.update(new)
+            longest_first = sorted(_learnt, key=len, reverse=True)
+            _pattern = re.compile("|".join(map(_spellings, longest_first)))
+
+
+def _secrets(url: str) -> Iterable[str]:
+    """Give what may be a password in an URL, raw and decoded."""
+    _, separator, rest = url.partition("://")
+    user_info, at, _ = rest.rpartition("@")
+    if not separator or not at:
+        return
+    user, colon, password = user_info.partition(":")
+    for text in {user_info, unquote(user_info)} if colon else ():
+        yield text
+        yield base64.b64encode(text.encode(errors="surrogateescape")).decode()
+    if colon:
+        yield password
+        yield unquote(password)
+        # A parser ends the host at the first of these, and tells what stands before alone.
+        begin = re.split(r"[/?#]", password)[0]
+        if begin != password:
+            yield f"{user}:{begin}"
+            yield from () if begin.isdecimal() else (begin,)
+    elif len(user) >= _LEAST_USER_CHARACTERS:
+        yield user
+        yield unquote(user)
+
+
+def _spellings(secret: str) -> str:
+    """Write a pattern that finds each character as itself, percent-encoded, or escaped."""
+    return "".join(_spelling(character) for character in secret)
+
+
+def _spelling(character: str) -> str:
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+    escape = r"\\*" if character in "\"'\\" else ""
+    return f"(?:{escape}{re.escape(character)}|(?i:{encoded}))"

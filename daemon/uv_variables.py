@@ -1,0 +1,44 @@
+"""Which environment variables uv gets: of its own, only those that say how an index is reached."""
+
+import re
+from collections.abc import Mapping
+
+_TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
+# Where indexes are goes through our configuration; these say how they are reached.
+_REACHING = frozenset({
+    "UV_API_KEY", "UV_ASTRAL_MIRROR_URL", "UV_AUTH_TOKEN", "UV_AZURE_ENDPOINT_URL", "UV_CONCURRENT_DOWNLOADS",
+    "UV_CONCURRENT_INSTALLS", "UV_CREDENTIALS_DIR", "UV_GCS_ENDPOINT_URL", "UV_GITHUB_TOKEN",
+    "UV_HTTP_CONNECT_TIMEOUT", "UV_HTTP_RETRIES", "UV_HTTP_TIMEOUT", "UV_INDEX_STRATEGY", "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER", "UV_NATIVE_TLS", "UV_NO_HF_TOKEN", "UV_PYPY_INSTALL_MIRROR",
+    "UV_PYTHON_DOWNLOADS_JSON_URL", "UV_PYTHON_INSTALL_MIRROR", "UV_REQUEST_TIMEOUT", "UV_S3_ENDPOINT_URL",
+    "UV_SYSTEM_CERTS",
+})  # fmt: skip
+_REACHING_PATTERN = re.compile(r"UV_INDEX_.+_(?:USERNAME|PASSWORD)")
+# Of others, what would change which Python runs, what is written where, or the words that we read.
+_FOREIGN = re.compile(
+    r"UV(?:_.*)?|PYTHON.*|_*PYVENV_.*|_?CONDA_.*|VIRTUAL_ENV.*|PIP_.*|RUST_.*|TRACING_DURATIONS_.*|"
+    r"PYC_INVALIDATION_MODE|(?:CLICOLOR_)?FORCE(?:_COLOR)?|CLICOLOR|COLUMNS"
+)
+
+
+def is_true(value: str | None) -> bool:
+    """Tell whether a switch among uv's variables is on."""
+    return value is not None and value.strip().lower() in _TRUE
+
+
+def passed_on(variables: Mapping[str, str], *, reaching: bool) -> dict[str, str]:
+    """Give the variables that a uv may have.
+
+    Args:
+        variables: Of the machine, such as `os.environ`.
+        reaching: Whether the call reaches for an index, and may know how.
+
+    Returns:
+        What is left of them.
+    """
+    return {
+        name: value
+        for name, value in variables.items()
+        if not _FOREIGN.fullmatch(name)
+        or (reaching and value and (name in _REACHING or _REACHING_PATTERN.fullmatch(name)))
+    }
