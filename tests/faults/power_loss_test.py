@@ -86,6 +86,14 @@ def test_a_final_name_is_on_the_disk_before_what_vouches_for_it(traced: tuple[Pa
     assert unsynced_names(*traced) == []
 
 
+def test_content_is_on_the_disk_before_it_stands_under_its_digest(traced: tuple[Path, list[Call]]) -> None:
+    root, calls = traced
+    assert len(contents(root, calls)) >= 10
+    assert unsynced_contents(root, calls) == []
+    without_data = [call for call in calls if call.name != "syncfs"]
+    assert len(unsynced_contents(root, without_data)) == len(contents(root, calls))
+
+
 def test_one_sync_of_the_file_system_serves_all_environments(traced: tuple[Path, list[Call]]) -> None:
     root, calls = traced
     synced = [call.descriptor_path for call in calls if call.name in _FILE_SYNCS]
@@ -147,6 +155,27 @@ def unsynced_data(root: Path, calls: Sequence[Call]) -> list[str]:
     return found
 
 
+def contents(root: Path, calls: Sequence[Call]) -> list[Call]:
+    """Find the calls that put a file under its digest, for others to share."""
+    store = f"{root}/files/"
+    return [call for call in calls if call.name in _NAMING and call.paths[-1].startswith(store)]
+
+
+def unsynced_contents(root: Path, calls: Sequence[Call]) -> list[str]:
+    """Name what stood under its digest while its content might not have been on the disk."""
+    found = []
+    for item in contents(root, calls):
+        source = item.paths[-2]
+        made = [call.ended for call in calls if call.began < item.began and _makes(call, source)]
+        assert made, f"nothing was seen to make {source}"
+        if not any(
+            max(made) < call.began and call.ended < item.began and _syncs(call, root, source)
+            for call in calls
+        ):
+            found.append(item.paths[-1])
+    return found
+
+
 def unsynced_names(root: Path, calls: Sequence[Call]) -> list[str]:
     """Name what had its final name in memory alone when what vouches for it got its own, or at the end."""
     found = []
@@ -177,6 +206,12 @@ def _changes(call: Call, path: str) -> bool:
     ):
         return False
     return any(file == path or file.startswith(f"{path}/") for file in call.files)
+
+
+def _makes(call: Call, path: str) -> bool:
+    """Tell whether a call changes a file, or gives a folder around it its name."""
+    named = call.name in _NAMING and path.startswith(f"{call.paths[-1]}/")
+    return named or _changes(call, path)
 
 
 def _syncs(call: Call, root: Path, path: str) -> bool:
