@@ -398,6 +398,10 @@ class _Install:
                         raise
                     except MonobaseError as error:
                         self._fail(wanted(item), error)
+                    except OSError as error:
+                        if error.errno not in _IN_THE_WAY:
+                            raise
+                        self._fail(wanted(item), _in_the_way(error, wanted(item).label))
                     stage.advance()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -447,7 +451,11 @@ def _of_one(prefix: Prefix, name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _IN_THE_WAY:
             raise
-        place = error.filename2 or error.filename or prefix.generation(name)
-        raise DamageError(
-            f"{place}: {error.strerror}; nothing of monobase belongs there: look at it, and move it away"
-        ) from error
+        raise _in_the_way(error, str(prefix.generation(name))) from error
+
+
+def _in_the_way(error: OSError, place: str) -> DamageError:
+    return DamageError(
+        f"{error.filename2 or error.filename or place}: {error.strerror}; nothing of monobase belongs there: "
+        "look at it, and move it away"
+    )
