@@ -47,10 +47,11 @@ class Definitions:
             DefinitionError: They cannot be read, or hold no generation of the range; those of before stay.
         """
         new = self.load()
+        read = {generation.id for generation in new.generations}
         held = {
             generation.id: generation
             for generation in self.catalog.generations
-            if generation.id in new.broken
+            if generation.id in new.broken and generation.id not in read
         }
         merged = replace(
             new,

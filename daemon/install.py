@@ -1,6 +1,7 @@
 """One install: plan → fetch → link → compile → lay out → seal, under the lock of the one writer."""
 
 import errno
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +46,7 @@ from gens.generation import Generation, Toolkit
 
 T = TypeVar("T")
 R = TypeVar("R")
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EXDEV)
 # What stands in the way of one generation, such as a file in place of its folder, and of no other.
 _IN_THE_WAY = (
     errno.EEXIST,
@@ -99,8 +101,8 @@ class InstallResult:
         partial: Generations that lack something still.
         latest: What `latest` names, or None.
         fetched_bytes: Bytes of the wheels that were downloaded.
-        failures: What could not be installed, and why: targets such as `g00003/cuda12.4`, or a generation
-            as a whole, such as `g00003`.
+        failures: What could not be done, and why: targets such as `g00003/cuda12.4`, a generation as a
+            whole, such as `g00003`, or `latest`.
         seconds: How long it took.
     """
 
@@ -166,7 +168,7 @@ def install(
                 if item.can_be_sealed:
                     _seal(writer, item.generation, result, reporter, bench.known)
             active = catalog.between(options.min_gen_id, options.max_gen_id)
-            result.latest = point_latest(writer, _sealed(prefix, active))
+            _point_latest(writer, _sealed(prefix, active), result, reporter)
     result.seconds = round(time.monotonic() - began, 2)
     return result
 
@@ -205,7 +207,7 @@ def _seal(
 ) -> None:
     name = generation.directory_name
     try:
-        with _of_one(writer.prefix, name):
+        with _of_one(writer.prefix.generation(name)):
             if not is_sealed(writer.prefix, generation):
                 _check_what_stood(writer.prefix, generation, result, known)
             (result.sealed if seal(writer, generation) else result.partial).append(name)
@@ -225,6 +227,16 @@ def _check_what_stood(
         label = f"{generation.directory_name}/{target.name}"
         if label not in result.installed:
             check_tree(prefix, prefix.generation(generation.directory_name) / target.name, label, known)
+
+
+def _point_latest(
+    writer: WriterLock, sealed: Sequence[Generation], result: InstallResult, reporter: Reporter
+) -> None:
+    try:
+        with _of_one(writer.prefix.latest):
+            result.latest = point_latest(writer, sealed)
+    except DamageError as error:
+        result.fail(writer.prefix.latest.name, error, reporter)
 
 
 def _sealed(prefix: Prefix, generations: Sequence[Generation]) -> list[Generation]:
@@ -309,7 +321,7 @@ class _Install:
     ) -> None:
         name = generation.directory_name
         try:
-            with _of_one(self._prefix, name):
+            with _of_one(self._prefix.generation(name)):
                 self._install_generation(generation, wanted, interpreters, bad_wheels)
         except PrefixError:
             raise
@@ -444,18 +456,20 @@ def _plan_facts(plan: Plan) -> dict[str, int]:
 
 
 @contextmanager
-def _of_one(prefix: Prefix, name: str) -> Iterator[None]:
-    """Tell what stands in the way of one generation; it leaves the others alone."""
+def _of_one(place: Path) -> Iterator[None]:
+    """Tell what stands in the way at one place, such as a generation's folder; it leaves others alone."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _IN_THE_WAY:
+        found = error.filename2 or error.filename
+        inside = found is not None and Path(os.fsdecode(found)).is_relative_to(place)
+        if error.errno not in _IN_THE_WAY and not (inside and error.errno in _UNWRITABLE):
             raise
-        raise _in_the_way(error, str(prefix.generation(name))) from error
+        raise _in_the_way(error, str(place)) from error
 
 
 def _in_the_way(error: OSError, place: str) -> DamageError:
     return DamageError(
-        f"{error.filename2 or error.filename or place}: {error.strerror}; nothing of monobase belongs there: "
-        "look at it, and move it away"
+        f"{error.filename2 or error.filename or place}: {error.strerror}; look at what "
+        "stands there, and move what is not of monobase"
     )

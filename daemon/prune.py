@@ -13,7 +13,6 @@ from pathlib import Path
 
 from daemon.bytecode_list import bytecode_list_path, read_bytecode_list
 from daemon.durability import sync_directory
-from daemon.errors import DamageError
 from daemon.fault import fault_point
 from daemon.install import clean_leftovers
 from daemon.lease import is_leased, reserve
@@ -26,6 +25,7 @@ from daemon.system_error import system_errors
 from daemon.uv import Uv
 from daemon.writer_lock import writer_lock
 from gens.catalog import Catalog
+from gens.errors import MonobaseError
 from gens.generation import Generation
 
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
@@ -89,7 +89,6 @@ def plan_prune(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: in
 
     Raises:
         DefinitionError: No generation is active.
-        LockError: A lock of an active generation is missing or malformed.
     """
     active = catalog.between(min_gen_id, max_gen_id)
     plan = PrunePlan()
@@ -111,7 +110,9 @@ def plan_prune(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: in
         count.take_tree(str(prefix.generation(name)))
     try:
         used = _read_used(prefix, catalog, active, remaining)
-    except DamageError as error:
+        for error in catalog.broken_between(min_gen_id, max_gen_id).values():
+            raise error
+    except (MonobaseError, OSError) as error:
         plan.incomplete = f"what is in use cannot be told: {error}"
     else:
         _plan_unused(prefix, used, plan, count)

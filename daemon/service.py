@@ -124,9 +124,9 @@ class Service:
     def run(self) -> None:
         """Run until told to stop, or until something that no retry can help."""
         try:
-            with system_errors(self.prefix):
-                self.prefix.make_directories()
             while not self.stop.is_set():
+                with system_errors(self.prefix):
+                    self.prefix.make_directories()
                 with service_lock(self.prefix, self.stop, self._wait_for_another) as lock:
                     if lock is not None:
                         self._loop(lock)
@@ -368,9 +368,12 @@ class Service:
         else:
             self.metrics.fetched_bytes.inc(result.fetched_bytes)
             self._retries.succeeded(INSTALL)
+            failures = dict(result.failures)
+            if "latest" in failures:
+                failures.setdefault(name, failures.pop("latest"))
             for label in (name, *(f"{name}/{item}" for item in due)):
-                if label in result.failures:
-                    self._fail(f"{INSTALL} {label}", result.failures[label])
+                if label in failures:
+                    self._fail(f"{INSTALL} {label}", failures[label])
                 else:
                     self._retries.succeeded(f"{INSTALL} {label}")
         finally:

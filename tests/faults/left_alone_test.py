@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.mount import private_mounts, read_only
 from tests.faults.node import PLAIN, Node, add_wheel, make_node
 from tests.index.server import LocalIndex
 from tests.synthetic.catalog import environment_cell
@@ -78,6 +79,12 @@ def _tree_without_a_manifest(node: Node) -> str:
     return _TORCH
 
 
+def _list_is_a_folder(node: Node) -> str:
+    path = node.prefix.environments_file("g00001")
+    path.mkdir(parents=True)
+    return str(path)
+
+
 def _mark(node: Node) -> Path:
     mark = node.prefix.sealed_mark("g00001")
     mark.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +103,7 @@ def _mark(node: Node) -> Path:
         (_mark_no_file, 1),
         (_file_in_place_of_the_folder, 1),
         (_tree_without_a_manifest, 1),
+        (_list_is_a_folder, 1),
     ],
 )
 def test_a_generation_that_cannot_be_had_leaves_the_others_alone(
@@ -123,6 +131,27 @@ def test_latest_names_the_newest_that_is_sound(node: Node) -> None:
     node.install("--max-gen-id", "1", code=1)
     assert node.prefix.latest.readlink() == Path("g00000")
     node.install("--max-gen-id", "0")
+
+
+def test_a_folder_in_place_of_latest_leaves_the_generations_to_be_sealed(node: Node) -> None:
+    node.prefix.latest.mkdir(parents=True)
+    assert str(node.prefix.latest) in node.install(code=1)
+    assert all(node.is_sealed(name) for name in ("g00000", "g00001", "g00002"))
+    node.prefix.latest.rmdir()
+    node.install()
+    assert node.prefix.latest.readlink() == Path("g00002")
+
+
+def test_a_generation_that_cannot_be_written_leaves_the_others_alone(node: Node) -> None:
+    private_mounts()
+    folder = node.prefix.generation("g00001")
+    folder.mkdir(parents=True)
+    with read_only(folder):
+        said = node.install(code=1)
+    assert str(folder) in said
+    assert [node.is_sealed(name) for name in ("g00000", "g00001", "g00002")] == [True, False, True]
+    node.install()
+    assert node.is_sealed("g00001")
 
 
 def test_a_python_that_is_nowhere_leaves_what_stands_there_to_be_sealed(node: Node) -> None:

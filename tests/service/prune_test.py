@@ -263,6 +263,18 @@ def test_a_full_disk_does_not_make_room_by_what_models_use(node: Node) -> None:
             daemon.end()
 
 
+@pytest.mark.parametrize("broken", ["g00001.json", f"g00001/python{PYTHON}.txt"])
+def test_what_a_broken_definition_or_lock_names_is_not_taken_for_unused(node: Node, broken: str) -> None:
+    alpha = node.wheel("alpha")
+    node.define({0: cells(alpha), 1: cells(node.wheel("beta")), 2: cells(alpha)})
+    node.run("install")
+    (node.directory / "gens" / broken).write_text("{")
+    done = node.run("prune", "--min-gen-id", "1")
+    assert f"what is in use cannot be told: {node.directory / 'gens' / broken}" in done.stderr
+    assert node.prefix.installed_generations() == ["g00001", "g00002"]
+    node.run("verify")
+
+
 def test_a_prune_that_fails_keeps_nothing_from_being_installed(node: Node) -> None:
     alpha = node.wheel("alpha")
     node.define({0: cells(alpha), 1: cells(alpha)})

@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from daemon.writer_lock import writer_lock
 from tests.index.fault import latency, status
 from tests.service.node import SITE, Node, cells, small_disk
 from tests.synthetic.catalog import PYTHON, environment_cell
@@ -255,6 +257,29 @@ def test_sigterm_ends_within_five_seconds_while_the_index_stalls(node: Node) -> 
         assert daemon.end() < 5
         assert daemon.process.returncode == 0
     with node.daemon() as daemon:
+        daemon.wait_ready()
+    node.run("verify")
+
+
+def test_sigterm_ends_within_five_seconds_while_another_writes(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    node.prefix.make_directories()
+    with writer_lock(node.prefix, 0, print), node.daemon() as daemon:
+        daemon.wait_until(lambda: daemon.said("which writes to"))
+        assert daemon.get("/healthz")[0] == 200
+        assert daemon.end() < 5
+        assert daemon.process.returncode == 0
+
+
+def test_a_daemon_whose_lock_or_whole_prefix_is_removed_goes_on(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha"))})
+    with node.daemon() as daemon:
+        daemon.wait_ready()
+        node.prefix.service_lock_file.unlink()
+        daemon.wait_until(lambda: daemon.said("taking it anew") and node.prefix.service_lock_file.exists())
+        daemon.wait_ready()
+        shutil.rmtree(node.prefix.generations)
+        daemon.wait_until(lambda: not daemon.ready())
         daemon.wait_ready()
     node.run("verify")
 
