@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from daemon.prefix import Prefix
+from tests.faults.harm import HARMS, harm, harmable
 from tests.faults.model_start import ModelStarts
 from tests.faults.node import PLAIN, Node, add_wheel, define_small_generation, make_node
 from tests.faults.system_calls import CHANGES, count_by_thread, installer_only
@@ -406,26 +407,15 @@ class _Cycle:
             self._leased = None
 
     def _harm(self) -> None:
-        prefix, chance = self.node.prefix, self._chance
-        tree = chance.choice(sorted(tree_paths(prefix)))
-        files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
-        path = chance.choice([file for file in files if file.stat().st_size > 0])
-        way = chance.choice(["bytes", "cut", "gone", "mode", "extra", "cache"])
-        self._say(f"{way} of {path.relative_to(prefix.root)}")
-        content = path.read_bytes()
-        if way == "bytes":
-            place = chance.randrange(len(content))
-            path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        elif way == "cut":
-            path.write_bytes(content[: len(content) // 2])
-        elif way == "gone":
-            path.unlink()
-        elif way == "mode":
-            path.chmod(0o600)
-        elif way == "extra":
-            (path.parent / "stray").write_text("stray")
-        else:
-            path.unlink()
+        prefix = self.node.prefix
+        files = harmable(self._chance.choice(sorted(tree_paths(prefix))))
+        if not files:
+            return
+        path, way = self._chance.choice(files), self._chance.choice(HARMS)
+        self._say(f"{way}: {path.relative_to(prefix.root)}")
+        harm(path, way)
+        if self._chance.random() < 0.2:
+            self._say("no cache")
             shutil.rmtree(prefix.uv_cache)
 
     def _say(self, text: str) -> None:
