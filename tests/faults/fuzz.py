@@ -425,7 +425,7 @@ class _Cycle:
 
 
 def _place(line: str) -> str:
-    """Give what a line of `incomplete` is about: what was harmed may differ otherwise while it is restored."""
+    """Give what a line of `incomplete` is about: what was harmed may differ in another way meanwhile."""
     return line.partition(" is ")[0]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.verify import verify
 from daemon.writer_lock import writer_lock
 from tests.index.fault import latency, status
 from tests.service.node import SITE, Node, cells, small_disk
@@ -304,10 +305,7 @@ def test_a_daemon_that_is_ended_at_any_moment_loses_nothing(node: Node, number: 
         now = {name for name in node.prefix.installed_generations() if node.prefix.sealed_mark(name).exists()}
         assert sealed <= now
         sealed = now
-        if sealed:
-            node.run(
-                "verify", *(option for name in sorted(sealed) for option in ("--gen", str(int(name[1:]))))
-            )
+        assert verify(node.prefix, sorted(sealed), jobs=1).findings == []
     with node.daemon() as daemon:
         daemon.wait_ready()
         daemon.end()
