@@ -2,15 +2,17 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.faults.node import PLAIN, SITE, Node, add_wheel, make_node
 from tests.faults.tree import leftovers
+from tests.index.client import uv_binary
 from tests.index.fault import corrupt, substitute
 from tests.index.server import LocalIndex
-from tests.index.wheel import Damage, WheelSpec, build_wheel
+from tests.index.wheel import Damage, Wheel, WheelSpec, build_wheel
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -172,3 +174,74 @@ def test_a_wheel_that_is_none_is_named_although_its_hash_is_right(node: Node, da
     assert not node.environment().exists()
     assert node.environment(f"{PLAIN}-torch2.4.1-cpu").exists()
     assert not node.is_sealed()
+
+
+def _wheel_that_leaves_its_folder(node: Node) -> Wheel:
+    """Put a wheel on the index whose RECORD does not tell what its archive tries."""
+    return add_wheel(node, "evil", damage=Damage(unrecorded={"../../evil.txt": b"evil"}))
+
+
+def _check_that_it_is_refused(node: Node, evil: Wheel, said: str) -> None:
+    assert f"{evil.filename}: holds '../../evil.txt', which leaves the folder" in said
+    assert not node.environment(f"{PLAIN}-torch2.4.1-cpu").exists()
+    assert list(node.directory.rglob("evil.txt")) == []
+    assert leftovers(node.prefix) == []
+
+
+def test_a_wheel_that_leaves_its_folder_is_refused_in_the_company_of_a_broken_one(node: Node) -> None:
+    evil, alpha = _wheel_that_leaves_its_folder(node), add_wheel(node)
+    broken = add_wheel(node, "broken", damage=Damage(truncated_to_bytes=300))
+    node.define(
+        environment_cell([alpha]),
+        environment_cell([alpha, evil], "2.4.1"),
+        environment_cell([alpha, broken], "2.5.1"),
+    )
+    for _ in range(2):  # the second time, only the two that failed are asked for
+        said = node.install(code=7)
+        _check_that_it_is_refused(node, evil, said)
+        assert broken.filename in said or "broken==1.0" in said
+        assert f"{alpha.filename}: " not in said
+        assert node.environment().exists()
+
+
+def test_a_wheel_that_leaves_its_folder_is_refused_after_a_kill_and_the_others_are_kept(node: Node) -> None:
+    evil, alpha = _wheel_that_leaves_its_folder(node), add_wheel(node)
+    node.define(environment_cell([alpha]), environment_cell([evil], "2.4.1"))
+    node.install(code=-9, variables={"MONOBASE_FAULT_AT": "fetch:call"})
+    _check_that_it_is_refused(node, evil, node.install(code=7))
+    node.define(environment_cell([alpha]))
+    node.install()
+    node.verify()
+
+
+def test_what_a_killed_install_brought_is_not_brought_again(node: Node) -> None:
+    alpha = add_wheel(node)
+    node.define(environment_cell([alpha]))
+    node.install(code=-9, variables={"MONOBASE_FAULT_AT": "fetch:call"})
+    node.install()
+    assert node.index.log.wheel_attempts() == {alpha.filename: 1}
+    node.verify()
+
+
+def test_what_another_uv_brought_is_not_built_on(node: Node) -> None:
+    evil, alpha = _wheel_that_leaves_its_folder(node), add_wheel(node)
+    node.define(environment_cell([alpha]), environment_cell([evil], "2.4.1"))
+    target = node.directory / "elsewhere"
+    subprocess.run(
+        [uv_binary(), "pip", "install", "--target", target, "--no-deps", "alpha", "evil"],
+        check=True, capture_output=True,
+        env=node.variables({"UV_CACHE_DIR": str(node.prefix.uv_cache), "UV_PYTHON": sys.executable}),
+    )  # fmt: skip
+    _check_that_it_is_refused(node, evil, node.install(code=7))
+    assert node.environment().exists()
+    node.verify()
+
+
+@pytest.mark.parametrize("path", ["..\\..\\evil.txt", "C:\\evil.txt", "/evil.txt", "a/../../evil.txt"])
+def test_a_name_that_leaves_the_folder_somewhere_is_refused_in_record_too(node: Node, path: str) -> None:
+    evil = add_wheel(node, "evil", damage=Damage(escaping={path: b"evil"}))
+    broken = add_wheel(node, "broken", damage=Damage(truncated_to_bytes=300))
+    node.define(environment_cell([evil, broken]), environment_cell([evil], "2.4.1"))
+    said = node.install(code=7)
+    assert f"{evil.filename}: " in said
+    _check_that_nothing_is_there(node)
