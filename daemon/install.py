@@ -21,6 +21,7 @@ from daemon.interpreter import Interpreter, provide_interpreters
 from daemon.known_contents import KnownContents
 from daemon.layout import lay_out_toolkit, write_environments
 from daemon.link import LinkedTree
+from daemon.lock_index import CacheFolders
 from daemon.plan import (
     Plan,
     Wanted,
@@ -37,7 +38,7 @@ from daemon.seal import Finished, finish_environment, finish_toolkit, point_late
 from daemon.standing_tree import check_tree
 from daemon.system_error import system_errors
 from daemon.uv import Downloads, Uv
-from daemon.uv_cache import remove_leftovers
+from daemon.uv_cache import remove_leftovers, remove_outdated
 from daemon.workbench import Workbench, make_workbench
 from daemon.writer_lock import WriterLock, writer_lock
 from gens.catalog import Catalog
@@ -296,6 +297,13 @@ class _Install:
         bench = self._bench
         wheels = {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}
         with self._reporter.stage("fetch", unit="bytes") as stage:
+            folder = CacheFolders(self._uv, interpreter.executable).find()
+            outdated = remove_outdated(self._prefix.uv_cache, folder)
+            if outdated:
+                self._reporter.warning(
+                    f"this uv does not read {' '.join(outdated)} in its cache, which another one wrote: "
+                    "removed; what is needed of it is fetched again"
+                )
             unusable = drop_damaged_wheels(self._prefix, wheels.values(), bench.known, self._reporter.warning)
             items = [
                 item for item in wheels_to_fetch(self._prefix, wanted) if item.wheel.sha256 not in unusable

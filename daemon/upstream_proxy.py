@@ -9,10 +9,11 @@ import ipaddress
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from daemon.errors import ProxyError
+from daemon.uv_configuration import configuration_files
+from daemon.uv_variables import is_true
 
 _PORTS = {"http": 80, "https": 443}
 PROXY_VARIABLES = tuple(
@@ -100,9 +101,9 @@ def check_configuration(variables: Mapping[str, str]) -> None:
     Raises:
         ProxyError: A configuration file of uv names one.
     """
-    if variables.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes", "on", "y", "t"}:
+    if is_true(variables.get("UV_NO_CONFIG")):
         return
-    for path in _configuration_files(variables):
+    for path in configuration_files(variables):
         try:
             text = path.read_text()
             settings = tomllib.loads(text)
@@ -114,14 +115,6 @@ def check_configuration(variables: Mapping[str, str]) -> None:
                 f"{path}: {named[0]} comes before the limit of --max-download-rate; "
                 f"name the proxy by {named[0].upper().replace('-', '_')} instead"
             )
-
-
-def _configuration_files(variables: Mapping[str, str]) -> list[Path]:
-    if variables.get("UV_CONFIG_FILE"):
-        return [Path(variables["UV_CONFIG_FILE"])]
-    home = variables.get("XDG_CONFIG_HOME") or f"{variables.get('HOME', '')}/.config"
-    system = [Path(entry) for entry in (variables.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if entry]
-    return [directory / "uv" / "uv.toml" for directory in (Path(home), *system, Path("/etc"))]
 
 
 def _first_set(variables: Mapping[str, str], upper: str) -> tuple[str, str]:

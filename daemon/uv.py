@@ -189,7 +189,8 @@ class Uv:
                 if value is not None:
                     environment[name] = value
         environment |= dict(variables or {})
-        call = _Call(arguments, environment, known.text(indexes), known.sources, log)
+        configuration = known.text(indexes, proxies=self.proxy_url is None)
+        call = _Call(arguments, environment, configuration, known.sources, log)
         return self._execute(call, self.downloads.least_rate)
 
     def end_all(self) -> None:

@@ -133,7 +133,7 @@ def drop_wheel(cache: Path, wheel: LockedWheel) -> bool:
     return found
 
 
-def remove_outdated(cache: Path, folder: Path) -> bool:
+def remove_outdated(cache: Path, folder: Path) -> list[str]:
     """Remove what another uv has kept in a form that this one does not read.
 
     Args:
@@ -141,12 +141,12 @@ def remove_outdated(cache: Path, folder: Path) -> bool:
         folder: Where this uv keeps the wheels of an index, relative to the cache.
 
     Returns:
-        Whether there was such.
+        The names of the folders that there were.
     """
     outdated = [path for path in cache.glob("wheels-v*") if path.name != folder.parts[0]]
     for path in outdated:
         shutil.rmtree(path)
-    return bool(outdated)
+    return [path.name for path in outdated]
 
 
 def remove_leftovers(cache: Path) -> int:

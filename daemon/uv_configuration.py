@@ -39,6 +39,7 @@ _SETTINGS: Mapping[str, type] = {
     "system-certs": bool,
     "trusted-host": list,
 }
+_PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 _IN_PIP = ("find-links", "index-strategy", "keyring-provider")
 _INDEX_KEYS = ("name", "url", "default", "format", "authenticate", "ignore-error-codes", "cache-control")
 # The wheels are pinned by content, so keeping them is always right; pages are asked for anew.
@@ -82,16 +83,21 @@ class UvConfiguration:
                 return index if "@" not in urlsplit(url).netloc else index | {"url": url}
         return {"url": url}
 
-    def text(self, indexes: Sequence[Index]) -> str:
+    def text(self, indexes: Sequence[Index], *, proxies: bool = True) -> str:
         """Write a `uv.toml`.
 
         Args:
             indexes: Those that it names.
+            proxies: Whether it names proxies, too: they come before every variable.
 
         Raises:
             IndexAccessError: The URL of one is none.
         """
-        lines = [f"{name} = {_toml(value)}" for name, value in self.settings.items()]
+        lines = [
+            f"{name} = {_toml(value)}"
+            for name, value in self.settings.items()
+            if proxies or name not in _PROXIES
+        ]
         for index in indexes:
             check_url(str(index["url"]))
             entry = {name: index[name] for name in _INDEX_KEYS if name in index} | {"cache-control": _CACHED}
@@ -144,13 +150,20 @@ def read_files(variables: Mapping[str, str]) -> list[tuple[Path, dict[str, objec
     Raises:
         UvConfigurationError: One cannot be read, or is malformed.
     """
+    return [(path, _read(path)) for path in configuration_files(variables)]
+
+
+def configuration_files(variables: Mapping[str, str]) -> list[Path]:
+    """Give the files that uv would read, the first before the others.
+
+    Args:
+        variables: Such as `os.environ`.
+    """
     if variables.get("UV_CONFIG_FILE"):
-        paths = [Path(variables["UV_CONFIG_FILE"])]
-    elif is_true(variables.get("UV_NO_CONFIG")):
-        paths = []
-    else:
-        paths = [path for path in _discovered(variables) if _can_be_there(path)]
-    return [(path, _read(path)) for path in paths]
+        return [Path(variables["UV_CONFIG_FILE"])]
+    if is_true(variables.get("UV_NO_CONFIG")):
+        return []
+    return [path for path in _discovered(variables) if _can_be_there(path)]
 
 
 def check_url(url: str) -> None:
