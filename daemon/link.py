@@ -156,20 +156,23 @@ class Linker:
                 item
                 for wheel in wanted.lock.wheels
                 for item in place_wheel(
-                    wheel, self.inventories.get(wheel), interpreter.minor, self._entry_points(wheel)
+                    wheel,
+                    self.inventories.get(wheel),
+                    interpreter.minor,
+                    self._entry_points(wheel, interpreter.minor),
                 )
             ),
             interpreter.minor,
             interpreter.cache_tag,
         )
 
-    def _entry_points(self, wheel: LockedWheel) -> dict[str, str]:
+    def _entry_points(self, wheel: LockedWheel, python: str) -> dict[str, str]:
         inventory = self.inventories.get(wheel)
         path = f"{inventory.stem}.dist-info/entry_points.txt"
         if not any(file.path == path for file in inventory.files):
             return {}
         text = (self._archive(wheel) / path).read_bytes().decode(errors="replace")
-        return read_entry_points(text, wheel)
+        return read_entry_points(text, wheel, python)
 
     def _archive(self, wheel: LockedWheel) -> Path:
         archive = find_archive(self.prefix.uv_cache, wheel)

@@ -23,6 +23,7 @@ _OWN_AT_TOP = re.compile(r"\..*|pyvenv\.cfg|CACHEDIR\.TAG|lib64")
 _OWN_IN_BIN = re.compile(r"(?:python|activate|deactivate|pydoc\.bat)(?:[._0-9].*|w(?:\..*)?)?", re.IGNORECASE)
 _OWN_IN_PACKAGES = re.compile(r"_virtualenv\.(?:py|pth)")
 _NAME_BYTES = 255
+_VERSIONED_PIP = re.compile(r"pip3\.[0-9]+")
 _REWRITTEN = re.compile(rb"#!python")
 
 Kind = Literal["plain", "script", "entry point"]
@@ -150,14 +151,16 @@ def bytecode_of(path: str, cache_tag: str) -> str:
     return f"{directory}/__pycache__/{name[:-3]}.{cache_tag}.pyc".lstrip("/")
 
 
-def read_entry_points(text: str, wheel: LockedWheel) -> dict[str, str]:
+def read_entry_points(text: str, wheel: LockedWheel, python: str) -> dict[str, str]:
     """Read the commands of an `entry_points.txt`.
 
-    Implements https://packaging.python.org/en/latest/specifications/entry-points/.
+    Implements https://packaging.python.org/en/latest/specifications/entry-points/, and what uv makes of pip's:
+    beside `pip3` a `pip3.11` for the environment's own Python, and for no other.
 
     Args:
         text: The file.
         wheel: Whose it is, for messages.
+        python: Minor version of the environment's interpreter, such as `3.11`.
 
     Returns:
         Object by name of the command, of `console_scripts` and `gui_scripts`.
@@ -172,6 +175,12 @@ def read_entry_points(text: str, wheel: LockedWheel) -> dict[str, str]:
     except configparser.Error as error:
         raise WheelContentError(f"{wheel.filename}: its entry_points.txt is malformed: {error}") from error
     groups = [group for group in ("console_scripts", "gui_scripts") if parser.has_section(group)]
+    if parser.has_section("console_scripts"):
+        commands = parser["console_scripts"]
+        for name in [name for name in commands if _VERSIONED_PIP.fullmatch(name)]:
+            del commands[name]
+        if "pip3" in commands:
+            commands[f"pip{python}"] = commands["pip3"]
     return {
         name.strip(): value.partition("[")[0].strip()
         for group in groups

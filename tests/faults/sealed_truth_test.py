@@ -14,7 +14,7 @@ from tests.faults.tree import read_tree
 from tests.index.fault import status
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel
-from tests.synthetic.catalog import environment_cell, toolkit_cell
+from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
 
@@ -219,3 +219,13 @@ def test_what_two_packages_bring_alike_is_no_contradiction(node: Node) -> None:
     node.define(environment_cell([one, two]))
     node.install()
     node.verify()
+
+
+def test_a_pip_has_the_command_of_its_python_that_uv_makes(node: Node) -> None:
+    pip = add_wheel(
+        node, "pip", console_scripts={"pip": "pip:main", "pip3": "pip:main", "pip3.9": "pip:main"}
+    )
+    node.define(environment_cell([pip]))
+    node.install()
+    commands = {path.name for path in (node.environment() / "bin").glob("pip*")}
+    assert commands == {"pip", "pip3", f"pip{PYTHON}"}
