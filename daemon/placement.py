@@ -154,7 +154,7 @@ def bytecode_of(path: str, cache_tag: str) -> str:
 def read_entry_points(text: str, wheel: LockedWheel, python: str) -> dict[str, str]:
     """Read the commands of an `entry_points.txt`.
 
-    Implements https://packaging.python.org/en/latest/specifications/entry-points/, and what uv makes of pip's:
+    Implements https://packaging.python.org/en/latest/specifications/entry-points/, and what uv makes of it:
     beside `pip3` a `pip3.11` for the environment's own Python, and for no other.
 
     Args:
