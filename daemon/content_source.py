@@ -25,13 +25,13 @@ class ContentSource:
         staging: Where what is taken is put, before it is renamed.
         store: The contents by digest.
         owners: Who may own a file.
-        digested: How many files were read.
+        looked_at: How many names were looked at, for what stands there.
     """
 
     staging: Path
     store: ContentStore
     owners: set[int]
-    digested: int = 0
+    looked_at: int = 0
     _digests: dict[tuple[int, int, int, int], str] = field(default_factory=dict)
 
     def take(self, file: InventoryFile, places: Iterable[Path], lenders: Sequence[Path] = ()) -> Path | None:
@@ -62,6 +62,7 @@ class ContentSource:
 
     def is_sound(self, path: Path, file: InventoryFile) -> bool:
         """Tell whether a path is a file as it must be: content, mode and owner."""
+        self.looked_at += 1
         try:
             status = path.lstat()
         except OSError:
@@ -84,6 +85,7 @@ class ContentSource:
             link_or_copy(good, staged)
             return staged
         for place in known:
+            self.looked_at += 1
             try:
                 status = place.lstat()
             except OSError:
@@ -118,7 +120,6 @@ class ContentSource:
             return False
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if identity not in self._digests:
-            self.digested += 1
             try:
                 self._digests[identity] = file_sha256(path)
             except OSError:

@@ -160,14 +160,15 @@ def expected_files(prefix: Prefix, manifest: Manifest) -> dict[str, InventoryFil
     """
     expected: dict[str, InventoryFile] = {}
     for part in manifest.wheels:
-        _check(inventory_path(prefix, part.wheel_sha256), part.inventory_sha256)
         inventory = read_inventory(prefix, part.wheel_sha256)
+        _check(inventory_path(prefix, part.wheel_sha256), part.inventory_sha256)
         for file in inventory.installed_as_is() if inventory is not None else ():
             path = f"{part.directory}/{file.path}"
             expected[path] = InventoryFile(path, file.sha256, file.size_bytes, file.mode)
     for compiled in manifest.bytecode:
+        listed = read_bytecode_list(prefix, compiled.wheel_sha256, compiled.key)
         _check(bytecode_list_path(prefix, compiled.wheel_sha256, compiled.key), compiled.list_sha256)
-        for entry in read_bytecode_list(prefix, compiled.wheel_sha256, compiled.key) or ():
+        for entry in listed or ():
             path = f"{compiled.directory}/{entry.path}"
             expected[path] = InventoryFile(path, entry.sha256, entry.size_bytes, 0o644)
     for file in manifest.files:

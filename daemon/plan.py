@@ -287,7 +287,10 @@ def toolkit_directory_name(prefix: Prefix, toolkit: Toolkit, lock: Lock) -> tupl
             return name, False
         if read_manifest(manifest).content == content:
             return name, True
-    raise DamageError(f"{prefix.toolkits / name}: has another content than its name says; remove it")
+    raise DamageError(
+        f"{prefix.toolkits / name}: has another content than its name says; `verify --repair` makes it anew, "
+        "or removes it when no generation uses it"
+    )
 
 
 def _plan_generation(
@@ -297,6 +300,11 @@ def _plan_generation(
     failures: dict[str, MonobaseError] = {}
     name = generation.directory_name
     try:
+        if prefix.generation(name).is_symlink():
+            raise DamageError(
+                f"{prefix.generation(name)}: is a link, where a folder should be; move it away: nothing is "
+                "installed through it"
+            )
         if is_sealed(prefix, generation):
             return GenerationPlan(generation, sealed=True)
         for target in generation.targets:

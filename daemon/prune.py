@@ -23,6 +23,7 @@ from daemon.readiness import latest_name
 from daemon.removal import LinkCount, remove, walk
 from daemon.system_error import system_errors
 from daemon.uv import Uv
+from daemon.verify import interpreter_names_of, is_strange_folder
 from daemon.writer_lock import writer_lock
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
@@ -248,10 +249,10 @@ def _read_used(
                 path.name for path in prefix.uv_python.glob(f"cpython-{target.inputs.python}-*")
             }
     for name in remaining:
-        for entry in os.scandir(prefix.generation(name)):
+        for entry in _entries(prefix.generation(name)):
             if entry.is_symlink():
                 used.toolkits.add(Path(os.readlink(entry.path)).name)  # noqa: PTH115
-            elif entry.is_dir():
+            elif entry.is_dir() and not is_strange_folder(Path(entry.path)):
                 _use_environment(prefix, Path(entry.path), used)
     for path in used.lists:
         wheel_sha256, key = path.name.removesuffix(".pyc.gz").split(".", 1)
@@ -266,9 +267,7 @@ def _use_environment(prefix: Prefix, tree: Path, used: _Used) -> None:
     manifest = read_manifest(tree / MANIFEST_NAME)
     used.wheels |= {part.wheel_sha256 for part in manifest.wheels}
     used.lists |= {bytecode_list_path(prefix, part.wheel_sha256, part.key) for part in manifest.bytecode}
-    program = Path(os.path.normpath(tree / "bin" / (tree / "bin" / "python").readlink()))
-    if program.is_relative_to(prefix.uv_python):
-        used.interpreters.add(program.relative_to(prefix.uv_python).parts[0])
+    used.interpreters |= set(interpreter_names_of(prefix, tree))
 
 
 def _plan_unused(prefix: Prefix, used: _Used, plan: PrunePlan, count: LinkCount) -> None:
@@ -281,7 +280,10 @@ def _plan_unused(prefix: Prefix, used: _Used, plan: PrunePlan, count: LinkCount)
             count.take_tree(str(path))
 
     for entry in _entries(prefix.toolkits):
-        if entry.is_dir(follow_symlinks=False) and entry.name not in used.toolkits:
+        made = entry.name.startswith(
+            ("cuda-", "cudnn-")
+        )  # and not what a file system or a person keeps there
+        if entry.is_dir(follow_symlinks=False) and made and entry.name not in used.toolkits:
             plan.toolkits.append(entry.name)
             go(entry.path)
     for entry in _entries(prefix.uv_python):

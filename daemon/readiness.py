@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from daemon.finding import by_tree
 from daemon.plan import is_present, is_sealed
 from daemon.prefix import Prefix
 from daemon.retries import Retry
-from daemon.verify import Finding, check_mark, count_differences
+from daemon.verify import Finding, check_mark, count_differences, interpreter_names_of
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Target
@@ -185,9 +186,8 @@ def _generation(
     except (MonobaseError, OSError) as error:
         reason = str(error)
     findings += [finding for finding in marked if finding not in findings]
-    targets = tuple(
-        _target(prefix, generation, target, findings, known, only) for target in generation.targets
-    )
+    found = by_tree(findings)
+    targets = tuple(_target(prefix, generation, target, found, known, only) for target in generation.targets)
     if not reason and findings:
         reason = (
             f"{count_differences(findings)} from what was sealed: {_some([str(item) for item in findings])}"
@@ -212,7 +212,7 @@ def _target(
     prefix: Prefix,
     generation: Generation,
     target: Target,
-    findings: Sequence[Finding],
+    found: Mapping[str, Sequence[Finding]],
     known: Known,
     only: Sequence[str],
 ) -> TargetReadiness:
@@ -223,7 +223,7 @@ def _target(
     except OSError as error:
         return TargetReadiness(name, target.kind, "failed", f"cannot be read: {error.strerror}")
     if present:
-        damage = [finding for finding in findings if _concerns(prefix, finding, label)]
+        damage = _damage(prefix, label, found)
         if damage:
             return TargetReadiness(name, target.kind, "damaged", _some([str(item) for item in damage], 1))
         return TargetReadiness(name, target.kind, "ready")
@@ -237,17 +237,22 @@ def _target(
     return TargetReadiness(name, target.kind, "installing" if installing else "missing")
 
 
-def _concerns(prefix: Prefix, finding: Finding, label: str) -> bool:
-    """Tell whether a finding is about a tree, which may be a toolkit behind its link."""
-    if finding.tree == f"monobase/{label}" or f"{finding.tree}/{finding.path}".startswith(
-        f"monobase/{label}/"
-    ):
-        return True
+def _damage(prefix: Prefix, label: str, found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+    """Give what was found of a tree, which may be a toolkit behind its link, and of what it runs on."""
+    if not found:
+        return []
+    top, _, name = f"monobase/{label}".rpartition("/")
+    damage = [item for item in found.get(top, ()) if item.path == name or item.path.startswith(f"{name}/")]
+    damage += found.get(f"monobase/{label}", ())
+    tree = prefix.generations / label
     try:
-        target = (prefix.generations / label).readlink()
+        return [*damage, *found.get(f"cuda/{tree.readlink().name}", ())]
     except OSError:  # no link, or one that a prune has removed meanwhile
-        return False
-    return target.name == finding.tree.rpartition("/")[2]
+        pass
+    if any(of_it.startswith("uv/python/") for of_it in found):
+        for interpreter in interpreter_names_of(prefix, tree):
+            damage += found.get(f"uv/python/{interpreter}", ())
+    return damage
 
 
 def _some(told: Sequence[str], count: int = _NAMED) -> str:

@@ -19,6 +19,7 @@ from daemon.errors import DamageError, InterpreterError, PrefixError
 from daemon.finding import Finding, by_tree, summarize
 from daemon.install import InstallOptions, clean_leftovers, make_uv
 from daemon.interpreter import ManagedInterpreters
+from daemon.inventory import temporary_path
 from daemon.layout import write_environments
 from daemon.manifest import MANIFEST_NAME
 from daemon.mark import read_mark
@@ -40,6 +41,7 @@ from gens.generation import Toolkit
 
 _GENERATION = re.compile(r"monobase/(?P<name>g[0-9]+)")
 _TOLD = 3
+_VOUCHERS = (".done", "environments")  # made anew when what they vouch for is restored
 Work = Callable[[str, list[Finding]], None]
 
 
@@ -141,14 +143,7 @@ class _Repair:
 
     def run(self, findings: list[Finding]) -> None:
         """Restore what can be: what others run on first, what vouches for others last."""
-        newer = {finding.tree for finding in findings if finding.kind == "newer"}
-        left_alone = {name for name in newer if _GENERATION.fullmatch(name)}
-        below = tuple(f"{name}/" for name in left_alone)
-        found = by_tree(
-            self._place(finding)
-            for finding in findings
-            if finding.tree not in newer and not finding.tree.startswith(below)
-        )
+        found = by_tree(self._mendable(findings))
         tops = {tree: of_it for tree, of_it in found.items() if _GENERATION.fullmatch(tree)}
         for tree, of_it in found.items():
             if tree.startswith("uv/python/"):
@@ -164,6 +159,17 @@ class _Repair:
         for tree, of_it in tops.items():
             self._guarded(tree, self._seal, of_it)
         sync_filesystem(self._prefix.root)
+
+    def _mendable(self, findings: list[Finding]) -> list[Finding]:
+        """Leave out what a newer monobase has written, and what is read with it."""
+        placed = [self._place(finding) for finding in findings]
+        newer = {finding.tree for finding in placed if finding.kind == "newer" and not is_of_a_store(finding)}
+        below = tuple(f"{tree}/" for tree in newer if _GENERATION.fullmatch(tree))
+        return [
+            finding
+            for finding in placed
+            if finding.kind != "newer" and finding.tree not in newer and not finding.tree.startswith(below)
+        ]
 
     def _guarded(
         self, tree: str, work: Callable[[str, list[Finding]], None], findings: list[Finding]
@@ -232,13 +238,12 @@ class _Repair:
             path = directory / finding.path
             if finding.path == ".":
                 set_folder(directory)
-            elif finding.path == ".done":
-                remove_anything(path)  # it says nothing; `_seal` makes it anew when all else is right
             elif finding.kind == "extra" and not needs_a_person(finding):
                 remove_extra(directory, finding.path)
-            elif path.name != "environments" and finding.path:
+            elif finding.path and finding.path not in _VOUCHERS:
                 self._target(path, finding)
-        self._restored(tree, [finding for finding in findings if not needs_a_person(finding)])
+        done = [item for item in findings if not needs_a_person(item) and item.path not in _VOUCHERS]
+        self._restored(tree, done)
 
     def _target(self, path: Path, finding: Finding) -> None:
         """Restore the link of a toolkit; where an environment should be and is something else, it goes."""
@@ -268,6 +273,14 @@ class _Repair:
         return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
 
     def _tree(self, tree: str, findings: list[Finding]) -> None:
+        if tree.startswith("cuda/") and not self._is_used(tree) and tree not in self._links:
+            away = temporary_path(self._prefix.staging)
+            (self._prefix.root / tree).rename(away)
+            shutil.rmtree(away)
+            self._reporter.info(
+                f"removed {tree}: no generation uses it; an install that needs it makes it anew"
+            )
+            return
         done = TreeRepair(self._trees, tree).run(findings)
         for link in self._links.get(tree, ()):
             text = toolkit_link(tree.rpartition("/")[2])
@@ -277,23 +290,36 @@ class _Repair:
         for text, paths in (("restored", done.restored), ("removed", done.removed)):
             self._tell(tree, text, paths)
 
+    def _is_used(self, tree: str) -> bool:
+        text = toolkit_link(tree.rpartition("/")[2])
+        links = [
+            path
+            for name in self._prefix.installed_generations()
+            for path in self._prefix.generation(name).iterdir()
+            if path.is_symlink()
+        ]
+        return any(str(path.readlink()) == text for path in links)
+
     def _seal(self, tree: str, findings: list[Finding]) -> None:
         name = tree.rpartition("/")[2]
-        broken = [label for label in self.failures if label == tree or label.startswith(f"{tree}/")]
-        damaged = {finding.path for finding in findings if finding.kind != "extra"} & {
-            ".done",
-            "environments",
-        }
+        damaged = [item for item in findings if item.kind != "extra" and item.path in _VOUCHERS]
         if not damaged:
             return
+        broken = [label for label in self.failures if label == tree or label.startswith(f"{tree}/")]
         if broken:
-            raise DamageError(f"is sealed again when {', '.join(broken)} can be restored: run it again then")
+            raise DamageError(
+                f"vouches for what could not be restored ({', '.join(broken)}), and waits for it"
+            )
         generation = self._catalog.generation(int(name[1:]))
-        if "environments" in damaged:
-            remove_anything(self._prefix.environments_file(name))
-            write_environments(self._prefix, generation, sealed=is_sealed(self._prefix, generation))
-        if not seal(self._writer, generation):
-            raise DamageError("lacks environments, so it is not sealed; `install` completes and seals it")
+        mark = self._prefix.sealed_mark(name)
+        if any(item.path == mark.name for item in damaged):
+            remove_anything(mark)
+        sealed = is_sealed(self._prefix, generation)
+        remove_anything(self._prefix.environments_file(name))
+        write_environments(self._prefix, generation, sealed=sealed)
+        if any(item.path == mark.name for item in damaged) and not seal(self._writer, generation):
+            self._reporter.warning(f"{name} lacks environments, so it is not sealed; `install` completes it")
+        self._restored(tree, damaged)
 
     # --- telling ---
 

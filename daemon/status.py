@@ -5,8 +5,13 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.inventory import walk_files
+from daemon.mark import read_mark
+from daemon.plain_file import read_plain_file
 from daemon.prefix import Prefix
+from daemon.readiness import latest_name
+from daemon.store_check import strangers
+from daemon.tree_walk import ALL_FOLDERS, walk_tree
+from gens.errors import MonobaseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class GenerationStatus:
         latest: Whether `latest` names it.
         targets: What it defines.
         apparent_bytes: Bytes of its files, each name of a shared file counted.
+        problem: What is wrong with its mark, which `verify` tells in full; empty when nothing is.
     """
 
     name: str
@@ -35,6 +41,7 @@ class GenerationStatus:
     latest: bool
     targets: list[TargetStatus] = field(default_factory=list)
     apparent_bytes: int = 0
+    problem: str = ""
 
     @property
     def ready(self) -> int:
@@ -56,6 +63,7 @@ class PrefixStatus:
         saved_bytes: What sharing saves: the difference.
         disk_bytes: What the whole prefix takes on the disk, with uv's cache, interpreters and folders.
         free_bytes: Free on its file system.
+        strangers: What stands among the generations and toolkits and was made by no install.
     """
 
     prefix: str
@@ -66,6 +74,7 @@ class PrefixStatus:
     saved_bytes: int = 0
     disk_bytes: int = 0
     free_bytes: int = 0
+    strangers: list[str] = field(default_factory=list)
 
 
 def read_status(prefix: Prefix) -> PrefixStatus:
@@ -77,12 +86,16 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     Returns:
         What stands on it.
     """
-    latest = str(prefix.latest.readlink()) if prefix.latest.is_symlink() else None
+    latest = latest_name(prefix)
     status = PrefixStatus(str(prefix.root), latest)
     counted: set[tuple[int, int]] = set()
     trees: set[Path] = set()
     for name in prefix.installed_generations():
-        generation = GenerationStatus(name, prefix.sealed_mark(name).exists(), name == latest)
+        generation = GenerationStatus(name, sealed=False, latest=name == latest)
+        try:
+            generation.sealed = read_mark(prefix.sealed_mark(name)) is not None
+        except MonobaseError as error:
+            generation.problem = str(error)
         generation.targets = _targets(prefix, name)
         for target in generation.targets:
             if not target.ready:
@@ -94,6 +107,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
             status.apparent_bytes += apparent
         status.generations.append(generation)
     status.saved_bytes = status.apparent_bytes - status.distinct_bytes
+    status.strangers = [str(finding) for finding in strangers(prefix)]
     if prefix.root.exists():
         status.disk_bytes = disk_bytes(prefix.root)
         room = os.statvfs(prefix.root)
@@ -108,10 +122,10 @@ def disk_bytes(root: Path) -> int:
     pending = [str(root)]
     while pending:
         directory = pending.pop()
-        total += os.lstat(directory).st_blocks * 512
         try:
+            total += os.lstat(directory).st_blocks * 512
             entries = list(os.scandir(directory))
-        except (FileNotFoundError, PermissionError):
+        except OSError:
             continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -129,26 +143,27 @@ def disk_bytes(root: Path) -> int:
 
 
 def _targets(prefix: Prefix, name: str) -> list[TargetStatus]:
-    targets = []
     try:
-        text = prefix.environments_file(name).read_text()
-    except FileNotFoundError:
-        return []
+        text = read_plain_file(prefix.environments_file(name)).decode(errors="replace")
+    except OSError:
+        return []  # none yet, or none any more
+    targets = []
     for line in text.splitlines():
         fields = line.split(" ")
-        if fields[0] in {"environment", "cuda", "cudnn"}:
-            targets.append(TargetStatus(fields[0], fields[1], fields[2] == "ready"))
+        if fields[0] in {"environment", "cuda", "cudnn"} and len(fields) > 2:
+            tree = prefix.generation(name) / fields[1]
+            targets.append(TargetStatus(fields[0], fields[1], fields[2] == "ready" and tree.is_dir()))
     return targets
 
 
 def _count(status: PrefixStatus, tree: Path, counted: set[tuple[int, int]], first: bool) -> int:
     apparent = 0
-    for _, entry in walk_files(str(tree)):
-        if not stat.S_ISREG(entry.st_mode):
+    for found in walk_tree(str(tree), ALL_FOLDERS):
+        if not stat.S_ISREG(found.status.st_mode):
             continue
-        apparent += entry.st_size
-        identity = (entry.st_dev, entry.st_ino)
+        apparent += found.status.st_size
+        identity = (found.status.st_dev, found.status.st_ino)
         if first and identity not in counted:
             counted.add(identity)
-            status.distinct_bytes += entry.st_size
+            status.distinct_bytes += found.status.st_size
     return apparent

@@ -10,6 +10,8 @@ def print_status(status: PrefixStatus) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     console = Console(soft_wrap=True, highlight=False)
+    for text in (*status.strangers, *(found.problem for found in status.generations if found.problem)):
+        console.print(text, markup=False)
     if not status.generations:
         console.print(f"{status.prefix}: nothing is installed")
         return
@@ -18,7 +20,7 @@ def print_status(status: PrefixStatus) -> None:
         missing = [target.name for target in generation.targets if not target.ready]
         table.add_row(
             generation.name + (" (latest)" if generation.latest else ""),
-            "sealed" if generation.sealed else "partial",
+            "sealed" if generation.sealed else "mark unreadable" if generation.problem else "partial",
             f"{generation.ready} of {len(generation.targets)}",
             human_bytes(generation.apparent_bytes),
             _some(missing),

@@ -17,7 +17,9 @@ from daemon.manifest import MANIFEST_NAME
 from daemon.prefix import Prefix, is_generation_name
 
 _FILE = re.compile(r"(?P<folder>[0-9a-f]{2})/(?P=folder)[0-9a-f]{62}(\.x)?")
-_BYTECODE = re.compile(r"[^/]+/(?P<two>[0-9a-f]{2})/(?P=two)[0-9a-f]{62}-[0-9a-f]{64}\.pyc")
+_BYTECODE = re.compile(
+    r"[^/]+/(?P<two>[0-9a-f]{2})/(?P=two)[0-9a-f]{62}(-[0-9a-f]{64})?\.pyc"
+)  # the first had no digest
 _INVENTORY = re.compile(r"(?P<wheel>[0-9a-f]{64})\.files\.gz")
 _LIST = re.compile(r"(?P<wheel>[0-9a-f]{64})\.(?P<key>.+)\.pyc\.gz")
 _STRANGER = "no install made it; move it away if nobody needs it"
@@ -30,7 +32,7 @@ def check_stores(prefix: Prefix, findings: list[Finding]) -> None:
         prefix: The prefix.
         findings: Where differences are added.
     """
-    findings += _strangers(prefix)
+    findings += strangers(prefix)
     findings += _misplaced(prefix.files, "files", _FILE.fullmatch)
     findings += _misplaced(prefix.bytecode, "pyc", _is_bytecode_name)
     for name in _names(prefix.wheels):
@@ -53,7 +55,8 @@ def is_of_a_store(finding: Finding) -> bool:
     return finding.tree in {"monobase", "cuda", "files", "pyc", "wheels"}
 
 
-def _strangers(prefix: Prefix) -> Iterator[Finding]:
+def strangers(prefix: Prefix) -> Iterator[Finding]:
+    """Give what stands among the generations and toolkits and was made by no install."""
     for name in _names(prefix.generations):
         path = prefix.generations / name
         folder = path.is_dir() and not path.is_symlink()

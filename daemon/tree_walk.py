@@ -2,7 +2,16 @@
 
 import os
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+
+
+class _All(Container[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+ALL_FOLDERS: Container[str] = _All()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,9 @@ def walk_tree(tree: str, folders: Container[str]) -> Iterator[Entry]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            yield Entry(path, relative, os.lstat(path), True, error=error.strerror or "cannot be read")
+            with suppress(FileNotFoundError):
+                told = error.strerror or "cannot be read"
+                yield Entry(path, relative, os.lstat(path), True, error=told)
             continue
         yield Entry(path, relative, status, True)
         for entry in entries:

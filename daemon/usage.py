@@ -64,9 +64,8 @@ def read_usage(prefix: Prefix) -> Usage:
 
 def _trees(generation: Path) -> list[Path]:
     try:
-        with os.scandir(generation) as entries:
-            return [Path(entry.path) for entry in entries if entry.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
+        return [path for path in generation.iterdir() if path.is_dir()]  # a loop of links is none to it
+    except OSError:
         return []  # pruned meanwhile
 
 

@@ -24,6 +24,7 @@ from daemon.tree_check import Digests, folder_mode, tree_label, verify_interpret
 __all__ = ["Digests", "Finding", "Kind", "count_differences", "tree_label", "verify_tree"]
 _STRANGE_FOLDER = "a folder that no install made; it is never removed: look at it, and move it away"
 _TOOLKIT = re.compile(r"cud(a|nn)[0-9]")
+_TARGET = re.compile(r"(python|cuda|cudnn)[0-9]")
 _OWN = (".done", "environments")
 PROGRAM = "bin/python"
 
@@ -73,6 +74,7 @@ def verify(
     checker = Checker(prefix, lambda _: digests, each or (lambda _: None))
     findings = [finding for name in generation_names for finding in checker.generation(name)]
     if stores:
+        findings += checker.unused_toolkits()
         check_stores(prefix, findings)
     return VerifyResult(
         checker.trees,
@@ -116,7 +118,7 @@ class Checker:
         directory = self.prefix.generation(name)
         findings: list[Finding] = []
         mark = check_mark(self.prefix, name, findings)
-        known = {*(mark.manifests if mark is not None else ()), *listed_targets(self.prefix, name)}
+        known = _known_targets(self.prefix, name, mark)
         try:
             entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
             mode = stat.S_IMODE(directory.lstat().st_mode) & 0o777
@@ -128,10 +130,23 @@ class Checker:
             findings.append(Finding(f"monobase/{name}", ".", "changed", folder_mode(mode)))
         if mark is not None:
             findings = self._find_links(mark, findings)
+        elif not _is_list(self.prefix.environments_file(name)):
+            findings.append(
+                Finding(f"monobase/{name}", "environments", "changed", "is no list of environments")
+            )
         for entry in entries:
             findings += self._entry(name, entry, entry.name in known)
         # A prune renames a generation away while it is looked at: that is no damage.
         return findings if directory.exists() else []
+
+    def unused_toolkits(self) -> list[Finding]:
+        """Check the toolkits that no checked generation uses: the next one takes what stands there."""
+        findings: list[Finding] = []
+        for manifest in sorted(self.prefix.toolkits.glob(f"*/{MANIFEST_NAME}")):
+            tree = manifest.parent
+            if f"cuda/{tree.name}" not in self._found and not tree.is_symlink():
+                findings += self._tree(f"cuda/{tree.name}", tree)
+        return findings
 
     def _find_links(self, mark: Mark, findings: list[Finding]) -> list[Finding]:
         """Tell a link that leads elsewhere from a toolkit that is damaged: the sealed one stands there."""
@@ -157,7 +172,7 @@ class Checker:
         if entry.is_dir(follow_symlinks=False):
             if known and _TOOLKIT.match(entry.name):
                 return [Finding(top, entry.name, "changed", "is a folder, not a link to a toolkit")]
-            if known or os.path.lexists(path / MANIFEST_NAME):
+            if known or not is_strange_folder(path):
                 return self._environment(path)
             return [Finding(top, entry.name, "extra", _STRANGE_FOLDER)]
         if known:
@@ -218,6 +233,25 @@ def needs_a_person(finding: Finding) -> bool:
     return finding.detail == _STRANGE_FOLDER
 
 
+def is_strange_folder(path: Path) -> bool:
+    """Tell whether a folder that stands among environments is none, nor a damaged one."""
+    return not os.path.lexists(path / MANIFEST_NAME) and not _TARGET.match(path.name)
+
+
+def _is_list(path: Path) -> bool:
+    """Tell whether a generation that is not sealed has a list that the runtime can read, or none yet."""
+    try:
+        return read_plain_file(path).startswith(b"monobase-environments ")
+    except FileNotFoundError:
+        return not os.path.lexists(path)
+    except OSError:
+        return False
+
+
+def _known_targets(prefix: Prefix, name: str, mark: Mark | None) -> set[str]:
+    return {*(mark.manifests if mark is not None else ()), *listed_targets(prefix, name)}
+
+
 def listed_targets(prefix: Prefix, name: str) -> list[str]:
     """Give the environments and toolkits that a generation's list for the runtime names."""
     try:
@@ -267,7 +301,13 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
         return None
     for target, digest in mark.manifests.items():
         manifest = directory / target / MANIFEST_NAME
-        _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
+        try:
+            with suppress(DamageError):
+                read_manifest(manifest)
+        except NewerFormatError as error:
+            findings.append(Finding(tree, f"{target}/{MANIFEST_NAME}", "newer", str(error)))
+        else:
+            _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
     _compare(prefix.environments_file(name), mark.environments, tree, "environments", findings, _has_sha256)
     return mark
 

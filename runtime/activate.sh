@@ -361,7 +361,7 @@ _mb_find_generation() {
     fi
     if [ "$_mb_kind" != monobase-environments ]; then
         _mb_fail 72 "$_mb_folder/environments is damaged: it does not begin like a list of environments." \
-            "On the node, run the installer again; it writes the file anew."
+            "On the node, \`monobase verify --repair\` writes the file anew."
         return $?
     fi
     if [ "$_mb_format" != 1 ]; then

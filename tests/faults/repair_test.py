@@ -1,22 +1,30 @@
 """Whatever is damaged, wherever: one repair restores it, through no link, and leaves the rest alone."""
 
+import gzip
 import io
+import json
 import os
 import random
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from daemon.content_source import ContentSource
+from daemon.content_store import ContentStore
 from daemon.finding import Finding
 from daemon.install import InstallOptions, install
-from daemon.inventory import inventory_path
+from daemon.inventory import InventoryFile, inventory_path
+from daemon.manifest import format_manifest, read_manifest
 from daemon.progress import Reporter
 from daemon.repair import RepairResult, repair
+from daemon.scan import scan
+from daemon.tree_check import trusted_owners
 from daemon.uv import find_uv
 from daemon.verify import verify
 from gens.catalog import load_catalog
@@ -288,3 +296,266 @@ def test_one_repair_restores_a_mixture_of_damages(fresh: Installed, seed: int) -
     result, said = fresh.repair()
     assert [str(finding) for finding in result.findings] == [], f"{done}\n{said}"
     _check_whole(fresh)
+
+
+def test_everything_is_restored_without_the_index_and_without_uv_s_cache_when_content_is_held(
+    fresh: Installed,
+) -> None:
+    places = fresh.places()
+    for name in ("wheel file", "executable", "script", "configuration", "RECORD", "data", "toolkit file"):
+        places[name].unlink()
+    _open_mode(places["bytecode"])
+    _to_folder(places["empty file"])
+    shutil.rmtree(fresh.node.prefix.uv_cache)
+    with fresh.node.index.down():
+        result, said = fresh.repair(downloads=False)
+    assert result.findings == [], said
+    _check_whole(fresh)
+
+
+def test_a_damaged_file_comes_back_from_the_index_when_uv_s_cache_is_gone(fresh: Installed) -> None:
+    path = fresh.places()["wheel file"]
+    _change_in_place(path)
+    shutil.rmtree(fresh.node.prefix.uv_cache)
+    result, said = fresh.repair()
+    assert result.findings == [], said
+    assert path.samefile(fresh.node.environment(generation="g00001") / SITE / "alpha" / "__init__.py")
+    _check_whole(fresh)
+
+
+@pytest.mark.parametrize("what", ["tree", "toolkit", "interpreter", "file", "link"])
+def test_what_is_gone_as_a_whole_is_made_anew(fresh: Installed, what: str) -> None:
+    trees = {
+        "tree": fresh.node.environment(),
+        "toolkit": fresh.node.prefix.toolkits / "cuda-12.4.1",
+        "interpreter": fresh.interpreter,
+    }
+    path = trees.get(what, fresh.node.environment())
+    shutil.rmtree(path)
+    if what == "file":
+        path.write_text("")
+    elif what == "link":
+        path.symlink_to("/etc")
+    result, said = fresh.repair()
+    assert result.findings == [], said
+    _check_whole(fresh)
+
+
+def test_a_link_to_another_toolkit_is_led_back_and_that_toolkit_stays_as_it_is(fresh: Installed) -> None:
+    prefix = fresh.node.prefix
+    other = prefix.toolkits / "cuda-11.8.0"
+    shutil.copytree(prefix.toolkits / "cuda-12.4.1", other, symlinks=True)
+    manifest = replace(read_manifest(other / ".manifest"), content="0" * 64)
+    (other / ".manifest").write_bytes(format_manifest(manifest))
+    before = read_tree(other)
+    link = fresh.node.environment("cuda12.4")
+    link.unlink()
+    link.symlink_to("../../cuda/cuda-11.8.0")
+    result, said = fresh.repair("g00000", stores=False)
+    assert result.findings == [], said
+    assert os.readlink(link) == "../../cuda/cuda-12.4.1"  # noqa: PTH115 (the text is meant)
+    assert read_tree(other) == before
+
+
+def test_wrong_modes_and_missing_folders_are_restored(fresh: Installed) -> None:
+    environment = fresh.node.environment()
+    (environment / SITE / "alpha").chmod(0o700)
+    (environment / "share").chmod(0o777)
+    fresh.node.prefix.generation("g00001").chmod(0o700)
+    shutil.rmtree(fresh.node.environment(generation="g00001") / SITE / "alpha")
+    if os.geteuid() == 0:
+        _other_owner(environment / "bin")
+    assert len(fresh.differences()) >= 4
+    result, said = fresh.repair()
+    assert result.findings == [], said
+    _check_whole(fresh)
+
+
+# --- what fails leaves the rest alone ---
+
+
+def _damage_both(fresh: Installed) -> None:
+    for generation in _GENERATIONS:
+        environment = fresh.node.environment(generation=generation)
+        (environment / SITE / "alpha" / "part.py").unlink()  # others hold its content
+        (environment / SITE / "intruder.py").write_text("")
+
+
+def test_a_generation_that_the_catalog_has_not_is_repaired_from_what_the_prefix_holds(
+    fresh: Installed,
+) -> None:
+    _damage_both(fresh)
+    (fresh.node.gens / "g00000.json").rename(fresh.node.gens / "away0")
+    result, said = fresh.repair()
+    assert result.findings == [], said
+    _check_whole(fresh)
+
+
+def test_what_only_a_lock_tells_stays_and_is_named_and_all_else_is_repaired(fresh: Installed) -> None:
+    _damage_both(fresh)
+    (fresh.node.environment() / ".manifest").write_bytes(b"junk")
+    (fresh.node.gens / "g00000.json").rename(fresh.node.gens / "away0")
+    result, said = fresh.repair()
+    left = {finding.tree for finding in result.findings}
+    assert left == {"monobase/g00000", "monobase/g00000/python" + PYTHON}
+    assert "there is no generation 0" in said
+    assert list(result.failures) == ["monobase/g00000/python" + PYTHON]
+    (fresh.node.gens / "away0").rename(fresh.node.gens / "g00000.json")
+    assert fresh.repair()[0].findings == []
+    _check_whole(fresh)
+
+
+def test_a_wheel_that_left_the_index_keeps_no_other_tree_damaged(fresh: Installed) -> None:
+    places = fresh.places()
+    _change_in_place(places["toolkit file"])
+    _change_in_place(places["wheel file"])
+    places["script"].unlink()
+    fresh.node.index.repository.lose(fresh.cublas.filename)
+    try:
+        result, said = fresh.repair()
+        assert {finding.tree for finding in result.findings} == {"cuda/cuda-12.4.1"}
+        assert "nvidia" in str(result.failures["cuda/cuda-12.4.1"])
+        assert "could not be restored" in said
+    finally:
+        fresh.node.index.add(fresh.cublas.spec)
+    assert fresh.repair()[0].findings == []
+    _check_whole(fresh)
+
+
+def test_an_interpreter_that_cannot_be_had_keeps_nothing_else_damaged(fresh: Installed) -> None:
+    places = fresh.places()
+    _change_in_place(places["interpreter"])
+    _change_in_place(places["wheel file"])
+    fresh.mirror.lost.add(fresh.interpreter.name.split("-")[1])
+    result, said = fresh.repair()
+    assert {finding.tree for finding in result.findings} == {f"uv/python/{fresh.interpreter.name}"}
+    assert "404" in said
+    fresh.mirror.lost.clear()
+    assert fresh.repair()[0].findings == []
+    _check_whole(fresh)
+
+
+# --- what a newer monobase has written ---
+
+
+def _of_a_newer_format(path: Path) -> None:
+    if path.name == ".done":
+        path.write_text('{"format": 9}')
+        return
+    text = gzip.decompress(path.read_bytes())
+    first, _, rest = text.partition(b"\n")
+    path.write_bytes(gzip.compress(first.rpartition(b" ")[0] + b" 9\n" + rest))
+
+
+@pytest.mark.parametrize("name", ["manifest", "inventory", "list", "mark", "interpreter's manifest"])
+def test_what_a_newer_monobase_has_written_is_no_damage_and_never_touched(
+    fresh: Installed, name: str
+) -> None:
+    places = fresh.places() | {
+        "interpreter's manifest": fresh.node.prefix.interpreter_manifest(fresh.interpreter.name)
+    }
+    path = places[name]
+    path.unlink() if name == "mark" else None
+    _of_a_newer_format(path)
+    before = path.read_bytes()
+    damaged = places["toolkit file"]
+    damaged.unlink()
+    result, said = fresh.repair()
+    assert {finding.kind for finding in result.findings} == {"newer"}, said
+    assert path.read_bytes() == before
+    assert damaged.exists()
+
+
+# --- what belongs to nobody ---
+
+
+def test_what_is_extra_in_the_tops_and_stores_is_named_and_removed_and_folders_are_only_named(
+    fresh: Installed,
+) -> None:
+    prefix = fresh.node.prefix
+    extra = [
+        prefix.generation("g00000") / "notes.txt",
+        prefix.toolkits / "stray",
+        prefix.files / "stray",
+        prefix.files / "ab" / ("0" * 64),
+        prefix.wheels / "stray.files.gz",
+        prefix.bytecode / "stray",
+    ]
+    for path in extra:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    (prefix.generation("g00000") / "link").symlink_to("/etc")
+    folders = [prefix.generation("g00001") / "lost+found", prefix.toolkits / "lost+found"]
+    for path in folders:
+        path.mkdir()
+    (prefix.generations / "g00007").write_text("")
+    (prefix.generations / "g00008").symlink_to("g00000")
+    named = {f"{finding.tree}/{finding.path}" for finding in fresh.differences()}
+    everything = [*extra, *folders, prefix.generation("g00000") / "link"]
+    assert {str(path.relative_to(prefix.root)) for path in everything} <= named
+    result, said = fresh.repair()
+    assert {f"{finding.tree}/{finding.path}" for finding in result.findings} == {
+        "monobase/g00001/lost+found", "cuda/lost+found", "monobase/g00007", "monobase/g00008",
+    }, said  # fmt: skip
+    assert all("move it away" in finding.detail for finding in result.findings)
+    assert all(path.exists() for path in folders)
+    assert not any(path.exists() for path in extra)
+
+
+def test_a_weekly_reading_finds_what_kept_its_size_and_time(fresh: Installed) -> None:
+    path = fresh.places()["wheel file"]
+    status = path.stat()
+    _change_in_place(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (fresh.node.prefix.toolkits / "stray").write_text("")
+    told: list[str] = []
+    for full in (False, True):
+        found = scan(
+            fresh.node.prefix, _GENERATIONS, full=full, jobs=1, stop=threading.Event(), warn=told.append
+        )
+        assert bool(found) == full
+    assert told == ["extra: cuda/stray"]
+
+
+# --- how it is said, and how long it takes ---
+
+
+def test_many_lost_files_are_a_line_a_tree_for_people_and_all_for_machines(fresh: Installed) -> None:
+    many = {f"many/m{number}.txt": b"%d" % number for number in range(120)}
+    wheel = add_wheel(fresh.node, "many", files={"many/__init__.py": b""} | many)
+    fresh.node.define(environment_cell([wheel]), generation=7)
+    try:
+        options, catalog = InstallOptions(min_gen_id=7), load_catalog(fresh.node.gens)
+        install(fresh.node.prefix, catalog, find_uv(None), options, Reporter(io.StringIO()))
+        lost = fresh.node.environment(generation="g00007") / SITE / "many"
+        shutil.rmtree(lost)
+        said = fresh.node.run("verify", "--gen", "7", code=1)
+        assert len(said.stdout.splitlines()) == 1
+        assert f"monobase/g00007/python{PYTHON}: 122 missing, such as missing:" in said.stdout
+        assert len(said.stderr.splitlines()) == 1
+        document = json.loads(fresh.node.run("verify", "--gen", "7", "--json", code=1).stdout)
+        assert len(document["findings"]) == 122
+        entries = fresh.node.run("verify", "--gen", "7", "--log-format", "json", code=1).stderr
+        assert len(entries.splitlines()) == 123
+        result, text = fresh.repair("g00007", stores=False)
+        assert result.findings == []
+        assert len([line for line in text.splitlines() if "restored" in line]) == 1
+        assert len(text.splitlines()) <= 3
+    finally:
+        (fresh.node.gens / "g00007.json").unlink()
+
+
+@pytest.mark.parametrize("count", [50, 200])
+def test_each_lost_file_costs_the_same_however_many_there_are(fresh: Installed, count: int) -> None:
+    prefix = fresh.node.prefix
+    prefix.staging.mkdir()
+    store = ContentStore(prefix.files, prefix.staging)
+    source = ContentSource(prefix.staging, store, trusted_owners(prefix))
+    found = [
+        source.take(
+            InventoryFile(f"{number}.py", "0" * 64, number + 1, 0o644), [prefix.root / f"{number}.py"]
+        )
+        for number in range(count)
+    ]
+    assert found == [None] * count
+    assert source.looked_at <= 4 * count
