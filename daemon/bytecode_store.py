@@ -15,6 +15,7 @@ from pathlib import Path
 from daemon.bytecode_list import bytecode_path
 from daemon.content_store import file_sha256
 from daemon.known_contents import KnownContents
+from daemon.modes import make_folder
 from daemon.prefix import Prefix
 
 _NAME = re.compile(r"(?P<source>[0-9a-f]{64})-(?P<sha256>[0-9a-f]{64})\.pyc")
@@ -106,7 +107,7 @@ class BytecodeStore:
     def make_directories(self, key: str) -> None:
         """Make the folders that the bytecode of an interpreter is spread over."""
         for number in range(256):
-            (self.prefix.bytecode / key / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+            make_folder(self.prefix.bytecode / key / f"{number:02x}")
 
     def _scan(self, key: str) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -31,6 +31,7 @@ from daemon.interpreter import Interpreter
 from daemon.inventory import temporary_path
 from daemon.link import InventoryCache, LinkedTree
 from daemon.manifest import MANIFEST_NAME, BytecodePart, read_manifest
+from daemon.modes import make_folder
 from daemon.placement import bytecode_of
 from daemon.prefix import Prefix
 from daemon.progress import Stage
@@ -108,7 +109,7 @@ class Compiler:
                 path = f"{base}/{file.path}"
                 directory = path.rpartition("/")[0]
                 if directory not in made:
-                    os.makedirs(directory, exist_ok=True)  # noqa: PTH103 (paths are strings, there are many)
+                    make_folder(directory)
                     made.add(directory)
                 shared = bytecode_path(self.prefix, key, file.source_sha256, file.sha256)
                 try:

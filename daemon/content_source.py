@@ -15,6 +15,7 @@ from pathlib import Path
 
 from daemon.content_store import ContentStore, copy_file, file_sha256
 from daemon.inventory import InventoryFile, temporary_path
+from daemon.modes import make_folder
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class ContentSource:
             return
         for place in (entry, *(path for path in places if path.suffix == ".pyc")):
             if not os.path.lexists(place):
-                place.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(place.parent)
                 link_or_copy(staged, place)
 
     def _is_damage(self, entry: Path, file: InventoryFile, lenders: Sequence[Path]) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.errors import DiskError
+from daemon.modes import make_folder
 
 _CHUNK_BYTES = 1 << 20
 Outcome = Literal["first", "same", "linked", "renewed", "alone"]
@@ -64,7 +65,7 @@ class ContentStore:
         try:
             held = entry.lstat()
         except FileNotFoundError:
-            entry.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(entry.parent)
             try:
                 os.link(path, entry)
             except FileExistsError:

@@ -9,6 +9,8 @@ import os
 import secrets
 from pathlib import Path
 
+from daemon.modes import open_new_file
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # Whose a temporary name is. Each cleans only its own: the daemon writes beside somebody else's install.
 WRITER_SUFFIX = ".tmp"  # of who holds the writer's lock
@@ -52,7 +54,7 @@ def write_file(path: Path, content: bytes, suffix: str = WRITER_SUFFIX) -> None:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{suffix}")
     try:
-        with temporary.open("xb") as file:
+        with open_new_file(temporary) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -73,7 +75,7 @@ def write_new_file(path: Path, content: bytes) -> None:
     Raises:
         FileExistsError: Something has the name.
     """
-    with path.open("xb") as file:
+    with open_new_file(path) as file:
         file.write(content)
 
 

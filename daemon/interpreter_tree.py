@@ -23,7 +23,8 @@ from daemon.errors import DamageError, InterpreterError
 from daemon.finding import Finding, count_differences
 from daemon.inventory import InventoryFile, walk_files
 from daemon.manifest import Link, Manifest, content_digest, format_manifest, read_manifest
-from daemon.mending import FOLDER_MODE, mend_tree, remove_extra
+from daemon.mending import mend_tree, remove_extra
+from daemon.modes import FOLDER_MODE, make_folder
 from daemon.prefix import Prefix
 from daemon.running_interpreter import Interpreter, describe, minor_of
 from daemon.tree_check import Digests, compare_tree, verify_interpreter
@@ -86,7 +87,7 @@ def make_interpreter(uv: Uv, version: str) -> Interpreter:
     prefix = uv.prefix
     staging = prefix.uv_python_staging
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    make_folder(staging)
     try:
         made = _made_by_uv(uv, staging, version)
         _forget_the_staging(made)

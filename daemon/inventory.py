@@ -21,6 +21,7 @@ from daemon.content_store import file_sha256
 from daemon.errors import DamageError, WheelContentError
 from daemon.known_contents import KnownContents
 from daemon.line_file import format_lines, read_lines
+from daemon.modes import open_new_file
 from daemon.prefix import Prefix
 from gens.lock import LockedWheel
 
@@ -167,7 +168,7 @@ def write_inventory(inventory: Inventory, path: Path) -> None:
         ValueError: A path holds a line break.
     """
     lines = (f"{file.sha256} {file.size_bytes} {file.mode:o} {file.path}" for file in inventory.files)
-    with path.open("xb") as file:
+    with open_new_file(path) as file:
         file.write(format_lines(_KIND, lines))
 
 

@@ -21,6 +21,7 @@ from daemon.inventory import InventoryFile
 from daemon.known_contents import KnownContents
 from daemon.link import InventoryCache
 from daemon.manifest import Link
+from daemon.modes import make_folder, make_new_folder
 from daemon.plan import Wanted, is_present
 from daemon.prefix import Prefix
 from daemon.uv_cache import find_archive
@@ -150,7 +151,7 @@ def lay_out_toolkit(
     """
     target = toolkit
     directory = prefix.staging / f"{wanted.generation.directory_name}.{target.name}"
-    directory.mkdir()
+    make_new_folder(directory)
     files: dict[str, tuple[InventoryFile, str]] = {}
     made = set()
     for wheel in wanted.lock.wheels:
@@ -173,7 +174,7 @@ def lay_out_toolkit(
             parent = final.rpartition("/")[0]
             try:
                 if parent not in made:
-                    os.makedirs(parent, exist_ok=True)  # noqa: PTH103 (paths are strings, there are many)
+                    make_folder(parent)
                     made.add(parent)
                 _place(f"{archive}/{file.path}", final, file.sha256, store)
             except (FileExistsError, NotADirectoryError) as error:
@@ -195,7 +196,7 @@ def lay_out_toolkit(
     for link in links:
         place = directory / link.path
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(place.parent)
             place.symlink_to(link.target)
         except (FileExistsError, NotADirectoryError) as error:
             raise WheelContentError(
@@ -244,7 +245,7 @@ def write_environments(prefix: Prefix, generation: Generation, *, sealed: bool) 
             return
     except FileNotFoundError:
         pass
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_file(path, text)
 
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daemon.finding import Finding
-
-FOLDER_MODE = 0o755
+from daemon.modes import FOLDER_MODE
 
 
 def mend_tree(tree: Path, made: Path, findings: Iterable[Finding]) -> None:

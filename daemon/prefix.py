@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import DiskError
+from daemon.modes import make_folder
 
 DEFAULT_PREFIX = Path("/srv/r8/monobase")
 _GENERATION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})")
@@ -134,7 +135,7 @@ class Prefix:
                 self.uv_cache, self.uv_python, self.toolkits, self.bytecode, self.files, self.wheels,
                 self.generations,
             ):  # fmt: skip
-                path.mkdir(parents=True, exist_ok=True)
+                make_folder(path)
         except OSError as error:
             raise DiskError(
                 f"{self.root}: the prefix cannot be written to: {error.strerror} ({error.filename}); "

@@ -17,6 +17,7 @@ from daemon.fault import fault_point
 from daemon.install import clean_leftovers
 from daemon.lease import is_leased, reserve
 from daemon.manifest import MANIFEST_NAME, read_manifest
+from daemon.modes import make_folder
 from daemon.prefix import Prefix
 from daemon.progress import Reporter
 from daemon.readiness import latest_name
@@ -206,7 +207,7 @@ def clean_uv_cache(prefix: Prefix, reporter: Reporter, lock_timeout_s: float | N
             if prefix.uv_cache.exists():
                 writer.check()
                 prefix.uv_cache.rename(prefix.staging / "cache")
-            prefix.uv_cache.mkdir(parents=True)
+            make_folder(prefix.uv_cache)
             sync_directory(prefix.uv_cache.parent)
             freed = remove([str(prefix.staging)])
             unused = [path for path, status, is_directory in walk(str(prefix.files))

@@ -25,6 +25,7 @@ from daemon.manifest import (
     format_manifest,
 )
 from daemon.mark import Mark, write_mark
+from daemon.modes import make_folder
 from daemon.plan import Wanted, definition_digest, is_present, is_sealed
 from daemon.prefix import Prefix
 from daemon.writer_lock import WriterLock
@@ -112,7 +113,7 @@ def publish(writer: WriterLock, generation: Generation, finished: Sequence[Finis
     """
     prefix = writer.prefix
     directory = prefix.generation(generation.directory_name)
-    directory.mkdir(exist_ok=True)
+    make_folder(directory)
     sync_filesystem(prefix.root)
     sync_directory(prefix.generations)
     fault_point("seal:synced")

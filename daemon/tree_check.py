@@ -13,7 +13,7 @@ from daemon.errors import DamageError, NewerFormatError
 from daemon.finding import Finding, Kind
 from daemon.inventory import InventoryFile
 from daemon.manifest import MANIFEST_NAME, Manifest, expected_files, read_manifest
-from daemon.mending import FOLDER_MODE
+from daemon.modes import FOLDER_MODE
 from daemon.prefix import Prefix
 from daemon.tree_walk import Entry, walk_tree
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from daemon.modes import make_folder
 from daemon.prefix import Prefix
 
 TIMEOUT_S = 5
@@ -34,7 +35,7 @@ def private_uv_locks(prefix: Prefix) -> Iterator[tuple[int, ...]]:
     descriptors = tuple(os.memfd_create(f"lock of uv's {path.parent.name}") for path in paths)
     try:
         for path, descriptor in zip(paths, descriptors, strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             path.unlink(missing_ok=True)
             path.symlink_to(f"/proc/self/fd/{descriptor}")
         yield descriptors

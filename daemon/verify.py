@@ -15,7 +15,7 @@ from daemon.finding import Finding, Kind, count_differences
 from daemon.line_file import has_digest
 from daemon.manifest import MANIFEST_NAME, read_manifest
 from daemon.mark import Mark, read_mark
-from daemon.mending import FOLDER_MODE
+from daemon.modes import FOLDER_MODE
 from daemon.plain_file import read_plain_file
 from daemon.prefix import Prefix
 from daemon.store_check import check_stores

@@ -1,0 +1,57 @@
+"""The modes of what the installer makes: set, whatever the umask of who runs it leaves of them."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO, cast
+
+FOLDER_MODE = 0o755
+FILE_MODE = 0o644
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder, and those above it, for all to read. One that stands there stays as it is.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        FileExistsError: Something else stands there.
+    """
+    try:
+        os.mkdir(path, FOLDER_MODE)  # noqa: PTH102 (paths are strings, there are many)
+    except FileNotFoundError:
+        parent = os.path.dirname(path)  # noqa: PTH120
+        if not parent or parent == path:
+            raise
+        make_folder(parent)
+        make_folder(path)
+    except FileExistsError:
+        if not os.path.isdir(path):  # noqa: PTH112
+            raise
+    else:
+        os.chmod(path, FOLDER_MODE)  # noqa: PTH101
+
+
+def make_new_folder(path: str | Path) -> None:
+    """Make a folder for all to read, where nothing stands.
+
+    Raises:
+        FileExistsError: Something stands there.
+    """
+    os.mkdir(path, FOLDER_MODE)  # noqa: PTH102
+    os.chmod(path, FOLDER_MODE)  # noqa: PTH101
+
+
+def open_new_file(path: str | Path) -> BinaryIO:
+    """Open a file for writing that must not exist yet, and that all may read.
+
+    Raises:
+        FileExistsError: Something has the name.
+    """
+    return cast("BinaryIO", open(path, "xb", opener=_open))
+
+
+def _open(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags, FILE_MODE)
+    os.fchmod(descriptor, FILE_MODE)
+    return descriptor
