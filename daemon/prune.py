@@ -148,6 +148,8 @@ def prune(
     Raises:
         MonobaseError: The prefix is in use, or cannot be written to.
     """
+    if not prefix.generations.exists():  # nothing was installed yet, or all but the first folders
+        return plan_prune(prefix, catalog, min_gen_id, max_gen_id)
     with (
         system_errors(prefix),
         writer_lock(prefix, lock_timeout_s, reporter.info) as writer,

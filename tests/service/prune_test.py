@@ -353,3 +353,12 @@ def test_cleaning_the_cache_harms_no_installed_generation(node: Node) -> None:
     said = subprocess.run([python, "-c", "import alpha; print(alpha.NAME)"], capture_output=True, check=True)
     assert said.stdout == b"alpha 1.0\n"
     node.run("verify")
+
+
+def test_where_nothing_was_installed_there_is_nothing_to_prune(node: Node) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.run("prune", "--min-gen-id", "1")
+    assert not node.prefix.root.exists()
+    node.prefix.uv_cache.mkdir(parents=True)  # an install that was killed when it had just begun
+    node.run("prune", "--min-gen-id", "1")
+    assert not node.prefix.generations.exists()
