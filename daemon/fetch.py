@@ -110,10 +110,12 @@ class _Outcome:
 
     Attributes:
         failure: Why uv failed; None when it did not.
+        asked: What uv was to bring; the others are there.
         unsafe: Names of members that uv left out, as they leave the folder of their wheel.
     """
 
     failure: MonobaseError | None
+    asked: tuple[WheelToFetch, ...] = ()
     unsafe: tuple[str, ...] = ()
 
 
@@ -212,42 +214,44 @@ class Fetcher:
     ) -> list[WheelToFetch]:
         """Take what a call brought, and give the wheels that are to be told of or tried again."""
         if outcome.unsafe:
-            return self._refuse(call, outcome.unsafe[0], failures)
+            again = self._refuse(outcome.asked, outcome.unsafe[0], failures)
+            self._take(call, failures)
+            return again
         arrived = self._take(call, failures)
         missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
         if missing and isinstance(outcome.failure, IndexUnreachableError | UvConfigurationError):
             failures.update((item.wheel.sha256, outcome.failure) for item in missing)
             self.unreachable[call.index_url] = outcome.failure
             return []
-        return (
-            missing  # a uv that failed, or was ended, when it had brought them all has done what it was for
-        )
+        # A uv that failed, or was ended, when it had brought them all has done what it was for.
+        return missing
 
-    def _refuse(self, call: FetchCall, path: str, failures: dict[str, MonobaseError]) -> list[WheelToFetch]:
+    def _refuse(
+        self, asked: Sequence[WheelToFetch], path: str, failures: dict[str, MonobaseError]
+    ) -> list[WheelToFetch]:
         """Drop the wheels of a call, one of which tried to leave its folder; uv only leaves the member out.
 
         Which of several it was, uv does not say: they are to be brought each alone.
         """
-        items = list(call.items.values())
-        for item in items:
+        for item in asked:
             drop_wheel(self.prefix.uv_cache, item.wheel)
-        if len(items) > 1:
-            return items
-        failures[items[0].wheel.sha256] = WheelContentError(
-            f"{items[0].wheel.filename}: holds {path!r}, which leaves the folder that it is installed to; "
+        if len(asked) > 1:
+            return list(asked)
+        failures[asked[0].wheel.sha256] = WheelContentError(
+            f"{asked[0].wheel.filename}: holds {path!r}, which leaves the folder that it is installed to; "
             "such a wheel is not installed"
         )
         return []
 
     def _try(self, call: FetchCall, stage: Stage) -> _Outcome:
+        asked = tuple(item for item in call.items.values() if not self._stands(item.wheel))
         failure = self.unreachable.get(call.index_url)
-        if failure is not None:
-            return _Outcome(failure)
-        self._make_room(call)
+        if not asked or failure is not None:
+            return _Outcome(failure if asked else None)
         target = temporary_path(self.prefix.staging)
         requirements = target.with_suffix(".txt")
-        requirements.write_text(format_requirements(item.wheel for item in call.items.values()))
-        log = begin_log(self.prefix, (item.wheel for item in call.items.values()))
+        requirements.write_text(format_requirements(item.wheel for item in asked))
+        log = begin_log(self.prefix, (item.wheel for item in asked))
         over = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(call, stage, over), daemon=True)
         watcher.start()
@@ -269,7 +273,7 @@ class Fetcher:
             watcher.join()
             fault_point("fetch:call")
             shutil.rmtree(target, ignore_errors=True)
-        return _Outcome(failure, read_log(log).unsafe)
+        return _Outcome(failure, asked, read_log(log).unsafe)
 
     def _watch(self, call: FetchCall, stage: Stage, over: threading.Event) -> None:
         pending = {item.wheel for item in call.items.values()}
@@ -282,26 +286,29 @@ class Fetcher:
             if ended:
                 return
 
-    def _make_room(self, call: FetchCall) -> None:
-        """Drop what the cache has of the wheels of a call and is not to be built on.
+    def _stands(self, wheel: LockedWheel) -> bool:
+        """Tell whether the cache has a wheel that may be built on; what it has of it else is dropped.
 
         What an install that was ended left may be cut by a power loss, or a file may lack that was about to
         be shared; and what another uv has brought may lack what that one left out. A wheel whose author wrote
         a wrong RECORD is brought once more, then; one that arrives in this run is taken as it is.
         """
         cache = self.prefix.uv_cache
-        for item in call.items.values():
-            for other in in_the_way(cache, item.wheel):
-                examined = inventory_path(self.prefix, other.sha256).exists() or any(
-                    wheel.sha256 == other.sha256 for wheel, *_ in self.taken
-                )
-                if examined:
-                    self._folders.adopt(cache, other)
-                else:
-                    drop_wheel(cache, other)
-            archive = find_archive(cache, item.wheel)
-            if archive is not None and not self._is_sound(archive, item.wheel):
-                drop_wheel(cache, item.wheel)
+        for other in in_the_way(cache, wheel):
+            examined = inventory_path(self.prefix, other.sha256).exists() or any(
+                taken.sha256 == other.sha256 for taken, *_ in self.taken
+            )
+            if examined:
+                self._folders.adopt(cache, other)
+            else:
+                drop_wheel(cache, other)
+        archive = find_archive(cache, wheel)
+        if archive is None:
+            return False
+        if self._is_sound(archive, wheel):
+            return True
+        drop_wheel(cache, wheel)
+        return False
 
     def _is_sound(self, archive: Path, wheel: LockedWheel) -> bool:
         if wheel.sha256 not in self.trusted and not self._folders.hold(self.prefix.uv_cache, wheel):

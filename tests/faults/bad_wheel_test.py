@@ -245,3 +245,14 @@ def test_a_name_that_leaves_the_folder_somewhere_is_refused_in_record_too(node: 
     said = node.install(code=7)
     assert f"{evil.filename}: " in said
     _check_that_nothing_is_there(node)
+
+
+def test_what_stands_already_is_used_beside_a_wheel_that_leaves_its_folder(node: Node) -> None:
+    alpha, beta = add_wheel(node), add_wheel(node, "beta")
+    node.define(environment_cell([alpha, beta]))
+    node.install(code=-9, variables={"MONOBASE_FAULT_AT": "fetch:call"})
+    evil = _wheel_that_leaves_its_folder(node)
+    node.define(environment_cell([alpha, beta]), environment_cell([alpha, evil], "2.4.1"))
+    _check_that_it_is_refused(node, evil, node.install(code=7))
+    assert node.environment().exists()
+    assert node.index.log.wheel_downloads()[alpha.filename] == 1

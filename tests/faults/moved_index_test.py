@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.inventory import inventory_path
 from daemon.progress import Reporter
 from daemon.prune import clean_uv_cache
 from daemon.uv_cache import find_archive
@@ -108,6 +109,28 @@ def test_the_index_of_a_build_may_move_too(node: Node, mirror: LocalIndex) -> No
     with node.index.down():
         node.install(variables=_at(mirror))
     assert mirror.log.wheel_attempts() == {beta.filename: 1}
+    node.verify()
+
+
+def test_what_a_killed_install_brought_is_used_whatever_the_index_is_called_now(
+    node: Node, mirror: LocalIndex
+) -> None:
+    alpha = add_wheel(node)
+    node.define(environment_cell([alpha]))
+    node.install(code=-9, variables={"MONOBASE_FAULT_AT": "fetch:call"})
+    with mirror.down(), node.index.down():
+        node.install(variables=_at(mirror))
+    node.verify()
+
+
+def test_a_lost_inventory_is_made_anew_from_what_is_there(node: Node, mirror: LocalIndex) -> None:
+    alpha, beta = add_wheel(node), add_wheel(node, "beta")
+    node.define(environment_cell([alpha, beta]))
+    node.install()
+    inventory_path(node.prefix, alpha.sha256).unlink()
+    node.define(environment_cell([alpha], "2.4.1"), generation=1)
+    with mirror.down(), node.index.down():
+        node.install(variables=_at(mirror))
     node.verify()
 
 
