@@ -50,6 +50,7 @@ _PROBE = "import _imp; print(_imp.extension_suffixes()[0])"
 _PROBE_LIMIT_S = 60
 _LOCK_REFUSED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.EINVAL}
 _SCRIPT_LIMIT_BYTES = 1 << 20
+_SHEBANG_LIMIT_BYTES = 8192  # of a script: its interpreter's path, and the mark behind it
 
 
 class PreparationError(Exception):
@@ -175,9 +176,11 @@ def _prepare_alone(venv: Path, base: Path) -> None:
     mend_interpreter(venv, base)
     mend_place(venv)
     theirs = installed(base / LIBRARY)
-    _remove_copies(venv, theirs)
-    own = installed(packages)
-    watched = _add_copies(venv, theirs, own)
+    own = {
+        name: package for name, package in installed(packages).items() if not _is_torn_copy(package, theirs)
+    }
+    kept = _remove_copies(venv, theirs, own)
+    watched = _add_copies(venv, theirs, own, kept)
     _write_hook(packages, base)
     _write_note(venv, base, theirs, own)
     _watch(venv, watched)
@@ -381,10 +384,11 @@ def _make(venv: Path, base: Path) -> None:
         if name in parts:
             _remove(venv / name)
     _remove(new)
-    with naming_if_none(venv):
+    with naming_in(venv):
         _Maker(venv, interpreter_of(base)).create(new)
     config = new / "pyvenv.cfg"
-    config.write_text(config.read_text().replace(str(new), str(venv)))
+    with naming_in(venv):
+        config.write_text(config.read_text().replace(str(new), str(venv)))
     for name in parts:
         if os.path.lexists(new / name):
             (new / name).rename(venv / name)
@@ -393,21 +397,20 @@ def _make(venv: Path, base: Path) -> None:
 
 
 @contextlib.contextmanager
-def naming_if_none(path: Path) -> Iterator[None]:
-    """Let an error of the system name a file where it names none.
+def naming_in(path: Path) -> Iterator[None]:
+    """Let an error of the system name the file that the user knows, where a venv is made in a folder inside.
 
     Args:
-        path: The file to name.
+        path: The venv.
 
     Raises:
-        OSError: The error, with a name.
+        OSError: The error, with the file's final name, or else the venv's.
     """
     try:
         yield
     except OSError as error:
-        if error.filename is not None:
-            raise
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        known = str(error.filename or path).replace(f"{path}/{NEW}/", f"{path}/")
+        raise OSError(error.errno, error.strerror or str(error), known) from error
     except shutil.Error as error:
         raise OSError(errno.EIO, str(error), str(path)) from error
 
@@ -565,7 +568,7 @@ def normalized(name: str) -> str:
 
 
 def installed(library: Path) -> dict[str, Package]:
-    """Find what is installed in a folder, whatever state its metadata is in.
+    """Find what is installed in a folder, whatever state its metadata is in; copies of ours are not.
 
     Args:
         library: A site-packages.
@@ -573,13 +576,17 @@ def installed(library: Path) -> dict[str, Package]:
     Returns:
         The distributions by normalized name.
     """
-    found = {}
+    return {package.name: package for package in _distributions(library) if not _is_copy(package)}
+
+
+def _distributions(library: Path) -> list[Package]:
+    found = []
     for path in sorted(library.iterdir()):
         stem, dot, kind = path.name.rpartition(".")
         if not dot or kind not in ("dist-info", "egg-info", "egg-link") or path.name.startswith(NEW):
             continue
         name, version = [*re.sub(r"-py\d[\d.]*$", "", stem).rsplit("-", 1), ""][:2]
-        found[normalized(name)] = Package(path, normalized(name), version)
+        found.append(Package(path, normalized(name), version))
     return found
 
 
@@ -600,27 +607,59 @@ def _is_torn_copy(package: Package, theirs: dict[str, Package]) -> bool:
     )
 
 
-def _remove_copies(venv: Path, theirs: dict[str, Package]) -> None:
-    for package in installed(venv / LIBRARY).values():
+def _remove_copies(venv: Path, theirs: dict[str, Package], own: dict[str, Package]) -> set[str]:
+    """Remove the copies that are no longer right; give the names of those that are.
+
+    What is right stays in its place: another process may run with it.
+    """
+    kept, commands = set(), set()
+    for package in _distributions(venv / LIBRARY):
         if not package.folder.is_dir() or not (_is_copy(package) or _is_torn_copy(package, theirs)):
             continue
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            for line in (package.folder / "RECORD").read_text().splitlines():
-                if line.startswith("../../../bin/"):
-                    _remove_command(venv / "bin" / line.rpartition("/")[2].partition(",")[0])
+        recorded = _recorded(package)
+        if package.name not in own and _is_current(package, theirs.get(package.name), recorded):
+            kept.add(package.name)
+            commands |= {path.name for path in recorded if path.parent.name == "bin"}
+            continue
+        for path in recorded:
+            if path.parent.name == "bin":
+                _remove_command(venv / "bin" / path.name)
         _remove(package.folder)
     for script in (venv / "bin").iterdir():  # of copies that others have removed without reading their RECORD
-        if script.is_file() and not script.is_symlink() and script.stat().st_size < len(COMMAND_MARK) + 4096:
+        if script.name not in commands and script.is_file() and not script.is_symlink():
             _remove_command(script)
+    return kept
+
+
+def _recorded(package: Package) -> list[Path]:
+    try:
+        lines = (package.folder / "RECORD").read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [package.folder.parent / line.partition(",")[0] for line in lines]
+
+
+def _is_current(copy: Package, below: Package | None, recorded: list[Path]) -> bool:
+    if below is None or below.folder.name != copy.folder.name or not recorded:
+        return False
+    try:
+        same = (copy.folder / "METADATA").read_bytes() == (below.folder / "METADATA").read_bytes()
+    except OSError:
+        return False
+    return same and all(path.exists() for path in recorded)
 
 
 def _remove_command(script: Path) -> None:
-    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError, PermissionError):
-        if COMMAND_MARK in script.read_text():
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        with script.open("rb") as file:
+            is_ours = COMMAND_MARK.encode() in file.read(_SHEBANG_LIMIT_BYTES)
+        if is_ours:
             script.unlink()
 
 
-def _add_copies(venv: Path, theirs: dict[str, Package], own: dict[str, Package]) -> dict[str, Path]:
+def _add_copies(
+    venv: Path, theirs: dict[str, Package], own: dict[str, Package], kept: set[str]
+) -> dict[str, Path]:
     """Copy the metadata that the venv lacks; give what tells that it was taken away, by a name for it.
 
     pip looks at sys.path for what is installed already, uv only into the venv: it gets a copy of the
@@ -634,11 +673,13 @@ def _add_copies(venv: Path, theirs: dict[str, Package], own: dict[str, Package])
         if package.name in own:
             watched[f"own-{package.name}"] = own[package.name].folder
         else:
-            watched[package.name] = _copy(venv, package) / "INSTALLER"
+            if package.name not in kept:
+                _copy(venv, package)
+            watched[package.name] = venv / LIBRARY / package.folder.name / "INSTALLER"
     return watched
 
 
-def _copy(venv: Path, package: Package) -> Path:
+def _copy(venv: Path, package: Package) -> None:
     packages = venv / LIBRARY
     final = packages / package.folder.name
     new = packages / f"{NEW}-{package.name}"
@@ -660,7 +701,6 @@ def _copy(venv: Path, package: Package) -> Path:
         if os.path.lexists(final):
             _remove(final)
         new.rename(final)
-    return final
 
 
 def _commands(package: Package) -> list[tuple[str, str]]:

@@ -447,6 +447,35 @@ def test_what_a_sync_has_removed_is_there_again_at_the_next_start(
     assert not (venv / SITE_PACKAGES / "torch").exists()
 
 
+def test_what_is_right_stays_in_its_place_for_who_runs_with_it(
+    prefix: SamplePrefix, base: Path, venv: Path
+) -> None:
+    def places() -> list[int]:
+        kept = [*sorted((venv / SITE_PACKAGES).glob("[tp]*.dist-info")), venv / "bin/tool", venv / "bin/pip"]
+        return [path.stat().st_ino for path in kept]
+
+    prepare(venv, base)
+    before = places()
+    uv_pip(prefix, venv, "uninstall", "shared")
+
+    prepare(venv, base)
+
+    assert places() == before
+    assert_whole(venv, base)
+
+
+def test_a_copy_beside_the_users_own_package_goes(base: Path, venv: Path) -> None:
+    prepare(venv, base)
+    own = venv / SITE_PACKAGES / "shared-2.0.dist-info"
+    own.mkdir()
+    (own / "METADATA").write_text("Metadata-Version: 2.1\nName: shared\nVersion: 2.0\n")
+    (venv / ".monobase").unlink()
+
+    prepare(venv, base)
+
+    assert [path.name for path in (venv / SITE_PACKAGES).glob("shared-*")] == ["shared-2.0.dist-info"]
+
+
 @pytest.mark.parametrize("arguments", [("uninstall", "torch"), ("install", "shared==2.0")])
 def test_a_single_package_that_goes_is_noticed_too(
     prefix: SamplePrefix, base: Path, venv: Path, arguments: tuple[str, ...]
