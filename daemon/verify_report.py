@@ -26,7 +26,7 @@ def check_names(prefix: Prefix, names: Sequence[str]) -> None:
     """
     installed = prefix.installed_generations()
     unknown = [name for name in names if name not in installed]
-    if unknown or not names:
+    if unknown or not (names or any(prefix.toolkits.glob("*"))):  # which an install that was ended may leave
         raise DamageError(
             f"{prefix.root}: has no {', '.join(unknown) or 'generation'}; "
             f"it has {', '.join(installed) or 'none'}"

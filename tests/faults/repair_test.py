@@ -435,6 +435,45 @@ def test_an_interpreter_that_cannot_be_had_keeps_nothing_else_damaged(fresh: Ins
     _check_whole(fresh)
 
 
+# --- who is sent to `verify --repair` is right there ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["inventory", "inventory of a toolkit", "list", "manifest", "toolkit's manifest", "mark", "unused"],
+)
+def test_an_install_that_sends_somebody_to_repair_is_right(fresh: Installed, name: str) -> None:
+    node = fresh.node
+    toolkit = node.prefix.toolkits / "cuda-12.4.1" / ".manifest"
+    path = (fresh.places() | {"toolkit's manifest": toolkit, "unused": toolkit})[name]
+    path.unlink()
+    path.write_bytes(b"junk")
+    if name == "manifest":  # of a generation that is to be completed
+        node.prefix.sealed_mark("g00000").unlink()
+    if name == "unused":
+        for generation in _GENERATIONS:
+            shutil.rmtree(node.prefix.generation(generation))
+    cells = [environment_cell([fresh.alpha]), toolkit_cell([fresh.cublas], "12.4.1")]
+    node.define(*cells, generation=8)
+    try:
+        told = _install_all(node)
+        if told:
+            assert all("verify --repair" in text for text in told), told
+            said = node.run("verify", "--repair").stderr
+            assert "no difference" in said
+            assert _install_all(node) == []
+        assert all(node.is_sealed(generation) for generation in [*_GENERATIONS, "g00008"])
+        assert verify(node.prefix, node.prefix.installed_generations(), 2, stores=True).findings == []
+    finally:
+        (node.gens / "g00008.json").unlink()
+
+
+def _install_all(node: Node) -> list[str]:
+    catalog = load_catalog(node.gens, keep_broken=True)
+    result = install(node.prefix, catalog, find_uv(None), InstallOptions(), Reporter(io.StringIO()))
+    return [str(error) for error in result.failures.values()]
+
+
 # --- what a newer monobase has written ---
 
 
