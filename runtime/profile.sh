@@ -16,7 +16,11 @@ _mb_login() {
         fi
         # shellcheck disable=SC2154 # activate.sh sets it
         if { command exec 9<"$_mb_folder"; } 2>/dev/null; then
-            flock -s -n 9 2>/dev/null || { exec 9<&- && return 0; }
+            if ! flock -s -n 9 2>/dev/null; then
+                exec 9<&-
+                echo "monobase: warning: MONOBASE_LEASE=1, but flock cannot lock $_mb_folder; this shell has no lease" >&2
+                return 0
+            fi
             # shellcheck disable=SC3013 # all shells have -ef, and POSIX has it since 2024
             if [ ! -d /proc/self/fd/9 ] || [ /proc/self/fd/9 -ef "$_mb_folder" ]; then
                 return 0
@@ -29,7 +33,7 @@ _mb_login() {
     done
 }
 
-export PATH="/opt/monobase/bin:$PATH"
+export PATH="/opt/monobase/bin:$PATH:/usr/local/nvidia/bin"
 if [ -n "${PYTHON_VERSION-}" ] && [ -d "${MONOBASE_PREFIX:-/srv/r8/monobase}" ]; then
     _mb_wait_set=${MONOBASE_WAIT_S+set} _mb_wait=${MONOBASE_WAIT_S-}
     # Who looks into a container does not wait for an installation; a script does, if the variable says so.
@@ -44,6 +48,6 @@ if [ -n "${PYTHON_VERSION-}" ] && [ -d "${MONOBASE_PREFIX:-/srv/r8/monobase}" ];
     else
         unset MONOBASE_WAIT_S
     fi
-    unset -f _mb_login
     unset _mb_home _mb_folder _mb_wait _mb_wait_set
 fi
+unset -f _mb_login

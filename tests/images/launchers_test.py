@@ -248,6 +248,22 @@ def test_who_looks_for_nvcc_finds_one_that_is_there_or_none(node: Node, containe
     assert container.exec(*looks, options=("--env=CUDA_VERSION=",)) == "None None\n"
 
 
+def test_the_driver_s_commands_and_libraries_are_found_where_gke_has_them(node: Node) -> None:
+    with node.container(variables={"PYTHON_VERSION": ""}) as container:
+        script = """
+        cd /usr/local; mkdir -p nvidia/bin nvidia/lib64
+        echo 'int nvmlInit_v2() { return 7; }' |
+            gcc -x c -shared -fPIC -Wl,-soname,libnvidia-ml.so.1 - -o nvidia/lib64/libnvidia-ml.so.1
+        echo 'int nvmlInit_v2(void); int main(void) { return nvmlInit_v2(); }' |
+            gcc -x c - -lnvidia-ml -o nvidia/bin/nvidia-smi
+        """
+        assert container.shell(script, user="0") == []
+        for options in ((), tuple(f"--env={name}={value}" for name, value in node.variables.items())):
+            container.exec("nvidia-smi", options=options, code=7)
+            container.exec("bash", "-lc", "nvidia-smi", options=options, code=7)
+        container.exec("/opt/monobase/exec", "nvidia-smi", options=options, code=7)
+
+
 def test_a_virtual_environment_on_top_comes_first(node: Node) -> None:
     with node.container(variables={"MONOBASE_USER_VENV": VENV}) as container:
         assert container.exec("python", "-c", SEES) == f"{TORCH} {VENV}\n"
@@ -326,7 +342,9 @@ def test_what_a_launcher_or_a_login_shell_runs_has_a_lease(node: Node, container
     with _opened(folder) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Who has locked it so does not keep a shell from starting.
-        assert container.exec("bash", "-lc", "echo there") == "there\n"
+        said = container.exec("bash", "-lc", "echo there").splitlines()
+        assert said[0] == "there"
+        assert said[1].startswith("monobase: warning: MONOBASE_LEASE=1, but flock cannot lock")
 
 
 @contextmanager
