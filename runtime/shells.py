@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,9 @@ class Shell:
         Returns:
             How it ended.
         """
-        environment = {"PATH": SYSTEM_PATH, "HOME": os.environ.get("HOME", "/"), "activate": str(ACTIVATE)}
+        # (Bazel gives tests no home; one that cannot be written to is a case of its own.)
+        home = os.environ.get("HOME", tempfile.gettempdir())
+        environment = {"PATH": SYSTEM_PATH, "HOME": home, "activate": str(ACTIVATE)}
         return run([*wrapper, *self.command, "-c", script], environment | dict(variables))
 
 
