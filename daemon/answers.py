@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 
-import msgspec
-
 from daemon.http_request import Request
 from daemon.metrics import CONTENT_TYPE
 from daemon.readiness import readiness_text
 from daemon.redaction import redact
 from daemon.service import Service
 from daemon.service_state import for_everybody, text_of
+from daemon.shown_text import json_document, visible
 from daemon.status_page import status_page
 from gens.errors import MonobaseError
 
@@ -103,9 +102,9 @@ def _readyz(service: Service, question: Question) -> Response:
     readiness = service.readiness()
     status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
     if question.as_text:
-        return Response(status, _PLAIN, readiness_text(readiness).encode())
+        return Response(status, _PLAIN, visible(readiness_text(readiness), "\n").encode())
     body = {**asdict(readiness), "activity": service.state.activity}
-    return Response(status, _JSON, msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n")
+    return Response(status, _JSON, json_document(body) + b"\n")
 
 
 def _metrics(service: Service, _question: Question) -> Response:
@@ -119,7 +118,7 @@ def _page(service: Service, _question: Question) -> Response:
     except OSError:
         free_bytes = None
     page = status_page(service.readiness(), service.state, str(service.prefix.root), free_bytes, time.time())
-    return Response(HTTPStatus.OK, _HTML, page.encode())
+    return Response(HTTPStatus.OK, _HTML, visible(page, "\n\t").encode())
 
 
 _PAGES: dict[str, Callable[[Service, Question], Response]] = {
@@ -131,4 +130,4 @@ _PAGES: dict[str, Callable[[Service, Question], Response]] = {
 
 def plain(status: HTTPStatus, text: str) -> Response:
     """Answer with a line for people."""
-    return Response(status, _PLAIN, text.encode())
+    return Response(status, _PLAIN, visible(text, "\n").encode())

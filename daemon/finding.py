@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import Literal
 
+from daemon.shown_text import visible
+
 Kind = Literal["changed", "missing", "extra", "unreadable", "newer"]
 _ALL_TOLD = 8
 _EXAMPLES = 3
@@ -29,7 +31,7 @@ class Finding:
     def __str__(self) -> str:
         """One line for a person."""
         place = f"{self.tree}/{self.path}" if self.path else self.tree
-        return f"{self.kind}: {place}" + (f": {self.detail}" if self.detail else "")
+        return visible(f"{self.kind}: {place}" + (f": {self.detail}" if self.detail else ""))
 
 
 def count_differences(found: Sized) -> str:
@@ -62,5 +64,5 @@ def summarize(findings: Iterable[Finding]) -> list[str]:
         counts = Counter(finding.kind for finding in of_tree)
         told = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
         some = "; ".join(str(finding) for finding in of_tree[:_EXAMPLES])
-        lines.append(f"{tree}: {told}, such as {some}")
+        lines.append(f"{visible(tree)}: {told}, such as {some}")
     return lines

@@ -12,6 +12,7 @@ import msgspec
 from daemon.durability import DAEMON_SUFFIX, write_file
 from daemon.prefix import Prefix
 from daemon.readiness import NOTHING_KNOWN, Known
+from daemon.shown_text import json_document
 
 FILE_NAME = ".known.json"
 _FORMAT = 1
@@ -37,7 +38,7 @@ def write_known(prefix: Prefix, known: Known) -> bool:
     """
     path = prefix.generations / FILE_NAME
     lasting = replace(known, installing=frozenset(), scanned=True)  # no install goes on for ever
-    text = msgspec.json.encode({"format": _FORMAT, **asdict(lasting)})
+    text = json_document({"format": _FORMAT, **asdict(lasting)}, indent=0)
     try:
         if path.read_bytes() == text:
             return False

@@ -32,6 +32,7 @@ from daemon.options import (
 from daemon.prefix import Prefix, prefix_at
 from daemon.redaction import redact
 from daemon.service_commands import SERVICE_COMMANDS
+from daemon.shown_text import json_document, visible
 from gens.errors import MonobaseError
 
 
@@ -44,7 +45,7 @@ class _Cli(click.Group):
             return super().invoke(ctx)
         except MonobaseError as error:
             if ctx.obj is None:
-                click.echo(f"error: {redact(str(error))}", err=True)
+                click.echo("error: " + visible(redact(str(error)), keep="\n\t"), err=True)
             else:
                 ctx.obj.error(str(error))
             ctx.exit(error.exit_code)
@@ -221,9 +222,7 @@ def status(prefix: Path, as_json: bool) -> None:
 
     found = read_status(prefix_at(prefix))
     if as_json:
-        import msgspec  # noqa: PLC0415
-
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        click.echo(json_document(found, indent=2).decode())
     else:
         from daemon.status_table import print_status  # noqa: PLC0415
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from daemon.redaction import redact
+from daemon.shown_text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -105,10 +106,12 @@ class Reporter:
             self._line("info", "", {"stage": name, **stage.facts, "seconds": seconds})
 
     def _line(self, level: str, text: str, facts: dict[str, Value]) -> None:
-        shown = {name: redact(value) if isinstance(value, str) else value for name, value in facts.items()}
+        shown = {
+            name: visible(redact(value)) if isinstance(value, str) else value for name, value in facts.items()
+        }
         # A log that cannot be written, as its reader or its disk is gone, stops nothing.
         with suppress(OSError):
-            self._print(level, redact(text), shown)
+            self._print(level, visible(redact(text), keep="\n\t"), shown)
 
     def _print(self, level: str, text: str, facts: dict[str, Value]) -> None:
         if self.log_format == "json":

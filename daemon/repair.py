@@ -28,6 +28,7 @@ from daemon.plan import is_sealed, toolkit_directory_name
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, Value
 from daemon.seal import seal
+from daemon.shown_text import visible
 from daemon.store_check import is_of_a_store
 from daemon.system_error import system_errors
 from daemon.tree_check import trusted_owners
@@ -329,7 +330,7 @@ class _Repair:
     def _tell(self, tree: str, text: str, paths: list[str]) -> None:
         if not paths:
             return
-        some = ", ".join(paths[:_TOLD]) + (" and more" if len(paths) > _TOLD else "")
+        some = ", ".join(map(visible, paths[:_TOLD])) + (" and more" if len(paths) > _TOLD else "")
         count = f"{len(paths):,} files: " if len(paths) > 1 else ""
         facts: dict[str, Value] = (
             {"tree": tree, "paths": paths} if self._reporter.log_format == "json" else {}

@@ -31,6 +31,7 @@ from daemon.options import (
     uv_option,
 )
 from daemon.prefix import prefix_at
+from daemon.shown_text import json_document
 
 _GRACE_S = 2.0
 _NOTICE_S = 0.5
@@ -225,9 +226,7 @@ def ready(
     check_patterns(catalog.between(min_gen_id, max_gen_id), only)
     readiness = read_readiness(place, catalog, min_gen_id, max_gen_id, known, only)
     if as_json:
-        import msgspec  # noqa: PLC0415
-
-        click.echo(msgspec.json.format(msgspec.json.encode(readiness), indent=1).decode())
+        click.echo(json_document(readiness).decode())
     else:
         click.echo(readiness_text(readiness), nl=False)
     if not readiness.ready:

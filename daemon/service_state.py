@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from daemon.readiness import Known
 from daemon.redaction import redact
 from daemon.retries import Retries, Retry
+from daemon.shown_text import visible
 from daemon.usage import Usage
 from daemon.verify import Finding
 from gens.errors import MonobaseError
@@ -133,7 +134,7 @@ def text_of(error: BaseException) -> str:
 
 def for_everybody(text: str) -> str:
     """Put a message in one line, without passwords: everybody can read the page."""
-    return " ".join(redact(text).split())
+    return visible(" ".join(redact(text).split()))
 
 
 _KINDS = {

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import click
-import msgspec
 
 from daemon.errors import DamageError, NewerFormatError
 from daemon.finding import count_differences, summarize
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, human_bytes
+from daemon.shown_text import json_document
 from daemon.verify import VerifyResult
 from gens.errors import MonobaseError
 
@@ -94,4 +94,4 @@ def _document(
         "findings": result.findings,
         "failures": {path: str(error) for path, error in (failures or {}).items()},
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
+    return json_document(document).decode()
