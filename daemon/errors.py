@@ -64,6 +64,12 @@ class DiskError(PrefixError):
     exit_code: ClassVar[int] = 5
 
 
+class PrefixPathError(MonobaseError):
+    """No prefix can have the path that was given."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class PrefixInUseError(PrefixError):
     """Another process writes to the prefix, and the wait for it ended."""
 

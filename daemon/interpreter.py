@@ -17,6 +17,7 @@ from daemon.interpreter_tree import adopt_interpreter, make_interpreter, managed
 from daemon.running_interpreter import Interpreter, describe, minor_of
 from daemon.uv import Uv, last_lines
 from gens.errors import MonobaseError
+from gens.path_component import path_component
 
 __all__ = ["Interpreter", "ManagedInterpreters", "describe", "minor_of", "provide_interpreters"]
 
@@ -75,10 +76,12 @@ class ManagedInterpreters:
         """Give the managed interpreter of a version: as it is when it is sound, else mended or made.
 
         Raises:
+            DefinitionError: The version is more than one part of a path.
             PrefixError: The disk is full, or the machine.
             NewerFormatError: A newer monobase has made it.
             UvConfigurationError: The machine's configuration of uv is malformed.
         """
+        path_component(version)
         found = managed_interpreter(self.uv.prefix, version, self.warn)
         if found is not None:
             return found

@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.errors import DiskError
+from daemon.errors import DiskError, PrefixPathError
 from daemon.modes import make_folder
+from gens.path_component import path_component
 
 DEFAULT_PREFIX = Path("/srv/r8/monobase")
 _GENERATION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})")
@@ -101,8 +102,12 @@ class Prefix:
         return self.generations / "latest"
 
     def generation(self, directory_name: str) -> Path:
-        """Give the folder of a generation, by its name such as `g00003`."""
-        return self.generations / directory_name
+        """Give the folder of a generation, by its name such as `g00003`.
+
+        Raises:
+            DefinitionError: The name is more, or less, than one part of a path.
+        """
+        return self.generations / path_component(directory_name)
 
     def sealed_mark(self, directory_name: str) -> Path:
         """Give the file that marks a generation as sealed."""
@@ -157,5 +162,26 @@ def prefix_at(path: Path) -> Prefix:
 
     Returns:
         The prefix.
+
+    Raises:
+        PrefixPathError: No prefix can have that path.
+        DiskError: Something stands there that is no folder.
     """
-    return Prefix(Path(os.path.abspath(path)))  # noqa: PTH100 (resolve() would follow links)
+    given = os.fspath(path)
+    root = Path(os.path.abspath(given))  # noqa: PTH100 (resolve() would follow links)
+    if ":" in str(root) or not str(root).isprintable():
+        raise PrefixPathError(
+            f"{str(root)!r}: the path of a prefix has no colon, which parts the folders of PATH, and nothing "
+            "invisible in it, such as a tab or a line break; give another folder with --prefix"
+        )
+    if root == Path(root.anchor):
+        raise PrefixPathError(f"{root}: is the root of all files; give a folder of its own with --prefix")
+    if ".." in Path(given).parts and os.path.realpath(given) != os.path.realpath(root):
+        raise PrefixPathError(
+            f"{given}: goes up behind a link; write it without `..`: {os.path.realpath(given)}"
+        )
+    if root.is_symlink() and not root.exists():
+        raise DiskError(f"{root}: is a link to {root.readlink()}, which is not there; make that folder first")
+    if root.exists() and not root.is_dir():
+        raise DiskError(f"{root}: is no folder; give one with --prefix")
+    return Prefix(root)

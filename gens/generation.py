@@ -13,7 +13,9 @@ from typing import Literal
 
 import msgspec
 
+from gens.definition_check import check_definition
 from gens.errors import DefinitionError
+from gens.path_component import path_component
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class Environment:
     def name(self) -> str:
         """Name in paths and messages: `python3.11-torch2.4.1-cu121`, or `python3.11` without Torch."""
         if self.torch is None:
-            return f"python{self.python}"
-        return f"python{self.python}-torch{self.torch}-{self.build}"
+            return path_component(f"python{self.python}")
+        return path_component(f"python{self.python}-torch{self.torch}-{self.build}")
 
     @property
     def kind(self) -> Literal["environment"]:
@@ -101,12 +103,12 @@ class Toolkit:
     @property
     def name(self) -> str:
         """Name within a generation: `cuda12.4`, `cudnn9-cuda12`."""
-        return f"{self.product}{self.version}{self._suffix}"
+        return path_component(f"{self.product}{self.version}{self._suffix}")
 
     @property
     def directory_name(self) -> str:
         """Name of the tree that generations share: `cuda-12.4.1`, `cudnn-9.1.0.70-cuda12`."""
-        return f"{self.product}-{self.full_version}{self._suffix}"
+        return path_component(f"{self.product}-{self.full_version}{self._suffix}")
 
     @property
     def kind(self) -> Literal["toolkit"]:
@@ -204,12 +206,13 @@ def parse_generation(text: str | bytes, path: Path) -> Generation:
         The generation.
 
     Raises:
-        DefinitionError: The JSON is malformed, or two of its targets have one name.
+        DefinitionError: The JSON is malformed, a text in it is not of its form, or two targets have one name.
     """
     try:
         generation = msgspec.json.decode(text, type=Generation)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise DefinitionError(f"{path}: not the definition of a generation: {error}") from error
+    check_definition(generation, path)
     seen: set[str] = set()
     for target in generation.targets:
         if target.name in seen:

@@ -220,6 +220,8 @@ class _Reader:
             raise self.error(f"{name!r} is not a normalized name; write {canonicalize_name(name)!r}")
         if _SHA256.fullmatch(found["sha256"]) is None:
             raise self.error(f"the hash of {name} is {found['sha256']!r}, not 64 lower-case hex digits")
+        if "/" in filename or not filename.isprintable():
+            raise self.error(f"{filename!r} is not the name of a file")
         if _SIZE.fullmatch(found["size"]) is None:
             raise self.error(f"the size of {name} is {found['size']!r}, not a number of bytes")
         try:

@@ -1,0 +1,30 @@
+"""A name that becomes one part of a path, and no more than that."""
+
+from gens.errors import DefinitionError
+
+_MAX_BYTES = 200  # of 255, as names in the staging folder get more before and after them
+
+
+def path_component(name: str) -> str:
+    """Give a name that is a safe part of a path, and a safe argument of a program.
+
+    Args:
+        name: The name, such as `python3.11-torch2.4.1-cu121`.
+
+    Returns:
+        The same.
+
+    Raises:
+        DefinitionError: It is empty or too long, begins with a dot or a dash, or has a slash, a blank or a
+            character that is not printed in it.
+    """
+    if not name or name[0] in ".-" or "/" in name or " " in name or not name.isprintable():
+        raise DefinitionError(
+            f"{name!r} cannot be a part of a path: a name there begins with neither dot nor dash, and has "
+            "no slash, no blank and nothing invisible in it; correct the definition"
+        )
+    if len(name.encode("utf-8", "surrogatepass")) > _MAX_BYTES:
+        raise DefinitionError(
+            f"{name[:40]!r}… cannot be a part of a path: it has more than {_MAX_BYTES} bytes"
+        )
+    return name
