@@ -26,7 +26,9 @@ _MODULE = f"lib/python{_MINOR}/json/decoder.py"
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InterpreterMirror]:
-    with interpreter_mirror(tmp_path_factory.mktemp("mirror") / "files", (_VERSION, _OTHER)) as mirror:
+    with interpreter_mirror(
+        tmp_path_factory.mktemp("mirror") / "files", (_VERSION, _OTHER), small=True
+    ) as mirror:
         yield mirror
 
 

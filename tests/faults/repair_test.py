@@ -118,7 +118,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     directory = tmp_path_factory.mktemp("repair")
     with (
         LocalIndex(directory / "index") as index,
-        interpreter_mirror(directory / "mirror") as mirror,
+        interpreter_mirror(directory / "mirror", small=True) as mirror,
         pytest.MonkeyPatch.context() as patch,
     ):
         node = make_node(index, directory)

@@ -22,6 +22,10 @@ from typing import BinaryIO
 _MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 _ARCHIVE = "cpython.tar.gz"
 _LIST = "downloads.json"
+_SELDOM = (
+    "idlelib", "lib2to3", "distutils", "ctypes/test", "tkinter", "turtledemo", "asyncio", "multiprocessing",
+    "xml", "ensurepip", "pydoc_data", "wsgiref", "sqlite3", "curses", "dbm",
+)  # fmt: skip
 _LEFT_OUT = ("__pycache__", "/test/", "/site-packages/", "/dist-packages/", "/config-")
 
 
@@ -42,19 +46,20 @@ class InterpreterMirror:
 
 @contextmanager
 def interpreter_mirror(
-    directory: Path, versions: tuple[str, ...] = (platform.python_version(),)
+    directory: Path, versions: tuple[str, ...] = (platform.python_version(),), *, small: bool = False
 ) -> Iterator[InterpreterMirror]:
     """Serve the running interpreter on loopback.
 
     Args:
         directory: For the archive and the list; it is made.
         versions: Full versions that the list offers; each is the same archive.
+        small: Whether the half of the library is left out that environments of tests do not import.
 
     Yields:
         Where it is.
     """
     directory.mkdir(parents=True)
-    digest = write_interpreter(directory / _ARCHIVE)
+    digest = write_interpreter(directory / _ARCHIVE, small=small)
     mirror = InterpreterMirror("", set(), [])
 
     class Handler(SimpleHTTPRequestHandler):
@@ -80,11 +85,12 @@ def interpreter_mirror(
         server.shutdown()
 
 
-def write_interpreter(path: Path) -> str:
+def write_interpreter(path: Path, *, small: bool = False) -> str:
     """Write an archive of the running interpreter, with all below the folder `python`.
 
     Args:
         path: The archive to write.
+        small: Whether what few programs import is left out.
 
     Returns:
         Its SHA-256 in hexadecimal digits.
@@ -93,12 +99,18 @@ def write_interpreter(path: Path) -> str:
     # Debian's library has links into /etc: their files, since uv takes no link out of the folder.
     with tarfile.open(path, "w:gz", compresslevel=1, dereference=True) as archive:
         archive.add((base / "bin" / f"python{_MINOR}").resolve(), f"python/bin/python{_MINOR}")
-        archive.add(base / "lib" / f"python{_MINOR}", f"python/lib/python{_MINOR}", filter=_wanted)
+        archive.add(
+            base / "lib" / f"python{_MINOR}", f"python/lib/python{_MINOR}", filter=_few if small else _wanted
+        )
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if any(part in f"{member.name}/" for part in _LEFT_OUT) else member
+
+
+def _few(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if any(f"/{part}/" in f"{member.name}/" for part in _SELDOM) else _wanted(member)
 
 
 def _entry(version: str, url: str, digest: str) -> tuple[str, dict[str, object]]:
