@@ -2,9 +2,10 @@
 
 import fcntl
 import os
+import subprocess
 from pathlib import Path
 
-from daemon.lease import is_leased, reserve
+from daemon.lease import describe_lease, is_leased, reserve
 
 
 def test_a_shared_lock_is_a_lease_for_as_long_as_it_is_held(tmp_path: Path) -> None:
@@ -30,3 +31,24 @@ def test_nobody_gets_a_lease_on_what_is_reserved(tmp_path: Path) -> None:
         os.close(descriptor)
         os.close(reserved)
     assert refused
+
+
+def test_who_has_a_lease_is_told(tmp_path: Path) -> None:
+    model = subprocess.Popen(
+        ["/bin/sh", "-c", 'exec 9< "$1" && flock "$2" 9 && echo leased && exec cat', "sh", tmp_path, "-s"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert model.stdout is not None
+    assert model.stdout.readline() == b"leased\n"
+    said = describe_lease(tmp_path)
+    model.communicate()
+    assert said == f"a model has leased it: process {model.pid} (cat)"
+
+
+def test_who_keeps_others_from_a_lease_is_told(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    said = describe_lease(tmp_path)
+    os.close(descriptor)
+    assert "for itself (flock -x)" in said
+    assert f"process {os.getpid()} (" in said

@@ -1,13 +1,14 @@
 """Free what is no longer needed: old generations, and then what nothing else uses.
 
-A generation goes when its ID is below `--min-gen-id`; never an active one, never the target of `latest`,
-never one that a model has leased. Then go the toolkits, interpreters, wheels in uv's cache, bytecode and
-contents that no remaining generation links and no active definition names.
+A generation goes when its ID is below `--min-gen-id` and another one can be used in its place; never an
+active one, never the target of `latest`, never one that a model has leased. Then go the toolkits,
+interpreters, wheels in uv's cache, bytecode and contents that no remaining generation links and no active
+definition names.
 """
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from daemon.bytecode_list import bytecode_list_path, read_bytecode_list
 from daemon.durability import sync_directory
 from daemon.fault import fault_point
 from daemon.install import clean_leftovers
-from daemon.lease import is_leased, reserve
+from daemon.lease import describe_lease, is_leased, reserve
 from daemon.manifest import MANIFEST_NAME, read_manifest
 from daemon.modes import make_folder
+from daemon.plan import is_present, is_sealed
 from daemon.prefix import Prefix
 from daemon.progress import Reporter
 from daemon.readiness import latest_name
@@ -103,7 +105,10 @@ def plan_prune(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: in
             plan.kept[name] = "`latest` names it"
             remaining.append(name)
         elif is_leased(prefix.generation(name)):
-            plan.kept[name] = "a model has leased it"
+            plan.kept[name] = describe_lease(prefix.generation(name))
+            remaining.append(name)
+        elif reason := _without_successor(prefix, name, active):
+            plan.kept[name] = reason
             remaining.append(name)
         else:
             plan.generations.append(name)
@@ -165,8 +170,9 @@ def prune(
                 writer.check()
                 if not _rename_away(prefix, name):
                     plan.generations.remove(name)
-                    plan.kept[name] = "a model has leased it"
-                    plan.paths = []  # what it uses stays until the next prune
+                    plan.kept[name] = describe_lease(prefix.generation(name))
+                    # What it uses stays until the next prune.
+                    plan.paths, plan.toolkits, plan.interpreters, plan.wheels = [], [], [], []
             sync_directory(prefix.generations)
             fault_point("prune:renamed")
             for path in (*(str(prefix.staging / name) for name in plan.generations), *plan.paths):
@@ -217,6 +223,40 @@ def clean_uv_cache(prefix: Prefix, reporter: Reporter, lock_timeout_s: float | N
             freed_bytes = freed.freed_bytes + remove(unused).freed_bytes
             stage.facts["freed_bytes"] = freed_bytes
     return freed_bytes
+
+
+def _without_successor(prefix: Prefix, name: str, active: Sequence[Generation]) -> str:
+    """Say why nothing takes the place of a generation yet; empty when something does, or nothing needs to.
+
+    A sealed active generation does, whatever it offers: that is what somebody asked for. So does one that is
+    not sealed (a part, by `--only`), when all is there that the old one offers and the active one defines.
+    """
+    offered = {
+        entry.name
+        for entry in _entries(prefix.generation(name))
+        if (Path(entry.path) / MANIFEST_NAME).exists()
+    }
+    if not offered:
+        return ""
+    lacking = []
+    for generation in active:
+        if _is_sealed(prefix, generation):
+            return ""
+        both = [target for target in generation.targets if target.name in offered]
+        missing = [target.name for target in both if not is_present(prefix, generation, target)]
+        if both and not missing:
+            return ""
+        lacking.append(
+            f"{generation.directory_name} has no {missing[0] if missing else 'part of what it has'} yet"
+        )
+    return f"no active generation takes its place: {'; '.join(lacking)}"
+
+
+def _is_sealed(prefix: Prefix, generation: Generation) -> bool:
+    try:
+        return is_sealed(prefix, generation)
+    except (MonobaseError, OSError):
+        return False
 
 
 def _rename_away(prefix: Prefix, name: str) -> bool:

@@ -5,14 +5,16 @@ a look at every file can tell comes from the last scan (`daemon/scan.py`).
 """
 
 import fnmatch
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from daemon.finding import by_tree
 from daemon.plan import is_present, is_sealed
-from daemon.prefix import Prefix
+from daemon.prefix import Prefix, is_generation_name
 from daemon.retries import Retry
 from daemon.verify import Finding, check_mark, count_differences, interpreter_names_of
 from gens.catalog import Catalog
@@ -165,11 +167,15 @@ def retry_text(retry: Retry) -> str:
 
 
 def latest_name(prefix: Prefix) -> str | None:
-    """Give the name of the generation that `latest` names, or None."""
+    """Give the name of the generation that `latest` leads to, however the link is spelled, or None."""
     try:
-        return str(prefix.latest.readlink())
+        text = str(prefix.latest.readlink())
+        place = Path(os.path.realpath(prefix.latest))
+        if place.parent.samefile(prefix.generations) and is_generation_name(place.name):
+            return place.name
     except OSError:
         return None
+    return text
 
 
 def _generation(

@@ -362,3 +362,41 @@ def test_where_nothing_was_installed_there_is_nothing_to_prune(node: Node) -> No
     node.prefix.uv_cache.mkdir(parents=True)  # an install that was killed when it had just begun
     node.run("prune", "--min-gen-id", "1")
     assert not node.prefix.generations.exists()
+
+
+def test_what_a_model_can_use_stays_until_what_follows_can_be_used(node: Node) -> None:
+    releases = ("2.4.1", "2.5.1")
+    node.define({0: cells(node.wheel("alpha"), torch=releases), 1: cells(node.wheel("beta"), torch=releases)})
+    plain = f"python{PYTHON}"
+    node.run("install", "--only", plain, "--max-gen-id", "0")
+    assert not node.prefix.latest.is_symlink()
+    arguments = ("prune", "--min-gen-id", "1", "--log-format", "json")
+    for options in (("--dry-run",), ()):
+        done = node.run(*arguments, *options)
+        assert f"g00000 stays: no active generation takes its place: g00001 has no {plain} yet" in done.stderr
+        assert _last(done)["generations"] == []
+    node.run("install", "--only", "*-torch2.4.1-*", "--min-gen-id", "1")  # another part of it
+    assert "stays" in node.run(*arguments).stderr
+    assert node.prefix.installed_generations() == ["g00000", "g00001"]
+    node.run("install", "--only", plain, "--min-gen-id", "1")
+    assert _last(node.run(*arguments))["generations"] == ["g00000"]
+    assert node.prefix.installed_generations() == ["g00001"]
+    node.run("verify")
+
+
+@pytest.mark.parametrize(
+    "spelling", ["{root}/monobase/g00000", "g00000/", "./g00000", "../monobase/g00000", "other"]
+)
+def test_what_latest_leads_to_stays_however_the_link_is_spelled(node: Node, spelling: str) -> None:
+    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.run("install")
+    (node.prefix.generations / "other").symlink_to("g00000")
+    node.prefix.latest.unlink()
+    node.prefix.latest.symlink_to(spelling.format(root=node.prefix.root))
+    done = node.run("prune", "--min-gen-id", "1")
+    assert "g00000 stays: `latest` names it" in done.stderr
+    assert (node.environment() / "bin" / "python").exists()
+    node.run("install", "--min-gen-id", "1")
+    assert os.readlink(node.prefix.latest) == "g00001"  # noqa: PTH115 (the text is meant)
+    node.run("prune", "--min-gen-id", "1")
+    assert node.prefix.installed_generations() == ["g00001"]
