@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from daemon.errors import DiskError
 from daemon.modes import make_folder
 
 _CHUNK_BYTES = 1 << 20
@@ -166,38 +165,3 @@ def file_sha256(path: str | Path) -> str:
         while count := file.readinto(buffer):
             digest.update(view[:count])
     return digest.hexdigest()
-
-
-def check_links(cache: Path, staging: Path) -> None:
-    """Make sure that a file of the cache can be hard-linked into the staging folder.
-
-    uv would fall back to copying with no more than a warning, and nothing would be shared.
-
-    Args:
-        cache: uv's cache.
-        staging: Where environments are made.
-
-    Raises:
-        DiskError: It cannot; the message says why.
-    """
-    source = cache / f".link-{secrets.token_hex(4)}"
-    target = staging / f".link-{secrets.token_hex(4)}"
-    try:
-        source.write_bytes(b"")
-        try:
-            os.link(source, target)
-        except OSError as error:
-            if error.errno == errno.EXDEV:
-                reason = "they are on different mounts, and a hard link does not cross a mount"
-            elif error.errno in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}:
-                reason = "the file system has no hard links"
-            else:
-                reason = f"{error.strerror}"
-            raise DiskError(
-                f"{cache} and {staging}: a file of the one cannot be linked into the other: {reason}; "
-                "put the prefix on one mount of a file system with hard links, or give --copy, "
-                "which needs the full size of each environment"
-            ) from error
-    finally:
-        source.unlink(missing_ok=True)
-        target.unlink(missing_ok=True)

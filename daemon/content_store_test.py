@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.content_store import ContentStore, check_links, file_sha256, same_content
-from daemon.errors import DiskError
+from daemon.content_store import ContentStore, file_sha256, same_content
 
 _EXT_LINKS = 65_000
 
@@ -94,19 +93,3 @@ def test_contents_of_different_length_are_not_the_same(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     assert not same_content(_file(tmp_path, "a", b"xx"), _file(tmp_path, "b", b"x"))
     assert same_content(_file(tmp_path, "a", b"x" * 3_000_000), _file(tmp_path, "b", b"x" * 3_000_000))
-
-
-def test_folders_of_one_mount_can_be_linked(tmp_path: Path) -> None:
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "staging").mkdir()
-    check_links(tmp_path / "cache", tmp_path / "staging")
-    assert not list(tmp_path.rglob(".link*"))
-
-
-def test_a_file_system_that_refuses_links_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    with pytest.raises(DiskError, match=r"has no hard links.*--copy"):
-        check_links(tmp_path, tmp_path)

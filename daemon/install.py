@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from daemon.archive_check import drop_damaged_wheels
-from daemon.content_store import check_links
 from daemon.durability import WRITER_SUFFIX, remove_temporary_files, sync_filesystem
 from daemon.errors import DamageError, PrefixError
 from daemon.fault import fault_point
@@ -36,6 +35,7 @@ from daemon.prefix import Prefix
 from daemon.progress import Reporter, Stage
 from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
 from daemon.standing_tree import check_tree
+from daemon.store_mounts import check_stores
 from daemon.system_error import system_errors
 from daemon.uv import Downloads, Uv
 from daemon.uv_cache import remove_leftovers, remove_outdated
@@ -159,8 +159,7 @@ def install(
             fault_point("plan:done")
             if plan.wanted:
                 prefix.staging.mkdir()
-                if not options.copy:
-                    check_links(prefix.uv_cache, prefix.staging)
+                check_stores(prefix, copy=options.copy)
                 _Install(writer, uv, options, reporter, result, bench).run(plan)
                 shutil.rmtree(prefix.staging)
                 # A uv that gives up on a stalled download may end before its own cleaning does.

@@ -6,7 +6,7 @@ import shlex
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -33,6 +33,7 @@ from daemon.prefix import Prefix, prefix_at
 from daemon.redaction import redact
 from daemon.service_commands import SERVICE_COMMANDS
 from daemon.shown_text import json_document, visible
+from daemon.system_error import explain
 from gens.errors import MonobaseError
 
 
@@ -44,19 +45,25 @@ class _Cli(click.Group):
         try:
             return super().invoke(ctx)
         except MonobaseError as error:
-            if ctx.obj is None:
-                click.echo("error: " + visible(redact(str(error)), keep="\n\t"), err=True)
-            else:
-                ctx.obj.error(str(error))
-            ctx.exit(error.exit_code)
+            self._show(ctx, error)
         except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
             raise
-        except Exception:
+        except Exception as error:
+            told = explain(error, Path(getattr(error, "filename", None) or "."))
+            if told is not None:
+                self._show(ctx, told)
             click.echo(redact(traceback.format_exc()), err=True, nl=False)
             click.echo(
                 "error: this is a fault of monobase itself; please report it with the lines above", err=True
             )
             ctx.exit(70)
+
+    def _show(self, ctx: click.Context, error: MonobaseError) -> NoReturn:
+        if ctx.obj is None:
+            click.echo("error: " + visible(redact(str(error)), keep="\n\t"), err=True)
+        else:
+            ctx.obj.error(str(error))
+        ctx.exit(error.exit_code)
 
 
 @click.group(cls=_Cli)

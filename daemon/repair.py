@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.content_source import ContentSource
-from daemon.content_store import ContentStore, check_links
+from daemon.content_store import ContentStore
 from daemon.durability import sync_filesystem, write_symlink
 from daemon.errors import DamageError, InterpreterError, PrefixError
 from daemon.finding import Finding, by_tree, summarize
@@ -30,6 +30,7 @@ from daemon.progress import Reporter, Value
 from daemon.seal import seal
 from daemon.shown_text import visible
 from daemon.store_check import is_of_a_store
+from daemon.store_mounts import check_stores
 from daemon.system_error import system_errors
 from daemon.tree_check import trusted_owners
 from daemon.tree_repair import TreeRepair, TreeRepairer
@@ -94,8 +95,7 @@ def repair(
             tell(before.findings, reporter)
             prefix.staging.mkdir()
             try:
-                if not options.copy:
-                    check_links(prefix.uv_cache, prefix.staging)
+                check_stores(prefix, copy=options.copy)
                 work = _Repair(writer, catalog, make_uv(uv_program, writer, options), options, reporter)
                 work.run(before.findings)
             finally:

@@ -18,6 +18,7 @@ from daemon.errors import (
     DiskError,
     IndexAccessError,
     IndexUnreachableError,
+    MachineError,
     NotOnIndexError,
     ProgramKilledError,
     SlowIndexError,
@@ -331,18 +332,18 @@ def find_uv(given: Path | None) -> Path:
         given: Path from a flag, or None.
 
     Raises:
-        MonobaseError: There is none.
+        MachineError: There is none.
     """
     if given is not None:
-        if not os.access(given, os.X_OK):
-            raise MonobaseError(f"{given}: is no executable; give uv's binary with --uv")
+        if not given.is_file() or not os.access(given, os.X_OK):
+            raise MachineError(f"{given}: is no executable; give uv's binary with --uv")
         return given
     try:
         import uv  # noqa: PLC0415 (only when no path is given; an image may hold the binary alone)
 
         return Path(uv.find_uv_bin())
     except (ImportError, FileNotFoundError) as error:
-        raise MonobaseError(f"uv is not installed ({error}); give its binary with --uv") from error
+        raise MachineError(f"uv is not installed ({error}); give its binary with --uv") from error
 
 
 def failure_of(

@@ -176,3 +176,56 @@ def test_a_relative_prefix_is_the_one_below_the_working_folder(node: Node) -> No
 def _need_strace() -> None:
     if strace_program() is None:
         pytest.skip("strace is not installed here; the toolbox of ./bazelw has it")
+
+
+@pytest.mark.usefixtures("_mounts")
+@pytest.mark.parametrize("options", [(), ("--copy",)])
+@pytest.mark.parametrize("store", ["uv/python", "cuda", "pyc", "files", "wheels", "monobase"])
+def test_a_store_on_another_mount_is_refused_before_anything_is_fetched(
+    node: Node, store: str, options: tuple[str, ...]
+) -> None:
+    with tmpfs(node.root / store, size_bytes=50 * _MB):
+        said = node.install(*options, code=5)
+        assert "they are on different mounts" in said
+        assert str(node.root / store) in said
+        assert "Traceback" not in said
+        _check_that_nothing_is_installed(node)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("EDQUOT", 5), ("ESTALE", 5), ("EIO", 5), ("ENOMEM", 11), ("EMFILE", 11), ("EAGAIN", 11)],
+)
+def test_what_the_system_refuses_has_a_documented_code_and_a_sentence(
+    node: Node, error: str, code: int
+) -> None:
+    _need_strace()
+    inject = ("-e", "trace=syncfs,fsync", "-e", f"inject=syncfs,fsync:error={error}", "-o", os.devnull)
+    said = node.install(code=code, before=everything(*inject))
+    assert re.search(r"^error: ", said, re.MULTILINE), said
+    assert "Traceback" not in said
+    node.install()
+    node.verify()
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x7fELF no program", b"#!/nowhere/interpreter\n", b"#!/bin/sh\nkill -9 $$\n", None]
+)
+def test_a_uv_that_does_not_run_is_told_with_its_path(node: Node, content: bytes | None) -> None:
+    program = node.directory / "uv"
+    if content is not None:
+        program.write_bytes(content)
+        program.chmod(0o755)
+    said = node.install("--uv", str(program), code=11)
+    assert str(program) in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["tab\there", "line\nbreak", "co:lon", "bell\a"])
+def test_a_prefix_that_lines_cannot_carry_is_refused_at_once(node: Node, name: str) -> None:
+    odd = node.with_prefix(node.directory / name)
+    for verb in ("install", "verify", "status"):
+        done = odd.run(verb, code=2)
+        assert "the path of a prefix has no colon" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not odd.root.exists()
