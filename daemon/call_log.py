@@ -44,7 +44,9 @@ def begin_log(prefix: Prefix, wheels: Iterable[LockedWheel]) -> Path:
     """
     directory = _directory(prefix)
     directory.mkdir(exist_ok=True)
+    directory.chmod(0o700)  # what uv says is for no model to read
     path = directory / secrets.token_hex(8)
+    path.touch(0o600, exist_ok=False)
     path.write_bytes(_BEGIN + " ".join(wheel.sha256 for wheel in wheels).encode() + b"\n")
     return path
 

@@ -31,7 +31,7 @@ from daemon.interpreter import Interpreter
 from daemon.inventory import temporary_path
 from daemon.link import InventoryCache, LinkedTree
 from daemon.manifest import MANIFEST_NAME, BytecodePart, read_manifest
-from daemon.modes import make_folder
+from daemon.modes import make_folder, make_new_folder
 from daemon.placement import bytecode_of
 from daemon.prefix import Prefix
 from daemon.progress import Stage
@@ -169,7 +169,7 @@ class Compiler:
             return 0
         stage.total = len(missing)
         staging = temporary_path(self.prefix.staging)
-        staging.mkdir()
+        make_new_folder(staging)
         batches = [
             (interpreter, batch)
             for key, interpreter in interpreters.items()

@@ -21,6 +21,7 @@ from daemon.known_contents import KnownContents
 from daemon.layout import lay_out_toolkit, write_environments
 from daemon.link import LinkedTree
 from daemon.lock_index import CacheFolders
+from daemon.modes import make_new_folder
 from daemon.plan import (
     Plan,
     Wanted,
@@ -158,7 +159,7 @@ def install(
                 result.fail(label, error, reporter)
             fault_point("plan:done")
             if plan.wanted:
-                prefix.staging.mkdir()
+                make_new_folder(prefix.staging)
                 check_stores(prefix, copy=options.copy)
                 _Install(writer, uv, options, reporter, result, bench).run(plan)
                 shutil.rmtree(prefix.staging)

@@ -18,7 +18,7 @@ from daemon.fault import fault_point
 from daemon.install import clean_leftovers
 from daemon.lease import describe_lease, is_leased, reserve
 from daemon.manifest import MANIFEST_NAME, read_manifest
-from daemon.modes import make_folder
+from daemon.modes import make_folder, make_new_folder
 from daemon.plan import is_present, is_sealed
 from daemon.prefix import Prefix
 from daemon.progress import Reporter
@@ -164,7 +164,7 @@ def prune(
         if plan.empty:
             return plan
         with reporter.stage("prune") as stage:
-            prefix.staging.mkdir()
+            make_new_folder(prefix.staging)
             freed = LinkCount()
             for name in list(plan.generations):
                 writer.check()
@@ -211,7 +211,7 @@ def clean_uv_cache(prefix: Prefix, reporter: Reporter, lock_timeout_s: float | N
     with system_errors(prefix), writer_lock(prefix, lock_timeout_s, reporter.info) as writer:
         clean_leftovers(prefix, reporter)
         with reporter.stage("clean") as stage:
-            prefix.staging.mkdir()
+            make_new_folder(prefix.staging)
             if prefix.uv_cache.exists():
                 writer.check()
                 prefix.uv_cache.rename(prefix.staging / "cache")

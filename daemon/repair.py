@@ -24,6 +24,7 @@ from daemon.layout import write_environments
 from daemon.manifest import MANIFEST_NAME
 from daemon.mark import read_mark
 from daemon.mending import remove_anything, remove_extra, set_folder
+from daemon.modes import make_new_folder
 from daemon.plan import is_sealed, toolkit_directory_name
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, Value
@@ -93,7 +94,7 @@ def repair(
             if not before.findings:
                 return _result(before, {})
             tell(before.findings, reporter)
-            prefix.staging.mkdir()
+            make_new_folder(prefix.staging)
             try:
                 check_stores(prefix, copy=options.copy)
                 work = _Repair(writer, catalog, make_uv(uv_program, writer, options), options, reporter)

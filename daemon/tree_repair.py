@@ -40,6 +40,7 @@ from daemon.layout import lay_out_toolkit
 from daemon.line_file import has_digest
 from daemon.manifest import MANIFEST_NAME, BytecodePart, Manifest, WheelPart, expected_files, read_manifest
 from daemon.mending import make_folder, mend_tree, put_in_place, remove_anything, remove_extra, set_folder
+from daemon.modes import make_new_folder
 from daemon.plan import Wanted, WheelToFetch
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, Stage
@@ -407,7 +408,7 @@ class TreeRepair:
 
     def _compiled_anew(self, part: BytecodePart) -> Iterable[BytecodeFile]:
         staging = temporary_path(self._prefix.staging)
-        staging.mkdir()
+        make_new_folder(staging)
         names = list(self._bytecode_names(part))
         items = [
             (f"{self._tree}/{part.directory}/{file.path}", f"{staging}/{file.sha256}", f"{file.sha256}.py")
@@ -526,7 +527,7 @@ class TreeRepair:
         left = [file for file in files if file.path not in origins.bytecode]
         for key, of_key in by_key.items():
             staging = temporary_path(self._prefix.staging)
-            staging.mkdir()
+            make_new_folder(staging)
             made = {file.path: staging / origins.bytecode[file.path][1].source_sha256 for file in of_key}
             items = [
                 (str(self._tree / _source_of(path)), str(target), f"{target.name}.py")

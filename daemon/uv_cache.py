@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from daemon.modes import make_folder
 from gens.lock import LockedWheel
 
 _POINTERS = (".http", ".rev")
@@ -80,7 +81,7 @@ def move_wheel(cache: Path, folder: Path, wheel: LockedWheel) -> Literal["there"
         target_link = target.with_name(link.name)
         if target_link.is_dir() and target.exists():  # whole, and by its digest another one
             return "taken"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         new_link = target.with_name(f".tmp{secrets.token_hex(8)}")
         new_link.symlink_to(os.path.relpath(archive, target.parent.resolve()))
         new_link.rename(target_link)

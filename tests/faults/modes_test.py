@@ -104,7 +104,7 @@ def test_the_tree_is_the_same_under_any_umask_and_the_caller_s_stays(node: Node)
 
 
 def test_all_may_read_what_they_need_and_nobody_may_write(node: Node) -> None:
-    closed = {".lock": "600", ".service-lock": "600"}
+    closed = {".lock": "600", ".service-lock": "600", "calls": "700"}
     for name, mode in _install(node, 0o077).items():
         if mode == "link":
             continue
