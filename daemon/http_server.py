@@ -32,7 +32,7 @@ from daemon.http_request import HeadReader, Request, RequestError
 from daemon.redaction import redact
 from daemon.service import Service
 
-_ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Za-z:.%_-]*)\]|(?P<host>[0-9A-Za-z._-]*)):(?P<port>[0-9]{1,5})")
 _REQUEST_S = 10.0
 _LAST_WORD_S = 1.0
 _MOST_CONNECTIONS = 64
