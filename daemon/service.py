@@ -130,6 +130,7 @@ class Service:
                 with service_lock(self.prefix, self.stop, self._wait_for_another) as lock:
                     if lock is not None:
                         self._loop(lock)
+                        self._leave_word()
         finally:
             self.state.alive = False
 
@@ -468,6 +469,13 @@ class Service:
         if directory is not None:
             self._try("features", lambda: self._write_features(directory, readiness))
         self._try("probes", self._write_known)
+
+    def _leave_word(self) -> None:
+        """Write what is known at the end, too: the last round may have been cut short before it did."""
+        try:
+            self._write_known()
+        except (MonobaseError, OSError) as error:
+            self._tell_error("probes", error)
 
     def _write_known(self) -> None:
         with system_errors(self.prefix):
