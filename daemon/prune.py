@@ -9,6 +9,7 @@ definition names.
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from gens.generation import Generation
 
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 _POINTERS = (".http", ".rev")
+_LOOKS = 5
 
 
 @dataclass(slots=True)
@@ -94,6 +96,13 @@ def plan_prune(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: in
     Raises:
         DefinitionError: No generation is active.
     """
+    for _ in range(_LOOKS):
+        with suppress(FileNotFoundError):  # without the lock, something may go while it is looked at
+            return _plan(prefix, catalog, min_gen_id, max_gen_id)
+    return _plan(prefix, catalog, min_gen_id, max_gen_id)
+
+
+def _plan(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | None) -> PrunePlan:
     active = catalog.between(min_gen_id, max_gen_id)
     plan = PrunePlan()
     latest = latest_name(prefix)

@@ -43,7 +43,7 @@ class LinkCount:
 
 
 def walk(path: str) -> Iterator[tuple[str, os.stat_result, bool]]:
-    """Give everything at and below a path, what is in a folder before the folder.
+    """Give everything at and below a path, what is in a folder before the folder; not what goes meanwhile.
 
     Yields:
         The path, what lstat(2) says of it, and whether it is a folder.
@@ -55,13 +55,20 @@ def walk(path: str) -> Iterator[tuple[str, os.stat_result, bool]]:
     if not os.path.isdir(path) or os.path.islink(path):  # noqa: PTH112, PTH114 (there are many)
         yield path, status, False
         return
-    with os.scandir(path) as entries:
-        found = list(entries)
+    try:
+        with os.scandir(path) as entries:
+            found = list(entries)
+    except FileNotFoundError:
+        return
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
             yield from walk(entry.path)
         else:
-            yield entry.path, entry.stat(follow_symlinks=False), False
+            try:
+                held = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            yield entry.path, held, False
     yield path, status, True
 
 

@@ -62,7 +62,7 @@ def strangers(prefix: Prefix) -> Iterator[Finding]:
         folder = path.is_dir() and not path.is_symlink()
         if name.startswith(".") or (name == "latest" and path.is_symlink()):
             continue
-        if not (folder and is_generation_name(name)):
+        if not (folder and is_generation_name(name)) and os.path.lexists(path):  # else it was pruned
             what = "a link, and" if path.is_symlink() else "" if folder else "a file, and"
             yield Finding("monobase", name, "extra", f"{what} {_STRANGER}".strip())
     for name in _names(prefix.toolkits):
@@ -70,8 +70,9 @@ def strangers(prefix: Prefix) -> Iterator[Finding]:
         if is_temporary_name(name):
             continue
         if path.is_symlink() or not path.is_dir():
-            yield Finding("cuda", name, "extra")
-        elif not os.path.lexists(path / MANIFEST_NAME):
+            if os.path.lexists(path):
+                yield Finding("cuda", name, "extra")
+        elif not os.path.lexists(path / MANIFEST_NAME) and path.is_dir():
             yield Finding("cuda", name, "extra", f"a folder without {MANIFEST_NAME}: {_STRANGER}")
 
 

@@ -36,9 +36,11 @@ class Digests:
                 new[identity] = path
                 self.read_bytes += status.st_size
         with ThreadPoolExecutor(self.jobs) as pool:
-            self.known.update(zip(new, pool.map(_digest_or_error, new.values()), strict=True))
+            read = dict(zip(new, pool.map(_digest_or_error, new.values()), strict=True))
+        # A name that cannot be read, as after a prune, says nothing of the other names of its inode.
+        self.known |= {identity: digest for identity, digest in read.items() if not _is_error(digest)}
         for path, status in files:
-            yield path, self.known[status.st_dev, status.st_ino]
+            yield path, self.known.get((status.st_dev, status.st_ino)) or _digest_or_error(path)
 
 
 def tree_label(prefix: Prefix, tree: Path) -> str:
@@ -260,6 +262,10 @@ def _folders(paths: Iterable[str]) -> set[str]:
             found.add(directory)
             directory = directory.rpartition("/")[0]
     return found
+
+
+def _is_error(digest: str) -> bool:
+    return digest.startswith("(")
 
 
 def _digest_or_error(path: str) -> str:

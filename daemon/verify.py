@@ -116,6 +116,7 @@ class Checker:
             The differences; none when it is being removed, or is not there.
         """
         directory = self.prefix.generation(name)
+        identity = _identity(directory)
         findings: list[Finding] = []
         mark = check_mark(self.prefix, name, findings)
         known = _known_targets(self.prefix, name, mark)
@@ -135,9 +136,11 @@ class Checker:
                 Finding(f"monobase/{name}", "environments", "changed", "is no list of environments")
             )
         for entry in entries:
-            findings += self._entry(name, entry, entry.name in known)
-        # A prune renames a generation away while it is looked at: that is no damage.
-        return findings if directory.exists() else []
+            with suppress(FileNotFoundError):  # with its generation; else its mark or list misses it
+                findings += self._entry(name, entry, entry.name in known)
+        # A prune renames a generation away while it is looked at, and an install may bring it again: that is
+        # no damage.
+        return findings if _identity(directory) == identity else []
 
     def unused_toolkits(self) -> list[Finding]:
         """Check the toolkits that no checked generation uses: the next one takes what stands there."""
@@ -208,10 +211,19 @@ class Checker:
         if label not in self._found:
             self.each(label)
             self.trees += 1
+            identity = _identity(tree)
             findings: list[Finding] = []
             self.files += verify_tree(self.prefix, tree, self.digests_of(tree / MANIFEST_NAME), findings)
-            self._found[label] = findings if tree.exists() else []
+            self._found[label] = findings if _identity(tree) == identity else []
         return self._found[label]
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    try:
+        status = directory.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def toolkit_link(name: str) -> str:
