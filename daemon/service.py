@@ -26,7 +26,7 @@ from daemon.plan import check_patterns
 from daemon.prefix import Prefix
 from daemon.progress import Reporter
 from daemon.prune import clean_uv_cache, plan_prune, prune
-from daemon.readiness import GenerationReadiness, Readiness, read_readiness
+from daemon.readiness import GenerationReadiness, Known, Readiness, read_readiness
 from daemon.repair import repair
 from daemon.retries import Retries
 from daemon.scan import ScanInterruptedError, describe, scan
@@ -265,8 +265,7 @@ class Service:
         if full or to_read:
             self._read_only -= set(to_read)
             self._read_only |= {name for name in to_read if found[name]}
-        self.state.set_damage(found)
-        self._try("probes", self._write_known)
+        self._set_damage(found)
 
     def _scan_each(self, names: list[str], *, full: bool) -> dict[str, list[Finding]]:
         if not names:
@@ -315,7 +314,7 @@ class Service:
             other: [item for item in findings if (item.tree, item.path) not in restored]
             for other, findings in self.state.damage.items()
         }
-        self.state.set_damage(damage | {name: left})
+        self._set_damage(damage | {name: left})
         if left:
             self._read_only.add(name)
             why = "".join(f": {error}" for error in list(result.failures.values())[:1])
@@ -470,6 +469,13 @@ class Service:
             self._try("features", lambda: self._write_features(directory, readiness))
         self._try("probes", self._write_known)
 
+    def _set_damage(self, damage: dict[str, list[Finding]]) -> None:
+        """Note what is damaged, for other processes first: whoever hears `ready` here may end this one."""
+        self._try(
+            "probes", lambda: self._write_known(replace(self.state.known(), damage=damage, scanned=True))
+        )
+        self.state.set_damage(damage)
+
     def _leave_word(self) -> None:
         """Write what is known at the end, too: the last round may have been cut short before it did."""
         try:
@@ -477,9 +483,9 @@ class Service:
         except (MonobaseError, OSError) as error:
             self._tell_error("probes", error)
 
-    def _write_known(self) -> None:
+    def _write_known(self, known: Known | None = None) -> None:
         with system_errors(self.prefix):
-            write_known(self.prefix, self.state.known())
+            write_known(self.prefix, self.state.known() if known is None else known)
 
     def _write_features(self, directory: Path, readiness: Readiness) -> None:
         if write_features(directory, readiness):
