@@ -6,13 +6,15 @@ it.
 """
 
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from daemon.errors import DamageError
 from daemon.inventory import Inventory, inventory_path, read_inventory, walk_files
 from daemon.known_contents import KnownContents
+from daemon.mending import remove_anything
 from daemon.prefix import Prefix
+from daemon.tree_check import trusted_owners
 from daemon.uv_cache import drop_wheel, find_archive
 from gens.errors import MonobaseError
 from gens.lock import LockedWheel
@@ -33,20 +35,21 @@ def drop_damaged_wheels(
         The wheels that cannot be used, by digest: a newer monobase has written their inventories.
     """
     unusable: dict[str, MonobaseError] = {}
+    owners = trusted_owners(prefix)
     for wheel in wheels:
         archive = find_archive(prefix.uv_cache, wheel)
         try:
             inventory = read_inventory(prefix, wheel.sha256)
         except DamageError as error:
             warn(f"{error}; it is made anew now")
-            inventory_path(prefix, wheel.sha256).unlink(missing_ok=True)
+            remove_anything(inventory_path(prefix, wheel.sha256))
             continue
         except MonobaseError as error:
             unusable[wheel.sha256] = error
             continue
         if archive is None or inventory is None:
             continue
-        differences = archive_differences(archive, inventory, known)
+        differences = archive_differences(archive, inventory, known, owners)
         if differences:
             warn(
                 f"{wheel.filename}: its copy in uv's cache is not what it was ({len(differences)} files, "
@@ -56,16 +59,19 @@ def drop_damaged_wheels(
     return unusable
 
 
-def archive_differences(archive: Path, inventory: Inventory, known: KnownContents) -> list[str]:
+def archive_differences(
+    archive: Path, inventory: Inventory, known: KnownContents, owners: Container[int]
+) -> list[str]:
     """Compare an unpacked wheel with its inventory.
 
     Args:
         archive: The folder of the archive.
         inventory: What the wheel holds.
         known: What this run has read; each inode is read once.
+        owners: Who may own a file: others could write to it.
 
     Returns:
-        Paths whose bytes or mode are others, that are missing, or that the wheel did not bring.
+        Paths whose bytes, mode or owner are others, that are missing, or that the wheel did not bring.
 
     Raises:
         OSError: Something there cannot be read.
@@ -81,6 +87,7 @@ def archive_differences(archive: Path, inventory: Inventory, known: KnownContent
             or not stat.S_ISREG(status.st_mode)
             or status.st_size != file.size_bytes
             or stat.S_IMODE(status.st_mode) != file.mode
+            or status.st_uid not in owners
         ):
             differences.append(path[base:])
         else:

@@ -26,7 +26,7 @@ def inventory(archive: Path) -> Inventory:
 
 
 def _differences(archive: Path, inventory: Inventory) -> list[str]:
-    return archive_differences(archive, inventory, KnownContents(jobs=2))
+    return archive_differences(archive, inventory, KnownContents(jobs=2), owners={os.geteuid()})
 
 
 def test_an_archive_is_as_its_inventory_was_taken(archive: Path, inventory: Inventory) -> None:
@@ -53,6 +53,11 @@ def test_a_file_that_is_not_what_it_was_is_named(
 ) -> None:
     harm(archive / "alpha" / "m.py")
     assert _differences(archive, inventory) == ["alpha/m.py"]
+
+
+def test_a_file_of_another_owner_is_named(archive: Path, inventory: Inventory) -> None:
+    found = archive_differences(archive, inventory, KnownContents(jobs=2), owners=set())
+    assert found == ["alpha/empty", "alpha/m.py"]
 
 
 def test_a_file_that_the_wheel_did_not_bring_is_named(archive: Path, inventory: Inventory) -> None:

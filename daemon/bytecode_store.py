@@ -6,17 +6,21 @@ of them has written to all: what is used again is read again, and held against i
 
 import os
 import re
+import stat
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.bytecode_list import bytecode_path
 from daemon.content_store import file_sha256
 from daemon.known_contents import KnownContents
-from daemon.modes import make_folder
+from daemon.mending import remove_anything
+from daemon.modes import FILE_MODE, make_folder
 from daemon.prefix import Prefix
+from daemon.tree_check import trusted_owners
 
 _NAME = re.compile(r"(?P<source>[0-9a-f]{64})-(?P<sha256>[0-9a-f]{64})\.pyc")
 
@@ -125,17 +129,19 @@ class BytecodeStore:
         path = bytecode_path(self.prefix, key, source_sha256, sha256)
         try:
             status = path.lstat()
-            if self.known.digest(str(path), status) == sha256:
-                return True
         except FileNotFoundError:
             return False
-        except OSError:
-            status = path.lstat()
+        # What is no file is not opened: a pipe would wait for somebody who writes to it.
+        plain = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == FILE_MODE
+        if plain and status.st_uid in trusted_owners(self.prefix):
+            with suppress(OSError):
+                if self.known.digest(str(path), status) == sha256:
+                    return True
         self._drop(path, Damaged(key, source_sha256, sha256, (status.st_dev, status.st_ino)))
         return False
 
     def _drop(self, path: Path, damaged: Damaged) -> None:
-        path.unlink(missing_ok=True)
+        remove_anything(path)
         with self._guard:
             self.damaged.append(damaged)
             held = self._by_source.get(damaged.key, {})

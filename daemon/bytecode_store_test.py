@@ -1,4 +1,6 @@
 import hashlib
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,30 @@ def test_what_has_no_digest_of_its_own_in_its_name_is_not_trusted(
 ) -> None:
     (store.prefix.bytecode / _KEY / "aa" / f"{_SOURCE}.pyc").write_bytes(b"of an earlier release")
     assert _fresh(tmp_path).find(_KEY, _SOURCE) is None
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [_pipe, _link, _folder, lambda path: path.chmod(0o777)])
+def test_what_is_no_file_of_the_right_mode_is_dropped_and_made_anew(
+    store: BytecodeStore, tmp_path: Path, harm: Callable[[Path], object]
+) -> None:
+    sha256 = _publish(store, tmp_path)
+    harm(bytecode_path(store.prefix, _KEY, _SOURCE, sha256))
+    again = _fresh(tmp_path)
+    assert again.check([(_KEY, _SOURCE, sha256)]) == set()
+    assert _publish(again, tmp_path) == sha256
+    assert _fresh(tmp_path).check([(_KEY, _SOURCE, sha256)]) == {(_KEY, _SOURCE, sha256)}

@@ -31,6 +31,7 @@ from daemon.interpreter import Interpreter
 from daemon.inventory import temporary_path
 from daemon.link import InventoryCache, LinkedTree
 from daemon.manifest import MANIFEST_NAME, BytecodePart, read_manifest
+from daemon.mending import remove_anything
 from daemon.modes import make_folder, make_new_folder
 from daemon.placement import bytecode_of
 from daemon.prefix import Prefix
@@ -215,6 +216,8 @@ class Compiler:
             return
         sync_filesystem(self.prefix.root)
         for path, final in staged:
+            if final.is_dir():
+                remove_anything(final)
             path.rename(final)
         sync_directory(self.prefix.wheels)
 

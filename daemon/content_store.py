@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import threading
 from dataclasses import dataclass, field
@@ -77,12 +78,15 @@ class ContentStore:
                 return "first"
         if (held.st_ino, held.st_dev) == (status.st_ino, status.st_dev):
             return "same"
-        if not same_content(path, entry):
+        # What is no file is not opened: a pipe would wait for somebody who writes to it.
+        if not stat.S_ISREG(held.st_mode) or not same_content(path, entry):
             if file_sha256(path) != sha256:
                 raise ValueError(f"{path}: does not have the digest {sha256}")
             return self._renew(path, sha256, status, entry, held)  # the entry is damaged: this one is better
         if held.st_mode != status.st_mode:
             return "alone"
+        if held.st_uid != status.st_uid:  # who owns it could write to it
+            return self._renew(path, sha256, status, entry, held)
         if replace_by_link(entry, path):
             return "linked"
         return self._renew(path, sha256, status, entry, held)
@@ -91,7 +95,7 @@ class ContentStore:
         self, path: str, sha256: str, status: os.stat_result, entry: Path, held: os.stat_result | None
     ) -> Outcome:
         with self._renewal:
-            now = entry.lstat() if entry.exists() else None
+            now = entry.lstat() if os.path.lexists(entry) else None
             if (now and now.st_ino) == (held and held.st_ino):
                 return self._replace_entry(path, entry)
         return self.adopt(path, sha256, status)  # another thread was first: there is a new inode to share
@@ -105,6 +109,8 @@ class ContentStore:
                 raise
             # The file itself has no link to give either: only a copy can be given from now on.
             copy_file(path, temporary)
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
         temporary.rename(entry)
         return "renewed"
 

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,24 @@ def test_contents_of_different_length_are_not_the_same(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     assert not same_content(_file(tmp_path, "a", b"xx"), _file(tmp_path, "b", b"x"))
     assert same_content(_file(tmp_path, "a", b"x" * 3_000_000), _file(tmp_path, "b", b"x" * 3_000_000))
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_gives_way_to_one_and_is_not_waited_for(
+    store: ContentStore, tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    first, second = _file(tmp_path, "a", b"same"), _file(tmp_path, "b", b"same")
+    entry = store.path(file_sha256(first), executable=False)
+    entry.parent.mkdir()
+    make(entry)
+    assert (_adopt(store, first), _adopt(store, second)) == ("renewed", "linked")
+    assert entry.samefile(first)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_entry_of_another_owner_gives_way_to_the_new_file(store: ContentStore, tmp_path: Path) -> None:
+    first, second = _file(tmp_path, "a", b"same"), _file(tmp_path, "b", b"same")
+    assert _adopt(store, first) == "first"
+    os.chown(first, 65534, -1)
+    assert _adopt(store, second) == "renewed"
+    assert Path(second).stat().st_uid == 0

@@ -21,6 +21,7 @@ from daemon.known_contents import KnownContents
 from daemon.layout import lay_out_toolkit, write_environments
 from daemon.link import LinkedTree
 from daemon.lock_index import CacheFolders
+from daemon.mending import remove_anything
 from daemon.modes import make_new_folder
 from daemon.plan import (
     Plan,
@@ -438,9 +439,9 @@ def clean_leftovers(prefix: Prefix, reporter: Reporter) -> None:
 
     What the daemon writes without that lock has temporary names of its own (`daemon/durability.py`).
     """
-    if prefix.staging.exists():
+    if os.path.lexists(prefix.staging):
         reporter.info("removing what an earlier install, which did not end, left in staging")
-        shutil.rmtree(prefix.staging)
+        remove_anything(prefix.staging)
     remove_leftovers(prefix.uv_cache)
     shutil.rmtree(prefix.uv_python_staging, ignore_errors=True)
     generations = [prefix.generation(name) for name in prefix.installed_generations()]

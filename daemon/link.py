@@ -137,6 +137,7 @@ class Linker:
             (directory / name).unlink(missing_ok=True)
         tree = LinkedTree(wanted, directory, interpreter, packages_directory(interpreter.minor))
         self._check(tree, placed, own)
+        _remove_empty_folders(directory)
         return tree
 
     def share(self, tree: LinkedTree) -> None:
@@ -310,3 +311,10 @@ def _identity(path: str, status: os.stat_result) -> str:
     if stat.S_ISLNK(status.st_mode):
         return f"link {os.readlink(path)}"  # noqa: PTH115 (there are many)
     return f"file {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+def _remove_empty_folders(directory: Path) -> None:
+    """Remove what no manifest can name: uv makes the empty folders of a wheel, and pip does not."""
+    for folder, _, files in os.walk(directory, topdown=False):
+        if not files and not os.listdir(folder):  # noqa: PTH208 (there are many)
+            os.rmdir(folder)  # noqa: PTH106 (there are many)

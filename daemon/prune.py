@@ -15,10 +15,12 @@ from pathlib import Path
 
 from daemon.bytecode_list import bytecode_list_path, read_bytecode_list
 from daemon.durability import sync_directory
+from daemon.errors import DamageError, NewerFormatError
 from daemon.fault import fault_point
 from daemon.install import clean_leftovers
 from daemon.lease import describe_lease, is_leased, reserve
 from daemon.manifest import MANIFEST_NAME, read_manifest
+from daemon.mark import read_mark
 from daemon.modes import make_folder, make_new_folder
 from daemon.plan import is_present, is_sealed
 from daemon.prefix import Prefix
@@ -34,6 +36,10 @@ from gens.errors import MonobaseError
 from gens.generation import Generation
 
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
+_TOOLKIT = re.compile(r"cud(a|nn)-[0-9]")
+_INTERPRETER = re.compile(r"cpython-[0-9]+\.[0-9]")
+_BYTECODE_KEY = re.compile(r"cpython-[0-9]")
+_CONTENT = re.compile(r"[0-9a-f]{64}(\.x)?")
 _POINTERS = (".http", ".rev")
 _LOOKS = 5
 
@@ -109,6 +115,9 @@ def _plan(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | N
     remaining = []
     for name in prefix.installed_generations():
         if int(name[1:]) >= min_gen_id:
+            remaining.append(name)
+        elif reason := _of_newer(prefix, name):
+            plan.kept[name] = reason
             remaining.append(name)
         elif name == latest:
             plan.kept[name] = "`latest` names it"
@@ -261,6 +270,21 @@ def _without_successor(prefix: Prefix, name: str, active: Sequence[Generation]) 
     return f"no active generation takes its place: {'; '.join(lacking)}"
 
 
+def _of_newer(prefix: Prefix, name: str) -> str:
+    """Say that a newer monobase has written to a generation, whose rules are not known here; else empty."""
+    directory = prefix.generation(name)
+    try:
+        with suppress(DamageError):
+            read_mark(prefix.sealed_mark(name))
+        for entry in _entries(directory):
+            if entry.is_dir():
+                with suppress(DamageError):
+                    read_manifest(Path(entry.path) / MANIFEST_NAME)
+    except NewerFormatError as error:
+        return str(error)
+    return ""
+
+
 def _is_sealed(prefix: Prefix, generation: Generation) -> bool:
     try:
         return is_sealed(prefix, generation)
@@ -332,14 +356,13 @@ def _plan_unused(prefix: Prefix, used: _Used, plan: PrunePlan, count: LinkCount)
             count.take_tree(str(path))
 
     for entry in _entries(prefix.toolkits):
-        made = entry.name.startswith(
-            ("cuda-", "cudnn-")
-        )  # and not what a file system or a person keeps there
+        # And not what a file system or a person keeps there: `verify` tells of that.
+        made = _TOOLKIT.match(entry.name) and os.path.lexists(f"{entry.path}/{MANIFEST_NAME}")
         if entry.is_dir(follow_symlinks=False) and made and entry.name not in used.toolkits:
             plan.toolkits.append(entry.name)
             go(entry.path)
     for entry in _entries(prefix.uv_python):
-        managed = entry.is_dir(follow_symlinks=False) and entry.name.startswith("cpython-")
+        managed = entry.is_dir(follow_symlinks=False) and _INTERPRETER.match(entry.name)
         if managed and entry.name not in used.interpreters:
             plan.interpreters.append(entry.name)
             go(entry.path)
@@ -358,6 +381,8 @@ def _plan_unused(prefix: Prefix, used: _Used, plan: PrunePlan, count: LinkCount)
         if archive is not None:
             go(archive)
     for entry in _entries(prefix.wheels):
+        if entry.is_dir(follow_symlinks=False):
+            continue
         is_list = entry.name.endswith(".pyc.gz")
         if (is_list and Path(entry.path) not in used.lists) or (
             not is_list and entry.name.partition(".")[0] not in used.wheels
@@ -365,6 +390,8 @@ def _plan_unused(prefix: Prefix, used: _Used, plan: PrunePlan, count: LinkCount)
             go(entry.path)
     keys = {name.partition("/")[0] for name in used.bytecode}
     for entry in _entries(prefix.bytecode):
+        if entry.is_dir(follow_symlinks=False) and not _BYTECODE_KEY.match(entry.name):
+            continue
         if entry.name not in keys:
             go(entry.path)
             continue
@@ -372,7 +399,7 @@ def _plan_unused(prefix: Prefix, used: _Used, plan: PrunePlan, count: LinkCount)
             if not is_directory and f"{entry.name}/{Path(path).stem}" not in used.bytecode:
                 go(path)
     for path, status, is_directory in walk(str(prefix.files)):
-        if not is_directory and count.links_left(status) == 1:
+        if not is_directory and _CONTENT.fullmatch(Path(path).name) and count.links_left(status) == 1:
             go(path)
 
 

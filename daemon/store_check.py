@@ -34,7 +34,7 @@ def check_stores(prefix: Prefix, findings: list[Finding]) -> None:
     """
     findings += strangers(prefix)
     findings += _misplaced(prefix.files, "files", _FILE.fullmatch)
-    findings += _misplaced(prefix.bytecode, "pyc", _is_bytecode_name)
+    findings += _misplaced(prefix.bytecode, "pyc", _BYTECODE.fullmatch)
     for name in _names(prefix.wheels):
         inventory, listed = _INVENTORY.fullmatch(name), _LIST.fullmatch(name)
         try:
@@ -78,17 +78,29 @@ def strangers(prefix: Prefix) -> Iterator[Finding]:
 
 def _misplaced(store: Path, label: str, is_name: Callable[[str], object]) -> Iterator[Finding]:
     base = len(str(store)) + 1
-    for directory, folders, names in os.walk(store):
-        for name in names:
-            relative = f"{directory}/{name}"[base:]
-            if not is_name(relative) and not is_temporary_name(name):
-                yield Finding(label, relative, "extra")
-        for name in [name for name in folders if os.path.islink(f"{directory}/{name}")]:  # noqa: PTH114
-            yield Finding(label, f"{directory}/{name}"[base:], "extra", "a symbolic link")
+    for entry in _walk(str(store)):
+        relative = entry.path[base:]
+        named = is_name(relative) is not None
+        if entry.is_dir(follow_symlinks=False):
+            if named:
+                yield Finding(label, relative, "unreadable", "a folder, where a file should be")
+        elif named and not entry.is_file(follow_symlinks=False):
+            yield Finding(label, relative, "unreadable", "a link or pipe, where a file should be")
+        elif entry.is_symlink() and entry.is_dir():
+            yield Finding(label, relative, "extra", "a symbolic link")
+        elif not named and not is_temporary_name(entry.name):
+            yield Finding(label, relative, "extra")
 
 
-def _is_bytecode_name(relative: str) -> bool:
-    return _BYTECODE.fullmatch(relative) is not None
+def _walk(store: str) -> Iterator[os.DirEntry[str]]:
+    pending = [store]
+    while pending:
+        try:
+            entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        yield from entries
+        pending += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def _names(directory: Path) -> list[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.modes import make_folder
+from daemon.plain_file import read_plain_file
 from gens.lock import LockedWheel
 
 _POINTERS = (".http", ".rev")
@@ -182,6 +183,6 @@ def _pointers(cache: Path, package: str) -> Iterator[tuple[Path, Path]]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
+        return read_plain_file(path)
+    except OSError:  # it went meanwhile, or is no pointer
         return b""

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from daemon.uv_cache import (
@@ -39,6 +40,16 @@ def test_a_wheel_of_the_same_name_with_another_digest_is_not_it(tmp_path: Path) 
 def test_an_archive_that_is_gone_is_not_found(tmp_path: Path) -> None:
     _cached(tmp_path, _WHEEL.sha256).rmdir()
     assert find_archive(tmp_path, _WHEEL) is None
+
+
+def test_what_is_no_pointer_is_not_waited_for(tmp_path: Path) -> None:
+    _cached(tmp_path, _WHEEL.sha256)
+    pointer = next(tmp_path.rglob("*.http"))
+    for make in (os.mkfifo, Path.mkdir):
+        pointer.unlink()
+        make(pointer)
+        assert find_archive(tmp_path, _WHEEL) is None
+        assert in_the_way(tmp_path, _WHEEL) == []
 
 
 def test_a_dropped_wheel_is_gone_and_others_stay(tmp_path: Path) -> None:

@@ -529,6 +529,11 @@ def test_what_is_extra_in_the_tops_and_stores_is_named_and_removed_and_folders_a
         path.mkdir()
     (prefix.generations / "g00007").write_text("")
     (prefix.generations / "g00008").symlink_to("g00000")
+    for store, make in ((prefix.files, Path.mkdir), (prefix.bytecode, os.mkfifo)):
+        place = next(path for path in sorted(store.rglob("*")) if path.is_file())
+        place.unlink()  # a link, which no environment needs
+        make(place)
+        extra.append(place)
     named = {f"{finding.tree}/{finding.path}" for finding in fresh.differences()}
     everything = [*extra, *folders, prefix.generation("g00000") / "link"]
     assert {str(path.relative_to(prefix.root)) for path in everything} <= named

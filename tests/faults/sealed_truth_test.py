@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.faults.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, add_wheel, mak
 from tests.faults.tree import read_tree
 from tests.index.fault import status
 from tests.index.server import LocalIndex
-from tests.index.wheel import Wheel
+from tests.index.wheel import Damage, Wheel
 from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -229,3 +230,48 @@ def test_a_pip_has_the_command_of_its_python_that_uv_makes(node: Node) -> None:
     node.install()
     commands = {path.name for path in (node.environment() / "bin").glob("pip*")}
     assert commands == {"pip", "pip3", f"pip{PYTHON}"}
+
+
+def test_empty_folders_of_a_wheel_are_in_no_environment(node: Node) -> None:
+    folders = {"alpha/cache/": b"", "alpha/a/b/": b""}
+    node.define(environment_cell([add_wheel(node, damage=Damage(unrecorded=folders))]))
+    node.install()
+    assert [path.name for path in (node.environment() / SITE / "alpha").iterdir() if path.is_dir()] == [
+        "__pycache__"
+    ]
+    node.verify()
+
+
+def _replaced_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _replaced_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+_STORE_HARMS: dict[str, Callable[[Path], object]] = {
+    "closed": lambda path: path.chmod(0o600),
+    "open to all": lambda path: path.chmod(0o777),
+    "folder": _replaced_by_folder,
+    "pipe": _replaced_by_pipe,
+}
+
+
+@pytest.mark.parametrize("harm", _STORE_HARMS)
+def test_whatever_stands_in_the_stores_the_next_generation_is_sealed_and_right(node: Node, harm: str) -> None:
+    alpha = _alpha(node)
+    node.define(environment_cell([alpha]))
+    node.install()
+    for store in (node.prefix.bytecode, node.prefix.files, node.prefix.wheels):
+        for path in sorted(path for path in store.rglob("*") if path.is_file()):
+            _STORE_HARMS[harm](path)
+    beta = add_wheel(node, "beta", files={"beta/m.py": _MODULE})
+    node.define(environment_cell([alpha, beta]), generation=1)
+    node.install()
+    assert [line for line in node.differences() if "g00001" in line] == []
+    assert _answer(node, "g00001") == "right"
+    node.run("verify", "--repair")
+    node.verify()

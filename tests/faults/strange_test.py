@@ -176,6 +176,18 @@ def test_every_command_says_a_sentence_and_all_else_goes_on(node: Node, name: st
         assert _run(node, "ready").exit_code == 0
 
 
+@pytest.mark.parametrize("make", [Path.touch, _to_nowhere, os.mkfifo, lambda path: path.symlink_to("..")])
+def test_what_stands_in_the_place_of_staging_is_removed_and_not_gone_through(
+    node: Node, make: Callable[[Path], object]
+) -> None:
+    for arguments in (("install",), ("verify", "--repair", "--no-python-downloads")):
+        make(node.prefix.staging)
+        assert _run(node, *arguments).exit_code == 0
+        assert not os.path.lexists(node.prefix.staging)
+    assert node.prefix.root.exists()
+    assert _run(node, "verify").exit_code == 0
+
+
 def test_nothing_is_installed_through_a_link_called_as_a_generation(node: Node, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -1,6 +1,7 @@
 """Pruning, and cleaning uv's cache, against a real prefix."""
 
 import fcntl
+import gzip
 import json
 import os
 import re
@@ -401,3 +402,37 @@ def test_what_latest_leads_to_stays_however_the_link_is_spelled(node: Node, spel
     assert os.readlink(node.prefix.latest) == "g00001"  # noqa: PTH115 (the text is meant)
     node.run("prune", "--min-gen-id", "1")
     assert node.prefix.installed_generations() == ["g00001"]
+
+
+def test_what_no_install_made_is_not_pruned(node: Node) -> None:
+    node.define({0: cells(node.wheel("old")), 1: cells(node.wheel("new"))})
+    node.run("install")
+    prefix = node.prefix
+    stores = (prefix.wheels, prefix.bytecode, prefix.files, prefix.toolkits, prefix.uv_python)
+    mine = [store / "lost+found" / "notes" for store in stores]
+    mine += [prefix.toolkits / "cuda-12.mine" / "notes", prefix.uv_python / "cpython-mine" / "notes"]
+    for path in mine:
+        path.parent.mkdir()
+        path.write_text("mine")
+    node.run("prune", "--min-gen-id", "1")
+    assert prefix.installed_generations() == ["g00001"]
+    assert [path for path in mine if not path.exists()] == []
+
+
+@pytest.mark.parametrize("what", ["mark", "manifest"])
+def test_what_a_newer_monobase_has_written_is_not_pruned(node: Node, what: str) -> None:
+    node.define({0: cells(node.wheel("old")), 1: cells(node.wheel("new"))})
+    node.run("install")
+    path = node.environment() / ".manifest"
+    if what == "mark":
+        path = node.prefix.sealed_mark("g00000")
+        newer = json.dumps({**json.loads(path.read_text()), "format": 9}).encode()
+    else:
+        newer = gzip.compress(b"monobase-manifest 9\n")
+    path.unlink()
+    path.write_bytes(newer)
+    for arguments in (["--dry-run"], []):
+        said = node.run("prune", "--min-gen-id", "1", *arguments).stderr
+        assert f"g00000 stays: {path}: written by a newer monobase" in said
+    assert path.read_bytes() == newer
+    assert len([*node.prefix.wheels.glob("*.files.gz")]) == 2
