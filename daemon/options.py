@@ -1,9 +1,11 @@
 """What the commands of the daemon have in common: options, each an environment variable as well."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -13,6 +15,7 @@ from daemon.rate_limit import SLOWEST_BYTES_PER_S, parse_rate
 
 _PATH = click.Path(path_type=Path)
 _DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
+_LONGEST_S = 1e9  # 31 years
 _SHARES = 16  # twice as many calls of uv as there are at once
 Command = Callable[..., None]
 
@@ -37,6 +40,49 @@ class _Rate(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class Seconds(click.FloatRange):
+    """A span of time that a clock can tell: neither `nan`, nor one that no thread can wait for.
+
+    Args:
+        min: The shortest.
+    """
+
+    name = "seconds"
+
+    def __init__(self, min: float = 0) -> None:  # noqa: A002 (click's own word)
+        super().__init__(min, _LONGEST_S)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 (click's own type)
+        """Read one."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):  # in every range, as it compares with nothing
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
+class _IndexUrl(click.ParamType[str]):
+    """An index: an URL, or a folder; what is wrong with a user or password is told elsewhere."""
+
+    name = "url"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read one."""
+        text = str(value)
+        if not text.strip() or not text.isprintable():
+            self.fail("is empty, or has invisible characters in it", param, ctx)
+        if "://" in text and "@" not in text and not _has_host(text):
+            self.fail("is no URL with a host, and a port below 65536 if any", param, ctx)
+        return text
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "file" or bool(parts.hostname and parts.port != 0 and " " not in url)
+    except ValueError:
+        return False
+
+
 def option(flag: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401 (click's own type)
     """Make an option that is an environment variable as well: `--min-gen-id` is `MONOBASE_MIN_GEN_ID`."""
     variable = "MONOBASE_" + flag.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
@@ -57,7 +103,7 @@ log_format_option = option(
     help="For people, or an object a line.",
 )
 lock_timeout_option = option(
-    "--lock-timeout", type=click.FloatRange(min=0), metavar="SECONDS",
+    "--lock-timeout", type=Seconds(), metavar="SECONDS",
     help="How long to wait for another writer of the prefix; without it, as long as it takes.",
 )  # fmt: skip
 jobs_option = option(
@@ -73,14 +119,17 @@ min_download_rate_option = option(
     help="Bytes a second that an index must send over --min-download-window; 0 for as slow as it likes.",
 )  # fmt: skip
 min_download_window_option = option(
-    "--min-download-window", type=click.FloatRange(min=0.1), default=DEFAULT_WINDOW_S, metavar="SECONDS",
+    "--min-download-window", type=Seconds(0.1), default=DEFAULT_WINDOW_S, metavar="SECONDS",
     help="How long a download may be slower than --min-download-rate.",
 )  # fmt: skip
 concurrent_downloads_option = option(
     "--concurrent-downloads", type=click.IntRange(min=1), help="How many wheels a uv downloads at once."
 )
 python_mirror_option = option("--python-mirror", metavar="URL", help="Where uv downloads interpreters from.")
-index_url_option = option("--index-url", help="Default index, instead of the one of uv's own configuration.")
+index_url_option = option(
+    "--index-url", type=_IndexUrl(), metavar="URL",
+    help="Default index, instead of the one of uv's own configuration.",
+)  # fmt: skip
 min_gen_id_option = option("--min-gen-id", type=click.IntRange(min=0), help="Oldest active generation.")
 max_gen_id_option = option("--max-gen-id", type=click.IntRange(min=0), help="Newest active generation.")
 copy_option = option(

@@ -249,6 +249,15 @@ def _check_bytecode(
                 f"{label}: {other.owner} brings {compiled}, the bytecode of a source of {item.owner}; "
                 "leave one of them out"
             )
+        if (
+            other is not None
+            and _went_through_data(other, packages)
+            and not _went_through_data(item, packages)
+        ):
+            raise WheelContentError(
+                f"{label}: {item.owner} brings {compiled} through its .data folder, where that of its "
+                "own source goes; such a wheel is not installed"
+            )
         name = compiled.rpartition("/")[2]
         if len(name.encode("utf-8", "surrogateescape")) > _NAME_BYTES:
             raise WheelContentError(
@@ -256,6 +265,10 @@ def _check_bytecode(
                 f"{_NAME_BYTES} bytes that a file system takes; give the module a shorter name"
             )
         _add_folders(compiled, item, folders)
+
+
+def _went_through_data(item: Placed, packages: str) -> bool:
+    return item.source is None or item.path != f"{packages}{item.source.path}"
 
 
 def _add_folders(path: str, item: Placed, folders: dict[str, Placed]) -> None:

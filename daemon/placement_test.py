@@ -161,6 +161,13 @@ def test_bytecode_that_a_wheel_brings_for_its_own_source_is_its_own_matter() -> 
         _together(_placed("one", {"x.py": ""}), _placed("two", {compiled: ""}))
 
 
+@pytest.mark.parametrize("way", ["purelib/x", "data/lib/python3.11/site-packages/x"])
+def test_bytecode_of_a_wheel_s_own_source_does_not_come_through_its_data_folder(way: str) -> None:
+    compiled = f"one-1.0.data/{way.removesuffix('x')}{bytecode_of('x.py', 'cpython-311')}"
+    with pytest.raises(WheelContentError, match=r"one 1\.0 brings .* through its \.data folder"):
+        _together(_placed("one", {"x.py": "source", compiled: "compiled"}))
+
+
 def test_bytecode_needs_a_name_that_a_file_system_takes_and_a_folder() -> None:
     with pytest.raises(WheelContentError, match=r"longer name than the 255 bytes"):
         _together(_placed("one", {f"{'m' * 240}.py": ""}))

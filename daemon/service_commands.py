@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from daemon.options import (
+    Seconds,
     check_range,
     concurrent_downloads_option,
     copy_option,
@@ -35,7 +36,7 @@ from daemon.shown_text import json_document
 
 _GRACE_S = 2.0
 _NOTICE_S = 0.5
-_SECONDS = click.FloatRange(min=0.05)
+_SECONDS = Seconds(0.05)
 
 
 @click.command()
@@ -72,7 +73,7 @@ _SECONDS = click.FloatRange(min=0.05)
     help="Between two looks at each file's size, mode and time of change.",
 )  # fmt: skip
 @option(
-    "--verify-interval", type=click.FloatRange(min=0), default=604_800.0, metavar="SECONDS",
+    "--verify-interval", type=Seconds(), default=604_800.0, metavar="SECONDS",
     help="Between two readings of every file; 0 for never.",
 )  # fmt: skip
 @option(
