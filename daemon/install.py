@@ -212,7 +212,10 @@ def _seal(
         with _of_one(writer.prefix.generation(name)):
             if not is_sealed(writer.prefix, generation):
                 _check_what_stood(writer.prefix, generation, result, known)
-            (result.sealed if seal(writer, generation) else result.partial).append(name)
+            if seal(writer, generation):
+                result.sealed.append(name)
+            elif writer.prefix.generation(name).is_dir():  # --only may leave all of it out
+                result.partial.append(name)
     except PrefixError:
         raise
     except MonobaseError as error:

@@ -16,15 +16,21 @@ def make_folder(path: str | Path) -> None:
 
     Raises:
         FileExistsError: Something else stands there.
+        FileNotFoundError: The folder above it takes none, such as one of /proc.
     """
     try:
-        os.mkdir(path, FOLDER_MODE)  # noqa: PTH102 (paths are strings, there are many)
+        _make_one_folder(path)
     except FileNotFoundError:
-        parent = os.path.dirname(path)  # noqa: PTH120
+        parent = os.path.dirname(path)  # noqa: PTH120 (paths are strings, there are many)
         if not parent or parent == path:
             raise
         make_folder(parent)
-        make_folder(path)
+        _make_one_folder(path)  # once: /proc says "not found" of whatever is to be made in it
+
+
+def _make_one_folder(path: str | Path) -> None:
+    try:
+        os.mkdir(path, FOLDER_MODE)  # noqa: PTH102
     except FileExistsError:
         if not os.path.isdir(path):  # noqa: PTH112
             raise

@@ -123,12 +123,21 @@ class Reporter:
                 entry["message"] = text
             print(json.dumps(entry | facts), file=self.stream, flush=True)
             return
-        parts = [f"{level}: {text}" if level != "info" else text] if text else []
-        stage = facts.get("stage")
-        if stage is not None:
-            parts.append(f"{stage:<8}")
-        told = [_phrase(name, value) for name, value in facts.items() if name != "stage" and value != []]
-        line = " ".join([*parts, ", ".join(told)]).rstrip()
+        if level != "info":
+            # A sentence that ends with what to do: what it is about stands first, the rest is for machines.
+            about = facts.get("target") or facts.get("subject")
+            line = f"{level}: {about}: {text}" if about else f"{level}: {text}"
+        else:
+            parts = [text] if text else []
+            stage = facts.get("stage")
+            if stage is not None:
+                parts.append(f"{stage:<8}")
+            told = [
+                _phrase(name, value)
+                for name, value in facts.items()
+                if name != "stage" and value != [] and not (isinstance(value, str) and value in text)
+            ]
+            line = " ".join([*parts, ", ".join(told)]).rstrip()
         if self.live is not None:
             self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:

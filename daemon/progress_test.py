@@ -26,6 +26,13 @@ def test_machines_get_an_object_a_line() -> None:
     assert (line["stage"], line["environments"]) == ("link", 2)
 
 
+@pytest.mark.parametrize("name", ["target", "subject"])
+def test_an_error_names_what_it_is_about_first_and_ends_with_what_to_do(name: str) -> None:
+    stream = io.StringIO()
+    Reporter(stream).error("it failed\n  cause: a host\ndo that", **{name: "g00000/x"}, kind="index")
+    assert stream.getvalue() == "error: g00000/x: it failed\n  cause: a host\ndo that\n"
+
+
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

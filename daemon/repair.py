@@ -326,7 +326,12 @@ class _Repair:
     # --- telling ---
 
     def _restored(self, tree: str, findings: Iterable[Finding]) -> None:
-        self._tell(tree, "restored", [finding.path or "all of it" for finding in findings])
+        extra: list[str] = []
+        other: list[str] = []
+        for finding in findings:
+            (extra if finding.kind == "extra" else other).append(finding.path or "all of it")
+        self._tell(tree, "restored", other)
+        self._tell(tree, "removed", extra)
 
     def _tell(self, tree: str, text: str, paths: list[str]) -> None:
         if not paths:

@@ -22,7 +22,7 @@ _BYTECODE = re.compile(
 )  # the first had no digest
 _INVENTORY = re.compile(r"(?P<wheel>[0-9a-f]{64})\.files\.gz")
 _LIST = re.compile(r"(?P<wheel>[0-9a-f]{64})\.(?P<key>.+)\.pyc\.gz")
-_STRANGER = "no install made it; move it away if nobody needs it"
+STRANGER = "no install made it; move it away if nobody needs it"
 
 
 def check_stores(prefix: Prefix, findings: list[Finding]) -> None:
@@ -64,7 +64,7 @@ def strangers(prefix: Prefix) -> Iterator[Finding]:
             continue
         if not (folder and is_generation_name(name)) and os.path.lexists(path):  # else it was pruned
             what = "a link, and" if path.is_symlink() else "" if folder else "a file, and"
-            yield Finding("monobase", name, "extra", f"{what} {_STRANGER}".strip())
+            yield Finding("monobase", name, "extra", f"{what} {STRANGER}".strip())
     for name in _names(prefix.toolkits):
         path = prefix.toolkits / name
         if is_temporary_name(name):
@@ -73,7 +73,7 @@ def strangers(prefix: Prefix) -> Iterator[Finding]:
             if os.path.lexists(path):
                 yield Finding("cuda", name, "extra")
         elif not os.path.lexists(path / MANIFEST_NAME) and path.is_dir():
-            yield Finding("cuda", name, "extra", f"a folder without {MANIFEST_NAME}: {_STRANGER}")
+            yield Finding("cuda", name, "extra", f"a folder without {MANIFEST_NAME}: {STRANGER}")
 
 
 def _misplaced(store: Path, label: str, is_name: Callable[[str], object]) -> Iterator[Finding]:

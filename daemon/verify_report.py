@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 import click
 
 from daemon.errors import DamageError, NewerFormatError
-from daemon.finding import count_differences, summarize
+from daemon.finding import Finding, count_differences, summarize
 from daemon.prefix import Prefix
 from daemon.progress import Reporter, human_bytes
 from daemon.shown_text import json_document
-from daemon.verify import VerifyResult
+from daemon.store_check import STRANGER
+from daemon.verify import VerifyResult, needs_a_person
 from gens.errors import MonobaseError
 
 
@@ -26,10 +27,14 @@ def check_names(prefix: Prefix, names: Sequence[str]) -> None:
     """
     installed = prefix.installed_generations()
     unknown = [name for name in names if name not in installed]
-    if unknown or not (names or any(prefix.toolkits.glob("*"))):  # which an install that was ended may leave
+    if unknown:
         raise DamageError(
-            f"{prefix.root}: has no {', '.join(unknown) or 'generation'}; "
-            f"it has {', '.join(installed) or 'none'}"
+            f"{prefix.root}: has no {', '.join(unknown)} to verify; "
+            f"it has {', '.join(installed) or 'no generation'}"
+        )
+    if not names and not any(prefix.toolkits.glob("*")):  # an install that was ended may leave some
+        raise DamageError(
+            f"{prefix.root}: nothing is installed there to verify; name another --prefix, or install first"
         )
 
 
@@ -65,7 +70,10 @@ def end_verify(
             click.echo(line)
     damage = [finding for finding in result.findings if finding.kind != "newer"]
     if damage:
-        hint = "run `verify --repair`" if failures is None else "the rest could not be restored"
+        if all(_is_left_to_a_person(finding) for finding in damage):
+            hint = "no repair removes what no install made: move it away if nobody needs it"
+        else:
+            hint = "run `verify --repair`" if failures is None else "the rest could not be restored"
         raise DamageError(f"{prefix.root}: {count_differences(damage)} from what was sealed; {hint}")
     if result.findings:
         told = "; ".join(dict.fromkeys(finding.detail for finding in result.findings))
@@ -95,3 +103,7 @@ def _document(
         "failures": {path: str(error) for path, error in (failures or {}).items()},
     }
     return json_document(document).decode()
+
+
+def _is_left_to_a_person(finding: Finding) -> bool:
+    return needs_a_person(finding) or finding.detail.endswith(STRANGER)

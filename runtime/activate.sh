@@ -393,7 +393,7 @@ _mb_find_environment() {
     fi
     _mb_environment=$_mb_folder/$_mb_name
     if [ ! -x "$_mb_environment/bin/python" ]; then
-        _mb_fail 72 "$_mb_environment has no Python that runs: its bin/python leads nowhere." \
+        _mb_fail 72 "$_mb_environment has no Python that runs: its bin/python leads nowhere, or to what this user may not run." \
             "Is the prefix mounted at the same path as on the node? An environment names its interpreter by absolute path." \
             "If it is, run the installer's verify on the node."
         return $?
