@@ -37,7 +37,7 @@ from daemon.prefix import Prefix
 from daemon.progress import Reporter, Stage
 from daemon.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
 from daemon.standing_tree import check_tree
-from daemon.store_mounts import check_stores
+from daemon.store_mounts import check_stores, stores
 from daemon.system_error import system_errors
 from daemon.uv import Downloads, Uv
 from daemon.uv_cache import remove_leftovers, remove_outdated
@@ -448,7 +448,7 @@ def clean_leftovers(prefix: Prefix, reporter: Reporter) -> None:
     remove_leftovers(prefix.uv_cache)
     shutil.rmtree(prefix.uv_python_staging, ignore_errors=True)
     generations = [prefix.generation(name) for name in prefix.installed_generations()]
-    for directory in (prefix.generations, prefix.wheels, *generations):
+    for directory in (prefix.generations, *stores(prefix), *generations):
         remove_temporary_files(directory, WRITER_SUFFIX)
 
 

@@ -4,6 +4,7 @@ import errno
 import secrets
 from pathlib import Path
 
+from daemon.durability import WRITER_SUFFIX
 from daemon.errors import DiskError
 from daemon.prefix import Prefix
 
@@ -23,10 +24,7 @@ def check_stores(prefix: Prefix, *, copy: bool) -> None:
     Raises:
         DiskError: They cannot; the message says why.
     """
-    for store in (
-        prefix.uv_cache, prefix.uv_python, prefix.toolkits, prefix.bytecode, prefix.files, prefix.wheels,
-        prefix.generations,
-    ):  # fmt: skip
+    for store in (*stores(prefix), prefix.generations):
         if copy and store == prefix.uv_cache:
             continue
         if store.is_symlink():
@@ -35,6 +33,13 @@ def check_stores(prefix: Prefix, *, copy: bool) -> None:
                 "it a folder, and give a prefix with more room with --prefix instead"
             )
         check_links(store, prefix.staging, links=not copy)
+
+
+def stores(prefix: Prefix) -> tuple[Path, ...]:
+    """Give the folders of the prefix that what is installed shares."""
+    return (
+        prefix.uv_cache, prefix.uv_python, prefix.toolkits, prefix.bytecode, prefix.files, prefix.wheels,
+    )  # fmt: skip
 
 
 def check_links(store: Path, staging: Path, *, links: bool = True) -> None:
@@ -48,7 +53,7 @@ def check_links(store: Path, staging: Path, *, links: bool = True) -> None:
     Raises:
         DiskError: It cannot; the message says why.
     """
-    name = f".link-{secrets.token_hex(4)}"
+    name = f".link.{secrets.token_hex(4)}{WRITER_SUFFIX}"
     source, target = store / name, staging / name
     try:
         source.write_bytes(b"")
