@@ -2,6 +2,9 @@
 
 load("@rules_python//python:defs.bzl", "py_test")
 
+# Of a test that waits most of its time, for time-outs, retries or a rate: others run beside it meanwhile.
+MOSTLY_WAITS = ["resources:cpu:0.4"]
+
 def pytest_test(name, srcs, deps = [], args = [], **kwargs):
     """Runs the tests of some files with pytest.
 
