@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 import msgspec
 
 from daemon.durability import DAEMON_SUFFIX, write_file
+from daemon.mending import remove_anything
+from daemon.plain_file import read_plain_file
 from daemon.prefix import Prefix
 from daemon.readiness import NOTHING_KNOWN, Known
 from daemon.shown_text import json_document
@@ -40,10 +42,11 @@ def write_known(prefix: Prefix, known: Known) -> bool:
     lasting = replace(known, installing=frozenset(), scanned=True)  # no install goes on for ever
     text = json_document({"format": _FORMAT, **asdict(lasting)}, indent=0)
     try:
-        if path.read_bytes() == text:
+        if read_plain_file(path) == text:
             return False
-    except FileNotFoundError:
-        pass
+    except OSError:  # none, or no file: a pipe would wait, and a folder lets no file take its name
+        if path.is_dir() and not path.is_symlink():
+            remove_anything(path)
     write_file(path, text, DAEMON_SUFFIX)
     return True
 
@@ -60,7 +63,7 @@ def read_known(prefix: Prefix, say: Callable[[str], None] = lambda _: None) -> K
     """
     path = prefix.generations / FILE_NAME
     try:
-        text = path.read_bytes()
+        text = read_plain_file(path)
         number = msgspec.json.decode(text, type=_Format).format
         if number > _FORMAT:
             say(

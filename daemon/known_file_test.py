@@ -1,8 +1,10 @@
 """What a probe of another process is told."""
 
 import json
+import os
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,18 @@ def test_what_was_written_is_read(prefix: Prefix) -> None:
     assert write_known(prefix, _KNOWN)
     assert read_known(prefix) == _KNOWN
     assert not write_known(prefix, _KNOWN)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_not_waited_for_and_gives_way_to_one(
+    prefix: Prefix, make: Callable[[Path], object]
+) -> None:
+    make(prefix.generations / FILE_NAME)
+    said: list[str] = []
+    assert read_known(prefix, said.append) == NOTHING_KNOWN
+    assert "the daemon writes it anew" in said[0]
+    assert write_known(prefix, _KNOWN)
+    assert read_known(prefix) == _KNOWN
 
 
 def test_an_install_that_goes_on_is_not_remembered(prefix: Prefix) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from daemon.errors import MachineError
 from daemon.options import (
     check_range,
     copy_option,
@@ -40,13 +41,24 @@ from gens.errors import MonobaseError
 class _Cli(click.Group):
     """A group that shows our errors, once, and exits with their codes."""
 
+    def main(self, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 (click's own type)
+        """Begin, with something behind each of the standard streams."""
+        _open_standard_streams()
+        return super().main(*arguments, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own type)
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            _check_working_folder()
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # here, where somebody who reads no more is nobody's fault
         except MonobaseError as error:
             self._show(ctx, error)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
+        except (
+            click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt, BrokenPipeError,
+        ):  # fmt: skip
             raise
         except Exception as error:
             told = explain(error, Path(getattr(error, "filename", None) or "."))
@@ -64,6 +76,26 @@ class _Cli(click.Group):
         else:
             ctx.obj.error(str(error))
         ctx.exit(error.exit_code)
+
+
+def _open_standard_streams() -> None:
+    """Open what is closed: a lock or a file of the prefix would get its number, and be written to by uv."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 (for the whole process)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _check_working_folder() -> None:
+    try:
+        os.getcwd()  # noqa: PTH109 (whether there is one)
+    except FileNotFoundError as error:
+        raise MachineError(
+            "the working folder of this process was removed, and uv does not run there; go to another one"
+        ) from error
 
 
 @click.group(cls=_Cli)

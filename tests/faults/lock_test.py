@@ -119,3 +119,11 @@ def test_who_loses_its_lock_publishes_nothing_and_the_next_waits_for_its_end(nod
     node.verify()
     assert node.is_sealed()
     assert leftovers(node.prefix) == []
+
+
+def test_no_lock_gets_the_number_of_a_stream_that_is_closed(node: Node) -> None:
+    node.define(environment_cell([add_wheel(node)]))
+    node.install(before=["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+    assert node.prefix.lock_file.read_text().startswith("process ")
+    assert node.is_sealed()
+    node.verify()
