@@ -962,7 +962,7 @@ _mb_set_caches() { # README.md has the rule
     fi
     _mb_find_place
     if [ -z "$_mb_place" ]; then
-        _mb_log warning "no folder can be written to: not HOME=${HOME-}, /tmp, /var/tmp, /dev/shm; torch.compile, Triton and extensions cannot keep what they build. Mount a volume (Kubernetes: an emptyDir) at /tmp"
+        _mb_log warning "no folder can be written to: not HOME (${HOME:-not set}), /tmp, /var/tmp, /dev/shm; torch.compile, Triton and extensions cannot keep what they build. Mount a volume (Kubernetes: an emptyDir) at /tmp"
         return 0
     fi
     _mb_log info "HOME=${HOME-} cannot be written to; caches go to $_mb_place"
