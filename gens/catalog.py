@@ -1,6 +1,8 @@
 """All generations of one directory: definitions at once, locks when asked for."""
 
+import errno
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +82,7 @@ class Catalog:
         """
         path = self.lock_path(generation, target)
         try:
-            text = path.read_bytes().decode()
+            text = _read_file(path).decode()
         except FileNotFoundError as error:
             raise LockError(
                 f"{path}: there is no lock for {target.name}; `bazel run //tools:update` makes it"
@@ -148,7 +150,7 @@ def load_catalog(
 
 def _read_definition(path: Path) -> Generation:
     try:
-        content = path.read_bytes()
+        content = _read_file(path)
     except OSError as error:
         raise DefinitionError(f"{path}: cannot be read: {error.strerror}") from error
     generation = parse_generation(content, path)
@@ -157,3 +159,10 @@ def _read_definition(path: Path) -> Generation:
             f"{path}: defines generation {generation.id}, whose file is {generation.directory_name}.json"
         )
     return generation
+
+
+def _read_file(path: Path) -> bytes:
+    """Read a file; a pipe is none, and would wait for somebody who writes to it."""
+    if stat.S_ISFIFO(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is a pipe, not a file", str(path))
+    return path.read_bytes()

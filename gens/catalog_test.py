@@ -1,5 +1,6 @@
 """The catalog: generations of a directory, and locks that must belong to them."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +95,19 @@ def test_a_catalog_may_carry_a_definition_that_cannot_be_read(tmp_path: Path, co
         catalog.generation(1)
     with pytest.raises(DefinitionError, match=r"g00001\.json"):
         catalog.between(1, 1)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, 1)
+    os.mkfifo(tmp_path / "g00002.json")
+    catalog = load_catalog(tmp_path, keep_broken=True)
+    assert "is a pipe" in str(catalog.broken[2])
+    (only,) = catalog.generations
+    (tmp_path / "g00001").mkdir(exist_ok=True)
+    catalog.lock_path(only, CELL).unlink(missing_ok=True)
+    os.mkfifo(catalog.lock_path(only, CELL))
+    with pytest.raises(LockError, match="is a pipe"):
+        catalog.lock(only, CELL)
 
 
 def test_locks_are_read_only_when_asked_for(tmp_path: Path) -> None:
