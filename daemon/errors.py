@@ -46,6 +46,10 @@ class IndexUnreachableError(IndexAccessError):
     """No host answers where an index should be: asking it for the next wheel would wait as long again."""
 
 
+class IndexUrlError(IndexAccessError):
+    """The URL of an index is none: there is nobody to ask, whatever is wanted."""
+
+
 class SlowIndexError(IndexAccessError):
     """The index sends, and slower than the least rate."""
 

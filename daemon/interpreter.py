@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daemon.errors import (
     IndexUnreachableError,
+    IndexUrlError,
     InterpreterError,
     NewerFormatError,
     PrefixError,
@@ -80,6 +81,7 @@ class ManagedInterpreters:
             PrefixError: The disk is full, or the machine.
             NewerFormatError: A newer monobase has made it.
             UvConfigurationError: The machine's configuration of uv is malformed.
+            IndexUrlError: The URL of an index is.
         """
         path_component(version)
         found = managed_interpreter(self.uv.prefix, version, self.warn)
@@ -89,7 +91,7 @@ class ManagedInterpreters:
         if not self.reason:
             try:
                 return make_interpreter(self.uv, version)
-            except (PrefixError, NewerFormatError, UvConfigurationError):
+            except (PrefixError, NewerFormatError, UvConfigurationError, IndexUrlError):
                 raise
             except MonobaseError as error:
                 self.reason = _reason(error)

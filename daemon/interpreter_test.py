@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.errors import IndexUrlError
 from daemon.interpreter import describe, provide_interpreters
 from daemon.prefix import Prefix
 from daemon.uv import Uv
@@ -45,6 +46,17 @@ def test_a_managed_interpreter_is_installed_once(tmp_path: Path) -> None:
         assert not failures
     assert _calls(tmp_path) == [f"python install {_VERSION}"]
     assert not warnings
+
+
+def test_a_malformed_index_is_said_to_be_so_and_is_no_lack_of_an_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://me:p/w@127.0.0.1:9/simple")
+    found, failures = provide_interpreters(
+        _uv(tmp_path, _managed()), [_VERSION], downloads=True, warn=lambda _: None
+    )
+    assert not found
+    assert isinstance(failures[_VERSION], IndexUrlError)
 
 
 def test_one_whose_install_was_interrupted_is_installed_anew(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from daemon.errors import IndexAccessError, UvConfigurationError
+from daemon.errors import IndexUrlError, UvConfigurationError
 from daemon.redaction import learn, learn_variables, redact
 from daemon.uv_variables import is_true
 
@@ -91,7 +91,7 @@ class UvConfiguration:
             proxies: Whether it names proxies, too: they come before every variable.
 
         Raises:
-            IndexAccessError: The URL of one is none.
+            IndexUrlError: The URL of one is none.
         """
         lines = [
             f"{name} = {_toml(value)}"
@@ -170,7 +170,7 @@ def check_url(url: str) -> None:
     """Refuse the URL of an index whose password has characters that end it, before anybody shows a part.
 
     Raises:
-        IndexAccessError: It is such a one.
+        IndexUrlError: It is such a one.
     """
     learn(url)
     _, separator, rest = url.partition("://")
@@ -180,7 +180,7 @@ def check_url(url: str) -> None:
     port = authority.rpartition(":")[2] if ":" in authority.rpartition("]")[2] else ""
     before_at = rest.rpartition("@")[0]
     if (port and not port.isdecimal()) or "?" in before_at or "#" in before_at:
-        raise IndexAccessError(
+        raise IndexUrlError(
             f"the index URL {redact(url)} is malformed: a `/`, `?` or `#` of its password must be written "
             "as %2F, %3F or %23"
         )
