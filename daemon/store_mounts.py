@@ -27,12 +27,12 @@ def check_stores(prefix: Prefix, *, copy: bool) -> None:
     for store in (*stores(prefix), prefix.generations):
         if copy and store == prefix.uv_cache:
             continue
-        if store.is_symlink():
+        check_links(store, prefix.staging, links=not copy)
+        if store.is_symlink():  # on the same mount, and yet not there for who mounts the prefix alone
             raise DiskError(
                 f"{store}: is a link to {store.readlink()}, which who mounts the prefix does not have; make "
                 "it a folder, and give a prefix with more room with --prefix instead"
             )
-        check_links(store, prefix.staging, links=not copy)
 
 
 def stores(prefix: Prefix) -> tuple[Path, ...]:
