@@ -226,7 +226,7 @@ def test_of_many_contenders_among_readers_that_do_harm_two_never_hold_it(tmp_pat
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
     chance = random.Random(seed)  # noqa: S311
-    replaced = set()
+    replaced: set[int] = set()
     # Until the attack has done what it is for, which takes as long as the machine is slow.
     for number in range(200):
         if number >= 12 and len(replaced) > 2:
