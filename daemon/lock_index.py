@@ -224,7 +224,7 @@ class CacheFolders:
         content = _probe_wheel()
         wheel = LockedWheel(_PROBE, "1", hashlib.sha256(content).hexdigest(), _PROBE_FILE, len(content))
         folder = self._uv.prefix.staging / f"probe-{secrets.token_hex(8)}"
-        folder.mkdir()
+        folder.mkdir(0o700)  # no model has a business with it, nor with its lock
         try:
             (folder / "requirements.txt").write_text(f"{_PROBE}==1 --hash=sha256:{wheel.sha256}\n")
             with LockIndex([Listing(name, (wheel,))], {_PROBE_FILE: content}) as index:

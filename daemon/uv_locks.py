@@ -51,7 +51,11 @@ def remove_uv_locks(prefix: Prefix) -> None:
 
     And a file that each uv opens for writing, where a lease (`F_SETLEASE`) would keep it waiting for 45 s.
     """
-    for path in (*prefix.staging.glob("*/.lock"), *prefix.uv_cache.glob("sdists-v*/.git")):
+    left = (
+        *prefix.staging.glob("*/.lock"),
+        *prefix.staging.glob("*/cache/.lock"),
+    )  # of a cache of its own, too
+    for path in (*left, *prefix.uv_cache.glob("sdists-v*/.git")):
         path.unlink(missing_ok=True)
     for bucket in prefix.uv_cache.glob("wheels-v*"):
         for directory, _, names in os.walk(bucket):  # links to archives are not followed
