@@ -35,14 +35,14 @@ def test_nobody_gets_a_lease_on_what_is_reserved(tmp_path: Path) -> None:
 
 def test_who_has_a_lease_is_told(tmp_path: Path) -> None:
     model = subprocess.Popen(
-        ["/bin/sh", "-c", 'exec 9< "$1" && flock "$2" 9 && echo leased && exec cat', "sh", tmp_path, "-s"],
+        ["/bin/sh", "-c", 'exec 9< "$1" && flock "$2" 9 && echo leased && read -r _', "sh", tmp_path, "-s"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert model.stdout is not None
     assert model.stdout.readline() == b"leased\n"
     said = describe_lease(tmp_path)
     model.communicate()
-    assert said == f"a model has leased it: process {model.pid} (cat)"
+    assert said == f"a model has leased it: process {model.pid} (sh)"
 
 
 def test_who_keeps_others_from_a_lease_is_told(tmp_path: Path) -> None:
