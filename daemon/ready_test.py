@@ -31,7 +31,6 @@ def _file(path: Path, content: str = "") -> None:
 
 _STRANGE: dict[str, Callable[[Prefix], object]] = {
     "nothing": lambda _: None,
-    "a file as prefix": lambda prefix: _file(prefix.root),
     "a file as monobase": lambda prefix: _file(prefix.generations),
     "a file as generation": lambda prefix: _file(prefix.generation("g00000")),
     "a folder as mark": lambda prefix: prefix.sealed_mark("g00000").mkdir(parents=True),
@@ -75,8 +74,15 @@ def test_a_link_that_leads_to_itself_is_not_ready(tmp_path: Path, gens: Path) ->
 
 def test_a_path_that_is_too_long_is_told(tmp_path: Path, gens: Path) -> None:
     done = _ready(tmp_path / ("x" * 300), gens)
-    assert done.exit_code == 1
+    assert done.exit_code == 5
     assert "File name too long" in done.output
+
+
+def test_a_file_as_prefix_is_told(tmp_path: Path, gens: Path) -> None:
+    _file(tmp_path / "prefix")
+    done = _ready(tmp_path / "prefix", gens)
+    assert done.exit_code == 5
+    assert "is no folder; give one with --prefix" in done.output
 
 
 def test_a_definition_that_cannot_be_read_is_named_beside_the_others(tmp_path: Path, gens: Path) -> None:
