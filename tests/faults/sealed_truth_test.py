@@ -275,3 +275,28 @@ def test_whatever_stands_in_the_stores_the_next_generation_is_sealed_and_right(n
     assert _answer(node, "g00001") == "right"
     node.run("verify", "--repair")
     node.verify()
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("nvidia/one/include/x", "nvidia/two/include/x/y.h"),
+        ("nvidia/one/include/x/y.h", "nvidia/two/include/x"),
+        ("nvidia/one/include/x.h", "nvidia/two/include/x.h"),
+    ],
+)
+def test_wheels_of_a_toolkit_that_contradict_each_other_are_refused_and_the_rest_is_installed(
+    node: Node, one: str, two: str
+) -> None:
+    wheels = [
+        add_wheel(node, "nvidia-one", files={one: b"one"}),
+        add_wheel(node, "nvidia-two", files={two: b"two"}),
+    ]
+    node.define(toolkit_cell(wheels, "12.4.1"), environment_cell([_alpha(node)]))
+    said = node.install(code=7)
+    assert "g00000/cuda12.4: " in said
+    assert "nvidia-two" in said
+    assert "Traceback" not in said
+    assert node.environment().exists()
+    assert not node.is_sealed()
+    node.verify()
