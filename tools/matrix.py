@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from packaging.requirements import Requirement
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from gens.catalog import Catalog, load_catalog
@@ -17,7 +18,6 @@ from gens.generation import Environment, Generation
 from tools.options import definitions_option, json_option, locks_option
 
 _COMPANIONS = ("torchvision", "torchaudio")
-_BYTES_PER_GB = 1e9
 _WIDE = 500
 
 
@@ -87,8 +87,8 @@ def _heading(generation: Generation, content: Content) -> Iterator[str]:
     yield f"toolkits  {', '.join(toolkits) or 'none'}"
     yield (
         f"{content.locks} locks name {content.wheels} distinct wheels of"
-        f" {content.wheel_bytes / _BYTES_PER_GB:.1f} GB;"
-        f" separate downloads would take {content.locked_bytes / _BYTES_PER_GB:.1f} GB"
+        f" {decimal(content.wheel_bytes)};"
+        f" separate downloads would take {decimal(content.locked_bytes)}"
     )
 
 

@@ -5,18 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from gens.catalog import Catalog
 from gens.errors import LockError, ResolutionError
 from gens.generation import Environment, Generation, Inputs, Target
 from gens.lock import Lock, format_lock, parse_lock
+from gens.progress import Bar
 from gens.sums import Seal, make_seal
 from tools.batch import Outcome, resolve_all
 from tools.generation_tree import diff_locks, read_locks
-from tools.progress import Progress
 from tools.resolver import Resolution, Resolver, UnsatisfiableError, check_pythons, find_resolver
 from tools.table_check import absence_disagreement, cell_disagreements
-
-_BYTES_PER_GB = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,10 @@ def relock(works: Iterable[Work], jobs: int) -> list[Result]:
         return [Result(work, _locks(work, {})) for work in works]
     resolver = find_resolver()
     check_pythons(resolver, sorted({inputs.python for inputs in wanted}))
-    with Progress("resolving", len(wanted)) as progress:
+    with Bar("resolving", len(wanted)) as bar:
 
         def done(inputs: Inputs, outcome: Outcome) -> None:
-            progress.step(_step(names, inputs, outcome))
+            _tell(bar, len(wanted), _step(names, inputs, outcome))
 
         try:
             outcomes = resolve_all(resolver, wanted, jobs, done)
@@ -194,15 +194,21 @@ def _names(works: Iterable[Work]) -> dict[Inputs, list[str]]:
     return names
 
 
+def _tell(bar: Bar, total: int, step: str) -> None:
+    bar.advance(note=step)
+    if not bar.on_terminal:
+        bar.print(f"[{bar.done:{len(str(total))}}/{total}] {step}")
+
+
 def _step(names: Mapping[Inputs, list[str]], inputs: Inputs, outcome: Outcome) -> str:
     if inputs not in names:
         found = "there" if isinstance(outcome, Resolution) else "absent"
         return f"{inputs.requirements[0]} for Python {inputs.python}: {found}"
     if isinstance(outcome, UnsatisfiableError):
         return f"{', '.join(names[inputs])}: does not resolve"
-    size_gb = sum(wheel.size_bytes for wheel in outcome.wheels) / _BYTES_PER_GB
+    size = decimal(sum(wheel.size_bytes for wheel in outcome.wheels))
     warnings = "".join(f"\n    {warning}" for warning in outcome.warnings)
-    return f"{', '.join(names[inputs])}: {len(outcome.wheels)} wheels, {size_gb:.2f} GB{warnings}"
+    return f"{', '.join(names[inputs])}: {len(outcome.wheels)} wheels, {size}{warnings}"
 
 
 def _file_name(target: Target) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from rich.filesize import decimal
 
 from gens.command import MonobaseCommand
 from gens.errors import DifferenceError
@@ -75,7 +76,7 @@ def _parse_if_whole(text: str, path: Path) -> Lock | None:
 
 def _summary(lock: Lock) -> str:
     return "; ".join(
-        f"{layer}: {len(packages)} packages, {sum(package.size_bytes for package in packages) / 1e6:.0f} MB"
+        f"{layer}: {len(packages)} packages, {decimal(sum(package.size_bytes for package in packages))}"
         for layer, packages in lock.layers.items()
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.filesize import decimal
 
 from image.debian.lock import inputs_digest, parse_lock
 from tests.debian.archive import DebianArchive, SigningKey, debian_archive, signing_key
@@ -60,8 +61,10 @@ def desk(tmp_path: Path, key: SigningKey) -> Iterator[Desk]:
 def test_the_lock_is_written_and_belongs_to_the_list(desk: Desk) -> None:
     done = desk.run()
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == "packages.lock: written, system: 2 packages, 0 MB; build: 1 packages, 0 MB\n"
     lock = parse_lock(desk.lock.read_text(), desk.lock)
+    system, build = (decimal(sum(one.size_bytes for one in found)) for found in lock.layers.values())
+    told = f"system: 2 packages, {system}; build: 1 packages, {build}"
+    assert done.stdout == f"packages.lock: written, {told}\n"
     assert lock.inputs == inputs_digest(LIST)
     assert [sorted(package.name for package in found) for found in lock.layers.values()] == [
         ["libc6", "tini"],

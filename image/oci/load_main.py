@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from gens.command import MonobaseCommand
+from gens.progress import Bar
 from image.oci.engine import ENGINES, EngineName, find_engine
 from image.oci.layout import read_layout
 from image.oci.load import load as load_image
 from image.oci.options import ImageNameType, enter_working_directory, layout_argument, option
-from image.oci.progress import TransferProgress
 
 
 @click.command(cls=MonobaseCommand)
@@ -41,8 +41,8 @@ def main(
     found = find_engine(engine, engine_args, os.environ.get("PATH"))
     names = tuple(dict.fromkeys(tags)) or (default_tag,)
     total_bytes = sum(blob.size_bytes for blob in {blob.digest: blob for blob in image.blobs}.values())
-    with TransferProgress(f"{found.name} load", total_bytes) as progress:
-        loaded = load_image(image, found, names, progress.advance)
+    with Bar(f"{found.name} load", total_bytes, unit="bytes") as bar:
+        loaded = load_image(image, found, names, bar.advance)
     for name in loaded:
         click.echo(name)
 

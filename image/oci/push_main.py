@@ -1,11 +1,15 @@
 """`bazel run //daemon:push`: pushes an image that Bazel built. README.md tells the flags."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from rich.filesize import decimal
 
 from gens.command import MonobaseCommand
+from gens.progress import Bar
+from image.errors import TransientError
 from image.oci.credentials import find_credentials
 from image.oci.layout import read_layout
 from image.oci.options import (
@@ -17,7 +21,6 @@ from image.oci.options import (
     option,
 )
 from image.oci.patience import Patience, persist
-from image.oci.progress import TransferProgress, human_bytes
 from image.oci.push import PushOptions, PushResult, blobs_of
 from image.oci.push import push as push_image
 from image.oci.reference import Repository, parse_repository
@@ -64,11 +67,25 @@ def main(
     registry = Registry(repository, credentials, insecure=insecure, jobs=jobs, environment=os.environ)
     sources = tuple(_source(repository, text) for text in mount_from)
     options = PushOptions(tuple(dict.fromkeys(tags)), sources, jobs, chunk_size, retries)
-    with TransferProgress("push", sum(blob.size_bytes for blob in blobs_of(image))) as progress:
-        persist(registry.connect, Patience(retries, progress.retry))
-        result = push_image(image, registry, options, progress)
+    with Bar("push", sum(blob.size_bytes for blob in blobs_of(image)), unit="bytes") as bar:
+        listener = _Listener(bar)
+        persist(registry.connect, Patience(retries, listener.retry))
+        result = push_image(image, registry, options, listener)
     _tell(repository, result)
     click.echo(f"{repository}@{result.digest}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """Shows how a push gets on."""
+
+    bar: Bar
+
+    def advance(self, count: int) -> None:
+        self.bar.advance(count)
+
+    def retry(self, error: TransientError, pause_s: float) -> None:
+        self.bar.print(f"{error}; again in {pause_s:.1f} s")
 
 
 def _source(repository: Repository, text: str) -> str:
@@ -83,12 +100,12 @@ def _source(repository: Repository, text: str) -> str:
 
 
 def _tell(repository: Repository, result: PushResult) -> None:
-    parts = [f"pushed {result.pushed} blobs ({human_bytes(result.pushed_bytes)})"]
+    parts = [f"pushed {result.pushed} blobs ({decimal(result.pushed_bytes)})"]
     if result.sent_bytes != result.pushed_bytes:
-        parts.append(f"sent {human_bytes(result.sent_bytes)}, resumed {result.resumed} times")
+        parts.append(f"sent {decimal(result.sent_bytes)}, resumed {result.resumed} times")
     if result.mounted:
-        parts.append(f"mounted {result.mounted} ({human_bytes(result.mounted_bytes)})")
-    parts.append(f"skipped {result.skipped} that were there ({human_bytes(result.skipped_bytes)})")
+        parts.append(f"mounted {result.mounted} ({decimal(result.mounted_bytes)})")
+    parts.append(f"skipped {result.skipped} that were there ({decimal(result.skipped_bytes)})")
     click.echo(", ".join(parts), err=True)
     for tag in result.new_tags:
         click.echo(f"{repository}:{tag} is {result.digest} now", err=True)
