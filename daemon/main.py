@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from daemon.errors import MachineError
-from daemon.options import (
+from daemon.cli.options import (
     check_range,
     copy_option,
     gens_option,
@@ -30,11 +29,12 @@ from daemon.options import (
     python_downloads_option,
     uv_option,
 )
-from daemon.prefix import Prefix, prefix_at
-from daemon.redaction import redact
-from daemon.service_commands import SERVICE_COMMANDS
-from daemon.shown_text import json_document, visible
-from daemon.system_error import explain
+from daemon.cli.service_commands import SERVICE_COMMANDS
+from daemon.errors import MachineError
+from daemon.host.system_error import explain
+from daemon.prefix.prefix import Prefix, prefix_at
+from daemon.report.redaction import redact
+from daemon.report.shown_text import json_document, visible
 from gens.errors import MonobaseError
 
 
@@ -139,11 +139,11 @@ def install(
     log_format: str,
 ) -> None:
     """Install what is missing of the active generations, and seal those that are complete."""
-    from daemon.install import InstallOptions  # noqa: PLC0415 (`--help` should not load the stages)
-    from daemon.install import install as run_install  # noqa: PLC0415
-    from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
-    from daemon.progress import Reporter  # noqa: PLC0415
-    from daemon.uv import Downloads, find_uv  # noqa: PLC0415
+    from daemon.download_limit.limiting_proxy import limit_downloads  # noqa: PLC0415
+    from daemon.install.pipeline import InstallOptions  # noqa: PLC0415 (`--help` should not load the stages)
+    from daemon.install.pipeline import install as run_install  # noqa: PLC0415
+    from daemon.report.progress import Reporter  # noqa: PLC0415
+    from daemon.uv.program import Downloads, find_uv  # noqa: PLC0415
     from gens.catalog import load_catalog  # noqa: PLC0415
 
     check_range(min_gen_id, max_gen_id)
@@ -216,10 +216,10 @@ def verify(
     log_format: str,
 ) -> None:
     """Compare every installed file with the manifests that sealing wrote; exit with 1 when they differ."""
-    from daemon.progress import Reporter  # noqa: PLC0415 (`--help` should not load the stages)
-    from daemon.verify import VerifyResult  # noqa: PLC0415
-    from daemon.verify import verify as run_verify  # noqa: PLC0415
-    from daemon.verify_report import check_names, end_verify  # noqa: PLC0415
+    from daemon.cli.verify_report import check_names, end_verify  # noqa: PLC0415
+    from daemon.report.progress import Reporter  # noqa: PLC0415 (`--help` should not load the stages)
+    from daemon.upkeep.verify import VerifyResult  # noqa: PLC0415
+    from daemon.upkeep.verify import verify as run_verify  # noqa: PLC0415
     from gens.generation import generation_directory_name  # noqa: PLC0415
 
     place = prefix_at(prefix)
@@ -230,10 +230,10 @@ def verify(
     result: VerifyResult
     failures = None
     if repair:
-        from daemon.install import InstallOptions  # noqa: PLC0415
-        from daemon.limiting_proxy import limit_downloads  # noqa: PLC0415
-        from daemon.repair import repair as run_repair  # noqa: PLC0415
-        from daemon.uv import Downloads, find_uv  # noqa: PLC0415
+        from daemon.download_limit.limiting_proxy import limit_downloads  # noqa: PLC0415
+        from daemon.install.pipeline import InstallOptions  # noqa: PLC0415
+        from daemon.upkeep.repair import repair as run_repair  # noqa: PLC0415
+        from daemon.uv.program import Downloads, find_uv  # noqa: PLC0415
         from gens.catalog import load_catalog  # noqa: PLC0415
 
         with limit_downloads(max_download_rate, os.environ, reporter.warning) as proxy_url:
@@ -257,13 +257,13 @@ def verify(
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def status(prefix: Path, as_json: bool) -> None:
     """Show what stands on the prefix, and what sharing saves."""
-    from daemon.status import read_status  # noqa: PLC0415 (`--help` should not load the stages)
+    from daemon.upkeep.status import read_status  # noqa: PLC0415 (`--help` should not load the stages)
 
     found = read_status(prefix_at(prefix))
     if as_json:
         click.echo(json_document(found, indent=2).decode())
     else:
-        from daemon.status_table import print_status  # noqa: PLC0415
+        from daemon.cli.status_table import print_status  # noqa: PLC0415
 
         print_status(found)
 

@@ -9,8 +9,8 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from daemon.prefix import DEFAULT_PREFIX
-from daemon.service_commands import run
+from daemon.cli.service_commands import run
+from daemon.prefix.prefix import DEFAULT_PREFIX
 from image.oci.layout import read_layout
 from tools.kubernetes.base import read_base
 from tools.kubernetes.kustomize import kustomize, overlay, validate

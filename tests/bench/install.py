@@ -26,9 +26,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from daemon.content_store import file_sha256
-from daemon.inventory import walk_files
-from daemon.status import disk_bytes
+from daemon.host.file_content import file_sha256
+from daemon.prefix.inventory import walk_files
+from daemon.upkeep.status import disk_bytes
 from gens.catalog import Catalog, load_catalog
 from gens.generation import Environment, Generation
 from tests.index.client import uv_binary, uv_environment

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from daemon.prefix import Prefix
+from daemon.prefix.prefix import Prefix
 from tests.faults.harm import HARMS, harm, harmable
 from tests.faults.model_start import ModelStarts
 from tests.faults.node import PLAIN, Node, add_wheel, define_small_generation, make_node

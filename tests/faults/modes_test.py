@@ -16,16 +16,16 @@ pytest_plugins = ["tests.index.fixture"]
 _CALLS = """
 import json, os, sys
 from pathlib import Path
-from daemon.feature_file import write_features
-from daemon.install import InstallOptions, install
-from daemon.known_file import write_known
-from daemon.prefix import prefix_at
-from daemon.progress import Reporter
-from daemon.prune import clean_uv_cache, prune
-from daemon.readiness import NOTHING_KNOWN, read_readiness
-from daemon.repair import repair
-from daemon.uv import find_uv
-from daemon.verify import verify
+from daemon.service.feature_file import write_features
+from daemon.install.pipeline import InstallOptions, install
+from daemon.service.known_file import write_known
+from daemon.prefix.prefix import prefix_at
+from daemon.report.progress import Reporter
+from daemon.upkeep.prune import clean_uv_cache, prune
+from daemon.upkeep.readiness import NOTHING_KNOWN, read_readiness
+from daemon.upkeep.repair import repair
+from daemon.uv.program import find_uv
+from daemon.upkeep.verify import verify
 from gens.catalog import load_catalog
 
 umask = int(sys.argv[1], 8)

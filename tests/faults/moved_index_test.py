@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.inventory import inventory_path
-from daemon.progress import Reporter
-from daemon.prune import clean_uv_cache
-from daemon.uv_cache import find_archive
+from daemon.prefix.inventory import inventory_path
+from daemon.report.progress import Reporter
+from daemon.upkeep.prune import clean_uv_cache
+from daemon.uv.cache import find_archive
 from gens.lock import LockedWheel
 from tests.faults.node import PLAIN, SITE, Node, add_wheel, make_node
 from tests.index.repository import IndexRoot

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from daemon.prefix import Prefix
-from daemon.verify import verify
+from daemon.prefix.prefix import Prefix
+from daemon.upkeep.verify import verify
 from tests.index.client import uv_environment
 from tests.index.cuda_set import cudnn_wheel
 from tests.index.server import LocalIndex

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from daemon.verify import verify
+from daemon.upkeep.verify import verify
 from tests.faults.harm import HARMS, harm, harmable
 from tests.faults.node import Node, add_wheel, make_node
 from tests.faults.tree import Tree, leftovers, read_tree, tree_paths

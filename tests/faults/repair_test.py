@@ -15,18 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from daemon.content_source import ContentSource
-from daemon.content_store import ContentStore
-from daemon.finding import Finding
-from daemon.install import InstallOptions, install
-from daemon.inventory import InventoryFile, inventory_path
-from daemon.manifest import format_manifest, read_manifest
-from daemon.progress import Reporter
-from daemon.repair import RepairResult, repair
-from daemon.scan import scan
-from daemon.tree_check import trusted_owners
-from daemon.uv import find_uv
-from daemon.verify import verify
+from daemon.install.pipeline import InstallOptions, install
+from daemon.prefix.content_source import ContentSource
+from daemon.prefix.content_store import ContentStore
+from daemon.prefix.finding import Finding
+from daemon.prefix.inventory import InventoryFile, inventory_path
+from daemon.prefix.manifest import format_manifest, read_manifest
+from daemon.prefix.tree_check import trusted_owners
+from daemon.report.progress import Reporter
+from daemon.upkeep.repair import RepairResult, repair
+from daemon.upkeep.scan import scan
+from daemon.upkeep.verify import verify
+from daemon.uv.program import find_uv
 from gens.catalog import load_catalog
 from tests.faults.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, add_wheel, make_node
 from tests.faults.tree import Tree, read_tree, tree_paths

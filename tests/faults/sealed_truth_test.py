@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.inventory import inventory_path
+from daemon.prefix.inventory import inventory_path
 from tests.faults.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, add_wheel, make_node
 from tests.faults.tree import read_tree
 from tests.index.fault import status

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.main import main
-from daemon.prefix import Prefix
-from daemon.status import read_status
-from daemon.usage import read_usage
-from daemon.verify import verify
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.usage import read_usage
+from daemon.upkeep.status import read_status
+from daemon.upkeep.verify import verify
 from tests.faults.node import PLAIN, Node, add_wheel, make_node
 from tests.index.server import LocalIndex
 from tests.synthetic.catalog import environment_cell, toolkit_cell

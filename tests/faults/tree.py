@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.prefix import Prefix
+from daemon.prefix.prefix import Prefix
 
 Tree = dict[str, str]
 _GENERATION = re.compile(r"g[0-9]{5}")

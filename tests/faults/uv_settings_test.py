@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.install import InstallOptions, install
-from daemon.prefix import Prefix
-from daemon.progress import Reporter
-from daemon.uv import Downloads, find_uv
+from daemon.install.pipeline import InstallOptions, install
+from daemon.prefix.prefix import Prefix
+from daemon.report.progress import Reporter
+from daemon.uv.program import Downloads, find_uv
 from gens.catalog import load_catalog
 from tests.faults.node import SITE, Node, add_wheel, make_node
 from tests.index.server import LocalIndex

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from daemon.finding import Finding
-from daemon.prefix import Prefix
-from daemon.progress import Reporter
-from daemon.prune import plan_prune, prune
-from daemon.readiness import read_readiness
-from daemon.scan import scan
-from daemon.status import read_status
-from daemon.usage import read_usage
-from daemon.uv import find_uv
-from daemon.verify import verify
+from daemon.prefix.finding import Finding
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.usage import read_usage
+from daemon.report.progress import Reporter
+from daemon.upkeep.prune import plan_prune, prune
+from daemon.upkeep.readiness import read_readiness
+from daemon.upkeep.scan import scan
+from daemon.upkeep.status import read_status
+from daemon.upkeep.verify import verify
+from daemon.uv.program import find_uv
 from gens.catalog import Catalog, load_catalog
 from tests.faults.node import Node, add_wheel, define_small_generation, make_node
 from tests.index.server import LocalIndex

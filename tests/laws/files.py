@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from daemon.inventory import InventoryFile
+from daemon.prefix.inventory import InventoryFile
 from tests.laws.names import sha256s
 
 

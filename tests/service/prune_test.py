@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from daemon.prefix import Prefix
-from daemon.uv import find_uv
+from daemon.prefix.prefix import Prefix
+from daemon.uv.program import find_uv
 from runtime.shells import EXEC, SYSTEM_PATH, read_only
 from tests.service.node import SITE, Node, cells, small_disk
 from tests.synthetic.catalog import PYTHON, Cell, environment_cell, toolkit_cell

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from daemon.rate_limit import RateLimit
+from daemon.download_limit.rate_limit import RateLimit
 from tests.index.duration import check_duration
 from tests.index.fault import reset
 from tests.service.node import Node, cells

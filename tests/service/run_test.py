@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.verify import verify
-from daemon.writer_lock import writer_lock
+from daemon.prefix.writer_lock import writer_lock
+from daemon.upkeep.verify import verify
 from tests.index.fault import latency, status
 from tests.service.node import SITE, Node, cells, small_disk
 from tests.synthetic.catalog import PYTHON, environment_cell

@@ -1,0 +1,42 @@
+"""The status of a prefix as a person reads it."""
+
+from daemon.report.progress import human_bytes
+from daemon.upkeep.status import PrefixStatus
+
+
+def print_status(status: PrefixStatus) -> None:
+    """Write the status to standard output: a table of the generations, and what the disk holds."""
+    from rich.console import Console  # noqa: PLC0415 (it takes longer to load than the rest to run)
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console(soft_wrap=True, highlight=False)
+    for text in (*status.strangers, *(found.problem for found in status.generations if found.problem)):
+        console.print(text, markup=False)
+    if not status.generations:
+        console.print(f"{status.prefix}: nothing is installed")
+        return
+    table = Table("generation", "state", "ready", "apparent", "missing", box=None, pad_edge=False)
+    for generation in status.generations:
+        missing = [target.name for target in generation.targets if not target.ready]
+        table.add_row(
+            generation.name + (" (latest)" if generation.latest else ""),
+            "sealed" if generation.sealed else "mark unreadable" if generation.problem else "partial",
+            f"{generation.ready} of {len(generation.targets)}",
+            human_bytes(generation.apparent_bytes),
+            _some(missing),
+        )
+    console.print(table)
+    console.print(
+        f"environments and toolkits: {human_bytes(status.apparent_bytes)} apparent, "
+        f"{human_bytes(status.distinct_bytes)} distinct, {human_bytes(status.saved_bytes)} saved by sharing"
+    )
+    console.print(
+        f"{status.prefix}: {human_bytes(status.disk_bytes)} on disk with uv's cache, "
+        f"{human_bytes(status.free_bytes)} free"
+    )
+
+
+def _some(names: list[str], count: int = 3) -> str:
+    if len(names) <= count:
+        return ", ".join(names)
+    return f"{', '.join(names[:count])} and {len(names) - count} more"

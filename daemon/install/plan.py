@@ -1,0 +1,373 @@
+"""Stage 1, plan: which environments and toolkits are missing, and what it takes to install them."""
+
+import fnmatch
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from daemon.errors import DamageError, DiskError, NewerFormatError
+from daemon.prefix.inventory import read_inventory
+from daemon.prefix.manifest import MANIFEST_NAME, content_digest, read_manifest
+from daemon.prefix.mark import read_mark
+from daemon.prefix.prefix import Prefix
+from daemon.uv.cache import find_archive
+from gens.catalog import Catalog
+from gens.errors import DefinitionError, MonobaseError
+from gens.generation import Generation, Target, Toolkit
+from gens.lock import Lock, LockedWheel
+
+# Of the 36 wheels of a torch 2.13 environment: 1.75 times their size when unpacked, and 0.06 of bytecode;
+# of the 26 of CUDA 13.0: 1.63.
+_UNPACKED_FACTOR = 1.9
+# Of the same environment: 154 kB of wheel a file, but only 4 kB in packages without libraries.
+_WHEEL_BYTES_PER_FILE = 60_000
+_LEAST_FILES = 20
+# Of the same: 2,288 folders, of 4.3 kB each, for 18,000 files, in each environment and again in uv's cache;
+# a third of the files is sources, with one file of bytecode each.
+_FILES_PER_FOLDER = 8
+_FOLDER_BYTES = 4_300
+_FILES_PER_SOURCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An environment or toolkit that is to be installed.
+
+    Attributes:
+        generation: Where it belongs.
+        target: What it is.
+        lock: What it is made from.
+    """
+
+    generation: Generation
+    target: Target
+    lock: Lock
+
+    @property
+    def label(self) -> str:
+        """What messages call it: `g00003/python3.11-torch2.4.1-cu121`."""
+        return f"{self.generation.directory_name}/{self.target.name}"
+
+    def index_url(self, wheel: LockedWheel) -> str | None:
+        """Give the index that serves a wheel of the lock; None for the default index."""
+        if wheel.name in self.target.inputs.index_packages:
+            return self.target.inputs.index_url
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class WheelToFetch:
+    """A wheel that is not yet on the prefix.
+
+    Attributes:
+        wheel: The wheel.
+        index_url: Index that serves it; None for the default index.
+        platform: Target platform in uv's words.
+        pythons: Full Python versions that use it, any of which can fetch it.
+    """
+
+    wheel: LockedWheel
+    index_url: str | None
+    platform: str
+    pythons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationPlan:
+    """What one generation needs.
+
+    Attributes:
+        generation: The generation.
+        sealed: Whether it is complete already.
+        wanted: What is to be installed now.
+        present: Names of what stands there.
+        left_out: Names of what is missing and was not asked for.
+        failures: What cannot even be planned, and why: targets such as `g00003/cuda12.4`, or the generation
+            as a whole, such as `g00003`.
+    """
+
+    generation: Generation
+    sealed: bool
+    wanted: tuple[Wanted, ...] = ()
+    present: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    failures: Mapping[str, MonobaseError] = field(default_factory=dict)
+
+    @property
+    def can_be_sealed(self) -> bool:
+        """Whether nothing speaks against the generation as a whole."""
+        return self.generation.directory_name not in self.failures
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one install will do.
+
+    Attributes:
+        generations: What each generation needs, newest first.
+        fetch: The wheels to bring, each once.
+        disk_bytes: Estimate of the bytes that the disk will take.
+        disk_inodes: Estimate of the inodes that the disk will take.
+        broken: Generations whose definition cannot be read, by name, and why.
+    """
+
+    generations: tuple[GenerationPlan, ...]
+    fetch: tuple[WheelToFetch, ...]
+    disk_bytes: int
+    disk_inodes: int
+    broken: Mapping[str, MonobaseError] = field(default_factory=dict)
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes to download."""
+        return sum(item.wheel.size_bytes for item in self.fetch)
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """Everything that is to be installed, newest generation first."""
+        return tuple(wanted for plan in self.generations for wanted in plan.wanted)
+
+    @property
+    def failures(self) -> dict[str, MonobaseError]:
+        """What cannot be installed, and why, by `g00003` or `g00003/NAME`; it leaves the rest alone."""
+        found = dict(self.broken)
+        for plan in self.generations:
+            found |= plan.failures
+        return found
+
+
+def make_plan(
+    prefix: Prefix,
+    catalog: Catalog,
+    *,
+    min_gen_id: int | None = None,
+    max_gen_id: int | None = None,
+    only: Sequence[str] = (),
+) -> Plan:
+    """Compare the active generations with what stands on the prefix.
+
+    What cannot be planned leaves the rest alone: a lock that cannot be read keeps its target out, a mark or
+    a definition that cannot be read its generation. `Plan.failures` names them.
+
+    Args:
+        prefix: The prefix.
+        catalog: The generations and their locks.
+        min_gen_id: Oldest active generation, or None.
+        max_gen_id: Newest active generation, or None.
+        only: Patterns (fnmatch) of names of environments and toolkits; none means all.
+
+    Returns:
+        The plan.
+
+    Raises:
+        DefinitionError: No generation or no target is meant.
+    """
+    generations = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
+    check_patterns(generations, only)
+    plans = []
+    for generation in generations:
+        names = {target.name for target in generation.targets if _matches(target.name, only)}
+        plans.append(_plan_generation(prefix, catalog, generation, names))
+    fetch = wheels_to_fetch(prefix, [wanted for plan in plans for wanted in plan.wanted])
+    files = sum(_files(item.wheel) for item in fetch)
+    links = sum(_files(wheel) for plan in plans for wanted in plan.wanted for wheel in wanted.lock.wheels)
+    folders = (files + links) // _FILES_PER_FOLDER
+    unpacked = sum(int(item.wheel.size_bytes * _UNPACKED_FACTOR) for item in fetch)
+    return Plan(
+        tuple(plans),
+        fetch,
+        disk_bytes=unpacked + folders * _FOLDER_BYTES,
+        disk_inodes=files + files // _FILES_PER_SOURCE + folders,
+        broken=catalog.broken_between(min_gen_id, max_gen_id),
+    )
+
+
+def check_patterns(generations: Iterable[Generation], only: Sequence[str]) -> None:
+    """Refuse patterns that mean nothing.
+
+    Args:
+        generations: The active generations.
+        only: Patterns (fnmatch) of names of environments and toolkits; none means all.
+
+    Raises:
+        DefinitionError: They match no name.
+    """
+    known = sorted({target.name for generation in generations for target in generation.targets})
+    if only and not any(_matches(name, only) for name in known):
+        raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(known)}")
+
+
+def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:
+    """Refuse early what the disk cannot hold.
+
+    Args:
+        prefix: The prefix; it exists.
+        plan: What would be installed.
+        copy: Whether each environment takes its full size, as there are no hard links.
+
+    Raises:
+        DiskError: There is not room enough; the message has both figures.
+    """
+    if not plan.wanted:
+        return
+    need = plan.disk_bytes
+    if copy:
+        need += int(sum(wanted.lock.size_bytes for wanted in plan.wanted) * _UNPACKED_FACTOR)
+    room = os.statvfs(prefix.root)
+    free = room.f_bavail * room.f_frsize
+    if need > free:
+        raise DiskError(
+            f"{prefix.root}: about {need:,} bytes are needed for {len(plan.wanted)} environments "
+            f"and toolkits ({plan.fetch_bytes:,} to download), {free:,} are free; make room, or install less "
+            "with --only, --min-gen-id"
+        )
+    if room.f_files and plan.disk_inodes > room.f_favail:  # f_files is 0 where inodes are made as needed
+        raise DiskError(
+            f"{prefix.root}: about {plan.disk_inodes:,} inodes are needed for {len(plan.wanted)} "
+            f"environments and toolkits, {room.f_favail:,} are free; use a file system with "
+            "more inodes, or install less"
+        )
+
+
+def definition_digest(generation: Generation) -> str:
+    """Digest what a generation consists of: each target by its name and what decides its resolution."""
+    lines = sorted(f"{target.kind} {target.name} {target.inputs.digest}\n" for target in generation.targets)
+    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
+
+
+def is_sealed(prefix: Prefix, generation: Generation) -> bool:
+    """Tell whether a generation is sealed on the prefix.
+
+    Args:
+        prefix: The prefix.
+        generation: The generation.
+
+    Raises:
+        DamageError: It was sealed from another definition, or its mark is damaged.
+        NewerFormatError: A newer monobase has sealed it.
+    """
+    mark = read_mark(prefix.sealed_mark(generation.directory_name))
+    if mark is None:
+        return False
+    expected = definition_digest(generation)
+    if mark.definition != expected:
+        raise DamageError(
+            f"{prefix.generation(generation.directory_name)}: was sealed from another definition "
+            f"({mark.definition}) than the one of now ({expected}); a generation never changes: use "
+            "the release that it came from, or remove it from the prefix"
+        )
+    return True
+
+
+def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:
+    """Tell whether an environment or toolkit stands under its final name, and so is complete."""
+    path = prefix.generation(generation.directory_name) / target.name
+    return (path / MANIFEST_NAME).exists()
+
+
+def toolkit_directory_name(prefix: Prefix, toolkit: Toolkit, lock: Lock) -> tuple[str, bool]:
+    """Choose the shared tree of a toolkit.
+
+    Two generations whose locks pin the same wheels share a tree; another set of wheels of the same
+    version gets a name with a part of its digest.
+
+    Args:
+        prefix: The prefix.
+        toolkit: The toolkit.
+        lock: What it is made from.
+
+    Returns:
+        The name below `cuda/`, and whether the tree stands already.
+    """
+    content = content_digest(lock.wheels)
+    for name in (toolkit.directory_name, f"{toolkit.directory_name}-{content[:8]}"):
+        manifest = prefix.toolkits / name / MANIFEST_NAME
+        if not manifest.exists():
+            return name, False
+        if read_manifest(manifest).content == content:
+            return name, True
+    raise DamageError(
+        f"{prefix.toolkits / name}: has another content than its name says; `verify --repair` makes it anew, "
+        "or removes it when no generation uses it"
+    )
+
+
+def _plan_generation(
+    prefix: Prefix, catalog: Catalog, generation: Generation, names: set[str]
+) -> GenerationPlan:
+    present, left_out, wanted = [], [], []
+    failures: dict[str, MonobaseError] = {}
+    name = generation.directory_name
+    try:
+        if prefix.generation(name).is_symlink():
+            raise DamageError(
+                f"{prefix.generation(name)}: is a link, where a folder should be; move it away: nothing is "
+                "installed through it"
+            )
+        if is_sealed(prefix, generation):
+            return GenerationPlan(generation, sealed=True)
+        for target in generation.targets:
+            if is_present(prefix, generation, target):
+                present.append(target.name)
+            elif target.name not in names:
+                left_out.append(target.name)
+            else:
+                try:
+                    wanted.append(Wanted(generation, target, catalog.lock(generation, target)))
+                except MonobaseError as error:
+                    failures[f"{name}/{target.name}"] = error
+    except MonobaseError as error:
+        return GenerationPlan(generation, sealed=False, failures={name: error})
+    except OSError as error:
+        told = (
+            f"{error.filename or prefix.generation(name)}: cannot be read: {error.strerror}; look at the disk"
+        )
+        return GenerationPlan(generation, sealed=False, failures={name: DamageError(told)})
+    return GenerationPlan(generation, False, tuple(wanted), tuple(present), tuple(left_out), failures)
+
+
+def wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToFetch, ...]:
+    """Find the wheels of some environments and toolkits that are not on the prefix, each once.
+
+    Args:
+        prefix: The prefix.
+        wanted: The environments and toolkits.
+
+    Returns:
+        The wheels, each with all Pythons that it is for.
+    """
+    found: dict[str, WheelToFetch | None] = {}
+    pythons: dict[str, set[str]] = {}
+    for item in wanted:
+        for wheel in item.lock.wheels:
+            pythons.setdefault(wheel.sha256, set()).add(item.target.inputs.python)
+            if wheel.sha256 not in found:
+                held = _has_inventory(prefix, wheel) and find_archive(prefix.uv_cache, wheel)
+                found[wheel.sha256] = (
+                    None
+                    if held
+                    else WheelToFetch(wheel, item.index_url(wheel), item.target.inputs.platform, ())
+                )
+    return tuple(
+        WheelToFetch(item.wheel, item.index_url, item.platform, tuple(sorted(pythons[sha256])))
+        for sha256, item in found.items()
+        if item is not None
+    )
+
+
+def _has_inventory(prefix: Prefix, wheel: LockedWheel) -> bool:
+    try:
+        return read_inventory(prefix, wheel.sha256) is not None
+    except DamageError:
+        return False  # the wheel is brought again, and its inventory is made anew
+    except NewerFormatError:
+        return True  # whoever needs it is told
+
+
+def _files(wheel: LockedWheel) -> int:
+    return wheel.size_bytes // _WHEEL_BYTES_PER_FILE + _LEAST_FILES
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

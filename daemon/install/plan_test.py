@@ -1,0 +1,110 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import DamageError, DiskError
+from daemon.install.plan import (
+    GenerationPlan,
+    Plan,
+    Wanted,
+    check_room,
+    definition_digest,
+    is_sealed,
+    make_plan,
+)
+from daemon.prefix.mark import Mark, write_mark
+from daemon.prefix.prefix import Prefix
+from gens.catalog import Catalog, load_catalog
+from gens.errors import DefinitionError
+from tests.index.wheel import Wheel, WheelSpec, write_wheel
+from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell, write_catalog
+
+
+def _wheel(tmp_path: Path, name: str, version: str = "1.0") -> Wheel:
+    return write_wheel(WheelSpec(name, version, files={f"{name}.py": b""}), tmp_path / "wheels")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    alpha, beta = _wheel(tmp_path, "alpha"), _wheel(tmp_path, "beta")
+    cells = [
+        environment_cell([alpha]),
+        environment_cell([alpha, beta], "2.4.1"),
+        toolkit_cell([beta], "12.4.1"),
+    ]
+    return load_catalog(write_catalog(tmp_path / "gens", {0: cells, 1: cells[:2], 2: cells[:1]}))
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Prefix:
+    prefix = Prefix(tmp_path / "prefix")
+    prefix.make_directories()
+    return prefix
+
+
+def test_everything_is_wanted_on_an_empty_prefix_newest_generation_first(
+    prefix: Prefix, catalog: Catalog
+) -> None:
+    plan = make_plan(prefix, catalog)
+    assert [wanted.label for wanted in plan.wanted] == [
+        f"g00002/python{PYTHON}",
+        f"g00001/python{PYTHON}",
+        f"g00001/python{PYTHON}-torch2.4.1-cpu",
+        f"g00000/python{PYTHON}",
+        f"g00000/python{PYTHON}-torch2.4.1-cpu",
+        "g00000/cuda12.4",
+    ]
+
+
+def test_each_distinct_wheel_is_fetched_once(prefix: Prefix, catalog: Catalog) -> None:
+    plan = make_plan(prefix, catalog)
+    assert sorted(item.wheel.name for item in plan.fetch) == ["alpha", "beta"]
+    assert plan.fetch_bytes == sum(item.wheel.size_bytes for item in plan.fetch)
+
+
+def test_the_range_and_the_patterns_bound_what_is_wanted(prefix: Prefix, catalog: Catalog) -> None:
+    plan = make_plan(prefix, catalog, min_gen_id=1, max_gen_id=1, only=["*torch*"])
+    assert [wanted.label for wanted in plan.wanted] == [f"g00001/python{PYTHON}-torch2.4.1-cpu"]
+    assert plan.generations[0].left_out == (f"python{PYTHON}",)
+
+
+def test_patterns_that_match_nothing_are_an_error(prefix: Prefix, catalog: Catalog) -> None:
+    with pytest.raises(DefinitionError, match=r"--only nothing\* matches nothing"):
+        make_plan(prefix, catalog, only=["nothing*"])
+
+
+def _huge(catalog: Catalog, *, disk_bytes: int = 0, disk_inodes: int = 0) -> Plan:
+    generation = catalog.generations[2]
+    target = generation.targets[0]
+    wanted = Wanted(generation, target, catalog.lock(generation, target))
+    return Plan((GenerationPlan(generation, sealed=False, wanted=(wanted,)),), (), disk_bytes, disk_inodes)
+
+
+def test_a_disk_that_is_too_small_is_refused_with_both_figures(prefix: Prefix, catalog: Catalog) -> None:
+    with pytest.raises(DiskError, match=r"about 1,000,000,000,000,000 bytes are needed .* [0-9,]+ are free"):
+        check_room(prefix, _huge(catalog, disk_bytes=10**15), copy=False)
+
+
+def test_a_disk_with_too_few_inodes_is_refused_with_both_figures(prefix: Prefix, catalog: Catalog) -> None:
+    with pytest.raises(DiskError, match=r"about 1,000,000,000,000,000 inodes are needed .* [0-9,]+ are free"):
+        check_room(prefix, _huge(catalog, disk_inodes=10**15), copy=False)
+
+
+def test_nothing_to_do_needs_no_room(prefix: Prefix) -> None:
+    check_room(prefix, Plan((), (), 10**15, 10**15), copy=False)
+
+
+def test_a_seal_of_another_definition_is_damage(prefix: Prefix, catalog: Catalog) -> None:
+    generation = catalog.generations[0]
+    mark = prefix.sealed_mark(generation.directory_name)
+    mark.parent.mkdir()
+    sealed = Mark(generation=0, definition="sha256:other", environments="0" * 64, manifests={})
+    write_mark(mark, sealed)
+    with pytest.raises(DamageError, match="a generation never changes"):
+        is_sealed(prefix, generation)
+    write_mark(mark, dataclasses.replace(sealed, definition=definition_digest(generation)))
+    assert is_sealed(prefix, generation)
+    mark.write_text("{")
+    with pytest.raises(DamageError, match=r"\.done: is damaged"):
+        is_sealed(prefix, generation)

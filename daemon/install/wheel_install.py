@@ -1,0 +1,112 @@
+"""Letting uv install the wheels of a lock out of its cache, whatever the index of the machine is."""
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from daemon.errors import IndexAccessError, WheelContentError
+from daemon.host.durability import write_new_file
+from daemon.install.fetch import format_requirements
+from daemon.install.lock_index import CacheFolders, Listing, LockIndex
+from daemon.install.plan import Wanted
+from daemon.interpreters.interpreter import Interpreter
+from daemon.prefix.inventory import temporary_path
+from daemon.uv.cache import drop_wheel, find_archive
+from daemon.uv.program import Uv, UvOutput
+from gens.errors import MonobaseError
+from gens.lock import LockedWheel
+
+_NOTE = "uv_cache.json"
+_moving = threading.Lock()
+
+
+def install_wheels(uv: Uv, wanted: Wanted, directory: Path, interpreter: Interpreter) -> None:
+    """Install what a lock names, each wheel out of uv's cache.
+
+    Args:
+        uv: How to run uv.
+        wanted: The environment.
+        directory: Its folder, where `uv venv` has been.
+        interpreter: What it runs on.
+
+    Raises:
+        WheelContentError: uv does not take a wheel for what it should be, or the cache has it no more.
+        IndexAccessError: uv did not find a wheel where it has kept it.
+    """
+    listings, others = _listings(uv, wanted, interpreter)
+    if listings:
+        with LockIndex(listings) as index:
+            run = functools.partial(uv.run, configuration=index.configuration, variables=index.variables)
+            wheels = [wheel for listing in listings for wheel in listing.wheels]
+            try:
+                _run(uv, run, wanted, directory, wheels)
+            except IndexAccessError as error:
+                lost = [wheel for wheel in wheels if wheel.filename in index.asked_for]
+                raise _not_found(uv, lost, error) from error
+    for index_url, wheels in others.items():
+        run = functools.partial(uv.reach, "--offline", index_url=index_url)
+        try:
+            _run(uv, run, wanted, directory, wheels)
+        except IndexAccessError as error:
+            # The folder that they came from has gone: they are brought from where it is then.
+            raise _not_found(uv, wheels, error) from error
+        _forget_times(directory)
+
+
+def _run(
+    uv: Uv, run: Callable[..., UvOutput], wanted: Wanted, directory: Path, wheels: Sequence[LockedWheel]
+) -> None:
+    requirements = temporary_path(uv.prefix.staging).with_suffix(".txt")
+    requirements.write_text(format_requirements(wheels))
+    run(
+        "pip", "install", "--python", directory / "bin" / "python",
+        "--python-platform", wanted.target.inputs.platform, "--no-deps", "--require-hashes", "--no-build",
+        "-r", requirements,
+    )  # fmt: skip
+
+
+def _forget_times(directory: Path) -> None:
+    """Remove what uv notes of a wheel that came from a folder: the time of its file there, in no lock."""
+    for note in directory.glob(f"lib/python*/site-packages/*.dist-info/{_NOTE}"):
+        record = note.with_name("RECORD")
+        rows = record.read_bytes().splitlines(keepends=True)
+        begin = f"{note.parent.name}/{_NOTE},".encode()
+        record.unlink()
+        write_new_file(record, b"".join(row for row in rows if not row.startswith(begin)))
+        note.unlink()
+
+
+def _listings(
+    uv: Uv, wanted: Wanted, interpreter: Interpreter
+) -> tuple[list[Listing], dict[str | None, list[LockedWheel]]]:
+    """Give the indexes of our own by which uv finds the wheels, and the wheels that it finds by none."""
+    cache = uv.prefix.uv_cache
+    folders = CacheFolders(uv, interpreter.executable)
+    found: dict[str, list[LockedWheel]] = {"": []}
+    others: dict[str | None, list[LockedWheel]] = {}
+    with _moving:
+        for wheel in wanted.lock.wheels:
+            name = folders.adopt(cache, wheel)
+            if name is not None:
+                found.setdefault(name, []).append(wheel)
+            elif find_archive(cache, wheel) is not None:
+                others.setdefault(wanted.index_url(wheel), []).append(wheel)
+            else:
+                raise WheelContentError(
+                    f"{wheel.filename}: is not in uv's cache any more; run the same command again"
+                )
+    return [Listing(name, tuple(wheels)) for name, wheels in found.items() if wheels], others
+
+
+def _not_found(uv: Uv, lost: Sequence[LockedWheel], error: MonobaseError) -> MonobaseError:
+    """Drop what the cache seemed to hold and uv did not find there, so that it is brought anew."""
+    for wheel in lost:
+        drop_wheel(uv.prefix.uv_cache, wheel)
+    if not lost:
+        return error
+    told = ", ".join(wheel.filename for wheel in lost)
+    return IndexAccessError(
+        f"uv does not find in its cache what it has kept there: {told}; run the same command again, "
+        "which fetches it anew"
+    )

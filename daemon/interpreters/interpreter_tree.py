@@ -1,0 +1,241 @@
+"""The interpreters that uv manages, as trees that are listed, checked and mended like all that is installed.
+
+`uv/python/.NAME.complete` is the manifest of `uv/python/NAME/` (`daemon/prefix/manifest.py`): it marks the folder as
+complete. It lists bytecode of the standard library as well: models cannot write any on a read-only mount, and
+a process of root's, which could, finds what it would write. Earlier releases left the mark empty.
+
+An interpreter is made in `uv/python/.staging` and renamed. Where one stands already, which environments use,
+only the files that differ are renamed into place: running models keep theirs.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from daemon.errors import DamageError, InterpreterError
+from daemon.host.durability import sync_directory, sync_filesystem, write_file, write_new_file
+from daemon.host.file_content import file_sha256
+from daemon.host.modes import FOLDER_MODE, make_folder
+from daemon.interpreters.compile_run import run_compile_worker
+from daemon.interpreters.running_interpreter import Interpreter, describe, minor_of
+from daemon.prefix.finding import Finding, count_differences
+from daemon.prefix.inventory import InventoryFile, walk_files
+from daemon.prefix.manifest import Link, Manifest, content_digest, format_manifest, read_manifest
+from daemon.prefix.mending import mend_tree, remove_extra
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.tree_check import Digests, compare_tree, verify_interpreter
+from daemon.uv.program import Uv
+
+_JOBS = min(4, len(os.sched_getaffinity(0)))
+_MAX_PATCHED_BYTES = 1_000_000
+
+
+def interpreter_names(prefix: Prefix, version: str) -> list[str]:
+    """Give the names below `uv/python` that a full version has, whether or not they are complete."""
+    return sorted(
+        path.name
+        for path in prefix.uv_python.glob(f"cpython-{version}-*")
+        if path.is_dir() and not path.is_symlink()
+    )
+
+
+def managed_interpreter(prefix: Prefix, version: str, warn: Callable[[str], None]) -> Interpreter | None:
+    """Give the managed interpreter of a version, if it is what its manifest says, and runs.
+
+    What is extra in it is removed.
+
+    Args:
+        prefix: The prefix.
+        version: Full version.
+        warn: Told what is wrong with one that is not given.
+
+    Raises:
+        NewerFormatError: A newer monobase has written its manifest.
+    """
+    for name in interpreter_names(prefix, version):
+        mark = prefix.interpreter_manifest(name)
+        if not mark.exists() or _is_of_an_earlier_release(mark):
+            continue  # its install was interrupted, or what belongs to it is not known
+        with suppress(DamageError):  # that is found below
+            read_manifest(mark)
+        tree = prefix.uv_python / name
+        findings = _remove_extra(tree, _differences(prefix, name))
+        if findings:
+            warn(f"{tree}: is damaged: {count_differences(findings)}, such as {findings[0]}")
+            continue
+        try:
+            return _run(tree, version)
+        except InterpreterError as error:
+            warn(f"{tree}: is as it was installed, and does not serve: {error}")
+    return None
+
+
+def make_interpreter(uv: Uv, version: str) -> Interpreter:
+    """Let uv install an interpreter, and put it in place, or mend the one that stands there.
+
+    Args:
+        uv: How to run uv.
+        version: Full version.
+
+    Raises:
+        MonobaseError: It cannot be had, or does not run.
+    """
+    prefix = uv.prefix
+    staging = prefix.uv_python_staging
+    shutil.rmtree(staging, ignore_errors=True)
+    make_folder(staging)
+    try:
+        made = _made_by_uv(uv, staging, version)
+        _forget_the_staging(made)
+        compile_library(_run(made, version), made, uv.inherit)
+        manifest = list_interpreter(made)
+        sync_filesystem(prefix.uv_python)
+        _place(prefix, made, manifest)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return _run(prefix.uv_python / made.name, version)
+
+
+def adopt_interpreter(uv: Uv, version: str, warn: Callable[[str], None]) -> Interpreter | None:
+    """Take an interpreter of an earlier release, which kept no list, as it is now: none can be had anew.
+
+    Args:
+        uv: How to run uv.
+        version: Full version.
+        warn: Told that it is.
+
+    Returns:
+        It, or None when there is none that runs.
+    """
+    prefix = uv.prefix
+    for name in interpreter_names(prefix, version):
+        tree = prefix.uv_python / name
+        if not _is_of_an_earlier_release(prefix.interpreter_manifest(name)):
+            continue
+        try:
+            interpreter = _run(tree, version)
+        except InterpreterError:
+            continue
+        for folder in list(tree.rglob("__pycache__")):  # whoever wrote it
+            shutil.rmtree(folder)
+        compile_library(interpreter, tree, uv.inherit)
+        manifest = list_interpreter(tree)
+        sync_filesystem(prefix.uv_python)
+        write_file(prefix.interpreter_manifest(name), format_manifest(manifest))
+        warn(
+            f"{tree}: an earlier release kept no list of its files; they are taken as they are now, as none "
+            "can be had to compare with"
+        )
+        return interpreter
+    return None
+
+
+def list_interpreter(tree: Path) -> Manifest:
+    """List what stands in the folder of an interpreter."""
+    files, links = [], []
+    base = len(str(tree)) + 1
+    for path, status in walk_files(str(tree)):
+        relative = path[base:]
+        if stat.S_ISLNK(status.st_mode):
+            links.append(Link(relative, os.readlink(path)))  # noqa: PTH115 (there are many)
+        else:
+            mode = stat.S_IMODE(status.st_mode)
+            files.append(InventoryFile(relative, file_sha256(path), status.st_size, mode))
+    return Manifest(tree.name, content_digest(()), files=tuple(files), links=tuple(links))
+
+
+def compile_library(interpreter: Interpreter, tree: Path, inherit: Sequence[int] = ()) -> None:
+    """Write the bytecode of an interpreter's library, beside its sources.
+
+    Args:
+        interpreter: What compiles.
+        tree: Its folder.
+        inherit: Descriptors that the workers keep.
+
+    Raises:
+        InterpreterError: It ended with an error.
+    """
+    items = []
+    for source in sorted(str(path) for path in tree.rglob("*.py") if not path.is_symlink()):
+        directory, _, name = source.rpartition("/")
+        target = f"{directory}/__pycache__/{name[:-3]}.{interpreter.cache_tag}.pyc"
+        if not set("\t\n") & set(source):
+            items.append((source, target, os.path.relpath(source, tree)))
+    parts = [items[number::_JOBS] for number in range(_JOBS)]
+    with ThreadPoolExecutor(_JOBS) as pool:
+        list(pool.map(lambda part: run_compile_worker(interpreter, part, inherit), parts))
+
+
+def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:
+    variables = {
+        "UV_PYTHON_INSTALL_DIR": str(staging),
+        "UV_PYTHON_INSTALL_BIN": "0",
+        "UV_HTTP_RETRIES": os.environ.get("UV_HTTP_RETRIES", "1"),
+    }
+    uv.reach("python", "install", version, variables=variables)
+    made = [path for path in staging.glob(f"cpython-{version}-*") if path.is_dir() and not path.is_symlink()]
+    if len(made) != 1:
+        raise InterpreterError(f"uv installed {len(made)} interpreters for Python {version} instead of one")
+    return made[0]
+
+
+def _forget_the_staging(made: Path) -> None:
+    """Let files name the final folder where uv has written the one that it installed to."""
+    here, final = f"/{made.parent.name}/{made.name}".encode(), f"/{made.name}".encode()
+    for path, status in list(walk_files(str(made))):
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_PATCHED_BYTES:
+            continue
+        content = Path(path).read_bytes()
+        if here in content and b"\0" not in content:
+            Path(path).unlink()  # another name may link to it
+            write_new_file(Path(path), content.replace(here, final))
+            os.chmod(path, stat.S_IMODE(status.st_mode))  # noqa: PTH101 (paths are strings)
+    for directory, _, _ in os.walk(made):
+        os.chmod(directory, FOLDER_MODE)  # noqa: PTH101 (there are many)
+
+
+def _place(prefix: Prefix, made: Path, manifest: Manifest) -> None:
+    final = prefix.uv_python / made.name
+    if final.is_symlink() or not final.is_dir():
+        final.unlink(missing_ok=True)
+        made.rename(final)
+    else:
+        found: list[Finding] = []
+        expected = {file.path: file for file in manifest.files}
+        compare_tree(prefix, final, manifest, expected, Digests(_JOBS), found, empty_folders=True)
+        mend_tree(final, made, found)
+        sync_filesystem(prefix.uv_python)
+    sync_directory(prefix.uv_python)
+    write_file(prefix.interpreter_manifest(made.name), format_manifest(manifest))
+
+
+def _differences(prefix: Prefix, name: str) -> list[Finding]:
+    findings: list[Finding] = []
+    verify_interpreter(prefix, name, Digests(_JOBS), findings)
+    return findings
+
+
+def _remove_extra(tree: Path, findings: list[Finding]) -> list[Finding]:
+    for finding in findings:
+        if finding.kind == "extra":
+            remove_extra(tree, finding.path)
+    return [finding for finding in findings if finding.kind != "extra"]
+
+
+def _is_of_an_earlier_release(mark: Path) -> bool:
+    try:
+        return mark.lstat().st_size == 0
+    except FileNotFoundError:
+        return False
+
+
+def _run(tree: Path, version: str) -> Interpreter:
+    minor = minor_of(version)
+    interpreter = describe(tree / "bin" / f"python{minor}", managed=True)
+    if interpreter.minor != minor:
+        raise InterpreterError(f"{interpreter.executable}: is Python {interpreter.version}, not {version}")
+    return interpreter

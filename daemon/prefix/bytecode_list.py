@@ -1,0 +1,89 @@
+"""Which bytecode belongs to one wheel under one interpreter.
+
+Format of `wheels/WHEEL-SHA256.KEY.pyc.gz`: a file of lines (`daemon/prefix/line_file.py`), the first of which is
+`monobase-bytecode 1`; then `SOURCE-SHA256 SHA256 SIZE PATH`, sorted by path; `PATH` is that of the `.pyc`
+file, relative to site-packages.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import DamageError
+from daemon.prefix.line_file import format_lines, read_lines
+from daemon.prefix.prefix import Prefix
+
+_KIND = "bytecode"
+
+
+@dataclass(frozen=True, slots=True)
+class BytecodeFile:
+    """One compiled source.
+
+    Attributes:
+        path: Of the `.pyc` file, relative to site-packages.
+        source_sha256: Digest of the source, which names the shared bytecode.
+        sha256: Digest of the bytecode.
+        size_bytes: Its size.
+    """
+
+    path: str
+    source_sha256: str
+    sha256: str
+    size_bytes: int
+
+
+def bytecode_list_path(prefix: Prefix, wheel_sha256: str, key: str) -> Path:
+    """Give the place of the list of one wheel and interpreter."""
+    return prefix.wheels / f"{wheel_sha256}.{key}.pyc.gz"
+
+
+def bytecode_path(prefix: Prefix, key: str, source_sha256: str, sha256: str) -> Path:
+    """Give the place of the shared bytecode of one source under one interpreter.
+
+    Args:
+        prefix: The prefix.
+        key: What the interpreter's bytecode is kept under.
+        source_sha256: Digest of the source.
+        sha256: Digest of the bytecode itself.
+    """
+    return prefix.bytecode / key / source_sha256[:2] / f"{source_sha256}-{sha256}.pyc"
+
+
+def format_bytecode_list(files: list[BytecodeFile]) -> bytes:
+    """Write a list; the same list gives the same text.
+
+    Raises:
+        ValueError: A path holds a line break.
+    """
+    return format_lines(
+        _KIND,
+        (
+            f"{file.source_sha256} {file.sha256} {file.size_bytes} {file.path}"
+            for file in sorted(files, key=lambda file: file.path)
+        ),
+    )
+
+
+def read_bytecode_list(prefix: Prefix, wheel_sha256: str, key: str) -> list[BytecodeFile] | None:
+    """Read a list.
+
+    Returns:
+        The bytecode, or None when the wheel was not compiled for that interpreter.
+
+    Raises:
+        DamageError: The file is malformed.
+        NewerFormatError: A newer monobase has written it.
+    """
+    path = bytecode_list_path(prefix, wheel_sha256, key)
+    try:
+        lines = read_lines(path, _KIND)
+    except FileNotFoundError:
+        return None
+    files = []
+    try:
+        for line in lines:
+            source_sha256, sha256, size, name = line.split(" ", 3)
+            files.append(BytecodeFile(name, source_sha256, sha256, int(size)))
+    except ValueError as error:
+        raise DamageError(f"{path}: is damaged: {error}; `verify --repair` makes it anew") from error
+    return files

@@ -1,0 +1,98 @@
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from daemon.host.known_contents import KnownContents
+from daemon.prefix.bytecode_list import bytecode_path
+from daemon.prefix.bytecode_store import BytecodeStore
+from daemon.prefix.prefix import Prefix
+
+_KEY = "cpython-311-3.11.10"
+_SOURCE = "a" * 64
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BytecodeStore:
+    store = _fresh(tmp_path)
+    store.make_directories(_KEY)
+    return store
+
+
+def _fresh(tmp_path: Path) -> BytecodeStore:
+    """A store as another run sees it."""
+    return BytecodeStore(Prefix(tmp_path / "prefix"), KnownContents(jobs=2))
+
+
+def _publish(store: BytecodeStore, tmp_path: Path, content: bytes = b"bytecode") -> str:
+    (tmp_path / "compiled").write_bytes(content)
+    return store.publish(str(tmp_path / "compiled"), _KEY, _SOURCE, links=False)
+
+
+def test_bytecode_is_found_by_its_source_and_named_by_its_own_digest(
+    store: BytecodeStore, tmp_path: Path
+) -> None:
+    assert store.find(_KEY, _SOURCE) is None
+    sha256 = _publish(store, tmp_path)
+    assert sha256 == hashlib.sha256(b"bytecode").hexdigest()
+    assert store.find(_KEY, _SOURCE) == sha256
+    assert _fresh(tmp_path).find(_KEY, _SOURCE) == sha256
+    assert store.check([(_KEY, _SOURCE, sha256)]) == {(_KEY, _SOURCE, sha256)}
+
+
+def test_bytecode_that_is_not_what_its_name_says_is_dropped_and_its_inode_told(
+    store: BytecodeStore, tmp_path: Path
+) -> None:
+    sha256 = _publish(store, tmp_path)
+    path = bytecode_path(store.prefix, _KEY, _SOURCE, sha256)
+    path.write_bytes(b"BYTECODE")
+    inode = path.stat().st_ino
+    later = _fresh(tmp_path)
+    assert later.find(_KEY, _SOURCE) == sha256
+    assert later.check([(_KEY, _SOURCE, sha256)]) == set()
+    assert not path.exists()
+    assert [item.identity[1] for item in later.damaged] == [inode]
+    assert later.find(_KEY, _SOURCE) is None
+
+
+def test_bytecode_that_is_gone_is_missing_and_no_damage(store: BytecodeStore, tmp_path: Path) -> None:
+    sha256 = _publish(store, tmp_path)
+    bytecode_path(store.prefix, _KEY, _SOURCE, sha256).unlink()
+    assert store.check([(_KEY, _SOURCE, sha256)]) == set()
+    assert store.damaged == []
+
+
+def test_what_has_no_digest_of_its_own_in_its_name_is_not_trusted(
+    store: BytecodeStore, tmp_path: Path
+) -> None:
+    (store.prefix.bytecode / _KEY / "aa" / f"{_SOURCE}.pyc").write_bytes(b"of an earlier release")
+    assert _fresh(tmp_path).find(_KEY, _SOURCE) is None
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [_pipe, _link, _folder, lambda path: path.chmod(0o777)])
+def test_what_is_no_file_of_the_right_mode_is_dropped_and_made_anew(
+    store: BytecodeStore, tmp_path: Path, harm: Callable[[Path], object]
+) -> None:
+    sha256 = _publish(store, tmp_path)
+    harm(bytecode_path(store.prefix, _KEY, _SOURCE, sha256))
+    again = _fresh(tmp_path)
+    assert again.check([(_KEY, _SOURCE, sha256)]) == set()
+    assert _publish(again, tmp_path) == sha256
+    assert _fresh(tmp_path).check([(_KEY, _SOURCE, sha256)]) == {(_KEY, _SOURCE, sha256)}

@@ -1,0 +1,138 @@
+"""One inode for each content on the prefix: a folder of links that are named by digest.
+
+`files/ab/abcd…` (`.x` for executables) links every installed content once. It finds the inode to share when
+another wheel, or the same wheel after uv's cache was cleaned, brings the same bytes again. An entry with
+a link count of one is used by nothing else and may go.
+"""
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from daemon.host.file_content import copy_file, file_sha256, same_content
+from daemon.host.modes import make_folder
+
+Outcome = Literal["first", "same", "linked", "renewed", "alone"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentStore:
+    """The links by digest of one prefix.
+
+    Attributes:
+        directory: Where they are.
+        staging: A folder of the same mount for what has no final name yet; a killed install leaves nothing
+            elsewhere, least of all in a wheel of uv's cache, which environments are linked from.
+        enabled: False where the file system has no hard links: then nothing is shared.
+    """
+
+    directory: Path
+    staging: Path
+    enabled: bool = True
+    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def path(self, sha256: str, executable: bool) -> Path:
+        """Give the place of a content, whether or not it is there."""
+        return self.directory / sha256[:2] / (f"{sha256}.x" if executable else sha256)
+
+    def adopt(self, path: str, sha256: str, status: os.stat_result) -> Outcome:
+        """Make a file share its inode with all files of the same content.
+
+        The contents are compared byte for byte before a link replaces the file.
+
+        Args:
+            path: The file; it was synced, as it may become what its digest stands for, and a power loss must
+                leave no empty file under a digest.
+            sha256: Digest of its content.
+            status: What lstat(2) says of it.
+
+        Returns:
+            `first`: the store had no such content and links this file now; `same`: it is the store's inode;
+            `linked`: the file was replaced by a link to it; `renewed`: the store's inode has no link to
+            give (EMLINK) or is damaged, and this file takes its place; `alone`: there is nothing to share,
+            as the file is empty, or sharing is off.
+        """
+        if not self.enabled or status.st_size == 0:
+            return "alone"
+        entry = self.path(sha256, bool(status.st_mode & stat.S_IXUSR))
+        try:
+            held = entry.lstat()
+        except FileNotFoundError:
+            make_folder(entry.parent)
+            try:
+                os.link(path, entry)
+            except FileExistsError:
+                held = entry.lstat()
+            except OSError as error:
+                if error.errno == errno.EMLINK:
+                    return self._renew(path, sha256, status, entry, None)
+                raise
+            else:
+                return "first"
+        if (held.st_ino, held.st_dev) == (status.st_ino, status.st_dev):
+            return "same"
+        # What is no file is not opened: a pipe would wait for somebody who writes to it.
+        if not stat.S_ISREG(held.st_mode) or not same_content(path, entry):
+            if file_sha256(path) != sha256:
+                raise ValueError(f"{path}: does not have the digest {sha256}")
+            return self._renew(path, sha256, status, entry, held)  # the entry is damaged: this one is better
+        if held.st_mode != status.st_mode:
+            return "alone"
+        if held.st_uid != status.st_uid:  # who owns it could write to it
+            return self._renew(path, sha256, status, entry, held)
+        if replace_by_link(entry, path):
+            return "linked"
+        return self._renew(path, sha256, status, entry, held)
+
+    def _renew(
+        self, path: str, sha256: str, status: os.stat_result, entry: Path, held: os.stat_result | None
+    ) -> Outcome:
+        with self._renewal:
+            now = entry.lstat() if os.path.lexists(entry) else None
+            if (now and now.st_ino) == (held and held.st_ino):
+                return self._replace_entry(path, entry)
+        return self.adopt(path, sha256, status)  # another thread was first: there is a new inode to share
+
+    def _replace_entry(self, path: str, entry: Path) -> Outcome:
+        temporary = self.staging / secrets.token_hex(8)
+        try:
+            os.link(path, temporary)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            # The file itself has no link to give either: only a copy can be given from now on.
+            copy_file(path, temporary)
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        temporary.rename(entry)
+        return "renewed"
+
+
+def replace_by_link(source: Path, path: str) -> bool:
+    """Replace a file, which nothing uses yet, by a hard link.
+
+    Not by a rename from another folder: a file system has one lock for all of these, and this takes half the
+    time. A kill in between leaves a wheel or an environment that is made anew anyway.
+
+    Args:
+        source: The file to link.
+        path: The name that becomes a link to it.
+
+    Returns:
+        False when the source has no more links to give (EMLINK); then the file is a copy of it.
+    """
+    os.unlink(path)  # noqa: PTH108 (there are many)
+    try:
+        os.link(source, path)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        copy_file(source, path)
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""Put single files of an installed tree in place, whatever stands there: by renames, never by writing.
+
+Whoever has the damaged file open, or mapped, keeps it; every other name of it stays as it is.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from daemon.host.modes import FOLDER_MODE
+from daemon.prefix.finding import Finding
+
+
+def mend_tree(tree: Path, made: Path, findings: Iterable[Finding]) -> None:
+    """Let a tree be what was made anew beside it.
+
+    Args:
+        tree: The tree.
+        made: The same, made anew on the same mount; what is used of it is moved.
+        findings: How they differ.
+    """
+    findings = list(findings)
+    for finding in findings:
+        if finding.kind == "extra":
+            remove_extra(tree, finding.path)
+    for finding in findings:
+        if finding.kind in {"changed", "missing"} and finding.path:
+            mend_entry(tree, made, finding.path)
+
+
+def mend_entry(tree: Path, made: Path, relative: str) -> None:
+    """Let something in a tree be what it is in what was made anew; a folder gets its mode and owner alone."""
+    source = made / relative
+    if source.is_dir() and not source.is_symlink():
+        make_folder(tree, relative)
+        set_folder(tree / relative)
+    elif os.path.lexists(source):
+        put_in_place(source, tree, relative)
+
+
+def put_in_place(source: Path, tree: Path, relative: str) -> None:
+    """Rename a file or link to its place in a tree.
+
+    Args:
+        source: What goes there, on the same mount.
+        tree: The tree.
+        relative: Its place, relative to the tree.
+    """
+    final = tree / relative
+    make_folder(tree, relative.rpartition("/")[0])
+    if final.is_dir() and not final.is_symlink():
+        shutil.rmtree(final)
+    source.rename(final)
+
+
+def make_folder(tree: Path, relative: str) -> None:
+    """Make sure that there is a folder in a tree, with the mode that all have; not one behind a link.
+
+    Args:
+        tree: The tree, which exists.
+        relative: The folder, relative to the tree; empty for the tree itself.
+    """
+    path = tree
+    for part in [part for part in relative.split("/") if part]:
+        path /= part
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            path.mkdir()
+        else:
+            if stat.S_ISDIR(status.st_mode):
+                continue
+            path.unlink()
+            path.mkdir()
+        path.chmod(FOLDER_MODE)
+
+
+def set_folder(path: Path) -> None:
+    """Give a folder the mode that all have, and where it is another's, to who runs this."""
+    status = path.lstat()
+    if status.st_uid != os.geteuid() and os.geteuid() == 0:
+        os.chown(path, 0, -1, follow_symlinks=False)
+    path.chmod(FOLDER_MODE)
+
+
+def remove_anything(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it; it may have gone already."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_extra(tree: Path, relative: str) -> None:
+    """Remove what no manifest names, and the folders that are empty without it.
+
+    Args:
+        tree: The tree.
+        relative: What to remove, relative to the tree; it may have gone already.
+    """
+    path = tree / relative
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+    parent = path.parent
+    while parent != tree and not any(parent.iterdir()):
+        parent.rmdir()
+        parent = parent.parent

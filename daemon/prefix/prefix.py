@@ -1,0 +1,187 @@
+"""The folder on the node that holds everything: where each thing has its place."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import DiskError, PrefixPathError
+from daemon.host.modes import make_folder
+from gens.path_component import path_component
+
+DEFAULT_PREFIX = Path("/srv/r8/monobase")
+_GENERATION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})")
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The paths of a prefix; none needs to exist.
+
+    Attributes:
+        root: The folder itself, absolute.
+    """
+
+    root: Path
+
+    @property
+    def uv_cache(self) -> Path:
+        """The cache of uv; on the mount of all else, as a hard link crosses none."""
+        return self.root / "uv" / "cache"
+
+    @property
+    def uv_python(self) -> Path:
+        """The interpreters that uv manages."""
+        return self.root / "uv" / "python"
+
+    @property
+    def uv_python_staging(self) -> Path:
+        """Where an interpreter is made before a rename publishes it; beside the others, so on their mount."""
+        return self.uv_python / ".staging"
+
+    def interpreter_manifest(self, directory_name: str) -> Path:
+        """Give the file that marks an interpreter as complete, and says what stands in its folder.
+
+        Beside the folder, which may be called by uv's own name of it, and is removed by uv as it likes.
+
+        Args:
+            directory_name: Name below `uv/python`, such as `cpython-3.11.10-linux-x86_64-gnu`.
+        """
+        return self.uv_python / f".{directory_name}.complete"
+
+    @property
+    def toolkits(self) -> Path:
+        """CUDA and cuDNN trees, which generations share."""
+        return self.root / "cuda"
+
+    @property
+    def bytecode(self) -> Path:
+        """The shared bytecode, by interpreter and digest of the source."""
+        return self.root / "pyc"
+
+    @property
+    def files(self) -> Path:
+        """A link to each installed content, by its digest: how later wheels find what to share."""
+        return self.root / "files"
+
+    @property
+    def wheels(self) -> Path:
+        """What each wheel holds: inventories, by the digest of the wheel."""
+        return self.root / "wheels"
+
+    @property
+    def generations(self) -> Path:
+        """The generations, and what belongs to the writing of them."""
+        return self.root / "monobase"
+
+    @property
+    def staging(self) -> Path:
+        """Where everything is made, before a rename publishes it; nothing in it outlives an install.
+
+        It is as deep as a generation, so that a relative link in an environment is right in both.
+        """
+        return self.generations / ".staging"
+
+    @property
+    def lock_file(self) -> Path:
+        """The file whose lock makes a process the one writer."""
+        return self.generations / ".lock"
+
+    @property
+    def second_lock_file(self) -> Path:
+        """The file that a writer locks as well, so that one whose first file was removed stays alone."""
+        return self.root / ".lock"
+
+    @property
+    def service_lock_file(self) -> Path:
+        """The file whose lock makes a process the one daemon."""
+        return self.generations / ".service-lock"
+
+    @property
+    def latest(self) -> Path:
+        """The link to the newest sealed generation that is active."""
+        return self.generations / "latest"
+
+    def generation(self, directory_name: str) -> Path:
+        """Give the folder of a generation, by its name such as `g00003`.
+
+        Raises:
+            DefinitionError: The name is more, or less, than one part of a path.
+        """
+        return self.generations / path_component(directory_name)
+
+    def sealed_mark(self, directory_name: str) -> Path:
+        """Give the file that marks a generation as sealed."""
+        return self.generation(directory_name) / ".done"
+
+    def environments_file(self, directory_name: str) -> Path:
+        """Give the file that tells the runtime what a generation offers."""
+        return self.generation(directory_name) / "environments"
+
+    def installed_generations(self) -> list[str]:
+        """Give the names of the generations that have a folder here, oldest first."""
+        try:
+            names = [
+                entry.name
+                for entry in os.scandir(self.generations)
+                if is_generation_name(entry.name) and entry.is_dir(follow_symlinks=False)
+            ]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(names, key=lambda name: int(name[1:]))
+
+    def make_directories(self) -> None:
+        """Make the folders that every install needs.
+
+        Raises:
+            DiskError: The prefix cannot be written to.
+        """
+        try:
+            for path in (
+                self.uv_cache, self.uv_python, self.toolkits, self.bytecode, self.files, self.wheels,
+                self.generations,
+            ):  # fmt: skip
+                make_folder(path)
+        except OSError as error:
+            raise DiskError(
+                f"{self.root}: the prefix cannot be written to: {error.strerror} ({error.filename}); "
+                "give a folder of a writable mount with --prefix"
+            ) from error
+
+
+def is_generation_name(name: str) -> bool:
+    """Tell whether the folder of a generation is called so: `g00003`, `g123456`, not `g000003`."""
+    found = _GENERATION.fullmatch(name)
+    return found is not None and name == f"g{int(found[1]):05}"
+
+
+def prefix_at(path: Path) -> Prefix:
+    """Give the prefix at a path, made absolute without following links.
+
+    Args:
+        path: The folder, as a person gave it.
+
+    Returns:
+        The prefix.
+
+    Raises:
+        PrefixPathError: No prefix can have that path.
+        DiskError: Something stands there that is no folder.
+    """
+    given = os.fspath(path)
+    root = Path(os.path.abspath(given))  # noqa: PTH100 (resolve() would follow links)
+    if ":" in str(root) or not str(root).isprintable():
+        raise PrefixPathError(
+            f"{str(root)!r}: the path of a prefix has no colon, which parts the folders of PATH, and nothing "
+            "invisible in it, such as a tab or a line break; give another folder with --prefix"
+        )
+    if root == Path(root.anchor):
+        raise PrefixPathError(f"{root}: is the root of all files; give a folder of its own with --prefix")
+    if ".." in Path(given).parts and os.path.realpath(given) != os.path.realpath(root):
+        raise PrefixPathError(
+            f"{given}: goes up behind a link; write it without `..`: {os.path.realpath(given)}"
+        )
+    if root.is_symlink() and not root.exists():
+        raise DiskError(f"{root}: is a link to {root.readlink()}, which is not there; make that folder first")
+    if root.exists() and not root.is_dir():
+        raise DiskError(f"{root}: is no folder; give one with --prefix")
+    return Prefix(root)

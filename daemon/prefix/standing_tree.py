@@ -1,0 +1,31 @@
+"""Whether a tree that an earlier run made may be sealed by this one: it may have been written to since."""
+
+from pathlib import Path
+
+from daemon.errors import DamageError
+from daemon.host.known_contents import KnownContents
+from daemon.prefix.finding import Finding, count_differences
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.tree_check import Digests, verify_tree
+
+
+def check_tree(prefix: Prefix, tree: Path, label: str, known: KnownContents) -> None:
+    """Compare an environment or toolkit with its manifest; what this run has read is not read again.
+
+    Args:
+        prefix: The prefix.
+        tree: Its folder, or the link to it.
+        label: What messages call it.
+        known: What this run has read.
+
+    Raises:
+        DamageError: It differs; the message says where.
+        NewerFormatError: A newer monobase has made it.
+    """
+    findings: list[Finding] = []
+    verify_tree(prefix, tree.resolve(), Digests(known.jobs, known.snapshot()), findings)
+    if findings:
+        raise DamageError(
+            f"{label}: stands there from an earlier install, with {count_differences(findings)} since, "
+            f"such as {findings[0]}; run `verify --repair`, then install again"
+        )

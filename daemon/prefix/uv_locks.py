@@ -1,0 +1,69 @@
+"""uv's own locks in the prefix (flock(2)): a model that can read their files could hold them, and so stop uv.
+
+They guard uv from another uv. Here the writer's lock does: no two of ours bring the same wheel. uv finds the
+locks of its cache and of its interpreters by a link to a descriptor that it inherits: what that leads to in
+the process of a model is nothing of ours. The other ones (of a wheel, of an environment that is made) are new
+for each call, as what was left is removed; somebody who gets one in the moment between its making and its
+locking costs the call a short wait, after which it is made again.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from daemon.host.modes import make_folder
+from daemon.prefix.prefix import Prefix
+
+TIMEOUT_S = 5
+TRIES = 20
+_TIMED_OUT = re.compile(r"Timeout \([0-9.]+s\) when waiting for lock")
+
+
+@contextmanager
+def private_uv_locks(prefix: Prefix) -> Iterator[tuple[int, ...]]:
+    """Keep the locks of uv's cache and of its interpreters in memory while the block lasts.
+
+    Args:
+        prefix: The prefix, of which this process is the one writer.
+
+    Yields:
+        Descriptors that each uv must inherit.
+    """
+    paths = (prefix.uv_cache / ".lock", prefix.uv_python / ".lock")
+    descriptors = tuple(os.memfd_create(f"lock of uv's {path.parent.name}") for path in paths)
+    try:
+        for path, descriptor in zip(paths, descriptors, strict=True):
+            make_folder(path.parent)
+            path.unlink(missing_ok=True)
+            path.symlink_to(f"/proc/self/fd/{descriptor}")
+        yield descriptors
+    finally:
+        for path, descriptor in zip(paths, descriptors, strict=True):
+            with suppress(OSError):  # nobody else needs it
+                path.unlink()
+            os.close(descriptor)
+
+
+def remove_uv_locks(prefix: Prefix) -> None:
+    """Remove the locks that uv left of wheels and of environments in the staging folder.
+
+    And a file that each uv opens for writing, where a lease (`F_SETLEASE`) would keep it waiting for 45 s.
+    """
+    left = (
+        *prefix.staging.glob("*/.lock"),
+        *prefix.staging.glob("*/cache/.lock"),
+    )  # of a cache of its own, too
+    for path in (*left, *prefix.uv_cache.glob("sdists-v*/.git")):
+        path.unlink(missing_ok=True)
+    for bucket in prefix.uv_cache.glob("wheels-v*"):
+        for directory, _, names in os.walk(bucket):  # links to archives are not followed
+            for name in names:
+                if name.endswith(".lock"):
+                    Path(directory, name).unlink(missing_ok=True)
+
+
+def waited_for_a_lock(said: str) -> bool:
+    """Tell from what uv said whether it gave up on one of its locks."""
+    return _TIMED_OUT.search(said) is not None

@@ -1,0 +1,5 @@
+"""What the daemon says: progress, safe text, and redaction of passwords.
+
+Enters: events and values of any package. Leaves: lines of a log, texts without control characters, texts
+without passwords.
+"""

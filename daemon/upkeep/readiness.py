@@ -1,0 +1,266 @@
+"""Whether a node is ready: all active generations sealed and whole, and `latest` names the newest of them.
+
+It is read from the prefix each time it is asked for, so that it is true whoever changed the prefix. What only
+a look at every file can tell comes from the last scan (`daemon/upkeep/scan.py`).
+"""
+
+import fnmatch
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from daemon.host.retries import Retry
+from daemon.install.plan import is_present, is_sealed
+from daemon.prefix.finding import by_tree
+from daemon.prefix.prefix import Prefix, is_generation_name
+from daemon.upkeep.verify import Finding, check_mark, count_differences, interpreter_names_of
+from gens.catalog import Catalog
+from gens.errors import MonobaseError
+from gens.generation import Generation, Target
+
+State = Literal["ready", "missing", "installing", "failed", "damaged", "left out"]
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReadiness:
+    """An environment or toolkit of an active generation.
+
+    Attributes:
+        name: Such as `python3.11-torch2.4.1-cu121`.
+        kind: `environment` or `toolkit`.
+        state: `ready` when it stands there, whole as far as known; `left out` when it was not asked for.
+        reason: What a person should know of it; empty when there is nothing.
+    """
+
+    name: str
+    kind: Literal["environment", "toolkit"]
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationReadiness:
+    """An active generation.
+
+    Attributes:
+        name: Such as `g00003`.
+        ready: Whether it is sealed and whole; with `--only`, whether what was asked for stands there, whole.
+        sealed: Whether it is marked as complete.
+        reason: Why it is not ready; empty when it is.
+        targets: Its environments, then its toolkits.
+    """
+
+    name: str
+    ready: bool
+    sealed: bool
+    reason: str
+    targets: tuple[TargetReadiness, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the probe says.
+
+    Attributes:
+        ready: Whether the node is ready.
+        reasons: Why it is not; empty when it is.
+        latest: What `latest` names, or None.
+        generations: The active generations, newest first.
+        retries: What failed, and when each is tried again; a node may be ready all the same.
+    """
+
+    ready: bool
+    reasons: tuple[str, ...]
+    latest: str | None
+    generations: tuple[GenerationReadiness, ...]
+    retries: tuple[Retry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What cannot be seen on the prefix itself.
+
+    Attributes:
+        failures: Why an environment or toolkit could not be installed, by `g00003/NAME`; or a generation as a
+            whole, by `g00003`.
+        damage: What the last scan found, by name of the generation.
+        installing: Names of the generations that are being installed.
+        general: What keeps all from being installed, such as a full disk; empty when nothing does.
+        scanned: Whether the daemon has looked at the files since it started.
+        retries: What failed, and when each is tried again.
+        unchecked: Why the files of a generation could not be looked at, by its name.
+    """
+
+    failures: Mapping[str, str]
+    damage: Mapping[str, Sequence[Finding]]
+    installing: frozenset[str] = frozenset()
+    general: str = ""
+    scanned: bool = True
+    retries: tuple[Retry, ...] = ()
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_KNOWN = Known({}, {})
+
+
+def read_readiness(
+    prefix: Prefix,
+    catalog: Catalog,
+    min_gen_id: int | None,
+    max_gen_id: int | None,
+    known: Known = NOTHING_KNOWN,
+    only: Sequence[str] = (),
+) -> Readiness:
+    """Compare the active generations with what stands on the prefix, reading only marks and manifests.
+
+    Args:
+        prefix: The prefix; it may be empty or not exist.
+        catalog: The generations.
+        min_gen_id: Oldest active generation, or None.
+        max_gen_id: Newest active generation, or None.
+        known: What cannot be seen there.
+        only: Patterns (fnmatch) of what is asked for; none means all. A part is never sealed, so
+            `latest` need not name it.
+
+    Returns:
+        The readiness, with each reason that there is against it.
+
+    Raises:
+        DefinitionError: No generation is active.
+    """
+    active = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
+    generations = tuple(_generation(prefix, generation, known, only) for generation in active)
+    reasons = [
+        f"{generation.name}: {generation.reason}" for generation in generations if not generation.ready
+    ]
+    latest = latest_name(prefix)
+    newest = active[0].directory_name
+    broken = catalog.broken_between(min_gen_id, max_gen_id)
+    reasons += [f"{name}: {error}" for name, error in broken.items()]
+    if latest != newest and not any(target.state == "left out" for target in generations[0].targets):
+        reasons.append(f"latest: names {latest or 'nothing'} instead of {newest}")
+    if reasons and known.general:
+        reasons.append(known.general)
+    return Readiness(not reasons, tuple(reasons), latest, generations, known.retries)
+
+
+def readiness_text(readiness: Readiness) -> str:
+    """Say in lines whether the node is ready, why not, and what failed and is tried again."""
+    if readiness.ready:
+        names = " ".join(generation.name for generation in readiness.generations)
+        lines = [f"ready: {names}, latest {readiness.latest or 'none'}"]
+    else:
+        lines = ["not ready", *readiness.reasons]
+    lines += [retry_text(retry) for retry in readiness.retries]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def retry_text(retry: Retry) -> str:
+    """Say in one line what failed, and when it is tried again."""
+    often = "once" if retry.attempts == 1 else f"{retry.attempts} times in a row"
+    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(retry.next_try_s))
+    return f"{retry.subject} failed {often}, next try at {at}: {retry.reason}"
+
+
+def latest_name(prefix: Prefix) -> str | None:
+    """Give the name of the generation that `latest` leads to, however the link is spelled, or None."""
+    try:
+        text = str(prefix.latest.readlink())
+        place = Path(os.path.realpath(prefix.latest))
+        if place.parent.samefile(prefix.generations) and is_generation_name(place.name):
+            return place.name
+    except OSError:
+        return None
+    return text
+
+
+def _generation(
+    prefix: Prefix, generation: Generation, known: Known, only: Sequence[str]
+) -> GenerationReadiness:
+    name = generation.directory_name
+    findings = list(known.damage.get(name, ()))
+    sealed, reason = False, ""
+    marked: list[Finding] = []
+    try:
+        sealed = is_sealed(prefix, generation)
+        if sealed:
+            check_mark(prefix, name, marked)
+    except (MonobaseError, OSError) as error:
+        reason = str(error)
+    findings += [finding for finding in marked if finding not in findings]
+    found = by_tree(findings)
+    targets = tuple(_target(prefix, generation, target, found, known, only) for target in generation.targets)
+    if not reason and findings:
+        reason = (
+            f"{count_differences(findings)} from what was sealed: {_some([str(item) for item in findings])}"
+        )
+    missing = [target for target in targets if target.state in {"missing", "installing", "failed"}]
+    if not reason and name in known.failures and (missing or not sealed):
+        reason = known.failures[name]
+    asked_for = sum(target.state != "left out" for target in targets)
+    if not reason and missing:
+        told = [f"{target.name} ({target.reason or target.state})" for target in missing]
+        reason = f"{asked_for - len(missing)} of {asked_for} ready; missing: {_some(told)}"
+    if not reason and not sealed and asked_for == len(targets):
+        reason = "complete, not sealed yet"
+    if not reason and name in known.unchecked:
+        reason = f"its files could not be looked at: {known.unchecked[name]}"
+    if not reason and not known.scanned:
+        reason = "its files were not looked at yet since the daemon started"
+    return GenerationReadiness(name, not reason, sealed, reason, targets)
+
+
+def _target(
+    prefix: Prefix,
+    generation: Generation,
+    target: Target,
+    found: Mapping[str, Sequence[Finding]],
+    known: Known,
+    only: Sequence[str],
+) -> TargetReadiness:
+    name = target.name
+    label = f"{generation.directory_name}/{name}"
+    try:
+        present = is_present(prefix, generation, target)
+    except OSError as error:
+        return TargetReadiness(name, target.kind, "failed", f"cannot be read: {error.strerror}")
+    if present:
+        damage = _damage(prefix, label, found)
+        if damage:
+            return TargetReadiness(name, target.kind, "damaged", _some([str(item) for item in damage], 1))
+        return TargetReadiness(name, target.kind, "ready")
+    if only and not any(fnmatch.fnmatchcase(name, pattern) for pattern in only):
+        return TargetReadiness(name, target.kind, "left out")
+    if label in known.failures:
+        return TargetReadiness(name, target.kind, "failed", known.failures[label])
+    if generation.directory_name in known.failures:
+        return TargetReadiness(name, target.kind, "failed")
+    installing = generation.directory_name in known.installing
+    return TargetReadiness(name, target.kind, "installing" if installing else "missing")
+
+
+def _damage(prefix: Prefix, label: str, found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+    """Give what was found of a tree, which may be a toolkit behind its link, and of what it runs on."""
+    if not found:
+        return []
+    top, _, name = f"monobase/{label}".rpartition("/")
+    damage = [item for item in found.get(top, ()) if item.path == name or item.path.startswith(f"{name}/")]
+    damage += found.get(f"monobase/{label}", ())
+    tree = prefix.generations / label
+    try:
+        return [*damage, *found.get(f"cuda/{tree.readlink().name}", ())]
+    except OSError:  # no link, or one that a prune has removed meanwhile
+        pass
+    if any(of_it.startswith("uv/python/") for of_it in found):
+        for interpreter in interpreter_names_of(prefix, tree):
+            damage += found.get(f"uv/python/{interpreter}", ())
+    return damage
+
+
+def _some(told: Sequence[str], count: int = _NAMED) -> str:
+    more = f"; and {len(told) - count} more" if len(told) > count else ""
+    return "; ".join(told[:count]) + more

@@ -1,0 +1,344 @@
+"""Put back what `verify` found damaged, from the prefix itself, the cache or the index.
+
+Writing into a damaged file would spread the damage to every link of it, so nothing is written in place: what
+is right goes to a name in staging, and is renamed over what is wrong. Each tree is restored by itself: one
+that cannot be leaves the others alone.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.errors import DamageError, InterpreterError, PrefixError
+from daemon.host.durability import sync_filesystem, write_symlink
+from daemon.host.modes import make_new_folder
+from daemon.host.system_error import system_errors
+from daemon.install.pipeline import InstallOptions, clean_leftovers, make_uv
+from daemon.install.plan import is_sealed, toolkit_directory_name
+from daemon.install.seal import seal
+from daemon.install.toolkit import write_environments
+from daemon.interpreters.interpreter import ManagedInterpreters
+from daemon.prefix.content_source import ContentSource
+from daemon.prefix.content_store import ContentStore
+from daemon.prefix.finding import Finding, by_tree, summarize
+from daemon.prefix.inventory import temporary_path
+from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.prefix.mark import read_mark
+from daemon.prefix.mending import remove_anything, remove_extra, set_folder
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.store_check import is_of_a_store
+from daemon.prefix.store_mounts import check_stores
+from daemon.prefix.tree_check import trusted_owners
+from daemon.prefix.writer_lock import WriterLock, writer_lock
+from daemon.report.progress import Reporter, Value
+from daemon.report.shown_text import visible
+from daemon.upkeep.tree_repair import TreeRepair, TreeRepairer
+from daemon.upkeep.verify import VerifyResult, needs_a_person, toolkit_link, toolkit_of_digest, verify
+from daemon.uv.program import Uv
+from gens.catalog import Catalog
+from gens.errors import MonobaseError
+from gens.generation import Toolkit
+
+_GENERATION = re.compile(r"monobase/(?P<name>g[0-9]+)")
+_TOLD = 3
+_VOUCHERS = (".done", "environments")  # made anew when what they vouch for is restored
+Work = Callable[[str, list[Finding]], None]
+
+
+@dataclass(slots=True)
+class RepairResult(VerifyResult):
+    """What is there after a repair.
+
+    Attributes:
+        failures: What could not be restored, and why, by its path under the prefix.
+    """
+
+    failures: dict[str, MonobaseError] = field(default_factory=dict)
+
+
+def repair(
+    prefix: Prefix,
+    catalog: Catalog,
+    uv_program: Path,
+    generation_names: list[str],
+    options: InstallOptions,
+    reporter: Reporter,
+    *,
+    stores: bool = False,
+) -> RepairResult:
+    """Check some generations, and restore what is damaged.
+
+    Args:
+        prefix: The prefix.
+        catalog: The generations and their locks; one that it does not have is restored as far as possible.
+        uv_program: The uv binary.
+        generation_names: Names of generations, such as `g00003`.
+        options: What an operator decides.
+        reporter: Where it is told.
+        stores: Whether what belongs to no generation is looked at too.
+
+    Returns:
+        What is wrong still, and why.
+
+    Raises:
+        MonobaseError: The disk is full, or the prefix is in use.
+    """
+    with system_errors(prefix.root):
+        prefix.make_directories()
+        with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
+            clean_leftovers(prefix, reporter)
+            before = verify(prefix, generation_names, options.jobs, stores=stores)
+            if not before.findings:
+                return _result(before, {})
+            tell(before.findings, reporter)
+            make_new_folder(prefix.staging)
+            try:
+                check_stores(prefix, copy=options.copy)
+                work = _Repair(writer, catalog, make_uv(uv_program, writer, options), options, reporter)
+                work.run(before.findings)
+            finally:
+                shutil.rmtree(prefix.staging, ignore_errors=True)
+            return _result(verify(prefix, generation_names, options.jobs, stores=stores), work.failures)
+
+
+def tell(findings: list[Finding], reporter: Reporter) -> None:
+    """Say what was found: a line a tree for people, each finding for machines."""
+    if reporter.log_format == "json":
+        for finding in findings:
+            reporter.warning(
+                str(finding), tree=finding.tree, path=finding.path, kind=finding.kind, detail=finding.detail
+            )
+    else:
+        for line in summarize(findings):
+            reporter.warning(line)
+
+
+def _result(found: VerifyResult, failures: dict[str, MonobaseError]) -> RepairResult:
+    return RepairResult(
+        found.trees, found.interpreters, found.files, found.read_bytes, found.findings, failures
+    )
+
+
+class _Repair:
+    """The steps of one repair."""
+
+    def __init__(
+        self, writer: WriterLock, catalog: Catalog, uv: Uv, options: InstallOptions, reporter: Reporter
+    ) -> None:
+        self.failures: dict[str, MonobaseError] = {}
+        self._links: dict[str, list[Path]] = {}  # of generations, by the toolkit that they should lead to
+        self._writer = writer
+        self._prefix = prefix = writer.prefix
+        self._catalog = catalog
+        self._uv = uv
+        self._options = options
+        self._reporter = reporter
+        store = ContentStore(prefix.files, prefix.staging, enabled=not options.copy)
+        source = ContentSource(prefix.staging, store, trusted_owners(prefix))
+        self._interpreters = ManagedInterpreters(
+            uv, reporter.warning, None if options.downloads else "downloads are switched off"
+        )
+        self._trees = TreeRepairer(writer, catalog, uv, options, reporter, store, source)
+
+    def run(self, findings: list[Finding]) -> None:
+        """Restore what can be: what others run on first, what vouches for others last."""
+        found = by_tree(self._mendable(findings))
+        tops = {tree: of_it for tree, of_it in found.items() if _GENERATION.fullmatch(tree)}
+        for tree, of_it in found.items():
+            if tree.startswith("uv/python/"):
+                self._guarded(tree, self._interpreter, of_it)
+        for tree, of_it in found.items():
+            if is_of_a_store(of_it[0]):
+                self._guarded(tree, self._store, of_it)
+        for tree, of_it in tops.items():
+            self._guarded(tree, self._top, of_it)
+        for tree, of_it in found.items():
+            if tree not in tops and not tree.startswith("uv/") and not is_of_a_store(of_it[0]):
+                self._guarded(tree, self._tree, of_it)
+        for tree, of_it in tops.items():
+            self._guarded(tree, self._seal, of_it)
+        sync_filesystem(self._prefix.root)
+
+    def _mendable(self, findings: list[Finding]) -> list[Finding]:
+        """Leave out what a newer monobase has written, and what is read with it."""
+        placed = [self._place(finding) for finding in findings]
+        newer = {finding.tree for finding in placed if finding.kind == "newer" and not is_of_a_store(finding)}
+        below = tuple(f"{tree}/" for tree in newer if _GENERATION.fullmatch(tree))
+        return [
+            finding
+            for finding in placed
+            if finding.kind != "newer" and finding.tree not in newer and not finding.tree.startswith(below)
+        ]
+
+    def _guarded(
+        self, tree: str, work: Callable[[str, list[Finding]], None], findings: list[Finding]
+    ) -> None:
+        self._writer.check()
+        try:
+            try:
+                with system_errors(self._prefix.root):
+                    work(tree, findings)
+            except OSError as error:
+                raise DamageError(
+                    f"{error.filename or tree}: {error.strerror}; look at it, and try again"
+                ) from error
+        except PrefixError:
+            raise
+        except MonobaseError as error:
+            self.failures.setdefault(tree, error)
+            self._reporter.error(f"{tree}: could not be restored: {error}", tree=tree)
+
+    def _place(self, finding: Finding) -> Finding:
+        """Give a finding to the tree that it is about: a mark holds the digests of manifests."""
+        target, _, name = finding.path.partition("/")
+        if _GENERATION.fullmatch(finding.tree) is None or name != MANIFEST_NAME:
+            return finding
+        label = f"{finding.tree}/{target}"
+        toolkit = self._toolkit_behind(label)
+        if toolkit is not None:
+            self._links.setdefault(f"cuda/{toolkit}", []).append(self._prefix.root / label)
+            label = f"cuda/{toolkit}"
+        return Finding(label, MANIFEST_NAME, finding.kind, finding.detail)
+
+    def _toolkit_behind(self, label: str) -> str | None:
+        """Give the name below `cuda` of what a link should lead to; None for an environment."""
+        link = self._prefix.root / label
+        if link.is_symlink():
+            name = link.readlink().name
+            return name if str(link.readlink()) == toolkit_link(name) else None
+        wanted = self._trees.wanted(label)
+        if wanted is None or not isinstance(wanted.target, Toolkit):
+            return None
+        try:
+            return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
+        except MonobaseError:
+            return wanted.target.directory_name
+
+    # --- what is restored ---
+
+    def _interpreter(self, tree: str, findings: list[Finding]) -> None:
+        version = tree.split("-")[1].partition("+")[0]
+        if self._interpreters.provide(version) is None:
+            raise InterpreterError(f"Python {version} cannot be downloaded: {self._interpreters.reason}")
+        self._restored(tree, findings)
+
+    def _store(self, tree: str, findings: list[Finding]) -> None:
+        if tree == "monobase":
+            return  # links that people made, maybe
+        for finding in findings:
+            path = self._prefix.root / tree / finding.path
+            if finding.kind == "unreadable" or path.is_symlink() or not path.is_dir():
+                remove_anything(path)  # what needs it makes it anew; a strange folder stays
+        self._restored(tree, findings)
+
+    def _top(self, tree: str, findings: list[Finding]) -> None:
+        directory = self._prefix.root / tree
+        for finding in findings:
+            path = directory / finding.path
+            if finding.path == ".":
+                set_folder(directory)
+            elif finding.kind == "extra" and not needs_a_person(finding):
+                remove_extra(directory, finding.path)
+            elif finding.path and finding.path not in _VOUCHERS:
+                self._target(path, finding)
+        done = [item for item in findings if not needs_a_person(item) and item.path not in _VOUCHERS]
+        self._restored(tree, done)
+
+    def _target(self, path: Path, finding: Finding) -> None:
+        """Restore the link of a toolkit; where an environment should be and is something else, it goes."""
+        toolkit = self._sealed_toolkit(path) or self._toolkit_of_definition(finding)
+        if toolkit is not None:
+            if (self._prefix.toolkits / toolkit).is_dir():
+                remove_anything(path)
+                write_symlink(path, toolkit_link(toolkit))
+            else:
+                self._links.setdefault(f"cuda/{toolkit}", []).append(path)
+        elif path.is_symlink() or not path.is_dir():
+            remove_anything(path)
+
+    def _sealed_toolkit(self, path: Path) -> str | None:
+        with suppress(MonobaseError):
+            mark = read_mark(self._prefix.sealed_mark(path.parent.name))
+            if mark is not None and path.name in mark.manifests:
+                return toolkit_of_digest(self._prefix, mark.manifests[path.name])
+        return None
+
+    def _toolkit_of_definition(self, finding: Finding) -> str | None:
+        wanted = self._trees.wanted(f"{finding.tree}/{finding.path}")
+        if wanted is None:
+            raise self._trees.unknown(f"{finding.tree}/{finding.path}")
+        if not isinstance(wanted.target, Toolkit):
+            return None
+        return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
+
+    def _tree(self, tree: str, findings: list[Finding]) -> None:
+        if tree.startswith("cuda/") and not self._is_used(tree) and tree not in self._links:
+            away = temporary_path(self._prefix.staging)
+            (self._prefix.root / tree).rename(away)
+            shutil.rmtree(away)
+            self._reporter.info(
+                f"removed {tree}: no generation uses it; an install that needs it makes it anew"
+            )
+            return
+        done = TreeRepair(self._trees, tree).run(findings)
+        for link in self._links.get(tree, ()):
+            text = toolkit_link(tree.rpartition("/")[2])
+            if not link.is_symlink() or str(link.readlink()) != text:
+                remove_anything(link)
+                write_symlink(link, text)
+        for text, paths in (("restored", done.restored), ("removed", done.removed)):
+            self._tell(tree, text, paths)
+
+    def _is_used(self, tree: str) -> bool:
+        text = toolkit_link(tree.rpartition("/")[2])
+        links = [
+            path
+            for name in self._prefix.installed_generations()
+            for path in self._prefix.generation(name).iterdir()
+            if path.is_symlink()
+        ]
+        return any(str(path.readlink()) == text for path in links)
+
+    def _seal(self, tree: str, findings: list[Finding]) -> None:
+        name = tree.rpartition("/")[2]
+        damaged = [item for item in findings if item.kind != "extra" and item.path in _VOUCHERS]
+        if not damaged:
+            return
+        broken = [label for label in self.failures if label == tree or label.startswith(f"{tree}/")]
+        if broken:
+            raise DamageError(
+                f"vouches for what could not be restored ({', '.join(broken)}), and waits for it"
+            )
+        generation = self._catalog.generation(int(name[1:]))
+        mark = self._prefix.sealed_mark(name)
+        if any(item.path == mark.name for item in damaged):
+            remove_anything(mark)
+        sealed = is_sealed(self._prefix, generation)
+        remove_anything(self._prefix.environments_file(name))
+        write_environments(self._prefix, generation, sealed=sealed)
+        if any(item.path == mark.name for item in damaged) and not seal(self._writer, generation):
+            self._reporter.warning(f"{name} lacks environments, so it is not sealed; `install` completes it")
+        self._restored(tree, damaged)
+
+    # --- telling ---
+
+    def _restored(self, tree: str, findings: Iterable[Finding]) -> None:
+        extra: list[str] = []
+        other: list[str] = []
+        for finding in findings:
+            (extra if finding.kind == "extra" else other).append(finding.path or "all of it")
+        self._tell(tree, "restored", other)
+        self._tell(tree, "removed", extra)
+
+    def _tell(self, tree: str, text: str, paths: list[str]) -> None:
+        if not paths:
+            return
+        some = ", ".join(map(visible, paths[:_TOLD])) + (" and more" if len(paths) > _TOLD else "")
+        count = f"{len(paths):,} files: " if len(paths) > 1 else ""
+        facts: dict[str, Value] = (
+            {"tree": tree, "paths": paths} if self._reporter.log_format == "json" else {}
+        )
+        self._reporter.info(f"{text} {tree}: {count}{some}", **facts)

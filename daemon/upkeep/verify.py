@@ -1,0 +1,347 @@
+"""Compare what stands on the prefix with the manifests that sealing wrote."""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.errors import DamageError, NewerFormatError
+from daemon.host.durability import is_temporary_name
+from daemon.host.modes import FOLDER_MODE
+from daemon.host.plain_file import read_plain_file
+from daemon.prefix.finding import Finding, Kind, count_differences
+from daemon.prefix.line_file import has_digest
+from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
+from daemon.prefix.mark import Mark, read_mark
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.store_check import check_stores
+from daemon.prefix.tree_check import Digests, folder_mode, tree_label, verify_interpreter, verify_tree
+
+__all__ = ["Digests", "Finding", "Kind", "count_differences", "tree_label", "verify_tree"]
+_STRANGE_FOLDER = "a folder that no install made; it is never removed: look at it, and move it away"
+_TOOLKIT = re.compile(r"cud(a|nn)[0-9]")
+_TARGET = re.compile(r"(python|cuda|cudnn)[0-9]")
+_OWN = (".done", "environments")
+PROGRAM = "bin/python"
+
+
+@dataclass(slots=True)
+class VerifyResult:
+    """What was checked.
+
+    Attributes:
+        trees: How many environments and toolkits.
+        interpreters: How many managed interpreters, which environments run on.
+        files: How many files, each name of a shared file counted.
+        read_bytes: Bytes that were read, each inode once.
+        findings: The differences.
+    """
+
+    trees: int = 0
+    interpreters: int = 0
+    files: int = 0
+    read_bytes: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+def verify(
+    prefix: Prefix,
+    generation_names: Iterable[str],
+    jobs: int,
+    each: Callable[[str], None] | None = None,
+    *,
+    stores: bool = False,
+) -> VerifyResult:
+    """Check every environment and toolkit of some generations, sealed or not, and what they run on.
+
+    Nothing is written, so a read-only mount can be checked.
+
+    Args:
+        prefix: The prefix.
+        generation_names: Names of generations, such as `g00003`.
+        jobs: How many files are read at once.
+        each: Told the name of each tree before it is checked.
+        stores: Whether what belongs to no generation is looked at too: inventories, shared files, strangers.
+
+    Returns:
+        What was checked and found.
+    """
+    digests = Digests(jobs)
+    checker = Checker(prefix, lambda _: digests, each or (lambda _: None))
+    findings = [finding for name in generation_names for finding in checker.generation(name)]
+    if stores:
+        findings += checker.unused_toolkits()
+        check_stores(prefix, findings)
+    return VerifyResult(
+        checker.trees,
+        checker.interpreters,
+        checker.files,
+        digests.read_bytes,
+        list(dict.fromkeys(findings)),  # a toolkit's stand at each generation that uses it
+    )
+
+
+@dataclass(slots=True)
+class Checker:
+    """Checks generations; a tree that several of them use is looked at once.
+
+    Attributes:
+        prefix: The prefix.
+        digests_of: Gives what reads the files of a tree, by the path of its manifest.
+        each: Told the name of each tree before it is checked.
+        trees: How many environments and toolkits were checked.
+        interpreters: How many interpreters were checked.
+        files: How many files were checked.
+    """
+
+    prefix: Prefix
+    digests_of: Callable[[Path], Digests]
+    each: Callable[[str], None]
+    trees: int = 0
+    interpreters: int = 0
+    files: int = 0
+    _found: dict[str, list[Finding]] = field(default_factory=dict)
+
+    def generation(self, name: str) -> list[Finding]:
+        """Check one generation, with its toolkits and interpreters.
+
+        Args:
+            name: Such as `g00003`.
+
+        Returns:
+            The differences; none when it is being removed, or is not there.
+        """
+        directory = self.prefix.generation(name)
+        identity = _identity(directory)
+        findings: list[Finding] = []
+        mark = check_mark(self.prefix, name, findings)
+        known = _known_targets(self.prefix, name, mark)
+        try:
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+            mode = stat.S_IMODE(directory.lstat().st_mode) & 0o777
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            return [Finding(f"monobase/{name}", "", "unreadable", str(error.strerror))]
+        if mode != FOLDER_MODE:
+            findings.append(Finding(f"monobase/{name}", ".", "changed", folder_mode(mode)))
+        if mark is not None:
+            findings = self._find_links(mark, findings)
+        elif not _is_list(self.prefix.environments_file(name)):
+            findings.append(
+                Finding(f"monobase/{name}", "environments", "changed", "is no list of environments")
+            )
+        for entry in entries:
+            with suppress(FileNotFoundError):  # with its generation; else its mark or list misses it
+                findings += self._entry(name, entry, entry.name in known)
+        # A prune renames a generation away while it is looked at, and an install may bring it again: that is
+        # no damage.
+        return findings if _identity(directory) == identity else []
+
+    def unused_toolkits(self) -> list[Finding]:
+        """Check the toolkits that no checked generation uses: the next one takes what stands there."""
+        findings: list[Finding] = []
+        for manifest in sorted(self.prefix.toolkits.glob(f"*/{MANIFEST_NAME}")):
+            tree = manifest.parent
+            if f"cuda/{tree.name}" not in self._found and not tree.is_symlink():
+                findings += self._tree(f"cuda/{tree.name}", tree)
+        return findings
+
+    def _find_links(self, mark: Mark, findings: list[Finding]) -> list[Finding]:
+        """Tell a link that leads elsewhere from a toolkit that is damaged: the sealed one stands there."""
+        told = []
+        for finding in findings:
+            target, _, file = finding.path.partition("/")
+            if file == MANIFEST_NAME and _TOOLKIT.match(target) and target in mark.manifests:
+                sealed = toolkit_of_digest(self.prefix, mark.manifests[target])
+                if sealed is not None:
+                    detail = f"links elsewhere than to {toolkit_link(sealed)}"
+                    told.append(Finding(finding.tree, target, "changed", detail))
+                    continue
+            told.append(finding)
+        return told
+
+    def _entry(self, name: str, entry: os.DirEntry[str], known: bool) -> list[Finding]:
+        top = f"monobase/{name}"
+        if entry.name in _OWN or is_temporary_name(entry.name):
+            return []
+        path = Path(entry.path)
+        if entry.is_symlink():
+            return self._linked(top, path, known)
+        if entry.is_dir(follow_symlinks=False):
+            if known and _TOOLKIT.match(entry.name):
+                return [Finding(top, entry.name, "changed", "is a folder, not a link to a toolkit")]
+            if known or not is_strange_folder(path):
+                return self._environment(path)
+            return [Finding(top, entry.name, "extra", _STRANGE_FOLDER)]
+        if known:
+            return [Finding(top, entry.name, "changed", "is a file, not a folder")]
+        return [Finding(top, entry.name, "extra")]
+
+    def _linked(self, top: str, link: Path, known: bool) -> list[Finding]:
+        target = os.readlink(link)  # noqa: PTH115 (the text is meant, not a path)
+        tree = self.prefix.toolkits / target.rpartition("/")[2]
+        if target != toolkit_link(tree.name) or not tree.name:
+            kind: Kind = "changed" if known else "extra"
+            return [Finding(top, link.name, kind, f"links to {target}, which is no toolkit of the prefix")]
+        if not tree.is_dir():
+            return [Finding(top, link.name, "missing" if known else "extra", "a broken link")]
+        label = f"cuda/{tree.name}"
+        return self._tree(label, tree)
+
+    def _environment(self, tree: Path) -> list[Finding]:
+        label = tree_label(self.prefix, tree)
+        findings = list(self._tree(label, tree))
+        for name in interpreter_names_of(self.prefix, tree):
+            of_it = f"uv/python/{name}"
+            if of_it not in self._found:
+                self.each(of_it)
+                self.interpreters += 1
+                self._found[of_it] = []
+                digests = self.digests_of(self.prefix.interpreter_manifest(name))
+                self.files += verify_interpreter(self.prefix, name, digests, self._found[of_it])
+            findings += self._found[of_it]
+        return findings
+
+    def _tree(self, label: str, tree: Path) -> list[Finding]:
+        if label not in self._found:
+            self.each(label)
+            self.trees += 1
+            identity = _identity(tree)
+            findings: list[Finding] = []
+            self.files += verify_tree(self.prefix, tree, self.digests_of(tree / MANIFEST_NAME), findings)
+            self._found[label] = findings if _identity(tree) == identity else []
+        return self._found[label]
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    try:
+        status = directory.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def toolkit_link(name: str) -> str:
+    """Give what the link of a generation to a toolkit says, by the toolkit's name below `cuda`."""
+    return f"../../cuda/{name}"
+
+
+def toolkit_of_digest(prefix: Prefix, sha256: str) -> str | None:
+    """Give the name below `cuda` of the toolkit whose manifest has a digest."""
+    for manifest in sorted(prefix.toolkits.glob(f"*/{MANIFEST_NAME}")):
+        with suppress(OSError):
+            if has_digest(manifest, sha256):
+                return manifest.parent.name
+    return None
+
+
+def needs_a_person(finding: Finding) -> bool:
+    """Tell whether a finding is a folder that stands among environments, which nobody removes by itself."""
+    return finding.detail == _STRANGE_FOLDER
+
+
+def is_strange_folder(path: Path) -> bool:
+    """Tell whether a folder that stands among environments is none, nor a damaged one."""
+    return not os.path.lexists(path / MANIFEST_NAME) and not _TARGET.match(path.name)
+
+
+def _is_list(path: Path) -> bool:
+    """Tell whether a generation that is not sealed has a list that the runtime can read, or none yet."""
+    try:
+        return read_plain_file(path).startswith(b"monobase-environments ")
+    except FileNotFoundError:
+        return not os.path.lexists(path)
+    except OSError:
+        return False
+
+
+def _known_targets(prefix: Prefix, name: str, mark: Mark | None) -> set[str]:
+    return {*(mark.manifests if mark is not None else ()), *listed_targets(prefix, name)}
+
+
+def listed_targets(prefix: Prefix, name: str) -> list[str]:
+    """Give the environments and toolkits that a generation's list for the runtime names."""
+    try:
+        text = read_plain_file(prefix.environments_file(name)).decode(errors="replace")
+    except OSError:
+        return []
+    fields = [line.split(" ") for line in text.splitlines()]
+    return [words[1] for words in fields if words[0] in {"environment", "cuda", "cudnn"} and len(words) > 1]
+
+
+def interpreter_names_of(prefix: Prefix, tree: Path) -> list[str]:
+    """Give the names below `uv/python` of the interpreters that an environment runs on: one, if undamaged."""
+    targets = set()
+    with suppress(OSError):  # named where the environment itself is compared
+        targets.add(os.readlink(tree / PROGRAM))  # noqa: PTH115 (the text is meant, not a path)
+    with suppress(DamageError, NewerFormatError):
+        targets |= {link.target for link in read_manifest(tree / MANIFEST_NAME).links if link.path == PROGRAM}
+    paths = {Path(os.path.normpath(tree / "bin" / target)) for target in targets}
+    inside = [path.relative_to(prefix.uv_python) for path in paths if path.is_relative_to(prefix.uv_python)]
+    return sorted({path.parts[0] for path in inside if len(path.parts) > 1})
+
+
+def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
+    """Check that the manifests of a sealed generation are the ones of its sealing.
+
+    Args:
+        prefix: The prefix.
+        name: Name of the generation.
+        findings: Where differences are added.
+
+    Returns:
+        Its mark; None when there is none that can be read.
+    """
+    directory = prefix.generation(name)
+    tree = f"monobase/{name}"
+    try:
+        mark = read_mark(prefix.sealed_mark(name))
+    except NewerFormatError as error:
+        findings.append(Finding(tree, ".done", "newer", str(error)))
+        return None
+    except DamageError as error:
+        findings.append(Finding(tree, ".done", "unreadable", str(error)))
+        return None
+    if mark is None:
+        if os.path.lexists(prefix.sealed_mark(name)):
+            findings.append(Finding(tree, ".done", "unreadable", "a broken link"))
+        return None
+    for target, digest in mark.manifests.items():
+        manifest = directory / target / MANIFEST_NAME
+        try:
+            with suppress(DamageError):
+                read_manifest(manifest)
+        except NewerFormatError as error:
+            findings.append(Finding(tree, f"{target}/{MANIFEST_NAME}", "newer", str(error)))
+        else:
+            _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
+    _compare(prefix.environments_file(name), mark.environments, tree, "environments", findings, _has_sha256)
+    return mark
+
+
+def _compare(
+    path: Path,
+    digest: str,
+    tree: str,
+    name: str,
+    findings: list[Finding],
+    has: Callable[[Path, str], bool],
+) -> None:
+    try:
+        sound = has(path, digest)
+    except (FileNotFoundError, NotADirectoryError):
+        findings.append(Finding(tree, name, "missing"))
+    except OSError as error:
+        findings.append(Finding(tree, name, "unreadable", str(error.strerror)))
+    else:
+        if not sound:
+            findings.append(Finding(tree, name, "changed", f"does not have sha256:{digest}"))
+
+
+def _has_sha256(path: Path, sha256: str) -> bool:
+    return hashlib.sha256(read_plain_file(path)).hexdigest() == sha256

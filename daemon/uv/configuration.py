@@ -1,0 +1,320 @@
+"""What the machine's configuration of uv says of where the index is and how to reach it; nothing else of it.
+
+uv reads a user's and the system's `uv.toml` and a hundred variables, and many of them change what an install
+means: seeds for environments, other versions, another folder to write to. So uv gets none of them: what may
+pass is listed here, and goes into a configuration of our own.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from daemon.errors import IndexUrlError, UvConfigurationError
+from daemon.report.redaction import learn, learn_variables, redact
+from daemon.uv.variables import is_true
+
+Setting = str | int | bool | list[str]
+Index = dict[str, object]
+
+# Scalars are the user's before the system's; lists are joined in that order, as in uv.
+_SETTINGS: Mapping[str, type] = {
+    "allow-insecure-host": list,
+    "concurrent-downloads": int,
+    "concurrent-installs": int,
+    "find-links": list,
+    "http-proxy": str,
+    "https-proxy": str,
+    "index-strategy": str,
+    "keyring-provider": str,
+    "native-tls": bool,
+    "no-proxy": list,
+    "pypy-install-mirror": str,
+    "python-downloads-json-url": str,
+    "python-install-mirror": str,
+    "system-certs": bool,
+    "trusted-host": list,
+}
+_PROXIES = ("http-proxy", "https-proxy", "no-proxy")
+_IN_PIP = ("find-links", "index-strategy", "keyring-provider")
+_INDEX_KEYS = ("name", "url", "default", "format", "authenticate", "ignore-error-codes", "cache-control")
+# The wheels are pinned by content, so keeping them is always right; pages are asked for anew.
+_CACHED = {"api": "no-cache", "files": "max-age=365000000, immutable"}
+_NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<url>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class UvConfiguration:
+    """What may pass.
+
+    Attributes:
+        settings: By name, as in `uv.toml`.
+        indexes: As `[[index]]` of `uv.toml`, in the order in which they are asked.
+        sources: Where it comes from, for messages.
+    """
+
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    indexes: tuple[Index, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    def for_default_index(self, url: str | None) -> tuple[Index, ...]:
+        """Give the indexes of wheels that no index of their own serves.
+
+        Args:
+            url: The default index of a flag, which comes before the machine's; None for none.
+        """
+        if url is None:
+            return self.indexes
+        others = tuple(index for index in self.indexes if not index.get("default"))
+        return (*others, self._known(url) | {"default": True})
+
+    def for_build_index(self, url: str) -> tuple[Index, ...]:
+        """Give the one index of a build: it serves what its name says, and none of the machine shadows it."""
+        return (self._known(url) | {"default": True},)
+
+    def _known(self, url: str) -> Index:
+        """Give an index as the machine knows it, which may have a name and a password for it."""
+        for index in self.indexes:
+            if _without_user_info(str(index["url"])) == _without_user_info(url):
+                return index if "@" not in urlsplit(url).netloc else index | {"url": url}
+        return {"url": url}
+
+    def text(self, indexes: Sequence[Index], *, proxies: bool = True) -> str:
+        """Write a `uv.toml`.
+
+        Args:
+            indexes: Those that it names.
+            proxies: Whether it names proxies, too: they come before every variable.
+
+        Raises:
+            IndexUrlError: The URL of one is none.
+        """
+        lines = [
+            f"{name} = {_toml(value)}"
+            for name, value in self.settings.items()
+            if proxies or name not in _PROXIES
+        ]
+        for index in indexes:
+            check_url(str(index["url"]))
+            entry = {name: index[name] for name in _INDEX_KEYS if name in index} | {"cache-control": _CACHED}
+            lines += ["[[index]]", *(f"{name} = {_toml(value)}" for name, value in entry.items())]
+        return "\n".join([*lines, ""])
+
+
+def read_uv_configuration(variables: Mapping[str, str]) -> UvConfiguration:
+    """Read what the machine says, as uv would: variables, then the user's file, then the system's.
+
+    Args:
+        variables: Such as `os.environ`.
+
+    Returns:
+        What may pass of it.
+
+    Raises:
+        UvConfigurationError: A file cannot be read, or is malformed.
+    """
+    learn_variables(variables)
+    indexes = _indexes_of_variables(variables)
+    settings: dict[str, Setting] = {}
+    if variables.get("UV_FIND_LINKS"):
+        settings["find-links"] = [
+            _absolute(text, Path.cwd()) for text in variables["UV_FIND_LINKS"].split(",")
+        ]
+    sources = []
+    for path, contents in read_files(variables):
+        sources.append(str(path))
+        pip = contents.get("pip", {})
+        if not isinstance(pip, dict):
+            raise _malformed(path, "pip", "is no table")
+        for table, names in ((pip, _IN_PIP), (contents, tuple(_SETTINGS))):
+            indexes += _indexes_of_table(path, table)
+            for name in names:
+                if name in table:
+                    _add(settings, name, _checked(path, name, table[name]))
+    return UvConfiguration(settings, tuple(_one_default(indexes)), tuple(sources))
+
+
+def read_files(variables: Mapping[str, str]) -> list[tuple[Path, dict[str, object]]]:
+    """Read the files that uv would read for a folder without a project.
+
+    Args:
+        variables: Such as `os.environ`.
+
+    Returns:
+        Each with its content, the first before the others.
+
+    Raises:
+        UvConfigurationError: One cannot be read, or is malformed.
+    """
+    return [(path, _read(path)) for path in configuration_files(variables)]
+
+
+def configuration_files(variables: Mapping[str, str]) -> list[Path]:
+    """Give the files that uv would read, the first before the others.
+
+    Args:
+        variables: Such as `os.environ`.
+    """
+    if variables.get("UV_CONFIG_FILE"):
+        return [Path(variables["UV_CONFIG_FILE"])]
+    if is_true(variables.get("UV_NO_CONFIG")):
+        return []
+    return [path for path in _discovered(variables) if _can_be_there(path)]
+
+
+def check_url(url: str) -> None:
+    """Refuse the URL of an index whose password has characters that end it, before anybody shows a part.
+
+    Raises:
+        IndexUrlError: It is such a one.
+    """
+    learn(url)
+    _, separator, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest)[0]
+    if not separator or "@" not in rest[len(authority) :] or "@" in authority:
+        return
+    port = authority.rpartition(":")[2] if ":" in authority.rpartition("]")[2] else ""
+    before_at = rest.rpartition("@")[0]
+    if (port and not port.isdecimal()) or "?" in before_at or "#" in before_at:
+        raise IndexUrlError(
+            f"the index URL {redact(url)} is malformed: a `/`, `?` or `#` of its password must be written "
+            "as %2F, %3F or %23"
+        )
+
+
+def _discovered(variables: Mapping[str, str]) -> list[Path]:
+    home = variables.get("XDG_CONFIG_HOME", "")
+    if not home.startswith("/"):
+        home = f"{variables['HOME']}/.config" if variables.get("HOME") else ""
+    paths = [Path(home) / "uv" / "uv.toml"] if home else []
+    if is_true(variables.get("UV_NO_SYSTEM_CONFIG")):
+        return paths
+    directories = [*(entry for entry in (variables.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if entry)]
+    system = [Path(directory) / "uv" / "uv.toml" for directory in directories]
+    return [*paths, next((path for path in system if path.is_file()), Path("/etc/uv/uv.toml"))]
+
+
+def _can_be_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False  # as uv has it
+    return True
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        contents = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UvConfigurationError(
+            f"{path}: uv's configuration cannot be read: {error.strerror}; correct the file or its mode, or "
+            "set UV_NO_CONFIG=1"
+        ) from error
+    except ValueError as error:
+        raise UvConfigurationError(
+            f"{path}: uv's configuration is malformed: {error}; correct the file, or set UV_NO_CONFIG=1"
+        ) from error
+    _learn_all(contents)
+    return contents
+
+
+def _learn_all(value: object) -> None:
+    if isinstance(value, str):
+        learn(value)
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _learn_all(item)
+
+
+def _indexes_of_variables(variables: Mapping[str, str]) -> list[Index]:
+    here = Path.cwd()
+    indexes = [
+        _index(url, here)
+        for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL")
+        for url in variables.get(name, "").split()
+    ]
+    defaults = [variables.get(name, "").strip() for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")]
+    return [*indexes, *(_index(url, here) | {"default": True} for url in defaults if url)]
+
+
+def _indexes_of_table(path: Path, table: Mapping[str, object]) -> list[Index]:
+    entries = table.get("index", [])
+    if not isinstance(entries, list):
+        raise _malformed(path, "index", "is no list of tables")
+    indexes: list[Index] = []
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("url"), str):
+            raise _malformed(path, "index", "has an entry without an `url`")
+        if not entry.get("explicit"):  # only a project may ask for such a one
+            indexes.append(entry | {"url": _absolute(entry["url"], path.parent)})
+    extra = _checked(path, "extra-index-url", table.get("extra-index-url", []), list)
+    indexes += [_index(url, path.parent) for url in (extra if isinstance(extra, list) else ())]
+    if "index-url" in table:
+        url = str(_checked(path, "index-url", table["index-url"], str))
+        indexes.append(_index(url, path.parent) | {"default": True})
+    return indexes
+
+
+def _index(text: str, directory: Path) -> Index:
+    named = _NAMED.fullmatch(text)
+    if named is not None and "://" not in named["name"]:
+        return {"name": named["name"], "url": _absolute(named["url"], directory)}
+    return {"url": _absolute(text, directory)}
+
+
+def _one_default(indexes: Sequence[Index]) -> list[Index]:
+    """Leave the first default index the only one, and each name to the first that has it."""
+    kept: list[Index] = []
+    for index in indexes:
+        if index.get("default") and any(other.get("default") for other in kept):
+            continue
+        if index.get("name") and any(other.get("name") == index["name"] for other in kept):
+            continue
+        kept.append(index)
+    return kept
+
+
+def _checked(path: Path, name: str, value: object, kind: type | None = None) -> Setting:
+    kind = kind or _SETTINGS[name]
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if not fits or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
+        raise _malformed(path, name, f"is {redact(repr(value))}, which is no {kind.__name__}")
+    if isinstance(value, list) and name == "find-links":
+        return [_absolute(item, path.parent) for item in value]
+    return value  # type: ignore[return-value]
+
+
+def _add(settings: dict[str, Setting], name: str, value: Setting) -> None:
+    held = settings.setdefault(name, value)
+    if held is not value and isinstance(held, list) and isinstance(value, list):
+        settings[name] = [*held, *value]
+
+
+def _absolute(place: str, directory: Path) -> str:
+    """Give an URL as it is, and the path of a folder of wheels from the root on."""
+    return place if "://" in place else os.path.normpath(directory.absolute() / place)
+
+
+def _without_user_info(url: str) -> str:
+    scheme, separator, rest = url.rstrip("/").partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _malformed(path: Path, name: str, what: str) -> UvConfigurationError:
+    return UvConfigurationError(
+        f"{path}: uv's configuration is malformed: `{name}` {what}; correct the file, or set UV_NO_CONFIG=1"
+    )
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    # A JSON string is a TOML one, but for U+007F.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
