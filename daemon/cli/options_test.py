@@ -2,7 +2,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from daemon.main import main
+from daemon.cli.main import main
 
 _SPANS = {
     "install": ["--lock-timeout", "--min-download-window"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from daemon.main import main
+from daemon.cli.main import main
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.prefix import Prefix
 from tests.synthetic.catalog import PYTHON, environment_cell, write_catalog

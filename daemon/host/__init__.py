@@ -1,5 +1,5 @@
 """What the operating system offers, made safe: files, durability, locks, child processes.
 
-Enters: paths and programs. Leaves: durable writes, digests, exit codes, and errors of ours for what the system
-refuses. Knows neither prefix nor uv.
+Enters: paths and programs. Leaves: durable writes, digests, exit codes, and errors of ours for
+what the system refuses. Knows neither prefix nor uv.
 """

@@ -19,7 +19,7 @@ from daemon.errors import DiskError
 from daemon.host.exclusive_lock import holder_of, try_lock
 
 _WHOLE_FILE = struct.pack("hhqqi0q", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 
 
 def _python(code: str, *arguments: str | Path) -> subprocess.Popen[str]:

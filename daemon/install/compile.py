@@ -2,7 +2,8 @@
 
 The digests of the sources are known, so finding what is missing reads none of them. `unchecked-hash` bytecode
 holds neither the time nor the path of its source, so all environments share it, and Python does not even look
-at the source when it loads it. So bytecode that is used again is read again (`daemon/prefix/bytecode_store.py`).
+at the source when it loads it. So bytecode that is used again is read again
+(`daemon/prefix/bytecode_store.py`).
 """
 
 import errno

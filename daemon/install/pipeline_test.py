@@ -23,8 +23,7 @@ from tests.synthetic.catalog import PYTHON, Cell, environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
 
-_MAIN = Path(__file__).with_name("main.py")
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _SITE = f"lib/python{PYTHON}/site-packages"
 
 

@@ -1,8 +1,9 @@
 """The interpreters that uv manages, as trees that are listed, checked and mended like all that is installed.
 
-`uv/python/.NAME.complete` is the manifest of `uv/python/NAME/` (`daemon/prefix/manifest.py`): it marks the folder as
-complete. It lists bytecode of the standard library as well: models cannot write any on a read-only mount, and
-a process of root's, which could, finds what it would write. Earlier releases left the mark empty.
+`uv/python/.NAME.complete` is the manifest of `uv/python/NAME/` (`daemon/prefix/manifest.py`): it marks the
+folder as complete. It lists bytecode of the standard library as well: models cannot write any on a
+read-only mount, and a process of root's, which could, finds what it would write.
+Earlier releases left the mark empty.
 
 An interpreter is made in `uv/python/.staging` and renamed. Where one stands already, which environments use,
 only the files that differ are renamed into place: running models keep theirs.

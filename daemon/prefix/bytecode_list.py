@@ -1,8 +1,8 @@
 """Which bytecode belongs to one wheel under one interpreter.
 
-Format of `wheels/WHEEL-SHA256.KEY.pyc.gz`: a file of lines (`daemon/prefix/line_file.py`), the first of which is
-`monobase-bytecode 1`; then `SOURCE-SHA256 SHA256 SIZE PATH`, sorted by path; `PATH` is that of the `.pyc`
-file, relative to site-packages.
+Format of `wheels/WHEEL-SHA256.KEY.pyc.gz`: a file of lines (`daemon/prefix/line_file.py`), the first of
+which is `monobase-bytecode 1`; then `SOURCE-SHA256 SHA256 SIZE PATH`, sorted by path; `PATH` is that of
+the `.pyc` file, relative to site-packages.
 """
 
 from dataclasses import dataclass

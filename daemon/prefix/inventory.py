@@ -2,8 +2,10 @@
 
 A wheel's own RECORD does not do: some are wrong, and what a RECORD leaves out is not in it. An inventory is
 made right after the wheel was unpacked, while its pages are in memory, and stands for it ever after: for
-sharing, for conflicts between packages, for manifests. Format: a file of lines (`daemon/prefix/line_file.py`), the
-first of which is `monobase-inventory 1`; then `SHA256 SIZE MODE PATH`, sorted by path; `MODE` in octal,
+sharing, for conflicts between packages, for manifests.
+
+Format: a file of lines (`daemon/prefix/line_file.py`), the first
+of which is `monobase-inventory 1`; then `SHA256 SIZE MODE PATH`, sorted by path; `MODE` in octal,
 `PATH` relative to the archive.
 """
 

@@ -1,10 +1,12 @@
 """What stands in one installed tree, to the byte: written when it is sealed, read by `verify`.
 
-Format of `.manifest`: a file of lines (`daemon/prefix/line_file.py`), the first of which is `monobase-manifest 1`:
+Format of `.manifest`: a file of lines (`daemon/prefix/line_file.py`), whose first is
+`monobase-manifest 1`:
 
 - `target NAME` and `content SHA256`: what it is, and the digest of the wheels that it was made from;
 - `wheel WHEEL-SHA256 INVENTORY-SHA256 FOLDER`: the files of that inventory stand under FOLDER;
-- `bytecode WHEEL-SHA256 KEY LIST-SHA256 FOLDER`: so does the bytecode of that list (`daemon/install/compile.py`);
+- `bytecode WHEEL-SHA256 KEY LIST-SHA256 FOLDER`: so does the bytecode of that list
+  (`daemon/install/compile.py`);
 - `file SHA256 SIZE MODE PATH` and `link PATH<tab>TARGET`: everything else.
 
 Inventories are shared by all environments that hold the wheel, so a manifest is small.

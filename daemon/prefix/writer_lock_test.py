@@ -31,7 +31,7 @@ def prefix(tmp_path: Path) -> Prefix:
 
 
 def _holder(prefix: Prefix) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     process = subprocess.Popen(
         [sys.executable, "-c", _HOLDER, prefix.root], stdout=subprocess.PIPE, text=True, env=environment
     )
@@ -134,7 +134,7 @@ print(held)
 def test_there_are_never_two_writers_whatever_becomes_of_the_lock_file(
     prefix: Prefix, tmp_path: Path
 ) -> None:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     done = tmp_path / "done"
     writers = [
         subprocess.Popen(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from daemon.main import main
+from daemon.cli.main import main
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.usage import read_usage
 from daemon.upkeep.status import read_status
