@@ -1,16 +1,16 @@
-"""A repository of a registry: oras' client, with what large images need (OCI distribution-spec v1.1)."""
+"""A client of one repository of a registry (OCI distribution-spec v1.1)."""
 
 import email.utils
 import os
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import IO, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
-from oras.provider import Registry as OrasRegistry  # type: ignore[import-untyped]
-from oras.utils import append_url_params  # type: ignore[import-untyped]
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from image.errors import AccessError, RegistryError, TransientError, UnreachableError
@@ -58,19 +58,15 @@ class FileSlice:
         self._left = self._size_bytes
 
 
-class Registry(OrasRegistry):  # type: ignore[misc]
+class Registry:
     """A client of one repository, for several threads.
-
-    oras gives the session and the base of the authentication. Its requests hold blobs in memory, have no
-    timeout, repeat whatever fails, and write the manifest anew, with another digest: they are replaced here.
 
     Attributes:
         repository: Which one.
         credentials: What is known for it.
-        session: Its connections, and oras' refusal of cookies.
+        prefix: The scheme of its addresses.
+        session: Its connections.
     """
-
-    session: requests.Session
 
     def __init__(
         self,
@@ -81,15 +77,18 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         jobs: int,
         environment: Mapping[str, str],
     ) -> None:
-        super().__init__(
-            hostname=repository.api_host, tls_verify=False if insecure else _ca_bundle(environment)
-        )
         self.repository = repository
         self.credentials = credentials
+        self.prefix = "https"
+        self.session = requests.Session()
         self._insecure = insecure
-        self.auth = RegistryAuth(credentials, repository)
-        self.auth.session = self.session
-        self.auth._tls_verify = self._tls_verify
+        # Given with each request: of a session, requests puts REQUESTS_CA_BUNDLE over it.
+        self._verify = False if insecure else _ca_bundle(environment)
+        if insecure:
+            urllib3.disable_warnings()
+        # Some registries take a client that keeps cookies for a browser, and want more of them.
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._auth = RegistryAuth(self.session, self._verify, credentials, repository)
         # Or requests would put the password of a .netrc in place of our header.
         self.session.auth = _unchanged
         if repository.is_loopback:
@@ -127,10 +126,8 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         self,
         url: str,
         method: str = "GET",
-        data: Any = None,  # noqa: ANN401 (as in oras)
-        headers: dict[str, str] | None = None,
-        json: Any = None,  # noqa: ANN401 (as in oras)
-        stream: bool = False,
+        data: bytes | FileSlice | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Ask the registry, and once more with credentials if it wants them.
 
@@ -139,8 +136,6 @@ class Registry(OrasRegistry):  # type: ignore[misc]
             method: How.
             data: Body; a FileSlice is sent as it is read.
             headers: Beside those of the authentication.
-            json: Body, as in oras.
-            stream: Whether the answer's body is left to the caller.
 
         Returns:
             The answer, whatever its status but those of the errors below.
@@ -153,17 +148,16 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         # An upload may go to a storage service elsewhere: the address itself authorizes it there.
         target = urlsplit(url)
         ours = (target.scheme, target.netloc) == (self.prefix, self.repository.api_host)
-        sent = {**(headers or {}), **(self.auth.get_auth_header() if ours else {})}
-        answer = self._send(url, method, data, sent, json, stream)
+        answer = self._send(url, method, data, headers, self._auth.header if ours else None)
         if answer.status_code == 401 and ours:
             try:
-                sent, changed = self.auth.authenticate_request(answer, sent)
+                header = self._auth.answer(answer)
             except requests.RequestException as error:
                 raise _broken(error, self.repository.host) from error
-            if changed:
+            if header is not None:
                 if isinstance(data, FileSlice):
                     data.rewind()
-                answer = self._send(url, method, data, sent, json, stream)
+                answer = self._send(url, method, data, headers, header)
         if answer.status_code in {401, 403}:
             raise AccessError(self._denied(answer, method))
         if answer.status_code in _TRANSIENT:
@@ -232,7 +226,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         Returns:
             Whether the repository has it now. No where a registry does not mount, or does not let us read.
         """
-        url = append_url_params(self._uploads, {"mount": digest, "from": source})
+        url = _with_query(self._uploads, {"mount": digest, "from": source})
         try:
             answer = self.do_request(url, "POST", headers={"Content-Length": "0"})
         except AccessError:
@@ -308,7 +302,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         Raises:
             RegistryError: The registry refuses it.
         """
-        url = append_url_params(location, {"digest": digest})
+        url = _with_query(location, {"digest": digest})
         answer = self.do_request(url, "PUT", headers={**_OCTETS, "Content-Length": "0"})
         if answer.status_code in {400, 404, 416}:
             return self._refusal(answer, "PUT")
@@ -326,16 +320,15 @@ class Registry(OrasRegistry):  # type: ignore[misc]
         self,
         url: str,
         method: str,
-        data: Any,  # noqa: ANN401 (as in oras)
-        headers: dict[str, str],
-        json: Any,  # noqa: ANN401 (as in oras)
-        stream: bool,
+        data: bytes | FileSlice | None,
+        headers: Mapping[str, str] | None,
+        authorization: str | None,
     ) -> requests.Response:
+        sent = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
         try:
             return self.session.request(
-                method, url, data=data, json=json, headers=headers, stream=stream,
-                timeout=_TIMEOUT_S, verify=self._tls_verify,
-            )  # fmt: skip
+                method, url, data=data, headers=sent, timeout=_TIMEOUT_S, verify=self._verify
+            )
         except requests.RequestException as error:
             raise _broken(error, self.repository.host) from error
 
@@ -390,6 +383,11 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as in requests)
         """Make the pool of connections."""
         super().init_poolmanager(*args, **kwargs, blocksize=_BLOCK_BYTES)
+
+
+def _with_query(url: str, fields: Mapping[str, str]) -> str:
+    """Add to the query of an address, which stays as the registry wrote it."""
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(fields)}"
 
 
 def _ca_bundle(environment: Mapping[str, str]) -> str | bool:
