@@ -1,0 +1,79 @@
+"""Wheels made of what is installed are what an installer takes."""
+
+import subprocess
+import sys
+from importlib.metadata import distribution, distributions
+from pathlib import Path
+
+import pytest
+
+from tests.gpu.repack import repack, with_requirements
+from tests.index.client import pip_environment
+from tests.index.server import LocalIndex
+from tests.index.wheel import WheelSpec, write_wheel
+
+
+def _install(target: Path, *wheels: Path) -> None:
+    with LocalIndex() as index:
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--no-deps", "--target", target, *wheels],
+            check=True, capture_output=True, env=pip_environment(index, target.parent),
+        )  # fmt: skip
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and path.name != "RECORD"
+    }
+
+
+def test_a_repacked_wheel_installs_what_the_first_one_did(tmp_path: Path) -> None:
+    spec = WheelSpec(
+        "Alpha_Beta", "1.0+cu130", "cp312", "cp312", "manylinux_2_17_x86_64.manylinux2014_x86_64",
+        requires_dist=("gamma>=1",),
+        files={"alpha/__init__.py": b"NAME = 1\n", "alpha/lib/libalpha.so.1": bytes(range(256)) * 400},
+        executables=frozenset({"alpha/lib/libalpha.so.1"}),
+        console_scripts={"alpha": "alpha:main"},
+    )  # fmt: skip
+    wheel = write_wheel(spec, tmp_path / "wheels")
+    first = tmp_path / "first"
+    subprocess.run(
+        [sys.executable, "-c", "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])",
+         wheel.path, first],
+        check=True,
+    )  # fmt: skip
+    (first / "alpha" / "lib" / "libalpha.so.1").chmod(0o755)
+
+    (held,) = distributions(path=[str(first)])
+    again = repack(held, tmp_path / "again")
+
+    assert again.filename == wheel.filename
+    assert again.metadata == wheel.metadata
+    second = tmp_path / "second"
+    subprocess.run(
+        [sys.executable, "-c", "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])",
+         again.path, second],
+        check=True,
+    )  # fmt: skip
+    assert _files(second) == _files(first)
+
+
+def test_a_real_distribution_is_repacked_for_a_real_installer(tmp_path: Path) -> None:
+    wheel = repack(distribution("pytest"), tmp_path / "wheels")
+
+    _install(tmp_path / "target", wheel.path)
+
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import _pytest._version as v; print(v.version)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, tmp_path / "target"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == wheel.spec.version == pytest.__version__
+
+
+def test_what_a_distribution_requires_comes_along_and_no_extra_that_nobody_asked_for() -> None:
+    names = {held.metadata["Name"].lower() for held in with_requirements(["pytest"])}
+
+    assert {"pytest", "pluggy", "iniconfig", "packaging"} <= names
+    assert "hypothesis" not in names  # of the extra `dev`
