@@ -47,7 +47,7 @@ oci_image = rule(
         "stop_signal": attr.string(doc = "What ends it."),
         "user": attr.string(doc = "UID:GID; root if empty."),
         "working_directory": attr.string(default = "/", doc = "Where it runs."),
-        "_lock": attr.label(allow_single_file = True, default = "//image/debian:packages.lock"),
+        "_lock": attr.label(allow_single_file = True, default = "//image/debian:packages.lock.json"),
         "_tool": attr.label(cfg = "exec", default = "//image:make_image", executable = True),
     },
 )

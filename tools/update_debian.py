@@ -23,7 +23,7 @@ from image.errors import ImageError
     "--directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     callback=lambda _context, _parameter, value: value or _source_directory(),
-    help="Directory of packages.txt and packages.lock.  [default: image/debian of the source tree]",
+    help="Directory of packages.txt and packages.lock.json.  [default: image/debian of the source tree]",
 )
 @click.option(
     "--keyring",
@@ -36,7 +36,7 @@ def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
     The mirror is the one of this machine's apt configuration, or DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR. A
     lock whose packages are all the newest stays as it is, its date as well: the date is in every image.
     """
-    list_path, lock_path = directory / "packages.txt", directory / "packages.lock"
+    list_path, lock_path = directory / "packages.txt", directory / "packages.lock.json"
     text = _read(list_path)
     old_text = _read(lock_path) if lock_path.exists() else ""
     old = _parse_if_whole(old_text, lock_path)
@@ -50,7 +50,7 @@ def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
         difference = difflib.unified_diff(
             old_text.splitlines(),
             new_text.splitlines(),
-            "packages.lock",
+            "packages.lock.json",
             "as the mirror has it",
             lineterm="",
             n=0,

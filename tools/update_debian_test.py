@@ -27,7 +27,7 @@ class Desk:
 
     def __init__(self, folder: Path, archive: DebianArchive, url: str) -> None:
         self.folder, self.archive, self.url = folder, archive, url
-        self.lock = folder / "packages.lock"
+        self.lock = folder / "packages.lock.json"
         (folder / "packages.txt").write_text(LIST)
 
     def run(self, *options: str, url: str | None = None, keyring: Path | None = None) -> Result:
@@ -64,14 +64,14 @@ def test_the_lock_is_written_and_belongs_to_the_list(desk: Desk) -> None:
     lock = parse_lock(desk.lock.read_text(), desk.lock)
     system, build = (decimal(sum(one.size_bytes for one in found)) for found in lock.layers.values())
     told = f"system: 2 packages, {system}; build: 1 packages, {build}"
-    assert done.stdout == f"packages.lock: written, {told}\n"
+    assert done.stdout == f"packages.lock.json: written, {told}\n"
     assert lock.inputs == inputs_digest(LIST)
     assert [sorted(package.name for package in found) for found in lock.layers.values()] == [
         ["libc6", "tini"],
         ["gcc"],
     ]
     assert desk.url not in desk.lock.read_text()
-    assert {path.name for path in desk.folder.iterdir()} == {"packages.txt", "packages.lock"}
+    assert {path.name for path in desk.folder.iterdir()} == {"packages.txt", "packages.lock.json"}
 
 
 def test_a_lock_of_the_newest_packages_stays_untouched_even_when_the_archive_has_a_new_date(
@@ -83,7 +83,7 @@ def test_a_lock_of_the_newest_packages_stays_untouched_even_when_the_archive_has
     desk.archive.publish([TINI, GCC, LIBC], date="Sun, 15 Nov 2026 10:05:11 UTC")
     for options in ((), ("--check",)):
         done = desk.run(*options)
-        assert (done.exit_code, done.stdout.partition(",")[0]) == (0, "packages.lock: up to date")
+        assert (done.exit_code, done.stdout.partition(",")[0]) == (0, "packages.lock.json: up to date")
     assert desk.lock.read_bytes() == before
     assert desk.lock.stat().st_mtime == 1
 
@@ -101,7 +101,7 @@ def test_what_changes_is_told_package_by_package(desk: Desk) -> None:
         "  tini: 0.19-1 -> 0.20-1",
     ]
     assert desk.versions() == {"tini": "0.20-1", "gcc": "4:14-1", "new": "1.0"}
-    assert "# date: 2026-11-15T10:05:11Z\n" in desk.lock.read_text()
+    assert '"date": "2026-11-15T10:05:11Z"' in desk.lock.read_text()
 
 
 def test_a_check_writes_nothing_and_shows_the_difference(desk: Desk) -> None:
@@ -111,8 +111,8 @@ def test_a_check_writes_nothing_and_shows_the_difference(desk: Desk) -> None:
     done = desk.run("--check")
     assert done.exit_code == 1
     assert done.stderr.startswith(f"error: {desk.lock}: is not what the mirror has; ")
-    assert "\n-tini 0.19-1 " in done.stderr
-    assert "\n+tini 0.20-1 " in done.stderr
+    assert '\n-      {"name": "tini", "version": "0.19-1"' in done.stderr
+    assert '\n+      {"name": "tini", "version": "0.20-1"' in done.stderr
     assert desk.lock.read_bytes() == before
 
 
@@ -125,7 +125,7 @@ def test_a_list_that_changed_makes_another_lock_though_the_packages_are_the_same
     desk.run()
     (desk.folder / "packages.txt").write_text(LIST.replace("tini  #", "libc6 # named\ntini  #"))
     assert desk.run("--check").exit_code == 1
-    assert desk.run().stdout.startswith("packages.lock: written")
+    assert desk.run().stdout.startswith("packages.lock.json: written")
 
 
 def test_a_mirror_that_does_not_answer_changes_nothing(desk: Desk) -> None:
@@ -183,7 +183,7 @@ def test_a_list_that_is_missing_or_malformed_is_refused_without_a_look_at_the_mi
 
 
 def test_a_lock_that_cannot_be_written_is_named_and_the_old_one_kept(desk: Desk) -> None:
-    (desk.folder / "packages.new").mkdir()
+    (desk.folder / "packages.lock.new").mkdir()
     done = desk.run()
     assert done.exit_code == 3
     assert done.stderr.startswith(f"error: {desk.lock}: cannot be written: ")

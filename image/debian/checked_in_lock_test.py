@@ -1,4 +1,4 @@
-"""Tests of packages.lock as it is checked in: it belongs to packages.txt, and will do for any mirror."""
+"""Tests of packages.lock.json as it is checked in: it belongs to packages.txt, and will do for any mirror."""
 
 import re
 from pathlib import Path
@@ -7,13 +7,13 @@ from image.debian.lock import inputs_digest, parse_lock
 from image.debian.package_list import parse_package_list
 
 LIST = Path("image/debian/packages.txt")
-LOCK = Path("image/debian/packages.lock")
+LOCK = Path("image/debian/packages.lock.json")
 
 
 def test_the_lock_belongs_to_the_list() -> None:
     lock = parse_lock(LOCK.read_text(), LOCK)
     assert lock.inputs == inputs_digest(LIST.read_text()), (
-        "packages.lock was made from another packages.txt: `bazel run //tools:update_debian` makes it anew"
+        "the lock was made from another packages.txt: `bazel run //tools:update_debian` makes it anew"
     )
 
 
@@ -25,7 +25,9 @@ def test_the_lock_has_the_layers_of_the_list_and_each_name_in_its_layer_or_below
     for layer, names in layers.items():
         known |= {package.name for package in lock.layers[layer]}
         missing = [name for name in names if name not in known and not name.startswith("?")]
-        assert missing == [], f"layer {layer} of packages.lock lacks them: `bazel run //tools:update_debian`"
+        assert missing == [], (
+            f"layer {layer} of packages.lock.json lacks them: `bazel run //tools:update_debian`"
+        )
 
 
 def test_the_lock_holds_what_every_package_takes_for_granted() -> None:

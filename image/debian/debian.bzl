@@ -1,6 +1,6 @@
 """The locked Debian packages as files: each fetched by its SHA-256 from whatever mirror the machine has."""
 
-load(":lock.bzl", "parse_lock", "urls_of")
+load(":pool.bzl", "urls_of")
 
 def _filegroup(name, files):
     return """\
@@ -12,7 +12,7 @@ filegroup(
 """.format(name = name, files = json.encode_indent(files, prefix = "    ", indent = "    "))
 
 def _fail(lock, mirrors, packages, failed):
-    names = ["%s %s" % (package.name, package.version) for package in failed[:5]]
+    names = ["%s %s" % (package["name"], package["version"]) for package in failed[:5]]
     fail("\n".join([
         "%s: %s of %d packages cannot be fetched with the bytes that it says: %s%s." % (
             lock,
@@ -39,17 +39,15 @@ def _debian_packages_impl(rctx):
             "DEBIAN_SECURITY_MIRROR that of the security archive.",
         ]))
 
-    locked = parse_lock(rctx.read(lock), lock)
-    if locked.problem:
-        fail(locked.problem)
-    packages = [package for layer in locked.layers.values() for package in layer]
+    layers = json.decode(rctx.read(lock))["layers"]
+    packages = [package for layer in layers.values() for package in layer]
     pending = []
     for number, package in enumerate(packages):
         # The first alone: a mirror that is not there is known by it, and Bazel warns of one file instead of them all.
         found = rctx.download(
-            urls_of(mirrors, package.path),
-            output = "packages/%s.deb" % package.name,
-            sha256 = package.sha256,
+            urls_of(mirrors, package["path"]),
+            output = "packages/%s.deb" % package["name"],
+            sha256 = package["sha256"],
             allow_fail = True,
             block = number == 0,
         )
@@ -62,8 +60,8 @@ def _debian_packages_impl(rctx):
         _fail(lock, mirrors, packages, failed)
 
     rctx.file("BUILD.bazel", "\n".join(["exports_files(glob([\"packages/*.deb\"]))\n"] + [
-        _filegroup(layer, ["packages/%s.deb" % package.name for package in found])
-        for layer, found in locked.layers.items()
+        _filegroup(layer, ["packages/%s.deb" % package["name"] for package in found])
+        for layer, found in layers.items()
     ]))
 
 debian_packages = repository_rule(
@@ -80,7 +78,7 @@ debian_packages = repository_rule(
 def _debian_impl(_mctx):
     debian_packages(
         name = "debian",
-        lock = "//image/debian:packages.lock",
+        lock = "//image/debian:packages.lock.json",
     )
 
 debian = module_extension(implementation = _debian_impl)

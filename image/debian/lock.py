@@ -1,32 +1,37 @@
 """The lock of Debian packages: each by name, version, place in the pool, size and SHA-256.
 
-    # suites: trixie trixie-updates trixie-security
-    # architecture: amd64
-    # date: 2026-11-14T10:05:11Z
-    # inputs: sha256:…
-    [system]
-    tini 0.19.0-3+b3 pool/main/t/tini/tini_0.19.0-3+b3_amd64.deb 257172 sha256:…
+    {
+      "made_by": "bazel run //tools:update_debian",
+      "suites": ["trixie", "trixie-updates", "trixie-security"],
+      "architecture": "amd64",
+      "date": "2026-11-14T10:05:11Z",
+      "inputs": "sha256:…",
+      "layers": {
+        "system": [
+          {"name": "tini", "version": "0.19.0-3+b3", "path": "pool/…", "size_bytes": 257172, "sha256": "…"}
+        ]
+      }
+    }
 
-A place in the pool names no host, so any mirror will do. Layers stand on one another, the lowest first.
-`debian.bzl` reads the same file.
+A package is one line, sorted by name, so that a change of the lock reads as a list of packages. A place in
+the pool names no host, so any mirror will do. Layers stand on one another, the lowest first. `debian.bzl`
+reads the same file.
 """
 
 import hashlib
-import re
+import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 from image.errors import ImageError
 
-_LAYER = re.compile(r"\[([a-z][a-z0-9-]*)\]")
-_PACKAGE = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9+.-]+) (?P<version>[0-9A-Za-z.+:~-]+) (?P<path>pool/[!-~]+\.deb) "
-    r"(?P<size>[0-9]+) sha256:(?P<sha256>[0-9a-f]{64})"
-)
-# With its zone: without, it would be another moment on each builder.
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
-_HEADER = re.compile(r"# (suites|architecture|date|inputs): (.+)")
+_MADE_BY = "bazel run //tools:update_debian"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,11 @@ class LockedPackage:
         sha256: Its digest, in hexadecimal digits.
     """
 
-    name: str
-    version: str
-    path: str
-    size_bytes: int
-    sha256: str
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+.-]+\Z")]
+    version: Annotated[str, Meta(pattern=r"^[0-9A-Za-z.+:~-]+\Z")]
+    path: Annotated[str, Meta(pattern=r"^pool/[!-~]+\.deb\Z")]
+    size_bytes: Annotated[int, Meta(ge=0)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
     @property
     def source_file(self) -> str:
@@ -67,9 +72,13 @@ class Lock:
 
     suites: tuple[str, ...]
     architecture: str
-    date: str
+    # With its zone: without, it would be another moment on each builder.
+    date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")]
     inputs: str
-    layers: Mapping[str, tuple[LockedPackage, ...]]
+    layers: Annotated[
+        Mapping[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")], tuple[LockedPackage, ...]],
+        Meta(min_length=1),
+    ]
 
 
 def inputs_digest(text: str) -> str:
@@ -88,20 +97,17 @@ def format_lock(lock: Lock) -> str:
     Returns:
         The text of its file.
     """
-    lines = [
-        "# Made by `bazel run //tools:update_debian` from packages.txt; do not edit.",
-        f"# suites: {' '.join(lock.suites)}",
-        f"# architecture: {lock.architecture}",
-        f"# date: {lock.date}",
-        f"# inputs: {lock.inputs}",
-    ]
-    for layer, packages in lock.layers.items():
-        lines.append(f"[{layer}]")
-        lines += [
-            f"{package.name} {package.version} {package.path} {package.size_bytes} sha256:{package.sha256}"
-            for package in sorted(packages, key=lambda package: package.name)
-        ]
-    return "".join(f"{line}\n" for line in lines)
+    facts = {
+        "made_by": _MADE_BY,
+        "suites": lock.suites,
+        "architecture": lock.architecture,
+        "date": lock.date,
+        "inputs": lock.inputs,
+    }
+    lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items()]
+    layers = [_format_layer(name, packages) for name, packages in lock.layers.items()]
+    lines.append('  "layers": {\n' + ",\n".join(layers) + "\n  }")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def parse_lock(text: str, path: Path) -> Lock:
@@ -117,49 +123,21 @@ def parse_lock(text: str, path: Path) -> Lock:
     Raises:
         ImageError: It is malformed.
     """
-    header: dict[str, str] = {}
-    layers: dict[str, list[LockedPackage]] = {}
-    packages: list[LockedPackage] | None = None
-    names: set[str] = set()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.startswith("#") or not line.strip():
-            if (fact := _HEADER.fullmatch(line)) is not None:
-                header[fact[1]] = fact[2]
-            continue
-        if (layer := _LAYER.fullmatch(line)) is not None:
-            if layer[1] in layers:
-                raise ImageError(f"{path}:{number}: layer {layer[1]} stands here for the second time")
-            packages = layers[layer[1]] = []
-            continue
-        found = _PACKAGE.fullmatch(line)
-        if found is None or packages is None or found["name"] in names:
-            what = (
-                "is no line of a lock" if found is None
-                else "stands before the first layer" if packages is None
-                else "names a package for the second time"
-            )  # fmt: skip
-            raise ImageError(
-                f"{path}:{number}: {what}: {line!r}; `bazel run //tools:update_debian` writes the file anew"
-            )
-        names.add(found["name"])
-        packages.append(
-            LockedPackage(found["name"], found["version"], found["path"], int(found["size"]), found["sha256"])
-        )
-    missing = {"suites", "architecture", "date", "inputs"} - header.keys()
-    if missing or not layers:
+    try:
+        lock = msgspec.json.decode(text, type=Lock)
+    except msgspec.DecodeError as error:
         raise ImageError(
-            f"{path}: has no {', '.join(sorted(missing)) or 'layer'}; "
-            "`bazel run //tools:update_debian` writes the file anew"
-        )
-    if _DATE.fullmatch(header["date"]) is None:
-        raise ImageError(
-            f"{path}: its date {header['date']!r} is not written as 2026-11-14T10:05:11Z; "
-            "`bazel run //tools:update_debian` writes the file anew"
-        )
-    return Lock(
-        tuple(header["suites"].split()),
-        header["architecture"],
-        header["date"],
-        header["inputs"],
-        {layer: tuple(found) for layer, found in layers.items()},
-    )
+            f"{path}: is no lock of Debian packages: {error}; `{_MADE_BY}` writes it anew"
+        ) from error
+    names = Counter(package.name for packages in lock.layers.values() for package in packages)
+    if twice := sorted(name for name, count in names.items() if count > 1):
+        raise ImageError(f"{path}: names {', '.join(twice)} more than once; `{_MADE_BY}` writes it anew")
+    return lock
+
+
+def _format_layer(name: str, packages: tuple[LockedPackage, ...]) -> str:
+    lines = [
+        f"      {json.dumps(asdict(package))}"
+        for package in sorted(packages, key=lambda package: package.name)
+    ]
+    return f"    {json.dumps(name)}: [\n" + ",\n".join(lines) + "\n    ]"

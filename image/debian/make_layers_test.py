@@ -23,7 +23,7 @@ NOBODY = 65534
 
 
 def sample_lock() -> Lock:
-    path = TABLES / "packages.lock"
+    path = TABLES / "packages.lock.json"
     lock = parse_lock(path.read_text(), path)
     here = {path.stem for path in DEBS.glob("*.deb")}
     packages = [package for found in lock.layers.values() for package in found if package.name in here]
@@ -40,10 +40,10 @@ def make(
     before: Sequence[str] = (),
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
-    (folder / "packages.lock").write_text(format_lock(lock))
+    (folder / "packages.lock.json").write_text(format_lock(lock))
     arguments: list[str | Path] = [
         "--lock",
-        folder / "packages.lock",
+        folder / "packages.lock.json",
         "--tables",
         tables,
         "--packages",
@@ -114,7 +114,7 @@ def test_another_user_mask_folder_zone_locale_and_hash_seed_make_the_same_bytes(
 
 
 def test_nothing_is_left_beside_the_layers(made: Path) -> None:
-    expected = {"packages.lock", "lower.json", "lower.tar.gz", "upper.json", "upper.tar.gz"}
+    expected = {"packages.lock.json", "lower.json", "lower.tar.gz", "upper.json", "upper.tar.gz"}
     assert {path.name for path in made.iterdir()} == expected
 
 

@@ -23,7 +23,7 @@ oci_sbom = rule(
         "image": attr.label(allow_single_file = True, doc = "The image, an OCI layout.", mandatory = True),
         "lock": attr.label(
             allow_single_file = True,
-            default = "//image/debian:packages.lock",
+            default = "//image/debian:packages.lock.json",
             doc = "What its Debian packages are locked in, for the digests of the .deb files.",
         ),
         "wheels": attr.label_list(
