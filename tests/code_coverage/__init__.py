@@ -1,0 +1,1 @@
+"""Branch coverage of the programs, with a figure for each package."""
