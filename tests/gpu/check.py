@@ -25,6 +25,7 @@ from tests.index.wheel import Wheel, normalized
 from tests.synthetic.catalog import PYTHON, Cell, environment_cell, toolkit_cell
 
 _ROOT = Path(__file__).parents[2]
+_OF_THE_DRIVER = ("libcuda.so", "libnvidia-")
 _MODEL = Path(__file__).with_name("model.py")
 
 
@@ -134,8 +135,10 @@ def _wrong(model: object, root: Path, uid: int, *, cpu: bool) -> list[str]:
         wrong.append("the model can write to the prefix")
     if model["uid"] != uid:
         wrong.append(f"the model runs as {model['uid']}")
-    strange = [path for path in model["libraries"] if "/nvidia/" in path and not path.startswith(f"{root}/")]
-    wrong += [f"{path} is loaded, and is not of the prefix" for path in strange]
+    for path in model["libraries"]:
+        of_the_driver = Path(path).name.startswith(_OF_THE_DRIVER)
+        if "/nvidia/" in path and of_the_driver == path.startswith(f"{root}/"):
+            wrong.append(f"{path} is loaded, which {'the driver' if of_the_driver else 'the prefix'} has")
     if not model["cuda"]:
         return wrong if cpu else [*wrong, "Torch sees no GPU"]
     if not any(path.startswith(f"{root}/") and "libcudnn" in path for path in model["libraries"]):
