@@ -143,9 +143,8 @@ def _wrong(model: object, root: Path, uid: int, *, cpu: bool) -> list[str]:
         return wrong if cpu else [*wrong, "Torch sees no GPU"]
     if not any(path.startswith(f"{root}/") and "libcudnn" in path for path in model["libraries"]):
         wrong.append("no libcudnn of the prefix is loaded")
-    for name in ("matmul_error", "convolution_error", "compile_error"):
-        if not isinstance(model[name], float) or model[name] > 0.05:
-            wrong.append(f"{name}: {model[name]}")
+    errors = {name: model[name] for name in ("matmul_error", "convolution_error", "compile_error")}
+    wrong += [f"{name}: {x}" for name, x in errors.items() if not isinstance(x, float) or x > 0.05]
     return wrong
 
 
