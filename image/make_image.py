@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from gens.command import MonobaseCommand
-from image.debian.lock import parse_lock
+from image.debian.lock.lock_file import parse_lock
 from image.oci.config import ANNOTATION_PREFIX, ImageConfig, to_json
 from image.oci.layer import parse_layer
 from image.oci.layout import to_json_bytes, write_layout

@@ -11,9 +11,9 @@ from gens.catalog import Catalog, load_catalog
 from gens.command import MonobaseCommand
 from gens.generation import generation_directory_name
 from gens.lock import Lock
-from tools.comparison import Change, Comparison, compare
+from tools.comparing.comparison import Change, Comparison, compare
+from tools.comparing.target_names import joined_names
 from tools.options import definitions_option, json_option, locks_option
-from tools.target_names import joined_names
 
 
 @click.command(cls=MonobaseCommand)

@@ -10,9 +10,9 @@ from gens.catalog import load_catalog
 from gens.command import MonobaseCommand
 from gens.errors import DifferenceError, LockError, ResolutionError, SumsError
 from gens.sums import broken_seals, format_sums, read_sums
-from tools.generation_tree import replace_locks
+from tools.locking.generation_tree import replace_locks
+from tools.locking.relock import Result, plan, relock
 from tools.options import definitions_option, locks_option, max_gen_id_option, min_gen_id_option
-from tools.relock import Result, plan, relock
 
 # A resolution mostly waits for the index, so more of them run than there are cores.
 _JOBS_FOR_EACH_CORE = 4

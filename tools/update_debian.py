@@ -10,10 +10,10 @@ from rich.filesize import decimal
 
 from gens.command import MonobaseCommand
 from gens.errors import DifferenceError
-from image.debian.lock import Lock, format_lock, inputs_digest, parse_lock
-from image.debian.mirror import find_mirrors
-from image.debian.package_list import parse_package_list
-from image.debian.resolver import resolve
+from image.debian.lock.lock_file import Lock, format_lock, inputs_digest, parse_lock
+from image.debian.lock.mirror import find_mirrors
+from image.debian.lock.package_list import parse_package_list
+from image.debian.lock.resolver import resolve
 from image.errors import ImageError
 
 

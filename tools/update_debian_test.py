@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.filesize import decimal
 
-from image.debian.lock import inputs_digest, parse_lock
+from image.debian.lock.lock_file import inputs_digest, parse_lock
 from tests.debian.archive import DebianArchive, SigningKey, debian_archive, signing_key
 from tests.debian.deb import Deb
 from tools.update_debian import main

@@ -12,9 +12,9 @@ import yaml
 from daemon.cli.service_commands import run
 from daemon.prefix.prefix import DEFAULT_PREFIX
 from image.oci.layout import read_layout
-from tools.kubernetes.base import read_base
-from tools.kubernetes.kustomize import kustomize, overlay, validate
-from tools.kubernetes.rendering import render
+from tools.deploy.base import read_base
+from tools.deploy.kustomize import kustomize, overlay, validate
+from tools.deploy.rendering import render
 
 HERE = Path(__file__).parent
 IMAGE = HERE / "sample_image"

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gens.command import MonobaseCommand
-from image.debian.bytecode import compile_sources, unpack_python
+from image.debian.rootfs.bytecode import compile_sources, unpack_python
 from image.oci.layer import write_archive
 
 _PATH = click.Path(path_type=Path)

@@ -70,7 +70,7 @@ debian_packages = repository_rule(
     attrs = {
         "interpreter": attr.label(default = "@interpreter//:python", doc = "The Python that runs mirror.py."),
         "lock": attr.label(allow_single_file = True, mandatory = True, doc = "The lock."),
-        "mirror": attr.label(default = "//image/debian:mirror.py", doc = "Says where Debian's archive is."),
+        "mirror": attr.label(default = "//image/debian/lock:mirror.py", doc = "Says where Debian's archive is."),
     },
     environ = ["DEBIAN_MIRROR", "DEBIAN_SECURITY_MIRROR"],
 )

@@ -36,7 +36,7 @@ _debian_layers = rule(
         "lock": attr.label(allow_single_file = True, mandatory = True),
         "packages": attr.label_list(allow_files = [".deb"], mandatory = True),
         "tables": attr.label_list(allow_files = True, mandatory = True),
-        "_tool": attr.label(cfg = "exec", default = "//image/debian:make_layers", executable = True),
+        "_tool": attr.label(cfg = "exec", default = "//image/debian/rootfs:make_layers", executable = True),
     },
 )
 

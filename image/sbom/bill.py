@@ -24,7 +24,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.spdx import is_supported_id
 from packageurl import PackageURL
 
-from image.debian.lock import Lock
+from image.debian.lock.lock_file import Lock
 from image.errors import ImageError
 from image.oci.descriptor import Descriptor
 from image.sbom.contents import Contents

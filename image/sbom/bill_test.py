@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from cyclonedx.validation.json import JsonStrictValidator
 
-from image.debian.lock import Lock, LockedPackage
+from image.debian.lock.lock_file import Lock, LockedPackage
 from image.errors import ImageError
 from image.sbom.bill import SCHEMA_VERSION, format_bill, make_bill
 from image.sbom.contents import read_contents

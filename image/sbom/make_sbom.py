@@ -8,7 +8,7 @@ import click
 from packaging.utils import parse_wheel_filename
 
 from gens.command import MonobaseCommand
-from image.debian.lock import parse_lock
+from image.debian.lock.lock_file import parse_lock
 from image.oci.layout import read_layout
 from image.sbom.bill import format_bill, make_bill
 from image.sbom.contents import read_contents

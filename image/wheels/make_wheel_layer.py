@@ -13,7 +13,7 @@ from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
 from gens.command import MonobaseCommand
-from image.debian.bytecode import compile_sources, unpack_python
+from image.debian.rootfs.bytecode import compile_sources, unpack_python
 from image.errors import ImageError
 from image.oci.layer import format_layer, write_layer
 

@@ -8,8 +8,8 @@ import pytest
 
 from gens.catalog import load_catalog
 from gens.generation import Generation
-from tools.kubernetes.base import read_base
-from tools.kubernetes.kustomize import kustomize, overlay, validate
+from tools.deploy.base import read_base
+from tools.deploy.kustomize import kustomize, overlay, validate
 
 HERE = Path(__file__).parent
 DAEMON = HERE.parent.parent / "daemon" / "kubernetes" / "base"

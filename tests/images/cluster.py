@@ -13,8 +13,8 @@ from image.oci.layout import Layout
 from tests.images.engine import Engine, engine
 from tests.registry.local_registry import LocalRegistry, free_port, local_registry
 from tests.registry.push_process import Pusher
-from tools.kubernetes.base import Image, Manifest, pinned, read_base
-from tools.kubernetes.rendering import render, to_yaml
+from tools.deploy.base import Image, Manifest, pinned, read_base
+from tools.deploy.rendering import render, to_yaml
 
 PREFIX = "/srv/r8/monobase"
 # The bases that are checked in, and the containers that podman makes of them.

@@ -25,8 +25,8 @@ from tests.index.interpreter_archive import interpreter_mirror
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel, WheelSpec
 from tests.synthetic.catalog import PYTHON, Cell, environment_cell
-from tools.kubernetes.base import Manifest
-from tools.kubernetes.rendering import to_yaml
+from tools.deploy.base import Manifest
+from tools.deploy.rendering import to_yaml
 
 pytest_plugins = ["tests.index.fixture"]
 

@@ -14,7 +14,7 @@ from textwrap import dedent
 import pytest
 from debian.deb822 import Deb822
 
-from image.debian.lock import parse_lock
+from image.debian.lock.lock_file import parse_lock
 from image.oci.layout import Layout
 from tests.images.engine import Engine
 from tests.images.layouts import daemon_layout, runtime_layout

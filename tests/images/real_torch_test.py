@@ -20,7 +20,7 @@ from gens.catalog import load_catalog
 from tests.images.cluster import DAEMON_BASE, MODEL, MODEL_BASE, Cluster, node_of_a_cluster, secret
 from tests.images.layouts import daemon_layout, runtime_layout
 from tests.index.interpreter_archive import interpreter_mirror
-from tools.kubernetes.base import Manifest
+from tools.deploy.base import Manifest
 
 GENERATION = 2
 TORCH = "2.13.0"

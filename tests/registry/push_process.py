@@ -26,7 +26,7 @@ class Pusher:
         return [
             sys.executable,
             "-m",
-            "image.oci.push_main",
+            "image.registry.push_main",
             str(layout),
             "--repository",
             repository,

@@ -12,7 +12,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from image.debian.lock import parse_lock
+from image.debian.lock.lock_file import parse_lock
 from image.oci.layout import Layout, read_layout
 
 _STATUS = "var/lib/dpkg/status"

@@ -10,8 +10,8 @@ from tests.index.repository import pytorch_root
 from tests.index.server import LocalIndex
 from tests.index.torch_set import BENCH, RELEASES, TorchScale, publish_torch_set
 from tests.synthetic.catalog import PLATFORM, TIME_BOUND
-from tools.batch import resolve_all
-from tools.resolver import Resolution, find_resolver
+from tools.locking.batch import resolve_all
+from tools.locking.resolver import Resolution, find_resolver
 
 _SEEDS = ("pip", "setuptools", "wheel", "packaging", "cython")
 _BUILDS = ("cu118", "cu121", "cu124", "cpu")

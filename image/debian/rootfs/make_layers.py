@@ -1,0 +1,96 @@
+"""The action that makes the layers of Debian packages: .deb files become blobs of an image."""
+
+import tarfile
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from gens.command import MonobaseCommand
+from image.debian.lock.lock_file import LockedPackage, parse_lock
+from image.debian.rootfs.configuration import configure, find_steps
+from image.debian.rootfs.dpkg_database import write_database
+from image.debian.rootfs.package import Package, open_package
+from image.debian.rootfs.tree import Entry, Tree, difference
+from image.errors import ImageError
+from image.oci.layer import Layer, compress_layer, format_layer, write_archive
+
+_PATH = click.Path(path_type=Path)
+# As many packages are decompressed in memory at a time; the largest, LLVM's library, has 120 MB.
+_AHEAD = 2
+
+
+@click.command(cls=MonobaseCommand)
+@click.option("--lock", "lock_path", type=_PATH, required=True)
+@click.option("--tables", type=_PATH, required=True, help="Folder of scripts.txt and alternatives.txt.")
+@click.option("--packages", type=_PATH, required=True, help="Folder of the .deb files.")
+@click.option("--output", type=_PATH, required=True, help="Folder for LAYER.tar.gz and LAYER.json.")
+def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
+    """Make a blob and its facts for each layer of the lock."""
+    lock = parse_lock(lock_path.read_text(), lock_path)
+    date_s = int(datetime.fromisoformat(lock.date).timestamp())
+    all_layers = {
+        layer: [_open(packages, package, lock_path) for package in locked]
+        for layer, locked in lock.layers.items()
+    }
+    # A script that nobody read is known at once, not when the layers below are made.
+    find_steps([package for opened in all_layers.values() for package in opened], tables)
+    # A layer is compressed while the next one is unpacked.
+    with tempfile.TemporaryDirectory(dir=output) as scratch, ThreadPoolExecutor(1) as pool:
+        compressed: dict[str, Future[Layer]] = {}
+        tree = Tree(Path(scratch, "root").resolve(), date_s)
+        tree.root.mkdir()
+        installed: list[Package] = []
+        below: dict[str, Entry] = {}
+        for layer, opened in all_layers.items():
+            # base-files brings the folders and links that all others stand in.
+            ordered = sorted(opened, key=lambda package: package.name != "base-files")
+            for package, data in _decompressed(ordered):
+                tree.unpack(package, data)
+            installed = sorted([*installed, *opened], key=lambda package: package.name)
+            configure(tree, installed, tables)
+            write_database(tree, installed)
+            state = tree.state()
+            archive = Path(scratch, f"{layer}.tar")
+            write_archive(archive, _members(tree, difference(below, state)))
+            created_by = f"{len(opened)} packages of Debian {lock.suites[0]}: {layer}"
+            compressed[layer] = pool.submit(compress_layer, archive, output / f"{layer}.tar.gz", created_by)
+            below = state
+        for layer, written in compressed.items():
+            (output / f"{layer}.json").write_text(format_layer(written.result()))
+
+
+def _decompressed(packages: Sequence[Package]) -> Iterator[tuple[Package, bytes]]:
+    """Give packages with their data, which threads decompress ahead, a few at a time."""
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        waiting: deque[tuple[Package, Future[bytes]]] = deque()
+        for package in packages:
+            waiting.append((package, pool.submit(package.data)))
+            if len(waiting) > _AHEAD:
+                first, data = waiting.popleft()
+                yield first, data.result()
+        for last, data in waiting:
+            yield last, data.result()
+
+
+def _open(packages: Path, locked: LockedPackage, lock_path: Path) -> Package:
+    opened = open_package(packages / locked.source_file)
+    if (opened.name, opened.version) != (locked.name, locked.version):
+        raise ImageError(f"{opened.path}: is {opened.name} {opened.version}, not what {lock_path} says")
+    return opened
+
+
+def _members(tree: Tree, entries: Mapping[str, Entry]) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
+    # Sorted, a folder stands before what it holds; the files that hard links name come before all links.
+    for hard in (False, True):
+        for name in sorted(entries):
+            if (entries[name].kind == tarfile.LNKTYPE) is hard:
+                yield entries[name].member(name), tree.path(name) if entries[name].size_bytes else None
+
+
+if __name__ == "__main__":
+    main()

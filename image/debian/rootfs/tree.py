@@ -1,0 +1,346 @@
+"""A file system that is put together in a folder: what packages hold, and what their configuration adds.
+
+The builder is nobody special, so the folder's owners and modes say nothing: those of the image stand
+beside it.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from image.debian.rootfs.package import Package, open_archive
+from image.errors import ImageError
+
+# Debian 13 has one /usr (merged): packages may still name the old places.
+_ALIASES = re.compile(r"^(bin|sbin|lib|lib64)(?=/)")
+# Folders of /usr/share that no model reads; configuration.py tells dpkg the same. Of `doc`, licences stay.
+LEFT_OUT = ("man", "info", "locale", "lintian", "linda", "groff", "doc-base", "bug", "gtk-doc", "omf")
+_LEFT_OUT = re.compile(rf"usr/share/(?:{'|'.join(LEFT_OUT)})/.+|usr/share/doc/.+/(?!copyright$)[^/]+")
+_LOADER = "usr/lib64/ld-linux-x86-64.so.2"
+_LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, folder or link of the image.
+
+    Attributes:
+        kind: Its type, as tarfile names it.
+        mode: Its permissions.
+        uid: Its owner.
+        gid: Its group.
+        mtime_s: When it was modified, in seconds since the epoch.
+        target: Where a link leads; for a hard link the path of the file.
+        size_bytes: Size of a regular file.
+        sha256: Digest of a regular file that no package holds; empty for the others.
+    """
+
+    kind: bytes
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    mtime_s: int = 0
+    target: str = ""
+    size_bytes: int = 0
+    sha256: str = ""
+
+    def member(self, path: str) -> tarfile.TarInfo:
+        """Give what stands for it in a layer."""
+        member = tarfile.TarInfo(path)
+        member.type, member.mode, member.uid, member.gid = self.kind, self.mode, self.uid, self.gid
+        member.mtime, member.linkname, member.size = self.mtime_s, self.target, self.size_bytes
+        return member
+
+
+@dataclass(slots=True)
+class Tree:
+    """The file system.
+
+    Attributes:
+        root: The folder.
+        date_s: The time of what no package holds, in seconds since the epoch.
+        entries: What packages hold, by path without a leading slash.
+        owners: Mode, user and group of what no package holds, where those are not the usual ones.
+        lists: The paths that each package holds, left out ones too, by the package's name.
+    """
+
+    root: Path
+    date_s: int
+    entries: dict[str, Entry] = field(default_factory=dict)
+    owners: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    _holders: dict[str, str] = field(default_factory=dict)
+    _folders: set[str] = field(default_factory=set)
+
+    def path(self, name: str) -> Path:
+        """Give the place of a path of the image in the folder."""
+        return self.root / name
+
+    def unpack(self, package: Package, data: bytes) -> None:
+        """Add the files of a package.
+
+        Args:
+            package: The package.
+            data: Its archive of files, as `Package.data` gives it.
+
+        Raises:
+            ImageError: It holds a file that another package holds, or what an image cannot hold.
+        """
+        names = self.lists.setdefault(package.name, [])
+        try:
+            with open_archive(data) as archive:
+                for member in archive:
+                    original = os.path.normpath(member.name).lstrip("/")
+                    if original == ".":
+                        names.append("/.")
+                        continue
+                    names.append(f"/{original}")
+                    name = image_path(original)
+                    if not _LEFT_OUT.fullmatch(name):
+                        self._add(package, archive, member, name)
+        except tarfile.TarError as error:
+            raise ImageError(f"{package.path}: its archive of files cannot be read: {error}") from error
+
+    def make_directory(self, name: str, mode: int = 0o755, gid: int = 0, uid: int = 0) -> None:
+        """Make a folder that no package holds; one that is there stays as it is.
+
+        Raises:
+            ImageError: Something else is there.
+        """
+        path = self._place(name)
+        if self.holds(name):
+            if path.is_symlink() or not path.is_dir():
+                raise self._taken(name, "a folder")
+            return
+        path.mkdir(parents=True)
+        self.owners[name] = (mode, uid, gid)
+
+    def write(self, name: str, content: str | bytes, mode: int = 0o644, gid: int = 0) -> None:
+        """Write a file that no package holds; one that was written before is overwritten.
+
+        Raises:
+            ImageError: A package holds it, or a link or folder is there.
+        """
+        path = self._place(name)
+        if name in self.entries or path.is_symlink() or path.is_dir():
+            raise self._taken(name, "a file of the image's own")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        self.owners[name] = (mode, 0, gid)
+
+    def copy(self, source: str, name: str) -> None:
+        """Copy a file of a package to where no package holds one."""
+        self.write(name, self.path(source).read_bytes())
+
+    def link(self, name: str, target: str) -> None:
+        """Make a symbolic link that no package holds; an empty folder of a package makes room for it.
+
+        Raises:
+            ImageError: Something else is there.
+        """
+        path = self._place(name)
+        if path.is_symlink() and os.readlink(path) == target:  # noqa: PTH115
+            return
+        if name in self.entries and self.entries[name].kind == tarfile.DIRTYPE and not any(path.iterdir()):
+            path.rmdir()
+            del self.entries[name]
+            self._folders.discard(name)
+        if self.holds(name):
+            raise self._taken(name, f"a link to {target}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether there is something at a path; a link is not followed."""
+        return os.path.lexists(self.path(name))
+
+    def chown(self, name: str, mode: int, gid: int) -> None:
+        """Change mode and group of what a package holds."""
+        self.entries[name] = replace(self.entries[name], mode=mode, gid=gid)
+
+    def run(self, program: str, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> bytes:
+        """Run a program of the image with the image's own libraries, outside of any container.
+
+        Args:
+            program: Its path in the image.
+            arguments: Its arguments; paths are those of the builder.
+            variables: All its environment variables beside the locale.
+
+        Returns:
+            What it printed.
+
+        Raises:
+            ImageError: It failed.
+        """
+        return self._run(
+            [self.path(_LOADER), *self._libraries(), self.path(program), *arguments], program, variables
+        )
+
+    def run_static(self, program: str, *arguments: str | Path) -> bytes:
+        """Run a program of the image that needs no libraries; the rest is as of `run`."""
+        return self._run([self.path(program), *arguments], program, None)
+
+    def _run(self, command: Sequence[str | Path], program: str, variables: Mapping[str, str] | None) -> bytes:
+        environment = {"LC_ALL": "C.UTF-8", "PATH": "/nonexistent", **(variables or {})}
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        except OSError as error:
+            raise ImageError(
+                f"/{program} of the image cannot be run here (an x86-64 Linux is needed): {error}"
+            ) from error
+        if done.returncode != 0:
+            raise ImageError(
+                f"/{program} of the image ended with {done.returncode} here (an x86-64 Linux is needed): "
+                f"{done.stderr.decode(errors='replace').strip()[-500:]}"
+            )
+        return done.stdout
+
+    def _libraries(self) -> tuple[str, ...]:
+        return ("--inhibit-cache", "--library-path", ":".join(str(self.path(name)) for name in _LIBRARIES))
+
+    def state(self) -> dict[str, Entry]:
+        """Give all that the folder holds now, by path."""
+        state = {}
+        for name, status in self._walk():
+            held = self.entries.get(name)
+            if held is not None and held.size_bytes and held.size_bytes != status.st_size:
+                raise ImageError(f"/{name}: {self._holders[name]} holds it, and its configuration changed it")
+            state[name] = held if held is not None else self._generated(name, status)
+        missing = self.entries.keys() - state.keys()
+        if missing:
+            raise ImageError(f"/{min(missing)}: {self._holders[min(missing)]} holds it, and it is gone")
+        return state
+
+    def _walk(self) -> Iterator[tuple[str, os.stat_result]]:
+        for directory, directories, files in os.walk(self.root):
+            directories.sort()
+            for name in (*directories, *files):
+                path = Path(directory, name)
+                yield str(path.relative_to(self.root)), path.lstat()
+
+    def _generated(self, name: str, status: os.stat_result) -> Entry:
+        path = self.path(name)
+        if stat.S_ISLNK(status.st_mode):
+            target = os.readlink(path)  # noqa: PTH115
+            self._refuse_builder(name, target.encode(errors="surrogateescape"))
+            return Entry(tarfile.SYMTYPE, 0o777, mtime_s=self.date_s, target=target)
+        if stat.S_ISDIR(status.st_mode):
+            mode, uid, gid = self.owners.get(name, (0o755, 0, 0))
+            return Entry(tarfile.DIRTYPE, mode, uid, gid, self.date_s)
+        usual = 0o755 if status.st_mode & 0o100 else 0o644
+        mode, uid, gid = self.owners.get(name, (usual, 0, 0))
+        content = path.read_bytes()
+        self._refuse_builder(name, content)
+        digest = hashlib.sha256(content).hexdigest()
+        return Entry(tarfile.REGTYPE, mode, uid, gid, self.date_s, size_bytes=len(content), sha256=digest)
+
+    def _add(self, package: Package, archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
+        path = self._place(name)
+        before = self.entries.get(name)
+        if member.isdir():
+            # dpkg, too, leaves a folder, or a link to one, as the first package made it.
+            if before is None and not self.holds(name):
+                path.mkdir(parents=True, exist_ok=True)
+                self._keep(
+                    package,
+                    name,
+                    Entry(tarfile.DIRTYPE, member.mode, member.uid, member.gid, int(member.mtime)),
+                )
+            elif not path.is_symlink() and not path.is_dir():
+                raise self._conflict(package, name)
+            return
+        if before is not None or self.holds(name):
+            raise self._conflict(package, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        owner = (member.mode, member.uid, member.gid, int(member.mtime))
+        if member.issym():
+            path.symlink_to(member.linkname)
+            self._keep(package, name, Entry(tarfile.SYMTYPE, 0o777, *owner[1:], target=member.linkname))
+        elif member.islnk():
+            target = image_path(os.path.normpath(member.linkname).lstrip("/"))
+            if target not in self.entries or self.entries[target].kind != tarfile.REGTYPE:
+                raise ImageError(
+                    f"{package.path}: {member.name} is a hard link to {member.linkname}, "
+                    "which is no file of the image, or comes after it"
+                )
+            os.link(self.path(target), path)
+            self._keep(package, name, Entry(tarfile.LNKTYPE, *owner, target=target))
+        elif member.isreg():
+            source = archive.extractfile(member)
+            if source is None:
+                raise ImageError(f"{package.path}: {member.name} cannot be read")
+            with path.open("wb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
+            path.chmod(0o755 if member.mode & 0o111 else 0o644)
+            self._keep(package, name, Entry(tarfile.REGTYPE, *owner, size_bytes=member.size))
+        else:
+            raise ImageError(
+                f"{package.path}: {member.name} is a device or pipe, which no image of ours holds"
+            )
+
+    def _place(self, name: str) -> Path:
+        """Give the place of something new. No link may lead there: it could lead to the builder's own files.
+
+        Raises:
+            ImageError: It lies behind a link, or above the root.
+        """
+        if name.startswith("../") or name == "..":
+            raise ImageError(f"{name}: lies above the root of the image")
+        unknown = []
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in self._folders:
+                break
+            if self.path(str(parent)).is_symlink():
+                raise ImageError(f"/{name}: lies behind the link /{parent}; name the folder that it leads to")
+            unknown.append(str(parent))
+        path = self.path(name)
+        # What is no folder yet may still become a link.
+        self._folders.update(parent for parent in unknown if self.path(parent).is_dir())
+        return path
+
+    def _conflict(self, package: Package, name: str) -> ImageError:
+        return ImageError(f"/{name}: both {self._holders.get(name, 'the image')} and {package.name} hold it")
+
+    def _refuse_builder(self, name: str, content: bytes) -> None:
+        # Another builder would make another image.
+        if str(self.root).encode() in content:
+            raise ImageError(f"/{name}: what made it left the builder's folder {self.root} in it")
+
+    def _taken(self, name: str, wanted: str) -> ImageError:
+        holder = self._holders.get(name, "the image")
+        return ImageError(f"/{name}: is to be {wanted}, and {holder} holds something else there")
+
+    def _keep(self, package: Package, name: str, entry: Entry) -> None:
+        self.entries[name] = entry
+        self._holders[name] = package.name
+
+
+def image_path(name: str) -> str:
+    """Give the path in the image of a path as packages name it: neither has a leading slash."""
+    return _ALIASES.sub(r"usr/\1", name)
+
+
+def difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Give what a layer holds: all that is new or other than below it.
+
+    Args:
+        before: What the layers below hold, by path.
+        after: What the image is to hold with the new layer.
+
+    Returns:
+        The entries of the new layer.
+
+    Raises:
+        ImageError: Something goes away, which these layers never need.
+    """
+    gone = before.keys() - after.keys()
+    if gone:
+        raise ImageError(f"/{min(gone)}: a lower layer holds it, and an upper one takes it away")
+    return {name: entry for name, entry in after.items() if before.get(name) != entry}

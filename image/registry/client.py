@@ -1,0 +1,454 @@
+"""A client of one repository of a registry (OCI distribution-spec v1.1)."""
+
+import email.utils
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import IO, Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from image.errors import AccessError, RegistryError, TransientError, UnreachableError
+from image.oci.descriptor import Descriptor
+from image.oci.reference import Repository
+from image.registry.credentials import Credentials
+from image.registry.token_auth import RegistryAuth
+
+# A registry may move or hash a whole blob before it answers the request that closes an upload.
+_TIMEOUT_S = (30.0, 300.0)
+_BLOCK_BYTES = 1 << 20
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+class FileSlice:
+    """A part of a file as the body of a request: read as it is sent, never as a whole."""
+
+    def __init__(self, file: IO[bytes], start: int, size_bytes: int, sent: Callable[[int], None]) -> None:
+        self._file = file
+        self._start = start
+        self._size_bytes = size_bytes
+        self._sent = sent
+        self.rewind()
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(_BLOCK_BYTES), b"")
+
+    def read(self, size: int = -1) -> bytes:
+        """Read the next bytes, at most `size`."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        block = self._file.read(wanted)
+        if len(block) < wanted:
+            raise OSError(f"{self._file.name}: became shorter while it was sent")
+        self._left -= len(block)
+        self._sent(len(block))
+        return block
+
+    def rewind(self) -> None:
+        """Start again, for a request that is sent once more."""
+        self._file.seek(self._start)
+        self._left = self._size_bytes
+
+
+class Registry:
+    """A client of one repository, for several threads.
+
+    Attributes:
+        repository: Which one.
+        credentials: What is known for it.
+        prefix: The scheme of its addresses.
+        session: Its connections.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        credentials: Credentials,
+        *,
+        insecure: bool,
+        jobs: int,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.repository = repository
+        self.credentials = credentials
+        self.prefix = "https"
+        self.session = requests.Session()
+        self._insecure = insecure
+        # Given with each request: of a session, requests puts REQUESTS_CA_BUNDLE over it.
+        self._verify = False if insecure else _ca_bundle(environment)
+        if insecure:
+            urllib3.disable_warnings()
+        # Some registries take a client that keeps cookies for a browser, and want more of them.
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._auth = RegistryAuth(self.session, self._verify, credentials, repository)
+        # Or requests would put the password of a .netrc in place of our header.
+        self.session.auth = _unchanged
+        if repository.is_loopback:
+            self.session.trust_env = False  # no proxy for this machine
+        self.session.mount("http://", _Adapter(pool_maxsize=jobs))
+        self.session.mount("https://", _Adapter(pool_maxsize=jobs))
+
+    def connect(self) -> None:
+        """Find out how the registry is reached (distribution-spec, "Determining Support").
+
+        TLS is tried first. Plain HTTP is tried where Docker does too: on this machine, and where the operator
+        said so.
+
+        Raises:
+            RegistryError: There is no registry, or its certificate is not trusted.
+            TransientError: Nothing answers, or it may pass.
+        """
+        plain = self._insecure or self.repository.is_loopback
+        first: UnreachableError | None = None
+        for self.prefix in ("https", "http") if plain else ("https",):
+            try:
+                answer = self.do_request(self._url(""))
+            except UnreachableError as error:
+                first = first or error
+                continue
+            if answer.status_code not in {200, 401, 403}:
+                raise RegistryError(
+                    f"{self.repository.host}: is no OCI registry: {answer.url} answers {answer.status_code}"
+                )
+            return
+        if first is not None:
+            raise first
+
+    def do_request(
+        self,
+        url: str,
+        method: str = "GET",
+        data: bytes | FileSlice | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Ask the registry, and once more with credentials if it wants them.
+
+        Args:
+            url: What is asked.
+            method: How.
+            data: Body; a FileSlice is sent as it is read.
+            headers: Beside those of the authentication.
+
+        Returns:
+            The answer, whatever its status but those of the errors below.
+
+        Raises:
+            TransientError: No answer, or one that says that it may pass.
+            AccessError: The registry denies access.
+            RegistryError: The registry's certificate is not trusted.
+        """
+        # An upload may go to a storage service elsewhere: the address itself authorizes it there.
+        target = urlsplit(url)
+        ours = (target.scheme, target.netloc) == (self.prefix, self.repository.api_host)
+        answer = self._send(url, method, data, headers, self._auth.header if ours else None)
+        if answer.status_code == 401 and ours:
+            try:
+                header = self._auth.answer(answer)
+            except requests.RequestException as error:
+                raise _broken(error, self.repository.host) from error
+            if header is not None:
+                if isinstance(data, FileSlice):
+                    data.rewind()
+                answer = self._send(url, method, data, headers, header)
+        if answer.status_code in {401, 403}:
+            raise AccessError(self._denied(answer, method))
+        if answer.status_code in _TRANSIENT:
+            raise TransientError(self._refusal(answer, method), _retry_after_s(answer))
+        return answer
+
+    def has_blob(self, digest: str) -> bool:
+        """Say whether the repository has a blob ("Checking if content exists in the registry").
+
+        Args:
+            digest: Its digest.
+
+        Raises:
+            RegistryError: As `do_request`, or an answer that is neither yes nor no.
+        """
+        answer = self.do_request(self._url(f"{self.repository.name}/blobs/{digest}"), "HEAD")
+        return self._expect(answer, "HEAD", {200, 404}) == 200
+
+    def manifest_digest(self, reference: str, media_type: str) -> str | None:
+        """Tell which manifest a tag or digest names; None when there is none.
+
+        Args:
+            reference: A tag or digest.
+            media_type: Of the manifest that is expected there.
+
+        Raises:
+            RegistryError: As `do_request`, or an answer that is neither yes nor no.
+        """
+        url = self._url(f"{self.repository.name}/manifests/{reference}")
+        answer = self.do_request(url, "HEAD", headers={"Accept": media_type})
+        if self._expect(answer, "HEAD", {200, 404}) == 404:
+            return None
+        return answer.headers.get("Docker-Content-Digest")
+
+    def put_manifest(self, reference: str, manifest: Descriptor, content: bytes) -> None:
+        """Write a manifest, byte for byte ("Pushing Manifests").
+
+        Args:
+            reference: A tag or digest.
+            manifest: Its descriptor.
+            content: Its bytes.
+
+        Raises:
+            TransientError: The registry does not see a blob, which had been there a moment ago: where several
+                pushes bring the same one at once, docker-registry puts the later ones over the first.
+            RegistryError: The registry refuses it, or took it for another one.
+        """
+        url = self._url(f"{self.repository.name}/manifests/{reference}")
+        answer = self.do_request(url, "PUT", content, {"Content-Type": manifest.media_type})
+        if answer.status_code in {400, 404} and "MANIFEST_BLOB_UNKNOWN" in _said(answer):
+            raise TransientError(self._refusal(answer, "PUT"))
+        self._expect(answer, "PUT", {200, 201, 202})
+        stored = answer.headers.get("Docker-Content-Digest", manifest.digest)
+        if stored != manifest.digest:
+            raise RegistryError(
+                f"{self.repository}:{reference}: the registry stored {stored} instead of {manifest.digest}"
+            )
+
+    def mount_blob(self, digest: str, source: str) -> bool:
+        """Take a blob over from another repository ("Mounting a blob from another repository").
+
+        Args:
+            digest: Which blob.
+            source: Name of the repository that may have it.
+
+        Returns:
+            Whether the repository has it now. No where a registry does not mount, or does not let us read.
+        """
+        url = _with_query(self._uploads, {"mount": digest, "from": source})
+        try:
+            answer = self.do_request(url, "POST", headers={"Content-Length": "0"})
+        except AccessError:
+            return False
+        if answer.status_code == 202:
+            # It opened an upload instead, which nobody will use.
+            self.do_request(self.upload_address(answer), "DELETE")
+        return answer.status_code == 201
+
+    def start_upload(self) -> tuple[str, int]:
+        """Open an upload ("Pushing a blob in chunks").
+
+        Returns:
+            Its address, and the smallest number of bytes that a part but the last one may have.
+
+        Raises:
+            RegistryError: The registry does not let us.
+        """
+        answer = self.do_request(self._uploads, "POST", headers={"Content-Length": "0"})
+        self._expect(answer, "POST", {202})
+        smallest = answer.headers.get("OCI-Chunk-Min-Length", "")
+        return self.upload_address(answer), int(smallest) if smallest.isdecimal() else 0
+
+    def upload_status(self, location: str) -> tuple[str, int] | None:
+        """Ask how far an upload got ("Resuming a blob upload").
+
+        Args:
+            location: Its address.
+
+        Returns:
+            Its address from now on, and how many bytes the registry has; None when the upload is gone.
+
+        Raises:
+            RegistryError: As `do_request`.
+        """
+        answer = self.do_request(location, "GET")
+        if answer.status_code != 204:
+            return None
+        return self.upload_address(answer, location), _received_bytes(answer)
+
+    def send_part(self, location: str, part: FileSlice, content_range: str | None) -> tuple[str, int] | None:
+        """Send a part of a blob.
+
+        Args:
+            location: Address of the upload.
+            part: The bytes.
+            content_range: First and last of them in the blob; None when the part is the blob.
+
+        Returns:
+            The upload's address from now on, and how many bytes the registry has; None when it wants the part
+            from another place on.
+
+        Raises:
+            RegistryError: The registry refuses it.
+        """
+        headers = {**_OCTETS, **({"Content-Range": content_range} if content_range else {})}
+        answer = self.do_request(location, "PATCH", part, headers)
+        if content_range is not None and answer.status_code in {400, 404, 416}:
+            return None
+        self._expect(answer, "PATCH", {202, 204})
+        return self.upload_address(answer, location), _received_bytes(answer)
+
+    def finish_upload(self, location: str, digest: str) -> str | None:
+        """Close an upload.
+
+        Args:
+            location: Its address.
+            digest: What the blob must be.
+
+        Returns:
+            None, or the registry's words when it got other bytes than the digest's, or lost the upload.
+
+        Raises:
+            RegistryError: The registry refuses it.
+        """
+        url = _with_query(location, {"digest": digest})
+        answer = self.do_request(url, "PUT", headers={**_OCTETS, "Content-Length": "0"})
+        if answer.status_code in {400, 404, 416}:
+            return self._refusal(answer, "PUT")
+        self._expect(answer, "PUT", {201, 204})
+        return None
+
+    @property
+    def _uploads(self) -> str:
+        return self._url(f"{self.repository.name}/blobs/uploads/")
+
+    def _url(self, path: str) -> str:
+        return f"{self.prefix}://{self.repository.api_host}/v2/{path}"
+
+    def _send(
+        self,
+        url: str,
+        method: str,
+        data: bytes | FileSlice | None,
+        headers: Mapping[str, str] | None,
+        authorization: str | None,
+    ) -> requests.Response:
+        sent = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
+        try:
+            return self.session.request(
+                method, url, data=data, headers=sent, timeout=_TIMEOUT_S, verify=self._verify
+            )
+        except requests.RequestException as error:
+            raise _broken(error, self.repository.host) from error
+
+    def upload_address(self, answer: requests.Response, otherwise: str | None = None) -> str:
+        """Read where an upload goes on.
+
+        Args:
+            answer: The registry's.
+            otherwise: What holds when it does not say.
+
+        Returns:
+            The whole address.
+
+        Raises:
+            RegistryError: It does not say.
+        """
+        location = answer.headers.get("Location") or otherwise
+        if location is None:
+            raise RegistryError(f"{self.repository}: the registry opened an upload without saying where")
+        address = urlsplit(urljoin(answer.url, location))
+        # A registry behind a proxy that took the TLS off may not know that there was any.
+        if address.netloc == self.repository.api_host:
+            address = address._replace(scheme=self.prefix)
+        return address.geturl()
+
+    def _expect(self, answer: requests.Response, method: str, statuses: set[int]) -> int:
+        if answer.status_code not in statuses:
+            raise RegistryError(self._refusal(answer, method))
+        return answer.status_code
+
+    def _refusal(self, answer: requests.Response, method: str) -> str:
+        hint = ""
+        if answer.status_code == 413:
+            hint = "; a proxy before the registry may limit requests: try --chunk-size, or ask for more quota"
+        return f"{self.repository}: {self._what(answer, method)}{hint}"
+
+    def _denied(self, answer: requests.Response, method: str) -> str:
+        return (
+            f"{self.repository}: {self._what(answer, method)}; credentials: {self.credentials.origin}. "
+            f"Run `docker login {self.repository.host}` as a user who may push there"
+        )
+
+    def _what(self, answer: requests.Response, method: str) -> str:
+        # The query holds the state of an upload or what authorizes it: it is not shown.
+        path = urlsplit(answer.url).path
+        return f"{method} {path} answers {answer.status_code}{_said(answer)}"
+
+
+class _Adapter(HTTPAdapter):
+    """Large blocks: a layer is read and sent in some hundred steps, not in some ten thousand."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as in requests)
+        """Make the pool of connections."""
+        super().init_poolmanager(*args, **kwargs, blocksize=_BLOCK_BYTES)
+
+
+def _with_query(url: str, fields: Mapping[str, str]) -> str:
+    """Add to the query of an address, which stays as the registry wrote it."""
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(fields)}"
+
+
+def _ca_bundle(environment: Mapping[str, str]) -> str | bool:
+    # requests reads the first two only, and none for this machine, where its trust in variables is off.
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        if path := environment.get(name):
+            if not os.path.exists(path):  # noqa: PTH110 (a text is what requests takes)
+                raise RegistryError(f"{path}: {name} names no file of trusted certificates")
+            return path
+    system = ssl.get_default_verify_paths()
+    if system.cafile:
+        return system.cafile
+    # Small containers bring none: then it is certifi's.
+    return system.capath if system.capath and os.listdir(system.capath) else True  # noqa: PTH208
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _broken(error: requests.RequestException, host: str) -> RegistryError:
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
+        reason = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "it does not fit"
+        return RegistryError(
+            f"{host}: its certificate is not trusted: {reason}; name the authority's in SSL_CERT_FILE, "
+            f"or use --insecure"
+        )
+    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
+        return TransientError(f"{host}: its token service answers {error.response.status_code}")
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    return UnreachableError(f"{host}: the connection failed: {getattr(cause, 'strerror', None) or cause}")
+
+
+def _received_bytes(answer: requests.Response) -> int:
+    """Read `Range: 0-99`: the last byte is part of it. Nothing received is told as `0-0` or not at all."""
+    last = answer.headers.get("Range", "").removeprefix("bytes=").partition("-")[2]
+    return int(last) + 1 if last.isdecimal() and int(last) > 0 else 0
+
+
+def _said(answer: requests.Response) -> str:
+    """Find the registry's own words ("Error Codes")."""
+    try:
+        errors = answer.json()["errors"]
+        said = "; ".join(
+            " ".join(str(error[name]) for name in ("code", "message", "detail") if error.get(name))
+            for error in errors
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        said = answer.reason or ""
+    return f": {said[:500]}" if said else ""
+
+
+def _retry_after_s(answer: requests.Response) -> float | None:
+    """Read `Retry-After` (RFC 9110, section 10.2.3): seconds or a date."""
+    asked = answer.headers.get("Retry-After", "")
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None

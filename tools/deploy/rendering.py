@@ -1,0 +1,91 @@
+"""Objects of a base as they go to a cluster: `kubectl apply -f` and `podman kube play` take them so.
+
+It does the three things that an install at a desk asks for: namespace, images, variables. kustomize does the
+same with the same base, and rendering_test compares the two.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from tools.deploy.base import Base, Manifest
+from tools.deploy.errors import ManifestError
+
+
+def render(
+    base: Base, namespace: str | None = None, variables: Mapping[str, str] | None = None
+) -> list[Manifest]:
+    """Render a base.
+
+    Args:
+        base: The base; it stays as it is.
+        namespace: Where its objects go, in place of what the base says.
+        variables: Environment variables of its containers: these replace or follow those that are there.
+
+    Returns:
+        The objects, in the order of the base.
+
+    Raises:
+        ManifestError: There is an image without a digest, or no container for the variables.
+    """
+    manifests = copy.deepcopy(list(base.manifests))
+    namespace = namespace or base.namespace
+    references = {image.name: image.reference for image in base.images}
+    containers = 0
+    for manifest in manifests:
+        if namespace is not None:
+            _move(manifest, namespace)
+        for container in _containers(manifest):
+            containers += 1
+            name = container["image"]
+            if name not in references:
+                known = ", ".join(sorted(references)) or "none"
+                raise ManifestError(f"{base.directory}: names the image {name}, and has digests of: {known}")
+            container["image"] = references[name]
+            _set_variables(container, variables or {})
+    if variables and not containers:
+        raise ManifestError(f"{base.directory}: has no container that {', '.join(variables)} could go to")
+    return manifests
+
+
+def to_yaml(manifests: list[Manifest]) -> str:
+    """Write objects as one YAML text."""
+    return yaml.dump_all(manifests, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _move(manifest: Manifest, namespace: str) -> None:
+    metadata = manifest.setdefault("metadata", {})
+    if manifest["kind"] == "Namespace":
+        metadata["name"] = namespace
+    else:
+        metadata["namespace"] = namespace
+
+
+def _containers(manifest: Manifest) -> list[dict[str, Any]]:
+    """Give the containers of a Pod, or of the template of what makes Pods."""
+    spec = manifest.get("spec", {})
+    pod = spec if manifest["kind"] == "Pod" else spec.get("template", {}).get("spec", {})
+    return [*pod.get("initContainers", ()), *pod.get("containers", ())]
+
+
+def _set_variables(container: dict[str, Any], variables: Mapping[str, str]) -> None:
+    if not variables:
+        return
+    entries = container.setdefault("env", [])
+    for name, value in variables.items():
+        entry = {"name": name, "value": value}
+        for index, existing in enumerate(entries):
+            if existing["name"] == name:
+                entries[index] = entry
+                break
+        else:
+            entries.append(entry)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents lists as people do."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, indentless=False)

@@ -1,1 +1,0 @@
-"""Kubernetes manifests: pinning and printing."""

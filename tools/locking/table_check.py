@@ -1,0 +1,55 @@
+"""Holds the Torch table (`gens/torch.bzl`) against what an index really serves."""
+
+from collections.abc import Iterator
+
+from packaging.version import Version
+
+from gens.generation import Environment, Inputs
+from gens.lock import LockedWheel
+from tools.locking.resolver import Resolution
+
+_CUDA_RUNTIMES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu11", "nvidia-cuda-runtime-cu12")
+
+
+def cell_disagreements(environment: Environment, wheels: tuple[LockedWheel, ...]) -> Iterator[str]:
+    """Say where a resolved environment is not the one that the table promised.
+
+    Args:
+        environment: The cell.
+        wheels: What it resolved to.
+
+    Yields:
+        Messages.
+    """
+    if environment.torch is None:
+        return
+    versions = {wheel.name: Version(wheel.version) for wheel in wheels}
+    torch = versions.get("torch")
+    if torch is None or torch.public != environment.torch:
+        yield f"the table says torch {environment.torch}, the index gave {torch}"
+    if environment.inputs.index_url is not None and torch is not None and torch.local != environment.build:
+        yield f"the table says build {environment.build}, the index gave torch {torch}"
+    # Builds with CUDA linked in bring no runtime of their own: then there is nothing to compare.
+    for name in _CUDA_RUNTIMES:
+        if name in versions:
+            cuda = ".".join(str(part) for part in versions[name].release[:2])
+            if cuda != environment.cuda:
+                promised = f"CUDA {environment.cuda}" if environment.cuda else "no CUDA"
+                yield f"the table says {promised}, the index gave {name} {versions[name]}"
+
+
+def absence_disagreement(absence: Inputs, outcome: object) -> str | None:
+    """Say whether the index has what the table says it has not.
+
+    Args:
+        absence: What should not resolve.
+        outcome: What came of resolving it.
+
+    Returns:
+        A message, or None.
+    """
+    if not isinstance(outcome, Resolution):
+        return None
+    (requirement,) = absence.requirements
+    filename = ", ".join(wheel.filename for wheel in outcome.wheels)
+    return f"the table says there is no {requirement} for Python {absence.python}, the index gave {filename}"
