@@ -1,42 +1,28 @@
 """The status page in a real browser: Debian's Chromium, which the toolbox brings."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.service.browser import BROWSERS, browse, find_browser
 from tests.service.node import Node, cells
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.service.fixture"]
 
 _MEASURE = "<script>document.title = document.documentElement.scrollWidth + 'px'</script></body>"
-
-
-_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
 _TOOLBOX = Path("/var/lib/monobase/cacerts")  # tools/toolbox/run makes it
 
 
 @pytest.fixture
 def chromium() -> str:
-    found = next((program for name in _BROWSERS if (program := shutil.which(name))), None)
+    found = find_browser()
     if found is None and _TOOLBOX.exists():
-        pytest.fail(f"the toolbox should bring a browser, and none of {', '.join(_BROWSERS)} is on the PATH")
+        pytest.fail(f"the toolbox should bring a browser, and none of {', '.join(BROWSERS)} is on the PATH")
     if found is None:
-        pytest.skip(f"none of {', '.join(_BROWSERS)} is on the PATH")
+        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH")
     return found
-
-
-def _browse(chromium: str, directory: Path, *arguments: str) -> str:
-    return subprocess.run(
-        [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            f"--user-data-dir={directory / 'chromium'}", *arguments,
-        ],
-        capture_output=True, text=True, check=True, timeout=120,
-    ).stdout  # fmt: skip
 
 
 def _with_a_failure(node: Node) -> None:
@@ -53,9 +39,9 @@ def test_a_browser_shows_the_grid(node: Node, chromium: str) -> None:
         daemon.wait_until(lambda: daemon.get("/")[1].count('class="s-ready"') == 5)
         picture = node.directory / "page.png"
         url = f"http://127.0.0.1:{daemon.port}/"
-        _browse(chromium, node.directory, "--window-size=1200,900", f"--screenshot={picture}", url)
+        browse(chromium, node.directory, "--window-size=1200,900", f"--screenshot={picture}", url)
         assert picture.read_bytes().startswith(b"\x89PNG")
-        document = _browse(chromium, node.directory, "--dump-dom", url)
+        document = browse(chromium, node.directory, "--dump-dom", url)
     assert document.count("<li class=") == 6
     assert "torch2.6.0-cpu" in document
     assert "<title>monobase: not ready</title>" in document
@@ -76,7 +62,7 @@ def test_nothing_is_wider_than_a_phone(node: Node, chromium: str, width: int) ->
         "<script>onload = () => { const inner = document.getElementById('phone').contentDocument;"
         "document.title = inner.title }</script>"
     )
-    document = _browse(
+    document = browse(
         chromium,
         node.directory,
         "--allow-file-access-from-files",
