@@ -19,6 +19,11 @@ def is_python(path: Path) -> bool:
     return path.suffix in {".py", ".pyi"}
 
 
+def is_product(path: Path) -> bool:
+    """Return whether a file is Python source, and no unit test."""
+    return is_python(path) and not path.name.endswith("_test.py")
+
+
 def is_shell(path: Path) -> bool:
     """Says whether a file is a shell script, by its name or by its first line."""
     if path.suffix == ".sh":
@@ -83,6 +88,8 @@ def checkers() -> dict[str, Checker]:
         ),
         # In this program's own interpreter, so that mypy finds the libraries where it would import them.
         Checker("mypy", is_python, (sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null")),
+        # As a script: by its name, `tools` would be loaded, and could not be looked at in the tree.
+        Checker("imports", is_product, (sys.executable, "-P", str(Path(__file__).with_name("imports.py")))),
         Checker("shellcheck", is_shell, (shellcheck, "--severity=style", "--external-sources")),
         Checker(
             "buildifier",

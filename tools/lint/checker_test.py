@@ -36,7 +36,8 @@ def run(name: str, root: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_checker_has_a_fault_that_it_must_find() -> None:
-    assert set(FAULTS) == set(checkers())
+    # The order of packages has tests of its own, imports_test.py: it takes a whole tree.
+    assert set(FAULTS) == set(checkers()) - {"imports"}
 
 
 @pytest.mark.parametrize("name", FAULTS)
