@@ -6,12 +6,35 @@ from typing import Any
 import click
 
 from gens.errors import MonobaseError
+from gens.version import read_version
 
 _INTERNAL_ERROR = 70
 
 
+def version_option() -> click.Option:
+    """Make the option `--version`, which prints the version and the commit of this build."""
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_version,
+        help="Show the version and the commit, and exit.",
+    )
+
+
+def _show_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(str(read_version()))
+        ctx.exit()
+
+
 class MonobaseCommand(click.Command):
-    """A command whose expected failures end with one message and their exit code."""
+    """A command with `--version`, whose expected failures end with one message and their exit code."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 (as in click)
+        super().__init__(*arguments, **settings)
+        self.params.append(version_option())
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (as in click)
         """Run the command.

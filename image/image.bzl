@@ -24,11 +24,14 @@ def _oci_image_impl(ctx):
     for layer in layers:
         args.add("--layer", layer.blob)
         args.add(layer.facts)
+    if ctx.file.version:
+        args.add("--version-file", ctx.file.version)
     args.add("--output", layout.path)
     ctx.actions.run(
         executable = ctx.executable._tool,
         arguments = [args],
-        inputs = [config, ctx.file._lock] + [file for layer in layers for file in [layer.blob, layer.facts]],
+        inputs = [config, ctx.file._lock] + ctx.files.version +
+                 [file for layer in layers for file in [layer.blob, layer.facts]],
         outputs = [layout],
         mnemonic = "OciImage",
     )
@@ -46,6 +49,7 @@ oci_image = rule(
         "layers": attr.label_list(doc = "The layers, the lowest first.", mandatory = True, providers = [LayerInfo]),
         "stop_signal": attr.string(doc = "What ends it."),
         "user": attr.string(doc = "UID:GID; root if empty."),
+        "version": attr.label(allow_single_file = True, doc = "The version, for the labels: see //gens:version."),
         "working_directory": attr.string(default = "/", doc = "Where it runs."),
         "_lock": attr.label(allow_single_file = True, default = "//image/debian:packages.lock.json"),
         "_tool": attr.label(cfg = "exec", default = "//image:make_image", executable = True),

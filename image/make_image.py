@@ -8,10 +8,12 @@ import click
 import msgspec
 
 from gens.command import MonobaseCommand
+from gens.version import read_version
 from image.debian.lock.lock_file import parse_lock
 from image.oci.config import ANNOTATION_PREFIX, ImageConfig, to_json
 from image.oci.layer import parse_layer
 from image.oci.layout import to_json_bytes, write_layout
+from image.version_labels import version_labels
 
 _PATH = click.Path(path_type=Path)
 
@@ -24,12 +26,22 @@ _PATH = click.Path(path_type=Path)
     "--lock", "lock_path", type=_PATH, required=True, help="Lock of the Debian packages, for the date."
 )
 @click.option("--layer", "layers", type=(_PATH, _PATH), multiple=True, help="BLOB FACTS, the lowest first.")
+@click.option(
+    "--version-file", type=_PATH, help="What gens.version reads, for the labels of version and revision."
+)
 @click.option("--output", type=_PATH, required=True, help="Folder of the layout.")
-def main(config_path: Path, lock_path: Path, layers: tuple[tuple[Path, Path], ...], output: Path) -> None:
+def main(
+    config_path: Path,
+    lock_path: Path,
+    layers: tuple[tuple[Path, Path], ...],
+    version_file: Path | None,
+    output: Path,
+) -> None:
     """Make an image."""
     created = parse_lock(lock_path.read_text(), lock_path).date
     fields = json.loads(config_path.read_text())
-    fields["labels"] = {f"{ANNOTATION_PREFIX}.created": created} | fields["labels"]
+    version = {} if version_file is None else version_labels(read_version(version_file))
+    fields["labels"] = {f"{ANNOTATION_PREFIX}.created": created} | version | fields["labels"]
     config = msgspec.convert(fields | {"created": created}, ImageConfig)
     parsed = [(parse_layer(facts.read_text(), facts), blob) for blob, facts in layers]
     if output.exists():

@@ -35,6 +35,7 @@ from daemon.host.system_error import explain
 from daemon.prefix.prefix import Prefix, prefix_at
 from daemon.report.redaction import redact
 from daemon.report.shown_text import json_document, visible
+from gens.command import version_option
 from gens.errors import MonobaseError
 
 
@@ -98,7 +99,7 @@ def _check_working_folder() -> None:
         ) from error
 
 
-@click.group(cls=_Cli)
+@click.group(cls=_Cli, params=[version_option()])
 def main() -> None:
     """Install generations of environments under one prefix of a node."""
 

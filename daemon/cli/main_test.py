@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gens.version import read_version
+
 _PROGRAM = 'exec "$0" -m daemon.main'
 
 
@@ -28,3 +30,8 @@ def test_a_working_folder_that_was_removed_is_told(tmp_path: Path) -> None:
     done = _shell(f"cd gone && rmdir ../gone && {_PROGRAM} status --prefix {tmp_path}/p", tmp_path)
     assert done.returncode == 11
     assert done.stderr.startswith("error: the working folder of this process was removed")
+
+
+def test_the_version_is_told_and_is_the_one_of_this_build(tmp_path: Path) -> None:
+    done = _shell(f"{_PROGRAM} --version", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{read_version()}\n", "")

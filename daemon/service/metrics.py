@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from daemon.prefix.prefix import Prefix
 from daemon.service.state import KINDS, ServiceState
 from daemon.upkeep.readiness import Readiness
+from gens.version import Version, read_version
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # series that nobody asks for
@@ -58,11 +59,27 @@ class Metrics:
             "monobase_repairs", "Damage that was found and restored.", registry=self._registry
         )
         self._registry.register(_Gauges(prefix, state, read))
+        self._registry.register(_Build(read_version()))
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:
         """Write all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _Build(Collector):
+    def __init__(self, version: Version) -> None:
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the version as a metric."""
+        build = GaugeMetricFamily(
+            "monobase_build_info",
+            "The version of this daemon and the commit that it was built from; the value is 1.",
+            labels=["version", "revision"],
+        )
+        build.add_metric([self._version.version, self._version.revision], 1)
+        yield build
 
 
 class _Gauges(Collector):

@@ -19,7 +19,10 @@ def oci_load(name, image, tag, **kwargs):
             "--default-tag",
             tag,
         ],
-        data = [image],
+        data = [
+            image,
+            Label("//gens:version"),
+        ],
         main = Label("//image/engine:load_main.py"),
         deps = [Label("//image/engine")],
         **kwargs

@@ -14,7 +14,10 @@ def oci_push(name, image, **kwargs):
         name = name,
         srcs = [Label("//image/registry:push_main.py")],
         args = ["$(rootpath %s)" % image],
-        data = [image],
+        data = [
+            image,
+            Label("//gens:version"),
+        ],
         main = Label("//image/registry:push_main.py"),
         deps = [Label("//image/registry")],
         **kwargs

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """How much of some code the tests ran.
+    """The share of some code that tests ran.
 
     Attributes:
         name: Of the package or module, as a path.
@@ -40,7 +40,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the figures may not fall below, in percent of statements and branches.
+    """The lowest figures that are allowed, in percent of statements and branches.
 
     Attributes:
         total_percent: Of everything.
@@ -102,7 +102,7 @@ def by_package(modules: Iterable[Figure]) -> list[Figure]:
 
 
 def below_bounds(packages: Sequence[Figure], bounds: Bounds) -> list[str]:
-    """Say which figures are below their bound.
+    """Return a message for each figure below its bound.
 
     Args:
         packages: The figure of each package.

@@ -18,7 +18,7 @@ _PASSED = {0, 5}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the tests of one file ended.
+    """The outcome of the tests of one file.
 
     Attributes:
         file: The file.

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.prefix.writer_lock import writer_lock
 from daemon.upkeep.verify import verify
+from gens.version import read_version
 from tests.index.fault import latency, status
 from tests.service.node import SITE, Node, cells, small_disk
 from tests.synthetic.catalog import PYTHON, environment_cell
@@ -118,6 +119,9 @@ def test_the_metrics_tell_what_stands_there_and_what_it_takes(node: Node) -> Non
     with node.daemon() as daemon:
         daemon.wait_ready()
         daemon.wait_until(lambda: "monobase_saved_bytes" in daemon.get("/metrics")[1])
+        version = read_version()
+        labels = f'revision="{version.revision}",version="{version.version}"'
+        assert daemon.metric(f"monobase_build_info{{{labels}}}") == 1
         assert daemon.metric("monobase_generations_active") == 2
         assert daemon.metric("monobase_generations_ready") == 2
         assert daemon.metric('monobase_generation_ready{generation="g00000"}') == 1

@@ -58,7 +58,10 @@ def kubernetes_render(name, base, **kwargs):
         srcs = [Label("//tools/deploy:render.py")],
         main = Label("//tools/deploy:render.py"),
         args = ["$(rootpath %s)" % base],
-        data = [base],
+        data = [
+            base,
+            Label("//gens:version"),
+        ],
         deps = [Label("//tools/deploy")],
         **kwargs
     )

@@ -1,0 +1,79 @@
+"""The version of a build: the text of the file VERSION, and the commit if the build is stamped.
+
+The rule of `version.bzl` writes `version.json`, which lies beside this module in the images and in the
+runfiles of commands. Only `--config=release` stamps a build; any other one says that it is not stamped, and
+is the same at every commit.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gens.errors import MonobaseError
+
+UNKNOWN = "unknown"
+_FILE = Path(__file__).with_name("version.json")
+
+
+class StampError(MonobaseError):
+    """A build is to be stamped, and Bazel's status does not say with what."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version.
+
+    Attributes:
+        version: Such as `1.2.0`, with `+unstamped` or `+dirty` behind it.
+        revision: The commit, or `unknown`.
+    """
+
+    version: str
+    revision: str
+
+    def __str__(self) -> str:
+        """Format both for a person."""
+        return f"monobase {self.version} (revision {self.revision})"
+
+
+def read_version(file: Path = _FILE) -> Version:
+    """Read the version of this build.
+
+    Args:
+        file: What the rule has written; where Bazel has built nothing, as in an editor, there is none.
+    """
+    try:
+        return Version(**json.loads(file.read_text()))
+    except FileNotFoundError:
+        return Version(UNKNOWN, UNKNOWN)
+
+
+def make_version(version: str, status: str | None) -> Version:
+    """Make the version of a build.
+
+    Args:
+        version: The text of the file VERSION.
+        status: The stable status of Bazel, with what `tools/workspace/workspace_status.sh` printed; None in a
+            build that is not stamped.
+
+    Raises:
+        StampError: The status does not name the commit and the state of the tree.
+    """
+    version = version.strip()
+    if status is None:
+        return Version(f"{version}+unstamped", UNKNOWN)
+    values = dict(line.split(" ", 1) for line in status.splitlines() if " " in line)
+    revision, tree = values.get("STABLE_MONOBASE_REVISION"), values.get("STABLE_MONOBASE_TREE")
+    if not revision or tree not in {"clean", "dirty"}:
+        raise StampError(
+            "a stamped build needs STABLE_MONOBASE_REVISION and STABLE_MONOBASE_TREE from "
+            "tools/workspace/workspace_status.sh: build with --config=release, not with --stamp alone"
+        )
+    return Version(version if tree == "clean" else f"{version}+dirty", revision)
+
+
+def format_version(version: Version) -> str:
+    """Format a version as `read_version` reads it."""
+    return json.dumps(asdict(version), indent=2) + "\n"
