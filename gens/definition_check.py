@@ -9,7 +9,7 @@ from gens.errors import DefinitionError
 from gens.path_component import path_component
 
 if TYPE_CHECKING:
-    from gens.generation import Generation, Inputs
+    from gens.generation import Environment, Generation, Inputs, Toolkit
 
 _MAX_ID = 99_999_999
 _MINOR = (re.compile(r"[0-9]{1,6}\.[0-9]{1,6}"), "a minor version such as 3.11")
@@ -74,28 +74,32 @@ def _texts(generation: "Generation") -> Iterator[tuple[str, str, _Form]]:
         yield "a key of indexes", tag, _BUILD
         yield f"indexes[{tag}]", url, _URL
     for cell in generation.environments:
-        yield "python of an environment", cell.python, _MINOR
-        yield "python_full of an environment", cell.python_full, _VERSION
-        for field, value, form in (
-            ("torch", cell.torch, _VERSION), ("build", cell.build, _BUILD), ("cuda", cell.cuda, _VERSION),
-        ):  # fmt: skip
-            if value is not None:
-                yield f"{field} of an environment", value, form
-        if (cell.torch is None) != (cell.build is None):
-            yield (
-                "build of an environment",
-                str(cell.build),
-                (re.compile("(?!)"), "there together with torch"),
-            )
-        yield from _inputs(cell.inputs)
+        yield from _environment(cell)
     for toolkit in generation.toolkits:
-        yield "version of a toolkit", toolkit.version, _VERSION
-        yield "full_version of a toolkit", toolkit.full_version, _VERSION
-        if toolkit.cuda_major is not None:
-            yield "cuda_major of a toolkit", toolkit.cuda_major, _MAJOR
-        yield from _inputs(toolkit.inputs)
+        yield from _toolkit(toolkit)
     for absence in generation.absences:
         yield from _inputs(absence)
+
+
+def _environment(cell: "Environment") -> Iterator[tuple[str, str, _Form]]:
+    yield "python of an environment", cell.python, _MINOR
+    yield "python_full of an environment", cell.python_full, _VERSION
+    for field, value, form in (
+        ("torch", cell.torch, _VERSION), ("build", cell.build, _BUILD), ("cuda", cell.cuda, _VERSION),
+    ):  # fmt: skip
+        if value is not None:
+            yield f"{field} of an environment", value, form
+    if (cell.torch is None) != (cell.build is None):
+        yield "build of an environment", str(cell.build), _TOGETHER
+    yield from _inputs(cell.inputs)
+
+
+def _toolkit(toolkit: "Toolkit") -> Iterator[tuple[str, str, _Form]]:
+    yield "version of a toolkit", toolkit.version, _VERSION
+    yield "full_version of a toolkit", toolkit.full_version, _VERSION
+    if toolkit.cuda_major is not None:
+        yield "cuda_major of a toolkit", toolkit.cuda_major, _MAJOR
+    yield from _inputs(toolkit.inputs)
 
 
 def _inputs(inputs: "Inputs") -> Iterator[tuple[str, str, _Form]]:
