@@ -325,7 +325,7 @@ def test_everything_said_goes_to_stderr_at_the_level_asked_for(shell: Shell, pre
 
 
 def refusals() -> Iterator[object]:
-    blocks = (ACTIVATE.parent / "refusals.txt").read_text().split("\n\n")[1:]
+    blocks = (ACTIVATE.parent / "refusal" / "refusals.txt").read_text().split("\n\n")[1:]
     count = 0
     for block in blocks:
         title, command, *lines = block.strip("\n").split("\n")

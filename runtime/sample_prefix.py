@@ -150,15 +150,19 @@ def make_sample_prefix(root: Path, wheels: Path, python: Path = Path(sys.executa
     prefix.toolkit(second, "cuda-12.4.1", "cuda12.4")
     prefix.toolkit(second, "cudnn-8.9.7.29-cuda12", "cudnn8-cuda12")
     prefix.toolkit(second, "cudnn-9.1.0.70-cuda12", "cudnn9-cuda12")
+    cudnn = second.folder / "cudnn9-cuda12" / "lib" / "libcudnn.so.9"
+    cudnn.touch()
     prefix.install(second.folder / second.environment(PYTHON), {"shared": "1.0"})
     for torch, build in (("2.4.1", "cpu"), ("2.4.1", "cu124"), ("2.5.1", "cu121"), ("2.5.1", "cu130")):
         environment = second.folder / second.environment(PYTHON, torch, build)
         prefix.install(environment, {"torch": torch, "shared": "1.0", "tool": "1.0"})
         if build != "cpu":
-            for part, library in (("cublas", "libcublas.so.12"), ("cudnn", "libcudnn.so.9")):
-                folder = environment / SITE_PACKAGES / "nvidia" / part / "lib"
-                folder.mkdir(parents=True)
-                (folder / library).touch()
+            nvidia = environment / SITE_PACKAGES / "nvidia"
+            for part in ("cublas", "cudnn"):
+                (nvidia / part / "lib").mkdir(parents=True)
+            (nvidia / "cublas" / "lib" / "libcublas.so.12").touch()
+            # One version of cuDNN is one inode, as the installer links it.
+            os.link(cudnn, nvidia / "cudnn" / "lib" / cudnn.name)
     second.environment(PYTHON, "2.6.0", "cu124", state="missing")
     second.environment("3.99", "2.6.0", "cu124")
     second.write()

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import uv
 
-from runtime.prepare_venv import COMMAND_MARK, NEW, PreparationError, is_prepared, prepare, shared_packages
 from runtime.sample_prefix import PYTHON, SITE_PACKAGES, SamplePrefix
 from runtime.shells import EXEC, SYSTEM_PATH, Outcome, run
+from runtime.user_venv.main import COMMAND_MARK, NEW, PreparationError, is_prepared, prepare, shared_packages
 
 pytest_plugins = ["runtime.fixtures"]
 
