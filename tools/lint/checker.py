@@ -11,6 +11,7 @@ from pathlib import Path
 from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
 _SHELL = re.compile(rb"#!.*\b(sh|dash|bash)\b")
+_FOLDER = Path(__file__).parent
 _STARLARK_NAMES = ("BUILD.bazel", "MODULE.bazel", "REPO.bazel")
 
 
@@ -32,6 +33,11 @@ def is_shell(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return _SHELL.match(file.readline(256)) is not None
+
+
+def is_markdown(path: Path) -> bool:
+    """Return whether a file is a document."""
+    return path.suffix == ".md"
 
 
 def is_starlark(path: Path) -> bool:
@@ -89,7 +95,8 @@ def checkers() -> dict[str, Checker]:
         # In this program's own interpreter, so that mypy finds the libraries where it would import them.
         Checker("mypy", is_python, (sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null")),
         # As a script: by its name, `tools` would be loaded, and could not be looked at in the tree.
-        Checker("imports", is_product, (sys.executable, "-P", str(Path(__file__).with_name("imports.py")))),
+        Checker("imports", is_product, (sys.executable, "-P", str(_FOLDER / "imports.py"))),
+        Checker("links", is_markdown, (sys.executable, str(_FOLDER / "links.py"))),
         Checker("shellcheck", is_shell, (shellcheck, "--severity=style", "--external-sources")),
         Checker(
             "buildifier",
