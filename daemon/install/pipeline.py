@@ -22,24 +22,20 @@ from daemon.install.archive_check import drop_damaged_wheels
 from daemon.install.fetch import Fetcher
 from daemon.install.link import LinkedTree
 from daemon.install.lock_index import CacheFolders
-from daemon.install.plan import (
-    Plan,
-    Wanted,
-    check_room,
-    is_present,
-    is_sealed,
-    make_plan,
-    toolkit_directory_name,
-    wheels_to_fetch,
-)
-from daemon.install.seal import Finished, finish_environment, finish_toolkit, point_latest, publish, seal
-from daemon.install.toolkit import lay_out_toolkit, write_environments
+from daemon.install.plan import Plan, Wanted, check_room, make_plan, wheels_to_fetch
+from daemon.install.seal import Finished, finish_environment, finish_toolkit
+from daemon.install.toolkit import lay_out_toolkit
 from daemon.install.workbench import Workbench, make_workbench
 from daemon.interpreters.interpreter import Interpreter, provide_interpreters
+from daemon.prefix.environments_file import write_environments
+from daemon.prefix.generation import is_present, is_sealed
+from daemon.prefix.latest import point_latest
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.publication import CompleteTree, publish, seal
 from daemon.prefix.standing_tree import check_tree
 from daemon.prefix.store_mounts import check_stores, stores
+from daemon.prefix.toolkit_tree import toolkit_directory_name
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter, Stage
 from daemon.uv.cache import remove_leftovers, remove_outdated
@@ -370,7 +366,7 @@ class _Install:
             fault_point("layout:toolkit")
         with self._reporter.stage("seal", len(environments)) as stage:
             finished += self._each(environments, self._finish, lambda tree: tree.wanted, stage)
-            publish(self._writer, generation, finished)
+            publish(self._writer, generation, [item.tree for item in finished])
             self._result.installed += [item.wanted.label for item in finished]
             stage.facts.update(installed=len(finished), generation=generation.directory_name)
 
@@ -401,7 +397,7 @@ class _Install:
         if stands:  # another generation brought it
             tree = self._prefix.toolkits / name
             check_tree(self._prefix, tree, wanted.label, bench.known)
-            return Finished(wanted, None, tree)
+            return Finished(wanted, CompleteTree(wanted.target.name, None, tree))
         laid_out = lay_out_toolkit(self._prefix, wanted, toolkit, bench.store, bench.inventories, bench.known)
         return finish_toolkit(self._prefix, wanted, laid_out, name)
 

@@ -1,20 +1,18 @@
 """Stage 1, plan: which environments and toolkits are missing, and what it takes to install them."""
 
 import fnmatch
-import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.errors import DamageError, DiskError, NewerFormatError
+from daemon.prefix.generation import is_present, is_sealed
 from daemon.prefix.inventory import read_inventory
-from daemon.prefix.manifest import MANIFEST_NAME, content_digest, read_manifest
-from daemon.prefix.mark import read_mark
 from daemon.prefix.prefix import Prefix
 from daemon.uv.cache import find_archive
 from gens.catalog import Catalog
 from gens.errors import DefinitionError, MonobaseError
-from gens.generation import Generation, Target, Toolkit
+from gens.generation import Generation, Target
 from gens.lock import Lock, LockedWheel
 
 # Of the 36 wheels of a torch 2.13 environment: 1.75 times their size when unpacked, and 0.06 of bytecode;
@@ -228,69 +226,6 @@ def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:
             f"environments and toolkits, {room.f_favail:,} are free; use a file system with "
             "more inodes, or install less"
         )
-
-
-def definition_digest(generation: Generation) -> str:
-    """Digest what a generation consists of: each target by its name and what decides its resolution."""
-    lines = sorted(f"{target.kind} {target.name} {target.inputs.digest}\n" for target in generation.targets)
-    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
-
-
-def is_sealed(prefix: Prefix, generation: Generation) -> bool:
-    """Tell whether a generation is sealed on the prefix.
-
-    Args:
-        prefix: The prefix.
-        generation: The generation.
-
-    Raises:
-        DamageError: It was sealed from another definition, or its mark is damaged.
-        NewerFormatError: A newer monobase has sealed it.
-    """
-    mark = read_mark(prefix.sealed_mark(generation.directory_name))
-    if mark is None:
-        return False
-    expected = definition_digest(generation)
-    if mark.definition != expected:
-        raise DamageError(
-            f"{prefix.generation(generation.directory_name)}: was sealed from another definition "
-            f"({mark.definition}) than the one of now ({expected}); a generation never changes: use "
-            "the release that it came from, or remove it from the prefix"
-        )
-    return True
-
-
-def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:
-    """Tell whether an environment or toolkit stands under its final name, and so is complete."""
-    path = prefix.generation(generation.directory_name) / target.name
-    return (path / MANIFEST_NAME).exists()
-
-
-def toolkit_directory_name(prefix: Prefix, toolkit: Toolkit, lock: Lock) -> tuple[str, bool]:
-    """Choose the shared tree of a toolkit.
-
-    Two generations whose locks pin the same wheels share a tree; another set of wheels of the same
-    version gets a name with a part of its digest.
-
-    Args:
-        prefix: The prefix.
-        toolkit: The toolkit.
-        lock: What it is made from.
-
-    Returns:
-        The name below `cuda/`, and whether the tree stands already.
-    """
-    content = content_digest(lock.wheels)
-    for name in (toolkit.directory_name, f"{toolkit.directory_name}-{content[:8]}"):
-        manifest = prefix.toolkits / name / MANIFEST_NAME
-        if not manifest.exists():
-            return name, False
-        if read_manifest(manifest).content == content:
-            return name, True
-    raise DamageError(
-        f"{prefix.toolkits / name}: has another content than its name says; `verify --repair` makes it anew, "
-        "or removes it when no generation uses it"
-    )
 
 
 def _plan_generation(

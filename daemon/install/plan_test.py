@@ -4,15 +4,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DamageError, DiskError
-from daemon.install.plan import (
-    GenerationPlan,
-    Plan,
-    Wanted,
-    check_room,
-    definition_digest,
-    is_sealed,
-    make_plan,
-)
+from daemon.install.plan import GenerationPlan, Plan, Wanted, check_room, make_plan
+from daemon.prefix.generation import definition_digest, is_sealed
 from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
 from gens.catalog import Catalog, load_catalog

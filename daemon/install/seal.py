@@ -1,20 +1,14 @@
-"""Stage 6, seal: what is complete gets its final name, and never changes from then on.
+"""Stage 6, seal: writes the manifests of complete trees, which are published then.
 
-Everything is synced before the first rename and the folder after it, so that after a power loss a name
-stands for a whole tree or for nothing.
+The store publishes and seals (`daemon/prefix/publication.py`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from daemon.host.durability import sync_directory, sync_filesystem, write_new_file, write_symlink
-from daemon.host.fault import fault_point
-from daemon.host.file_content import file_sha256
-from daemon.host.modes import make_folder
+from daemon.host.durability import write_new_file
 from daemon.install.link import LinkedTree
-from daemon.install.plan import Wanted, definition_digest, is_present, is_sealed
-from daemon.install.toolkit import ToolkitTree, write_environments
+from daemon.install.plan import Wanted
+from daemon.install.toolkit import ToolkitTree
 from daemon.prefix.bytecode_list import bytecode_list_path
 from daemon.prefix.inventory import inventory_path
 from daemon.prefix.line_file import text_digest
@@ -26,25 +20,21 @@ from daemon.prefix.manifest import (
     content_digest,
     format_manifest,
 )
-from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.writer_lock import WriterLock
-from gens.generation import Generation
+from daemon.prefix.publication import CompleteTree
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A tree that is complete in the staging folder, and where it goes.
+    """A complete tree.
 
     Attributes:
         wanted: What it is.
-        directory: Where it is; None for a toolkit whose tree stands already.
-        final: Its final name.
+        tree: Where it is, and where it goes.
     """
 
     wanted: Wanted
-    directory: Path | None
-    final: Path
+    tree: CompleteTree
 
 
 def finish_environment(prefix: Prefix, tree: LinkedTree) -> Finished:
@@ -78,7 +68,7 @@ def finish_environment(prefix: Prefix, tree: LinkedTree) -> Finished:
     )
     write_new_file(tree.directory / MANIFEST_NAME, format_manifest(manifest))
     final = prefix.generation(tree.wanted.generation.directory_name) / tree.wanted.target.name
-    return Finished(tree.wanted, tree.directory, final)
+    return Finished(tree.wanted, CompleteTree(tree.wanted.target.name, tree.directory, final))
 
 
 def finish_toolkit(prefix: Prefix, wanted: Wanted, tree: ToolkitTree, directory_name: str) -> Finished:
@@ -97,95 +87,5 @@ def finish_toolkit(prefix: Prefix, wanted: Wanted, tree: ToolkitTree, directory_
         wanted.target.name, content_digest(wanted.lock.wheels), files=tree.files, links=tree.links
     )
     write_new_file(tree.directory / MANIFEST_NAME, format_manifest(manifest))
-    return Finished(wanted, tree.directory, prefix.toolkits / directory_name)
-
-
-def publish(writer: WriterLock, generation: Generation, finished: Sequence[Finished]) -> None:
-    """Give trees their final names.
-
-    Args:
-        writer: The right to write to the prefix.
-        generation: Where they belong.
-        finished: The trees; each is complete.
-
-    Raises:
-        PrefixInUseError: Another process may be the writer by now.
-    """
-    prefix = writer.prefix
-    directory = prefix.generation(generation.directory_name)
-    make_folder(directory)
-    sync_filesystem(prefix.root)
-    sync_directory(prefix.generations)
-    fault_point("seal:synced")
-    for item in finished:
-        if item.directory is not None:
-            writer.check()
-            item.directory.rename(item.final)
-    sync_directory(prefix.toolkits)
-    sync_directory(directory)
-    fault_point("seal:renamed")
-    for item in finished:
-        if item.final.parent == prefix.toolkits:
-            writer.check()
-            write_symlink(directory / item.wanted.target.name, f"../../cuda/{item.final.name}")
-    write_environments(prefix, generation, sealed=False)
-    fault_point("seal:listed")
-
-
-def seal(writer: WriterLock, generation: Generation) -> bool:
-    """Mark a generation as complete, if it is.
-
-    Args:
-        writer: The right to write to the prefix.
-        generation: The generation.
-
-    Returns:
-        Whether it is sealed now.
-
-    Raises:
-        PrefixInUseError: Another process may be the writer by now.
-    """
-    prefix = writer.prefix
-    if is_sealed(prefix, generation):
-        return True
-    if not all(is_present(prefix, generation, target) for target in generation.targets):
-        return False
-    directory = prefix.generation(generation.directory_name)
-    write_environments(prefix, generation, sealed=True)
-    mark = Mark(
-        generation=generation.id,
-        definition=definition_digest(generation),
-        environments=file_sha256(prefix.environments_file(generation.directory_name)),
-        manifests={
-            target.name: text_digest(directory / target.name / MANIFEST_NAME) for target in generation.targets
-        },
-    )
-    writer.check()
-    write_mark(prefix.sealed_mark(generation.directory_name), mark)
-    fault_point("seal:done")
-    return True
-
-
-def point_latest(writer: WriterLock, generations: Sequence[Generation]) -> str | None:
-    """Let `latest` name the newest sealed generation of the active ones.
-
-    Args:
-        writer: The right to write to the prefix.
-        generations: The active generations.
-
-    Returns:
-        Its name; None when none is sealed, and then `latest` stays as it was.
-
-    Raises:
-        PrefixInUseError: Another process may be the writer by now.
-    """
-    prefix = writer.prefix
-    sealed = [generation for generation in generations if is_sealed(prefix, generation)]
-    if not sealed:
-        return None
-    name = max(sealed, key=lambda generation: generation.id).directory_name
-    if not prefix.latest.is_symlink() or str(prefix.latest.readlink()) != name:
-        writer.check()
-        write_symlink(prefix.latest, name)
-        fault_point("seal:latest")
-    return name
+    complete = CompleteTree(wanted.target.name, tree.directory, prefix.toolkits / directory_name)
+    return Finished(wanted, complete)

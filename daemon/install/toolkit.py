@@ -15,18 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from daemon.errors import WheelContentError
-from daemon.host.durability import write_file
 from daemon.host.file_content import copy_file
 from daemon.host.known_contents import KnownContents
 from daemon.host.modes import make_folder, make_new_folder
 from daemon.install.link import InventoryCache
-from daemon.install.plan import Wanted, is_present
+from daemon.install.plan import Wanted
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import Link
 from daemon.prefix.prefix import Prefix
 from daemon.uv.cache import find_archive
-from gens.generation import Environment, Generation, Toolkit
+from gens.generation import Toolkit
 
 _COMPONENT = re.compile(r"nvidia/[^/]+/(?P<rest>.+)")
 _LICENSE = re.compile(
@@ -34,7 +33,6 @@ _LICENSE = re.compile(
 )
 _LIBRARY = re.compile(r"(?P<stem>.+\.so)\.(?P<version>[0-9]+(?:\.[0-9]+)*)")
 _SANITIZER = "nvidia-cuda-sanitizer-api"
-_LAYOUT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,50 +202,6 @@ def lay_out_toolkit(
                 f"{wanted.label}: a wheel brings something where {link.path} must link to {link.target}"
             ) from error
     return ToolkitTree(directory, tuple(file for file, _ in files.values()), tuple(links))
-
-
-def environments_text(prefix: Prefix, generation: Generation, *, sealed: bool) -> str:
-    """Write what a generation offers, for the runtime; daemon/README.md describes the format.
-
-    Args:
-        prefix: The prefix.
-        generation: The generation.
-        sealed: Whether it is complete.
-
-    Returns:
-        The text of the file.
-    """
-
-    def state(target: Environment | Toolkit) -> str:
-        return "ready" if is_present(prefix, generation, target) else "missing"
-
-    lines = [
-        f"monobase-environments {_LAYOUT_VERSION}",
-        f"generation {generation.directory_name} {'sealed' if sealed else 'partial'}",
-    ]
-    lines += [f"python {minor} {full}" for minor, full in generation.python.items()]
-    for toolkit in generation.toolkits:
-        fields = [toolkit.product, toolkit.name, state(toolkit), toolkit.version, toolkit.full_version]
-        lines.append(" ".join([*fields, toolkit.cuda_major] if toolkit.cuda_major else fields))
-    for cell in generation.environments:
-        lines.append(
-            f"environment {cell.name} {state(cell)} {cell.python} {cell.python_full} "
-            f"{cell.torch or '-'} {cell.build or '-'} {cell.cuda or '-'}"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def write_environments(prefix: Prefix, generation: Generation, *, sealed: bool) -> None:
-    """Tell the runtime what a generation offers now."""
-    path = prefix.environments_file(generation.directory_name)
-    text = environments_text(prefix, generation, sealed=sealed).encode()
-    try:
-        if path.read_bytes() == text:
-            return
-    except FileNotFoundError:
-        pass
-    make_folder(path.parent)
-    write_file(path, text)
 
 
 def _place(source: str, final: str, sha256: str, store: ContentStore) -> None:

@@ -24,6 +24,7 @@ from daemon.host.modes import FOLDER_MODE, make_folder
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.running_interpreter import Interpreter, describe, minor_of
 from daemon.prefix.finding import Finding, count_differences
+from daemon.prefix.interpreter_folder import interpreter_names
 from daemon.prefix.inventory import InventoryFile, walk_files
 from daemon.prefix.manifest import Link, Manifest, content_digest, format_manifest, read_manifest
 from daemon.prefix.mending import mend_tree, remove_extra
@@ -33,15 +34,6 @@ from daemon.uv.program import Uv
 
 _JOBS = min(4, len(os.sched_getaffinity(0)))
 _MAX_PATCHED_BYTES = 1_000_000
-
-
-def interpreter_names(prefix: Prefix, version: str) -> list[str]:
-    """Give the names below `uv/python` that a full version has, whether or not they are complete."""
-    return sorted(
-        path.name
-        for path in prefix.uv_python.glob(f"cpython-{version}-*")
-        if path.is_dir() and not path.is_symlink()
-    )
 
 
 def managed_interpreter(prefix: Prefix, version: str, warn: Callable[[str], None]) -> Interpreter | None:

@@ -1,8 +1,8 @@
 """The mark of a sealed generation, `.done`: what it was sealed from, and the digest of each manifest.
 
 JSON: `{"format": 1, "generation": 3, "definition": "sha256:…", "environments": HEX, "manifests": {…: HEX}}`.
-`definition` digests the definition (`daemon/install/plan.py`), `environments` the file of that name; each
-manifest's digest is that of its text (`daemon/prefix/line_file.py`). The first marks had no `format`.
+`definition` digests the definition (`daemon/prefix/generation.py`), `environments` the file of that name;
+each manifest's digest is that of its text (`daemon/prefix/line_file.py`). The first marks had no `format`.
 """
 
 from dataclasses import dataclass

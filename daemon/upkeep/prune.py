@@ -20,16 +20,17 @@ from daemon.host.modes import make_folder, make_new_folder
 from daemon.host.removal import LinkCount, remove, walk
 from daemon.host.system_error import system_errors
 from daemon.install.pipeline import clean_leftovers
-from daemon.install.plan import is_present, is_sealed
 from daemon.prefix.bytecode_list import bytecode_list_path, read_bytecode_list
+from daemon.prefix.generation import is_present, is_sealed
+from daemon.prefix.interpreter_folder import interpreter_names_of
+from daemon.prefix.latest import latest_name
 from daemon.prefix.lease import describe_lease, is_leased, reserve
 from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
 from daemon.prefix.mark import read_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.writer_lock import writer_lock
 from daemon.report.progress import Reporter
-from daemon.upkeep.readiness import latest_name
-from daemon.upkeep.verify import interpreter_names_of, is_strange_folder
+from daemon.upkeep.verify import is_strange_folder
 from daemon.uv.program import Uv
 from gens.catalog import Catalog
 from gens.errors import MonobaseError

@@ -5,18 +5,19 @@ a look at every file can tell comes from the last scan (`daemon/upkeep/scan.py`)
 """
 
 import fnmatch
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from daemon.host.retries import Retry
-from daemon.install.plan import is_present, is_sealed
 from daemon.prefix.finding import by_tree
-from daemon.prefix.prefix import Prefix, is_generation_name
-from daemon.upkeep.verify import Finding, check_mark, count_differences, interpreter_names_of
+from daemon.prefix.generation import is_present, is_sealed
+from daemon.prefix.interpreter_folder import interpreter_names_of
+from daemon.prefix.latest import latest_name
+from daemon.prefix.mark_check import check_mark
+from daemon.prefix.prefix import Prefix
+from daemon.upkeep.verify import Finding, count_differences
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Target
@@ -164,18 +165,6 @@ def retry_text(retry: Retry) -> str:
     often = "once" if retry.attempts == 1 else f"{retry.attempts} times in a row"
     at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(retry.next_try_s))
     return f"{retry.subject} failed {often}, next try at {at}: {retry.reason}"
-
-
-def latest_name(prefix: Prefix) -> str | None:
-    """Give the name of the generation that `latest` leads to, however the link is spelled, or None."""
-    try:
-        text = str(prefix.latest.readlink())
-        place = Path(os.path.realpath(prefix.latest))
-        if place.parent.samefile(prefix.generations) and is_generation_name(place.name):
-            return place.name
-    except OSError:
-        return None
-    return text
 
 
 def _generation(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.host.retries import Retry
-from daemon.install.plan import definition_digest
+from daemon.prefix.generation import definition_digest
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix

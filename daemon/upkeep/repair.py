@@ -17,26 +17,27 @@ from daemon.host.durability import sync_filesystem, write_symlink
 from daemon.host.modes import make_new_folder
 from daemon.host.system_error import system_errors
 from daemon.install.pipeline import InstallOptions, clean_leftovers, make_uv
-from daemon.install.plan import is_sealed, toolkit_directory_name
-from daemon.install.seal import seal
-from daemon.install.toolkit import write_environments
 from daemon.interpreters.interpreter import ManagedInterpreters
 from daemon.prefix.content_source import ContentSource
 from daemon.prefix.content_store import ContentStore
+from daemon.prefix.environments_file import write_environments
 from daemon.prefix.finding import Finding, by_tree, summarize
+from daemon.prefix.generation import is_sealed
 from daemon.prefix.inventory import temporary_path
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mark import read_mark
 from daemon.prefix.mending import remove_anything, remove_extra, set_folder
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.publication import seal
 from daemon.prefix.store_check import is_of_a_store
 from daemon.prefix.store_mounts import check_stores
+from daemon.prefix.toolkit_tree import toolkit_directory_name, toolkit_link, toolkit_of_digest
 from daemon.prefix.tree_check import trusted_owners
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter, Value
 from daemon.report.shown_text import visible
 from daemon.upkeep.tree_repair import TreeRepair, TreeRepairer
-from daemon.upkeep.verify import VerifyResult, needs_a_person, toolkit_link, toolkit_of_digest, verify
+from daemon.upkeep.verify import VerifyResult, needs_a_person, verify
 from daemon.uv.program import Uv
 from gens.catalog import Catalog
 from gens.errors import MonobaseError

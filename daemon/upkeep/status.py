@@ -7,10 +7,10 @@ from pathlib import Path
 
 from daemon.host.plain_file import read_plain_file
 from daemon.host.tree_walk import ALL_FOLDERS, walk_tree
+from daemon.prefix.latest import latest_name
 from daemon.prefix.mark import read_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
-from daemon.upkeep.readiness import latest_name
 from gens.errors import MonobaseError
 
 

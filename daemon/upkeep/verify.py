@@ -1,6 +1,5 @@
 """Compare what stands on the prefix with the manifests that sealing wrote."""
 
-import hashlib
 import os
 import re
 import stat
@@ -9,16 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.errors import DamageError, NewerFormatError
 from daemon.host.durability import is_temporary_name
 from daemon.host.modes import FOLDER_MODE
-from daemon.host.plain_file import read_plain_file
+from daemon.prefix.environments_file import is_environments_file, listed_targets
 from daemon.prefix.finding import Finding, Kind, count_differences
-from daemon.prefix.line_file import has_digest
-from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
-from daemon.prefix.mark import Mark, read_mark
+from daemon.prefix.interpreter_folder import interpreter_names_of
+from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.prefix.mark import Mark
+from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import check_stores
+from daemon.prefix.toolkit_tree import toolkit_link, toolkit_of_digest
 from daemon.prefix.tree_check import Digests, folder_mode, tree_label, verify_interpreter, verify_tree
 
 __all__ = ["Digests", "Finding", "Kind", "count_differences", "tree_label", "verify_tree"]
@@ -26,7 +26,6 @@ _STRANGE_FOLDER = "a folder that no install made; it is never removed: look at i
 _TOOLKIT = re.compile(r"cud(a|nn)[0-9]")
 _TARGET = re.compile(r"(python|cuda|cudnn)[0-9]")
 _OWN = (".done", "environments")
-PROGRAM = "bin/python"
 
 
 @dataclass(slots=True)
@@ -131,7 +130,7 @@ class Checker:
             findings.append(Finding(f"monobase/{name}", ".", "changed", folder_mode(mode)))
         if mark is not None:
             findings = self._find_links(mark, findings)
-        elif not _is_list(self.prefix.environments_file(name)):
+        elif not is_environments_file(self.prefix.environments_file(name)):
             findings.append(
                 Finding(f"monobase/{name}", "environments", "changed", "is no list of environments")
             )
@@ -226,20 +225,6 @@ def _identity(directory: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def toolkit_link(name: str) -> str:
-    """Give what the link of a generation to a toolkit says, by the toolkit's name below `cuda`."""
-    return f"../../cuda/{name}"
-
-
-def toolkit_of_digest(prefix: Prefix, sha256: str) -> str | None:
-    """Give the name below `cuda` of the toolkit whose manifest has a digest."""
-    for manifest in sorted(prefix.toolkits.glob(f"*/{MANIFEST_NAME}")):
-        with suppress(OSError):
-            if has_digest(manifest, sha256):
-                return manifest.parent.name
-    return None
-
-
 def needs_a_person(finding: Finding) -> bool:
     """Tell whether a finding is a folder that stands among environments, which nobody removes by itself."""
     return finding.detail == _STRANGE_FOLDER
@@ -250,98 +235,5 @@ def is_strange_folder(path: Path) -> bool:
     return not os.path.lexists(path / MANIFEST_NAME) and not _TARGET.match(path.name)
 
 
-def _is_list(path: Path) -> bool:
-    """Tell whether a generation that is not sealed has a list that the runtime can read, or none yet."""
-    try:
-        return read_plain_file(path).startswith(b"monobase-environments ")
-    except FileNotFoundError:
-        return not os.path.lexists(path)
-    except OSError:
-        return False
-
-
 def _known_targets(prefix: Prefix, name: str, mark: Mark | None) -> set[str]:
     return {*(mark.manifests if mark is not None else ()), *listed_targets(prefix, name)}
-
-
-def listed_targets(prefix: Prefix, name: str) -> list[str]:
-    """Give the environments and toolkits that a generation's list for the runtime names."""
-    try:
-        text = read_plain_file(prefix.environments_file(name)).decode(errors="replace")
-    except OSError:
-        return []
-    fields = [line.split(" ") for line in text.splitlines()]
-    return [words[1] for words in fields if words[0] in {"environment", "cuda", "cudnn"} and len(words) > 1]
-
-
-def interpreter_names_of(prefix: Prefix, tree: Path) -> list[str]:
-    """Give the names below `uv/python` of the interpreters that an environment runs on: one, if undamaged."""
-    targets = set()
-    with suppress(OSError):  # named where the environment itself is compared
-        targets.add(os.readlink(tree / PROGRAM))  # noqa: PTH115 (the text is meant, not a path)
-    with suppress(DamageError, NewerFormatError):
-        targets |= {link.target for link in read_manifest(tree / MANIFEST_NAME).links if link.path == PROGRAM}
-    paths = {Path(os.path.normpath(tree / "bin" / target)) for target in targets}
-    inside = [path.relative_to(prefix.uv_python) for path in paths if path.is_relative_to(prefix.uv_python)]
-    return sorted({path.parts[0] for path in inside if len(path.parts) > 1})
-
-
-def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
-    """Check that the manifests of a sealed generation are the ones of its sealing.
-
-    Args:
-        prefix: The prefix.
-        name: Name of the generation.
-        findings: Where differences are added.
-
-    Returns:
-        Its mark; None when there is none that can be read.
-    """
-    directory = prefix.generation(name)
-    tree = f"monobase/{name}"
-    try:
-        mark = read_mark(prefix.sealed_mark(name))
-    except NewerFormatError as error:
-        findings.append(Finding(tree, ".done", "newer", str(error)))
-        return None
-    except DamageError as error:
-        findings.append(Finding(tree, ".done", "unreadable", str(error)))
-        return None
-    if mark is None:
-        if os.path.lexists(prefix.sealed_mark(name)):
-            findings.append(Finding(tree, ".done", "unreadable", "a broken link"))
-        return None
-    for target, digest in mark.manifests.items():
-        manifest = directory / target / MANIFEST_NAME
-        try:
-            with suppress(DamageError):
-                read_manifest(manifest)
-        except NewerFormatError as error:
-            findings.append(Finding(tree, f"{target}/{MANIFEST_NAME}", "newer", str(error)))
-        else:
-            _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
-    _compare(prefix.environments_file(name), mark.environments, tree, "environments", findings, _has_sha256)
-    return mark
-
-
-def _compare(
-    path: Path,
-    digest: str,
-    tree: str,
-    name: str,
-    findings: list[Finding],
-    has: Callable[[Path, str], bool],
-) -> None:
-    try:
-        sound = has(path, digest)
-    except (FileNotFoundError, NotADirectoryError):
-        findings.append(Finding(tree, name, "missing"))
-    except OSError as error:
-        findings.append(Finding(tree, name, "unreadable", str(error.strerror)))
-    else:
-        if not sound:
-            findings.append(Finding(tree, name, "changed", f"does not have sha256:{digest}"))
-
-
-def _has_sha256(path: Path, sha256: str) -> bool:
-    return hashlib.sha256(read_plain_file(path)).hexdigest() == sha256

@@ -1,0 +1,76 @@
+"""Compares a sealed generation with its mark: its manifests and its list are the ones of its sealing."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from daemon.errors import DamageError, NewerFormatError
+from daemon.host.plain_file import read_plain_file
+from daemon.prefix.finding import Finding
+from daemon.prefix.line_file import has_digest
+from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
+from daemon.prefix.mark import Mark, read_mark
+from daemon.prefix.prefix import Prefix
+
+
+def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
+    """Check that the manifests of a sealed generation are the ones of its sealing.
+
+    Args:
+        prefix: The prefix.
+        name: Name of the generation.
+        findings: Where differences are added.
+
+    Returns:
+        Its mark; None when there is none that can be read.
+    """
+    directory = prefix.generation(name)
+    tree = f"monobase/{name}"
+    try:
+        mark = read_mark(prefix.sealed_mark(name))
+    except NewerFormatError as error:
+        findings.append(Finding(tree, ".done", "newer", str(error)))
+        return None
+    except DamageError as error:
+        findings.append(Finding(tree, ".done", "unreadable", str(error)))
+        return None
+    if mark is None:
+        if os.path.lexists(prefix.sealed_mark(name)):
+            findings.append(Finding(tree, ".done", "unreadable", "a broken link"))
+        return None
+    for target, digest in mark.manifests.items():
+        manifest = directory / target / MANIFEST_NAME
+        try:
+            with suppress(DamageError):
+                read_manifest(manifest)
+        except NewerFormatError as error:
+            findings.append(Finding(tree, f"{target}/{MANIFEST_NAME}", "newer", str(error)))
+        else:
+            _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
+    _compare(prefix.environments_file(name), mark.environments, tree, "environments", findings, _has_sha256)
+    return mark
+
+
+def _compare(
+    path: Path,
+    digest: str,
+    tree: str,
+    name: str,
+    findings: list[Finding],
+    has: Callable[[Path, str], bool],
+) -> None:
+    try:
+        sound = has(path, digest)
+    except (FileNotFoundError, NotADirectoryError):
+        findings.append(Finding(tree, name, "missing"))
+    except OSError as error:
+        findings.append(Finding(tree, name, "unreadable", str(error.strerror)))
+    else:
+        if not sound:
+            findings.append(Finding(tree, name, "changed", f"does not have sha256:{digest}"))
+
+
+def _has_sha256(path: Path, sha256: str) -> bool:
+    return hashlib.sha256(read_plain_file(path)).hexdigest() == sha256
