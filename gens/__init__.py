@@ -1,1 +1,1 @@
-"""What there is to install: definitions, the matrix they span, and the checked-in locks."""
+"""Definitions of generations, the matrix of their environments and toolkits, and the checked-in locks."""

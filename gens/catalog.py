@@ -1,4 +1,4 @@
-"""All generations of one directory: definitions at once, locks when asked for."""
+"""Loads the generations of a directory: all definitions at once, each lock when it is asked for."""
 
 import errno
 import re
@@ -16,7 +16,7 @@ _DEFINITION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})\.json")
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The generations that there are, and where their locks lie.
+    """The generations of a directory, and the place of their locks.
 
     Attributes:
         generations: The generations, oldest first.
@@ -29,7 +29,7 @@ class Catalog:
     broken: Mapping[int, DefinitionError] = field(default_factory=dict)
 
     def generation(self, generation_id: int) -> Generation:
-        """Give the generation of that ID.
+        """Return the generation with an ID.
 
         Raises:
             DefinitionError: There is none, or its definition cannot be read.
@@ -42,10 +42,10 @@ class Catalog:
         raise DefinitionError(f"there is no generation {generation_id}; there are {self._known()}")
 
     def between(self, min_gen_id: int | None, max_gen_id: int | None) -> tuple[Generation, ...]:
-        """Give the generations with `min_gen_id <= id <= max_gen_id`; None is no bound.
+        """Return the generations with `min_gen_id <= id <= max_gen_id`; None means no bound.
 
         Raises:
-            DefinitionError: There is none whose definition can be read.
+            DefinitionError: No generation of the range has a readable definition.
         """
         found = tuple(
             generation
@@ -63,7 +63,7 @@ class Catalog:
         return found
 
     def broken_between(self, min_gen_id: int | None, max_gen_id: int | None) -> dict[str, DefinitionError]:
-        """Give, by name such as `g00003`, why definitions of that range cannot be read."""
+        """Return the errors of unreadable definitions of a range, by name such as `g00003`."""
         return {
             generation_directory_name(number): error
             for number, error in sorted(self.broken.items())
@@ -71,14 +71,14 @@ class Catalog:
         }
 
     def lock_path(self, generation: Generation, target: Target) -> Path:
-        """Give the path of a target's lock, whether or not it exists."""
+        """Return the path of a target's lock, whether or not it exists."""
         return self.locks_directory / generation.directory_name / f"{target.name}.txt"
 
     def lock(self, generation: Generation, target: Target) -> Lock:
-        """Read the lock of a target, and check that it belongs to it.
+        """Read the lock of a target, and check that it was made for this target and definition.
 
         Raises:
-            LockError: It is missing or malformed, or was made for something else or from another definition.
+            LockError: The lock is missing, malformed, or made for another target or from another definition.
         """
         path = self.lock_path(generation, target)
         try:
@@ -100,7 +100,7 @@ class Catalog:
             raise LockError(
                 f"{path}:3: was made from another definition: inputs {lock.inputs}, the definition"
                 f" has {target.inputs.digest};"
-                f" `bazel run //tools:update -- --min-gen-id {generation.id}` makes it anew"
+                f" `bazel run //tools:update -- --min-gen-id {generation.id}` resolves it again"
             )
         return lock
 
@@ -114,16 +114,16 @@ def load_catalog(
     """Read the definitions of a directory, `g00000.json`, `g00001.json` and so on.
 
     Args:
-        directory: Where the definitions lie; by default beside this module, where Bazel puts them.
-        locks_directory: Where the locks lie, if not in the same directory.
-        keep_broken: Whether the catalog carries the definitions that cannot be read, so that the others
-            are of use; else the first one is raised.
+        directory: Folder of the definitions; by default the folder of this module, where Bazel puts them.
+        locks_directory: Folder of the locks, if it is another one.
+        keep_broken: Keep the errors of unreadable definitions in the catalog, so that the other generations
+            can be used. By default, the first error is raised.
 
     Returns:
-        The catalog; no lock has been read.
+        The catalog, without having read any lock.
 
     Raises:
-        DefinitionError: There is no definition, one is malformed, or a file's name is not of its generation.
+        DefinitionError: The folder has no definition, or one is malformed or in a file with another name.
     """
     directory = Path(__file__).parent if directory is None else directory
     try:
@@ -162,7 +162,7 @@ def _read_definition(path: Path) -> Generation:
 
 
 def _read_file(path: Path) -> bytes:
-    """Read a file; a pipe is none, and would wait for somebody who writes to it."""
+    """Read a regular file; opening a FIFO would block until a writer appears."""
     if stat.S_ISFIFO(path.stat().st_mode):
         raise OSError(errno.EINVAL, "is a pipe, not a file", str(path))
     return path.read_bytes()

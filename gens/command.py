@@ -1,4 +1,4 @@
-"""A command line of monobase: how it shows an error, whichever folder the command is of."""
+"""Command line class of all Monobase commands: `--version`, and one form of error messages."""
 
 import traceback
 from typing import Any
@@ -12,7 +12,7 @@ _INTERNAL_ERROR = 70
 
 
 def version_option() -> click.Option:
-    """Make the option `--version`, which prints the version and the commit of this build."""
+    """Return the option `--version`, which prints the version and the commit of this build."""
     return click.Option(
         ["--version"],
         is_flag=True,
@@ -30,7 +30,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> 
 
 
 class MonobaseCommand(click.Command):
-    """A command with `--version`, whose expected failures end with one message and their exit code."""
+    """A command with `--version` that prints an expected failure as one message and exits with its code."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 (as in click)
         super().__init__(*arguments, **settings)
@@ -40,7 +40,7 @@ class MonobaseCommand(click.Command):
         """Run the command.
 
         Args:
-            ctx: What click knows of the call.
+            ctx: Context of the call, from click.
         """
         try:
             return super().invoke(ctx)

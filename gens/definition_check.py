@@ -1,4 +1,4 @@
-"""What the texts of a definition may be: each becomes a part of a path, an argument or a line of a file."""
+"""Checks the texts of a definition, which become parts of paths, arguments and lines of files."""
 
 import re
 from collections.abc import Iterator
@@ -34,14 +34,14 @@ _Form = tuple[re.Pattern[str], str]
 
 
 def check_definition(generation: "Generation", path: Path) -> None:
-    """Refuse a definition with a text that is not of its form.
+    """Check that each text of a definition has the form that its field requires.
 
     Args:
         generation: The generation.
-        path: Where it came from, for messages.
+        path: File that it was read from, for messages.
 
     Raises:
-        DefinitionError: A text is not what its field should hold; the message names both.
+        DefinitionError: A text does not have the form of its field; the message names both.
     """
     if not 0 <= generation.id <= _MAX_ID:
         raise DefinitionError(f"{path}: id is {generation.id}, not a number from 0 to {_MAX_ID}")

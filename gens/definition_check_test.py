@@ -41,7 +41,7 @@ _HOSTILE = (
 
 
 def _places(value: Any, found: list[Callable[[str], None]]) -> list[Callable[[str], None]]:  # noqa: ANN401
-    """Give what replaces each text of a definition, keys among them."""
+    """Return a function for each text of a definition, keys included, that replaces it."""
     if isinstance(value, dict):
         for key in list(value):
             if isinstance(value[key], str):

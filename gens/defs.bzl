@@ -14,10 +14,10 @@ _DEFAULTS = {
 }
 
 def monogen(**fields):
-    """Defines a generation; fails where the definition is wrong, with the generation, the field and what is allowed.
+    """Defines a generation; fails for a wrong definition with the generation, the field and what is allowed.
 
     Args:
-      **fields: id, python, cuda, cudnn, torch, packages, exclude_newer, platform, indexes; README.md tells each.
+      **fields: id, python, cuda, cudnn, torch, packages, exclude_newer, platform, indexes; README.md describes each.
 
     Returns:
       the expanded generation.
@@ -38,16 +38,16 @@ generation = rule(
     doc = "One generation: its definition as JSON, for Python, and its locks.",
     attrs = {
         "json": attr.string(mandatory = True, doc = "The definition."),
-        "locks": attr.label_list(allow_files = [".txt"], doc = "The locks that are checked in."),
-        "definition": attr.output(mandatory = True, doc = "Where the definition goes."),
+        "locks": attr.label_list(allow_files = [".txt"], doc = "The checked-in locks."),
+        "definition": attr.output(mandatory = True, doc = "Output file of the definition."),
     },
 )
 
 def generations(name, monogens):
-    """Makes a target for each generation, with a test of its own, and one of all of them.
+    """Declares a target and a test for each generation, and a target of all generations.
 
     Args:
-      name: of the target of all.
+      name: name of the target of all generations.
       monogens: generations of `monogen`, oldest first.
     """
     errors = validate_order([fields["id"] for fields in monogens])
@@ -76,6 +76,6 @@ def generations(name, monogens):
     )
 
 def directory_name(generation_id):
-    """Gives the name of a generation in paths, g00003 for 3."""
+    """Returns the name of a generation in paths, g00003 for 3."""
     digits = str(generation_id)
     return "g" + "0" * (5 - len(digits)) + digits

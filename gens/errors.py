@@ -1,20 +1,20 @@
-"""The errors that monobase shows to a person: raised where known, caught once, where shown."""
+"""Error types with exit codes, for failures that a command reports in one message."""
 
 from typing import ClassVar
 
 
 class MonobaseError(Exception):
-    """An expected failure; its text is one clear message with path, value, and what to do.
+    """An expected failure; its text is a message in the form of STYLE.md.
 
     Attributes:
-        exit_code: What a binary exits with; CONTRIBUTING.md lists the codes.
+        exit_code: Exit code of the command; CONTRIBUTING.md lists all codes.
     """
 
     exit_code: ClassVar[int] = 70
 
 
 class DifferenceError(MonobaseError):
-    """A check compared what is with what should be, and they differ."""
+    """A check found a difference between the actual and the expected state."""
 
     exit_code = 1
 
@@ -32,12 +32,12 @@ class LockError(MonobaseError):
 
 
 class SumsError(MonobaseError):
-    """`gens.sum` is malformed, or a sealed generation is not what it seals."""
+    """`gens.sum` is malformed, or a sealed generation differs from its seal."""
 
     exit_code = 3
 
 
 class ResolutionError(MonobaseError):
-    """An index did not answer, or what was asked of it has no solution."""
+    """An index did not answer, or a resolution has no solution."""
 
     exit_code = 4

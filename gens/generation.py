@@ -1,7 +1,7 @@
-"""What there is to install: generations, their environments and their toolkits.
+"""Data types of generations, their environments and their toolkits.
 
-These are plain values. Which of them exist is decided once, in Starlark (`gens/matrix.bzl`); a rule writes
-the result as JSON, and `parse_generation` reads it.
+`gens/matrix.bzl` alone expands a definition into environments and toolkits. A Bazel rule writes the result as
+JSON, which `parse_generation` reads.
 """
 
 import dataclasses
@@ -20,18 +20,18 @@ from gens.path_component import path_component
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that decides how one target resolves, and nothing else.
+    """The complete inputs of the resolution of one target.
 
     Attributes:
         python: Full version of the target's interpreter, such as `3.11.10`.
         platform: Target platform in uv's words, such as `x86_64-manylinux_2_28`.
         exclude_newer: Time bound (RFC 3339, UTC): files uploaded later do not exist for the resolution.
         requirements: Requirements (PEP 508) to resolve.
-        constraints: Bounds on packages that are not asked for themselves.
+        constraints: Version bounds on packages that are not requirements themselves.
         index_url: Index that serves `index_packages` and nothing else; None means the default index for all.
-        index_packages: Names of the packages that come from `index_url`. Its files need not tell upload
-            times: the versions asked of it are exact.
-        no_deps: Whether dependencies are left out, as of cuDNN, whose cuBLAS the CUDA toolkit holds.
+        index_packages: Names of the packages that come from `index_url`. That index need not report upload
+            times, as the versions requested from it are exact.
+        no_deps: Leave dependencies out. cuDNN needs this: its cuBLAS is in the CUDA toolkit.
     """
 
     python: str
@@ -45,7 +45,7 @@ class Inputs:
 
     @property
     def digest(self) -> str:
-        """Digest of these inputs, as locks carry it: `sha256:` and 64 hex digits."""
+        """Digest of these inputs, as in the header of a lock: `sha256:` and 64 hex digits."""
         return _digest(_without_empty(self))
 
 
@@ -56,7 +56,7 @@ class Environment:
     Attributes:
         python: Minor version of the interpreter, such as `3.11`.
         python_full: Full version of the interpreter, such as `3.11.10`.
-        inputs: What decides the resolution of its lock.
+        inputs: Inputs of the resolution of its lock.
         torch: Torch release, such as `2.4.1`; None for the plain Python environment.
         build: Build tag of Torch, such as `cu121` or `cpu`; None for the plain Python environment.
         cuda: CUDA version of the build, such as `12.1`; None for `cpu` and the plain Python environment.
@@ -78,7 +78,7 @@ class Environment:
 
     @property
     def kind(self) -> Literal["environment"]:
-        """What a lock's header calls it."""
+        """Kind of the target in the header of its lock."""
         return "environment"
 
 
@@ -88,9 +88,9 @@ class Toolkit:
 
     Attributes:
         product: `cuda` or `cudnn`.
-        version: Version that a model asks for: `12.4` (CUDA), `9` (cuDNN).
+        version: Version that a model requests: `12.4` (CUDA), `9` (cuDNN).
         full_version: Version that is installed: `12.4.1`, `9.1.0.70`.
-        inputs: What decides the resolution of its lock.
+        inputs: Inputs of the resolution of its lock.
         cuda_major: For cuDNN, the CUDA major version that it is built for, such as `12`; else None.
     """
 
@@ -112,7 +112,7 @@ class Toolkit:
 
     @property
     def kind(self) -> Literal["toolkit"]:
-        """What a lock's header calls it."""
+        """Kind of the target in the header of its lock."""
         return "toolkit"
 
     @property
@@ -137,10 +137,10 @@ class Generation:
         torch: Torch releases.
         packages: Seed packages of every environment.
         indexes: Index by build tag, for builds that the default index does not serve.
-        environments: The cells that exist: by Python, the plain one first, then Torch release, then build.
+        environments: The cells that exist, by Python (the plain one first), Torch release and build.
         toolkits: CUDA toolkits, then cuDNN.
-        absences: What the Torch table says that the default index does not serve, so that `environments`
-            lacks cells or companions; `tools:update` holds it against the index.
+        absences: Inputs that must not resolve, as the default index does not serve them by the Torch table.
+            `tools:update` checks that against the index.
     """
 
     id: int
@@ -163,25 +163,25 @@ class Generation:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Everything that has a lock: environments, then toolkits."""
+        """All targets: environments, then toolkits."""
         return (*self.environments, *self.toolkits)
 
     @property
     def digest(self) -> str:
-        """Digest of the whole definition, by which a node knows that it is still the one it installed."""
+        """Digest of the whole definition; a node compares it with the definition that it installed."""
         return _digest(_without_empty(self))
 
     @property
     def field_digests(self) -> dict[str, str]:
-        """Digest of each field that is not empty, as `gens.sum` carries them."""
+        """Digest of each field that is not empty, as in `gens.sum`."""
         fields = {item.name: _without_empty(getattr(self, item.name)) for item in dataclasses.fields(self)}
         return {name: _digest(value) for name, value in fields.items() if not _is_empty(value)}
 
     def target(self, name: str) -> Target:
-        """Give the environment or toolkit of that name.
+        """Return the environment or toolkit with a name.
 
         Raises:
-            DefinitionError: The generation has none of that name.
+            DefinitionError: The generation has no target with that name.
         """
         for target in self.targets:
             if target.name == name:
@@ -191,7 +191,7 @@ class Generation:
 
 
 def generation_directory_name(generation_id: int) -> str:
-    """Give the name of a generation in paths and messages, `g00003` for 3."""
+    """Return the name of a generation in paths and messages, `g00003` for 3."""
     return f"g{generation_id:05d}"
 
 
@@ -200,13 +200,14 @@ def parse_generation(text: str | bytes, path: Path) -> Generation:
 
     Args:
         text: The JSON that the Bazel rule wrote.
-        path: Where it came from, for messages.
+        path: File that it was read from, for messages.
 
     Returns:
         The generation.
 
     Raises:
-        DefinitionError: The JSON is malformed, a text in it is not of its form, or two targets have one name.
+        DefinitionError: The JSON is malformed, a text does not have the form of its field, or two targets
+            have the same name.
     """
     try:
         generation = msgspec.json.decode(text, type=Generation)
@@ -227,13 +228,13 @@ def format_generation(generation: Generation) -> str:
 
 
 def _digest(value: object) -> str:
-    """Digest a value by the SHA-256 of its JSON in canonical form: keys sorted, no blanks."""
+    """Return the SHA-256 of a value's canonical JSON: sorted keys, no blanks."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _without_empty(value: object) -> object:
-    """Leave out what is empty, so that a field added later, empty in old values, changes no old digest."""
+    """Remove empty values, so that a new field that is empty by default changes no existing digest."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, dict):

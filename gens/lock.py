@@ -1,8 +1,8 @@
-"""The lock of one environment or toolkit: each wheel pinned by its SHA-256.
+"""Reads and writes locks, which pin each wheel of an environment or toolkit by its SHA-256.
 
-The format is the requirements file that uv and pip read, narrowed to one form so that parsing and writing
-are each other's inverse: https://pip.pypa.io/en/stable/reference/requirements-file-format/. What pip treats
-as a comment carries what only monobase reads: the header, and each wheel's file name and size.
+The format is pip's requirements file (https://pip.pypa.io/en/stable/reference/requirements-file-format/),
+narrowed so that each lock has exactly one text. Comments hold what only Monobase reads: the header, and the
+file name and size of each wheel.
 """
 
 import re
@@ -25,7 +25,7 @@ _WHEEL = re.compile(
 _RESOLVER = re.compile(r"(?P<resolver>[^,]+), exclude-newer (?P<exclude_newer>\S+)")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# Python reads no number of more than 4,300 digits; no generation and no wheel needs more than these.
+# Bounded, as Python refuses to parse numbers of more than 4,300 digits.
 _GENERATION = re.compile(r"g(?P<id>[0-9]{5}|[1-9][0-9]{5,14})")
 _SIZE = re.compile(r"[1-9][0-9]{0,14}")
 _WHEEL_FORM = "NAME==VERSION --hash=sha256:DIGEST  # WHEEL-FILE-NAME SIZE-IN-BYTES"
@@ -55,10 +55,10 @@ class Lock:
     """The lock of one environment or toolkit.
 
     Attributes:
-        generation_id: Generation that it belongs to.
+        generation_id: ID of its generation.
         kind: Whether the target is an environment or a toolkit.
         target: Name of the target, such as `python3.11-torch2.4.1-cu121` or `cuda12.4`.
-        inputs: Digest of all that decides the resolution (`Inputs.digest`).
+        inputs: Digest of the inputs of the resolution (`Inputs.digest`).
         resolver: Program and version that resolved it, such as `uv 0.13.9`.
         exclude_newer: Time bound of the resolution.
         wheels: The wheels, in order of their names.
@@ -78,18 +78,18 @@ class Lock:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all its wheel files."""
+        """Size of all wheel files, in bytes."""
         return sum(wheel.size_bytes for wheel in self.wheels)
 
 
 def format_lock(lock: Lock) -> str:
-    """Write a lock in the one form that `parse_lock` accepts.
+    """Return the text of a lock, in the one form that `parse_lock` accepts.
 
     Args:
         lock: The lock; the order of its wheels does not matter.
 
     Returns:
-        The text of the file, newline at its end.
+        The text, with a newline at its end.
     """
     lines = [
         f"# generation: {generation_directory_name(lock.generation_id)}",
@@ -108,17 +108,17 @@ def format_lock(lock: Lock) -> str:
 
 
 def parse_lock(text: str, path: Path) -> Lock:
-    """Read a lock, and accept nothing that `format_lock` would not have written.
+    """Parse a lock; accept only what `format_lock` writes.
 
     Args:
         text: Content of the file.
-        path: Where it came from, for messages.
+        path: File that it was read from, for messages.
 
     Returns:
         The lock.
 
     Raises:
-        LockError: Something is malformed, missing, doubled or out of order; the message names file and line.
+        LockError: A line is malformed, missing, duplicate or out of order; the message names file and line.
     """
     reader = _Reader(path, text)
     generation = reader.header("generation")
@@ -162,7 +162,7 @@ def parse_lock(text: str, path: Path) -> Lock:
 
 
 class _Reader:
-    """The lines of a lock, and where reading stands."""
+    """Reads the lines of a lock in order, and knows the current line for messages."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
@@ -170,7 +170,7 @@ class _Reader:
         self._position = 0
 
     def error(self, message: str) -> LockError:
-        """Make the error for the line that was read last."""
+        """Return an error about the line that was read last."""
         return LockError(f"{self._path}:{max(self._position, 1)}: {message}")
 
     def header(self, key: str) -> str:
@@ -227,7 +227,11 @@ class _Reader:
         try:
             wheel_name, wheel_version, _, _ = parse_wheel_filename(filename)
             pinned = Version(version)
-        except (InvalidWheelFilename, InvalidVersion, ValueError) as error:  # a part may be too long a number
+        except (
+            InvalidWheelFilename,
+            InvalidVersion,
+            ValueError,
+        ) as error:  # a version component may have too many digits
             raise self.error(f"{filename} of version {version}: {error}") from error
         if (wheel_name, wheel_version) != (name, pinned):
             raise self.error(f"{filename} is not a wheel of {name} {version}")

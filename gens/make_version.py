@@ -1,4 +1,4 @@
-"""Writes the version of a build, as an action of `version.bzl`: make_version VERSION OUTPUT [STATUS]."""
+"""Writes `version.json`, as a build action of `version.bzl`: make_version VERSION OUTPUT [STATUS]."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,8 @@ def main(version: Path, output: Path, status: Path | None = None) -> None:
 
     Args:
         version: The file VERSION.
-        output: What is written.
-        status: The stable status of Bazel in a stamped build.
+        output: File to write.
+        status: Bazel's stable status file, in a stamped build.
     """
     text = None if status is None else status.read_text()
     output.write_text(format_version(make_version(version.read_text(), text)))

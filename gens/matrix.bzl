@@ -1,14 +1,14 @@
-"""Expands the definition of a generation into its environments and toolkits. Nothing else does: Python reads the result."""
+"""Expands the definition of a generation into its environments and toolkits; Python reads the result as JSON."""
 
 load(":cuda.bzl", "CUDNN_RELEASES")
 load(":torch.bzl", "TORCH_RELEASES")
 
 def build_tag(cuda):
-    """Gives the tag that PyTorch has for builds of a CUDA version: cu121 for 12.1."""
+    """Returns PyTorch's tag for builds of a CUDA version: cu121 for 12.1."""
     return "cu" + cuda.replace(".", "")
 
 def torch_builds(release, cuda, indexes):
-    """Gives the builds of a Torch release that a generation has.
+    """Returns the builds of a Torch release that a generation has.
 
     Args:
       release: the Torch release.
@@ -72,11 +72,11 @@ def _torch_inputs(fields, python, release, build):
         if version != None and python not in facts.absent.get(package, []):
             pins[package] = version
 
-    # An index per build tells the build in the local version; with it spelt out no other build will do.
+    # An index for one build has the build in the local version. Spelled out, it excludes all other builds.
     local = "" if build.index == None else "+" + build.tag
     requirements = ["%s==%s%s" % (package, version, local) for package, version in pins.items()]
 
-    # Torch does not require NumPy, but cannot exchange an array with anybody without it.
+    # Torch does not require NumPy, but cannot exchange arrays with other packages without it.
     requirements += [package for package in ["numpy"] + fields["packages"] if package not in requirements]
     return dict(
         _inputs(fields, fields["python"][python], requirements),
@@ -86,7 +86,7 @@ def _torch_inputs(fields, python, release, build):
     )
 
 def _absences(fields):
-    """Resolutions that must fail, or the Torch table knows less than the default index serves."""
+    """Returns inputs that must not resolve. If one does, the default index serves more than the Torch table says."""
     absences = []
     for release in fields["torch"]:
         facts = TORCH_RELEASES[release]
@@ -103,7 +103,7 @@ def _absences(fields):
     return absences
 
 def _usual_companion(package, release):
-    """The version that a companion of a Torch release would have: so far each has had it."""
+    """Returns the version that a companion of a Torch release has by convention."""
     if package == "torchaudio":
         return release
     _, minor, patch = release.split(".")
@@ -128,7 +128,7 @@ def _cudnn_toolkits(fields):
             "version": version,
             "full_version": full,
             "cuda_major": major,
-            # cuDNN asks for some cuBLAS, the newest if left to itself: the CUDA toolkit beside it has the right one.
+            # Without dependencies: cuDNN would bring the newest cuBLAS, and the CUDA toolkit has the matching one.
             "inputs": dict(
                 _inputs(fields, _any_python(fields), ["nvidia-cudnn-cu%s==%s" % (major, full)]),
                 no_deps = True,
@@ -140,7 +140,7 @@ def _cudnn_toolkits(fields):
     ]
 
 def _any_python(fields):
-    """A Python for toolkits, whose wheels serve every one."""
+    """Returns some Python version: the wheels of toolkits fit all of them."""
     return fields["python"].values()[0]
 
 def _inputs(fields, python_full, requirements):

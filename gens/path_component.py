@@ -1,22 +1,22 @@
-"""A name that becomes one part of a path, and no more than that."""
+"""Checks names that become one component of a path."""
 
 from gens.errors import DefinitionError
 
-_MAX_BYTES = 200  # of 255, as names in the staging folder get more before and after them
+_MAX_BYTES = 200  # of 255: names in the staging folder get a prefix and a suffix
 
 
 def path_component(name: str) -> str:
-    """Give a name that is a safe part of a path, and a safe argument of a program.
+    """Return a name if it is a safe component of a path and a safe argument of a program.
 
     Args:
         name: The name, such as `python3.11-torch2.4.1-cu121`.
 
     Returns:
-        The same.
+        The name, unchanged.
 
     Raises:
-        DefinitionError: It is empty or too long, begins with a dot or a dash, or has a slash, a blank or a
-            character that is not printed in it.
+        DefinitionError: The name is empty or too long, begins with a dot or a dash, or contains a slash, a
+            blank or a character that is not printable.
     """
     if not name or name[0] in ".-" or "/" in name or " " in name or not name.isprintable():
         raise DefinitionError(

@@ -1,4 +1,4 @@
-"""The progress of a run: a bar on a terminal, nothing elsewhere."""
+"""Shows the progress of a run: a bar on a terminal, nothing elsewhere."""
 
 import sys
 import threading
@@ -12,14 +12,14 @@ Unit = Literal["items", "bytes"]
 
 
 class Bar:
-    """A bar with its title, what is done of the total, and the time.
+    """A bar with its title, the completed part of the total, and the time.
 
-    Several threads may advance it. Lines that are printed through it stand above it.
+    Thread-safe. Lines printed through it appear above it.
 
     Attributes:
-        title: The word before the bar.
-        total: How much there is to do; None while that is not known.
-        done: How much of it is done.
+        title: Word before the bar.
+        total: Amount of work, in items or bytes; None while it is unknown.
+        done: Amount that is done.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Bar:
 
     @property
     def on_terminal(self) -> bool:
-        """Whether anything is drawn."""
+        """True if the stream is a terminal, so that the bar is drawn."""
         return self._bars is not None
 
     def __enter__(self) -> Self:
@@ -51,11 +51,11 @@ class Bar:
             self._bars.stop()
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Count what was done.
+        """Add to the amount that is done.
 
         Args:
-            count: How much more is done; negative where a failure undid some of it.
-            note: What was done last, for the end of the line.
+            count: Amount to add; negative if a failure undid some of it.
+            note: Text for the end of the line, such as the name of the last item.
         """
         with self._guard:
             self.done += count
@@ -63,7 +63,7 @@ class Bar:
                 self._bars.update(self._task, completed=self.done, total=self.total, note=note)
 
     def print(self, line: str) -> None:
-        """Print a line as it is, above the bar if there is one."""
+        """Print a line without markup, above the bar if there is one."""
         if self._bars is not None:
             self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -71,7 +71,7 @@ class Bar:
 
 
 def _bars(stream: TextIO, unit: Unit) -> "Progress":
-    # Only a terminal needs rich's bars, and loading them takes longer than an install with nothing to do.
+    # Imported on demand: loading rich's bars takes longer than an install with nothing to do.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,

@@ -1,6 +1,6 @@
-"""`gens.sum`: the seals of published generations.
+"""Reads and writes `gens.sum`, the seals of published generations.
 
-Each line is a generation, a field of its definition or the file name of a lock, and a digest:
+Each line has the name of a generation, a field of its definition or the file name of a lock, and a digest:
 
     g00000 cudnn sha256:…
     g00000 python3.11-torch2.4.1-cu121.txt sha256:…
@@ -22,10 +22,10 @@ Seal = Mapping[str, str]
 
 
 def make_seal(generation: Generation, locks: Mapping[str, str]) -> Seal:
-    """Seal a generation.
+    """Compute the seal of a generation.
 
     Args:
-        generation: Its definition.
+        generation: Definition of the generation.
         locks: Text of each lock by file name.
 
     Returns:
@@ -36,15 +36,15 @@ def make_seal(generation: Generation, locks: Mapping[str, str]) -> Seal:
 
 
 def broken_seals(generation: Generation, sealed: Seal, found: Seal) -> list[str]:
-    """Say how a generation differs from its seal.
+    """Compare a generation with its seal.
 
     Args:
         generation: The generation.
-        sealed: What `gens.sum` says of it.
-        found: What is there now.
+        sealed: Its seal in `gens.sum`.
+        found: Seal of the current files.
 
     Returns:
-        One message for each difference, with the name of the file or of the field; none if nothing differs.
+        One message for each difference, with the name of the file or field.
     """
     messages = []
     for subject in sorted(sealed.keys() | found.keys()):
@@ -59,10 +59,10 @@ def broken_seals(generation: Generation, sealed: Seal, found: Seal) -> list[str]
 
 
 def read_sums(path: Path) -> dict[int, Seal]:
-    """Read the seals of a file; a file that does not exist has none.
+    """Read `gens.sum`; return no seals if the file does not exist.
 
     Raises:
-        SumsError: A line is malformed or doubled, or the file cannot be read; with file and line.
+        SumsError: The file cannot be read, or a line is malformed or a duplicate; the message names the line.
     """
     try:
         text = path.read_bytes().decode()
@@ -85,7 +85,7 @@ def read_sums(path: Path) -> dict[int, Seal]:
 
 
 def format_sums(sums: Mapping[int, Seal]) -> str:
-    """Write the text of `gens.sum`."""
+    """Return the text of `gens.sum`."""
     return _HEADER + "".join(
         f"{generation_directory_name(generation_id)} {subject} {digest}\n"
         for generation_id, seal in sorted(sums.items())

@@ -1,26 +1,26 @@
-"""The Torch releases: which cells of a matrix exist, and what belongs to each.
+"""The table of Torch releases: their Pythons, builds, companions and constraints.
 
-Read from the wheels of the default index: file names give the Pythons, the pinned CUDA runtime gives the build, and
-Requires-Dist of torchvision and torchaudio gives their match. `bazel run //tools:update` checks what a generation uses
-of it against the index: that the cells said to exist resolve to the said build, and that the others do not resolve.
-`builds` are those of PyTorch's own index (https://download.pytorch.org/whl/BUILD), which a generation names to get them.
+It was read from the wheels of the default index: file names give the Pythons, the pinned CUDA runtime gives the build, and
+Requires-Dist of torchvision and torchaudio gives their match. `bazel run //tools:update` checks the rows that a generation
+uses against the index: cells of the table resolve to the listed build, and all others do not resolve. `builds` are those of
+PyTorch's own index (https://download.pytorch.org/whl/BUILD); a generation that names that index gets them.
 """
 
 def _pythons(first, last):
-    """All minor versions of Python 3 from first to last, such as 8 and 12."""
+    """Returns all minor versions of Python 3 from first to last, such as 8 and 12."""
     return ["3.%d" % minor for minor in range(first, last + 1)]
 
 def _release(python, build, torchvision, torchaudio, builds, absent = {}, constraints = []):
-    """One release of Torch.
+    """Returns the facts of one Torch release.
 
     Args:
-      python: the Pythons that it has wheels for.
-      build: tag of the one build that the default index serves.
-      torchvision: its torchvision, or None where the index has none of that release.
-      torchaudio: its torchaudio, or None where the index has none of that release.
-      builds: tags of the builds that PyTorch's own index serves.
-      absent: Pythons that torchvision or torchaudio have no wheel for, by package, where Torch has one.
-      constraints: bounds that the metadata forgot.
+      python: Pythons that have wheels.
+      build: tag of the build that the default index serves.
+      torchvision: matching torchvision, or None if the index has none.
+      torchaudio: matching torchaudio, or None if the index has none.
+      builds: tags of the builds in PyTorch's own index.
+      absent: by package, Pythons for which Torch has a wheel, and torchvision or torchaudio has none.
+      constraints: version bounds that the wheels' metadata lacks.
 
     Returns:
       a struct of these.
@@ -34,7 +34,7 @@ def _release(python, build, torchvision, torchaudio, builds, absent = {}, constr
         constraints = constraints,
     )
 
-# Torch's first releases that work with NumPy 2 are those of 2.3; those before crash with it, and do not say so.
+# Torch supports NumPy 2 from 2.3 on. Earlier releases crash with it, and their metadata allows it.
 _NUMPY_1 = ["numpy<2"]
 
 # In 2.5 only Torch itself has wheels for Python 3.13.

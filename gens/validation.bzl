@@ -1,6 +1,6 @@
-"""What the definition of a generation may say.
+"""Validates definitions of generations.
 
-Pure functions that return messages, so that tests can see all of them; `monogen` in defs.bzl fails with the messages.
+The functions return messages, so that tests can read all of them; `monogen` in defs.bzl fails with the messages.
 """
 
 load(":cuda.bzl", "CUDA_RELEASES", "CUDNN_RELEASES")
@@ -30,10 +30,10 @@ def validate_monogen(fields):
     """Checks the definition of one generation.
 
     Args:
-      fields: what `monogen` was called with, defaults filled in.
+      fields: arguments of `monogen`, with defaults filled in.
 
     Returns:
-      messages, each naming the generation, the field and what is allowed; empty when all is well.
+      messages with the generation, the field and what is allowed; empty if the definition is valid.
     """
     errors = []
     for name in fields:
@@ -57,7 +57,7 @@ def validate_monogen(fields):
         if fields["platform"] not in PLATFORMS:
             errors.append("platform: %r; allowed: %s" % (fields["platform"], ", ".join(PLATFORMS)))
     if not errors:
-        # These ask which cells there are, so they need the rest to be sound.
+        # These compute the cells, which needs valid fields.
         errors += _torch_errors(fields)
         errors += _indexes_errors(fields)
     return ["generation %s: %s" % (fields.get("id", "without id"), error) for error in errors]
@@ -69,7 +69,7 @@ def validate_order(ids):
       ids: IDs of the generations in order of their list.
 
     Returns:
-      messages, each naming the generation; empty when all is well.
+      messages with the generation; empty if the order is right.
     """
     errors = []
     for previous, current in zip(ids, ids[1:]):
@@ -157,7 +157,7 @@ def _torch_errors(fields):
                 ", ".join(fields["python"].keys()),
             ))
         elif not torch_builds(release, fields["cuda"], fields["indexes"]):
-            errors.append("torch: the default index serves %s of %s, and no index of `indexes` another; the generation has %s" % (
+            errors.append("torch: the default index serves build %s of %s, and `indexes` names no other; the generation has %s" % (
                 TORCH_RELEASES[release].build,
                 release,
                 ", ".join([build_tag(cuda) for cuda in fields["cuda"]]) or "no CUDA",
@@ -197,7 +197,7 @@ def _minors(releases):
     return minors
 
 def _is_version(text, parts):
-    """Whether text is numbers with points between them, as many as parts unless that is None."""
+    """Returns whether text is dot-separated numbers; `parts` of them, unless that is None."""
     numbers = text.split(".")
     return (parts == None or len(numbers) == parts) and not [
         number
@@ -206,7 +206,7 @@ def _is_version(text, parts):
     ]
 
 def _is_name(text):
-    """Whether text is a normalized package name (PEP 503)."""
+    """Returns whether text is a normalized package name (PEP 503)."""
     return bool(text) and not [
         letter
         for letter in text.elems()
@@ -214,7 +214,7 @@ def _is_name(text):
     ] and not text.startswith("-") and not text.endswith("-") and "--" not in text
 
 def _is_timestamp(text):
-    """Whether text is a UTC time of RFC 3339 to the second."""
+    """Returns whether text is a UTC time of RFC 3339, to the second."""
     shape = "".join(["0" if letter.isdigit() else letter for letter in text.elems()])
     if shape != "0000-00-00T00:00:00Z":
         return False

@@ -24,7 +24,7 @@ _BAD = [
     ({"torch": [2.4]}, ["torch: 2.4", "strings, quoted"]),
     ({"torch": ["2.4.9"]}, ["torch: \"2.4.9\"", "2.4.1, 2.5.0"]),
     ({"torch": ["2.4.1", "2.4.1"]}, ["torch: \"2.4.1\" stands twice"]),
-    ({"torch": ["2.15.0"]}, ["torch: the default index serves cu132 of 2.15.0", "the generation has cu121, cu124"]),
+    ({"torch": ["2.15.0"]}, ["torch: the default index serves build cu132 of 2.15.0", "the generation has cu121, cu124"]),
     ({"torch": ["2.4.1"], "python": {"3.14": "3.14.0"}}, ["torch: 2.4.1 has wheels for Python 3.8", "the generation has 3.14"]),
     ({"python": {}}, ["python: empty", "3.11.10"]),
     ({"python": {"3.11": "3.12.1"}}, ["python: \"3.12.1\" for \"3.11\"", "such as 3.11.1"]),

@@ -3,7 +3,7 @@
 def _version_impl(ctx):
     output = ctx.actions.declare_file(ctx.label.name + ".json")
 
-    # The status of the workspace names the commit: who reads it is made anew for each commit, so only a stamped build does.
+    # The workspace status has the commit: an action that reads it runs again for each commit. Only a stamped build does.
     status = [ctx.info_file] if ctx.attr.stamped else []
     ctx.actions.run(
         executable = ctx.executable._tool,
@@ -28,9 +28,9 @@ def version(name, src, **kwargs):
     """Writes NAME.json: the version of this build, and its commit where it is stamped.
 
     Args:
-      name: of the target.
-      src: the file with the version.
-      **kwargs: what every rule takes.
+      name: name of the target.
+      src: file with the version.
+      **kwargs: attributes of every rule.
     """
     _version(
         name = name,

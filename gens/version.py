@@ -1,8 +1,8 @@
-"""The version of a build: the text of the file VERSION, and the commit if the build is stamped.
+"""Reads the version of this build: the text of the file VERSION, and the commit if the build is stamped.
 
-The rule of `version.bzl` writes `version.json`, which lies beside this module in the images and in the
-runfiles of commands. Only `--config=release` stamps a build; any other one says that it is not stamped, and
-is the same at every commit.
+The rule of `version.bzl` writes `version.json` beside this module, in the images and in the runfiles of
+commands. Only `--config=release` stamps a build. Any other build reports that it is unstamped, so that its
+bytes do not depend on the commit.
 """
 
 import json
@@ -16,7 +16,7 @@ _FILE = Path(__file__).with_name("version.json")
 
 
 class StampError(MonobaseError):
-    """A build is to be stamped, and Bazel's status does not say with what."""
+    """A stamped build got no commit from Bazel's status."""
 
     exit_code = 3
 
@@ -42,7 +42,7 @@ def read_version(file: Path = _FILE) -> Version:
     """Read the version of this build.
 
     Args:
-        file: What the rule has written; where Bazel has built nothing, as in an editor, there is none.
+        file: The file that the rule writes. It does not exist outside of Bazel, as in an editor.
     """
     try:
         return Version(**json.loads(file.read_text()))
@@ -51,12 +51,12 @@ def read_version(file: Path = _FILE) -> Version:
 
 
 def make_version(version: str, status: str | None) -> Version:
-    """Make the version of a build.
+    """Return the version of a build.
 
     Args:
         version: The text of the file VERSION.
-        status: The stable status of Bazel, with what `tools/workspace/workspace_status.sh` printed; None in a
-            build that is not stamped.
+        status: Text of Bazel's stable status, with the output of
+            `tools/workspace/workspace_status.sh`; None in an unstamped build.
 
     Raises:
         StampError: The status does not name the commit and the state of the tree.
@@ -75,5 +75,5 @@ def make_version(version: str, status: str | None) -> Version:
 
 
 def format_version(version: Version) -> str:
-    """Format a version as `read_version` reads it."""
+    """Return the JSON that `read_version` reads."""
     return json.dumps(asdict(version), indent=2) + "\n"
