@@ -3,6 +3,9 @@
 from daemon.report.progress import human_bytes
 from daemon.upkeep.status import PrefixStatus
 
+_UNBOUNDED = 10_000  # columns
+_SHOWN = 3
+
 
 def print_status(status: PrefixStatus) -> None:
     """Write the status to standard output: a table of the generations, and what the disk holds."""
@@ -10,6 +13,8 @@ def print_status(status: PrefixStatus) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = _UNBOUNDED  # a reader such as grep wants each generation in one line
     for text in (*status.strangers, *(found.problem for found in status.generations if found.problem)):
         console.print(text, markup=False)
     if not status.generations:
@@ -36,7 +41,6 @@ def print_status(status: PrefixStatus) -> None:
     )
 
 
-def _some(names: list[str], count: int = 3) -> str:
-    if len(names) <= count:
-        return ", ".join(names)
-    return f"{', '.join(names[:count])} and {len(names) - count} more"
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,6 +1,8 @@
 """Stage 1, plan: which environments and toolkits are missing, and what it takes to install them."""
 
+import difflib
 import fnmatch
+import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ _LEAST_FILES = 20
 _FILES_PER_FOLDER = 8
 _FOLDER_BYTES = 4_300
 _FILES_PER_SOURCE = 3
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,10 @@ def check_patterns(generations: Iterable[Generation], only: Sequence[str]) -> No
     """
     known = sorted({target.name for generation in generations for target in generation.targets})
     if only and not any(_matches(name, only) for name in known):
-        raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(known)}")
+        near = (difflib.get_close_matches(pattern, known, _NAMED, cutoff=0) for pattern in only)
+        named = list(dict.fromkeys(itertools.chain.from_iterable(near)))[:_NAMED]
+        rest = f" and {len(known) - len(named)} more" if len(known) > len(named) else ""
+        raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(named)}{rest}")
 
 
 def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DamageError, DiskError
-from daemon.install.plan import GenerationPlan, Plan, Wanted, check_room, make_plan
+from daemon.install import plan as plan_module
+from daemon.install.plan import GenerationPlan, Plan, Wanted, check_patterns, check_room, make_plan
 from daemon.prefix.generation import definition_digest, is_sealed
 from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
@@ -65,6 +66,16 @@ def test_the_range_and_the_patterns_bound_what_is_wanted(prefix: Prefix, catalog
 def test_patterns_that_match_nothing_are_an_error(prefix: Prefix, catalog: Catalog) -> None:
     with pytest.raises(DefinitionError, match=r"--only nothing\* matches nothing"):
         make_plan(prefix, catalog, only=["nothing*"])
+
+
+def test_only_the_nearest_names_are_told_where_a_pattern_matches_nothing(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_module, "_NAMED", 1)
+    with pytest.raises(
+        DefinitionError, match=rf"matches nothing; there are: python{PYTHON}-torch2.4.1-cpu and 2 more$"
+    ):
+        check_patterns(catalog.generations, ["pyhton*-torch2.4.1-cpu"])
 
 
 def _huge(catalog: Catalog, *, disk_bytes: int = 0, disk_inodes: int = 0) -> Plan:

@@ -9,7 +9,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from daemon.cli.service_commands import run
+from daemon.cli.main import run
 from daemon.prefix.prefix import DEFAULT_PREFIX
 from image.oci.layout import read_layout
 from tools.deploy.base import read_base

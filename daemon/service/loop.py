@@ -28,7 +28,6 @@ from daemon.prefix.usage import read_usage
 from daemon.report.progress import Reporter
 from daemon.service.definitions import Definitions
 from daemon.service.feature_file import write_features
-from daemon.service.known_file import read_known, write_known
 from daemon.service.metrics import Metrics
 from daemon.service.state import (
     DEFINITION,
@@ -40,6 +39,7 @@ from daemon.service.state import (
     kind_of,
     text_of,
 )
+from daemon.upkeep.known_file import read_known, write_known
 from daemon.upkeep.prune import clean_uv_cache, plan_prune, prune
 from daemon.upkeep.readiness import GenerationReadiness, Known, Readiness, read_readiness
 from daemon.upkeep.repair import repair

@@ -12,9 +12,9 @@ from daemon.install.pipeline import InstallResult
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.service import loop as service_module
-from daemon.service.known_file import read_known, write_known
 from daemon.service.loop import Service, ServiceOptions
 from daemon.service.state import ServiceState, for_everybody, kind_of
+from daemon.upkeep.known_file import read_known, write_known
 from daemon.upkeep.readiness import Known
 from daemon.upkeep.repair import RepairResult
 from daemon.upkeep.scan import ScanInterruptedError

@@ -18,7 +18,7 @@ import json, os, sys
 from pathlib import Path
 from daemon.service.feature_file import write_features
 from daemon.install.pipeline import InstallOptions, install
-from daemon.service.known_file import write_known
+from daemon.upkeep.known_file import write_known
 from daemon.prefix.prefix import prefix_at
 from daemon.report.progress import Reporter
 from daemon.upkeep.prune import clean_uv_cache, prune

@@ -14,7 +14,7 @@ from daemon.host.retries import Retry
 from daemon.install.pipeline import clean_leftovers
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
-from daemon.service.known_file import FILE_NAME, read_known, write_known
+from daemon.upkeep.known_file import FILE_NAME, read_known, write_known
 from daemon.upkeep.readiness import NOTHING_KNOWN, Known
 from daemon.upkeep.verify import Finding
 

@@ -1,0 +1,49 @@
+"""The options of an install, from the settings of a command."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from daemon.cli.settings import ActiveSettings, WorkSettings
+from daemon.download_limit.limiting_proxy import limit_downloads
+from daemon.install.pipeline import InstallOptions
+from daemon.report.progress import Reporter
+from daemon.uv.program import Downloads
+
+
+@contextmanager
+def install_options(
+    work: WorkSettings,
+    reporter: Reporter,
+    active: ActiveSettings | None = None,
+    *,
+    lock_timeout_s: float | None = None,
+    concurrent_downloads: int | None = None,
+    python_mirror: str | None = None,
+) -> Iterator[InstallOptions]:
+    """Provide the options of an install; the proxy that limits downloads runs meanwhile.
+
+    Args:
+        work: How files are downloaded and written.
+        reporter: Receives the warnings of the proxy.
+        active: The active generations; None for all.
+        lock_timeout_s: How long to wait for another writer; None for no limit.
+        concurrent_downloads: How many wheels one uv downloads at once; None for uv's own number.
+        python_mirror: Where uv downloads interpreters from; None for uv's own place.
+
+    Yields:
+        The options.
+    """
+    with limit_downloads(work.max_download_rate, os.environ, reporter.warning) as proxy_url:
+        yield InstallOptions(
+            active.min_gen_id if active else None,
+            active.max_gen_id if active else None,
+            active.only if active else (),
+            work.jobs,
+            work.copy,
+            work.python_downloads,
+            work.index_url,
+            lock_timeout_s,
+            proxy_url,
+            uv_downloads=Downloads(concurrent_downloads, python_mirror, work.least_rate),
+        )

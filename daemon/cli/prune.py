@@ -1,0 +1,35 @@
+"""The command `prune`."""
+
+from daemon.cli.reporting import make_reporter
+from daemon.cli.settings import PruneSettings
+from daemon.prefix.prefix import prefix_at
+from daemon.upkeep import prune as pruning
+from daemon.uv.program import find_uv
+from gens.catalog import load_catalog
+
+
+def prune(settings: PruneSettings) -> None:
+    """Remove old generations, or with `--dry-run` only print which."""
+    program, min_gen_id, max_gen_id = settings.program, settings.min_gen_id, settings.max_gen_id
+    prefix = prefix_at(settings.prefix)
+    reporter = make_reporter(program.log_format)
+    catalog = load_catalog(program.gens, keep_broken=True)
+    if settings.dry_run:
+        plan = pruning.plan_prune(prefix, catalog, min_gen_id, max_gen_id)
+    else:
+        plan = pruning.prune(
+            prefix, catalog, find_uv(program.uv), min_gen_id, max_gen_id, reporter, settings.lock_timeout
+        )
+    if plan.incomplete:
+        reporter.warning(plan.incomplete)
+    for name, reason in plan.kept.items():
+        reporter.info(f"{name} stays: {reason}", generation=name)
+    reporter.info(
+        "would go" if settings.dry_run else "gone",
+        generations=plan.generations,
+        toolkits=plan.toolkits,
+        interpreters=plan.interpreters,
+        wheels=len(plan.wheels),
+        inodes=plan.freed_inodes,
+        freed_bytes=plan.freed_bytes,
+    )

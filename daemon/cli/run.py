@@ -1,0 +1,102 @@
+"""The command `run`."""
+
+import os
+import sys
+import threading
+
+import click
+
+from daemon.cli.install_options import install_options
+from daemon.cli.reporting import make_reporter
+from daemon.cli.settings import RunSettings
+from daemon.install.pipeline import InstallOptions
+from daemon.prefix.prefix import prefix_at
+from daemon.report.progress import Reporter
+from daemon.service.http_server import HttpServer, parse_address
+from daemon.service.loop import Service, ServiceOptions
+from daemon.uv.program import find_uv
+from gens.catalog import load_catalog
+
+_GRACE_S = 2.0
+_NOTICE_S = 0.5
+
+
+def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
+    """Run the service until it is asked to stop; end the process then.
+
+    Args:
+        settings: The settings of the command.
+        asked_to_stop: Set by a signal.
+
+    Raises:
+        MonobaseError: The service cannot go on.
+    """
+    try:
+        address = None if settings.listen == "off" else parse_address(settings.listen)
+    except ValueError as error:
+        raise click.UsageError(f"--listen: {error}") from error
+    program = settings.program
+    reporter = make_reporter(program.log_format)
+    with install_options(
+        settings.work,
+        reporter,
+        settings.active,
+        concurrent_downloads=settings.concurrent_downloads,
+        python_mirror=settings.python_mirror,
+    ) as options:
+        service = Service(
+            prefix_at(settings.prefix),
+            lambda: load_catalog(program.gens, keep_broken=True),
+            find_uv(program.uv),
+            _service_options(settings, options),
+            reporter,
+        )
+        if address is not None:
+            server = HttpServer(service, address)
+            server.start()
+            reporter.info("listening", address=f"{server.address.host}:{server.address.port}")
+        _run_until(asked_to_stop, service, reporter)
+    sys.stderr.flush()
+    os._exit(0)  # a thread of the service may still wait for its uv, which ends with this process
+
+
+def _service_options(settings: RunSettings, install: InstallOptions) -> ServiceOptions:
+    return ServiceOptions(
+        install,
+        settings.prune_old_gen,
+        settings.clean_uv_cache,
+        settings.repair,
+        settings.features_dir,
+        settings.check_interval,
+        settings.scan_interval,
+        settings.verify_interval,
+        settings.retry_delay,
+        settings.max_retry_delay,
+    )
+
+
+def _run_until(asked_to_stop: threading.Event, service: Service, reporter: Reporter) -> None:
+    failures: list[Exception] = []
+
+    def work() -> None:
+        try:
+            service.run()
+        except Exception as error:
+            failures.append(error)
+        finally:
+            asked_to_stop.set()
+
+    worker = threading.Thread(target=work, name="service", daemon=True)
+    worker.start()
+    # Python runs a signal's handler in this thread; a signal that another thread receives does not wake it.
+    while not asked_to_stop.wait(_NOTICE_S):
+        pass
+    service.stop.set()
+    worker.join(_GRACE_S)
+    if failures:
+        raise failures[0]
+    if worker.is_alive():
+        # An install may be ended at any moment: the next start goes on, and the kernel ends its uv with it.
+        reporter.info(f"ended while {service.state.activity}; the next start goes on there")
+    else:
+        reporter.info("ended")

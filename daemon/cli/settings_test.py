@@ -1,0 +1,52 @@
+"""The settings of the commands: what they refuse, and what follows from them."""
+
+import pytest
+from click.testing import CliRunner
+
+from daemon.cli.main import main
+from daemon.cli.settings import WorkSettings
+from daemon.uv.least_rate import LeastRate
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("install --min-gen-id 3 --max-gen-id 2", "--min-gen-id 3 is above --max-gen-id 2: no generation"),
+        ("ready --min-gen-id 3 --max-gen-id 2", "no generation is active"),
+        ("prune --min-gen-id 3 --max-gen-id 2", "no generation is active"),
+        ("prune", "Missing option '--min-gen-id'"),
+        ("run --prune-old-gen", "--prune-old-gen needs --min-gen-id"),
+        ("run --retry-delay 20 --max-retry-delay 10", "--max-retry-delay 10 is below --retry-delay 20"),
+        ("run --python-mirror http://m/ --no-python-downloads", "contradict each other"),
+        ("run --features-dir /nowhere", "does not exist"),
+        ("install --jobs 0", "--jobs"),
+        ("install --max-download-rate 1", "--max-download-rate"),
+    ],
+)
+def test_what_means_nothing_is_wrong_usage(arguments: str, reason: str) -> None:
+    done = CliRunner().invoke(main, arguments.split())
+    assert done.exit_code == 2
+    assert reason in done.output
+
+
+def _work(min_download_rate: int, max_download_rate: int | None) -> WorkSettings:
+    return WorkSettings(
+        jobs=1,
+        copy=False,
+        index_url=None,
+        max_download_rate=max_download_rate,
+        min_download_rate=min_download_rate,
+        min_download_window=30.0,
+        python_downloads=True,
+    )
+
+
+def test_an_index_is_not_slow_where_the_limit_of_all_downloads_is() -> None:
+    assert _work(1000, None).least_rate == LeastRate(1000, 30.0)
+    assert _work(1000, 8000).least_rate == LeastRate(500, 30.0)
+    assert _work(1000, 1_000_000).least_rate == LeastRate(1000, 30.0)
+
+
+def test_no_rate_is_too_slow_where_none_is_given() -> None:
+    assert _work(0, None).least_rate is None
+    assert _work(0, 8000).least_rate is None

@@ -1,0 +1,73 @@
+"""`status` on the command line: a table for people, a document for machines."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from daemon.cli import status_table
+from daemon.cli.main import main
+from daemon.cli.status_table import print_status
+from daemon.upkeep.status import GenerationStatus, PrefixStatus, TargetStatus
+
+_NAMES = [f"python3.11-torch2.{minor}.0-cu121" for minor in range(12)]
+
+
+def _status(*generations: GenerationStatus, strangers: tuple[str, ...] = ()) -> PrefixStatus:
+    return PrefixStatus(
+        "/srv/p",
+        "g00001",
+        list(generations),
+        apparent_bytes=4_000_000_000,
+        distinct_bytes=1_000_000_000,
+        saved_bytes=3_000_000_000,
+        disk_bytes=2_000_000_000,
+        free_bytes=500_000_000,
+        strangers=list(strangers),
+    )
+
+
+def _targets(ready: int) -> list[TargetStatus]:
+    return [TargetStatus("environment", name, number < ready) for number, name in enumerate(_NAMES)]
+
+
+def test_an_empty_prefix_has_nothing_installed(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["status", "--prefix", str(tmp_path)])
+    assert (done.exit_code, done.output) == (0, f"{tmp_path}: nothing is installed\n")
+    done = CliRunner().invoke(main, ["status", "--prefix", str(tmp_path), "--json"])
+    assert json.loads(done.output)["generations"] == []
+
+
+def test_a_pipe_gets_each_generation_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(status_table, "_SHOWN", 12)
+    print_status(_status(GenerationStatus("g00001", sealed=False, latest=False, targets=_targets(0))))
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("g00001")]
+    assert all(name in line for name in _NAMES)
+    assert len(lines) == 4
+
+
+def test_the_table_tells_the_state_of_each_generation(capsys: pytest.CaptureFixture[str]) -> None:
+    print_status(
+        _status(
+            GenerationStatus("g00000", False, False, _targets(2), problem="g00000: [x] its mark is damaged"),
+            GenerationStatus("g00001", True, True, _targets(12), apparent_bytes=1_500),
+            GenerationStatus("g00002", False, False, _targets(7)),
+            strangers=("monobase/lost+found",),
+        )
+    )
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert shown == [
+        "monobase/lost+found",
+        "g00000: [x] its mark is damaged",
+        "generation state ready apparent missing",
+        f"g00000 mark unreadable 2 of 12 0 B {', '.join(_NAMES[2:5])} and 7 more",
+        "g00001 (latest) sealed 12 of 12 1.5 kB",
+        f"g00002 partial 7 of 12 0 B {', '.join(_NAMES[7:10])} and 2 more",
+        "environments and toolkits: 4.0 GB apparent, 1.0 GB distinct, 3.0 GB saved by sharing",
+        "/srv/p: 2.0 GB on disk with uv's cache, 500.0 MB free",
+    ]
