@@ -9,6 +9,7 @@ from daemon.errors import DamageError, NewerFormatError
 from daemon.prefix.finding import Finding, count_differences, summarize
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import STRANGER
+from daemon.prefix.toolkit_tree import is_without_toolkits
 from daemon.report.progress import Reporter, human_bytes
 from daemon.report.shown_text import json_document
 from daemon.upkeep.verify import VerifyResult, needs_a_person
@@ -32,7 +33,7 @@ def check_names(prefix: Prefix, names: Sequence[str]) -> None:
             f"{prefix.root}: has no {', '.join(unknown)} to verify; "
             f"it has {', '.join(installed) or 'no generation'}"
         )
-    if not names and not any(prefix.toolkits.glob("*")):  # an install that was ended may leave some
+    if not names and is_without_toolkits(prefix):  # an install that was ended may leave some
         raise DamageError(
             f"{prefix.root}: nothing is installed there to verify; name another --prefix, or install first"
         )

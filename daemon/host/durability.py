@@ -7,9 +7,11 @@ of a generation costs a fraction of an fsync(2) for each.
 import ctypes
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.host.modes import open_new_file
+from daemon.host.plain_file import read_plain_file
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # Whose a temporary name is. Each cleans only its own: the daemon writes beside somebody else's install.
@@ -63,6 +65,24 @@ def write_file(path: Path, content: bytes, suffix: str = WRITER_SUFFIX) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def write_if_changed(path: Path, content: bytes, suffix: str = WRITER_SUFFIX) -> bool:
+    """Put a file in place as `write_file` does, unless it has this content.
+
+    Args:
+        path: The final name. A pipe or anything else that is not a file is replaced, a folder is not.
+        content: All of the file.
+        suffix: End of its temporary name, which tells whose it is.
+
+    Returns:
+        Whether it was written.
+    """
+    with suppress(OSError):
+        if read_plain_file(path) == content:
+            return False
+    write_file(path, content, suffix)
+    return True
 
 
 def write_new_file(path: Path, content: bytes) -> None:

@@ -1,8 +1,11 @@
 """Remove trees, and say what that frees: an inode is free when the last of its links goes."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+from daemon.host.tree_walk import walk_tree
 
 
 @dataclass(slots=True)
@@ -32,6 +35,11 @@ class LinkCount:
         """Give the number of links that an inode has still."""
         return self._held.get(status.st_ino, status.st_nlink)
 
+    def add(self, other: "LinkCount") -> None:
+        """Add what another count has freed."""
+        self.freed_bytes += other.freed_bytes
+        self.freed_inodes += other.freed_inodes
+
     def take_tree(self, path: str) -> None:
         """Take away a file, or a folder with all that is in it."""
         for _, status, is_directory in walk(path):
@@ -43,33 +51,25 @@ class LinkCount:
 
 
 def walk(path: str) -> Iterator[tuple[str, os.stat_result, bool]]:
-    """Give everything at and below a path, what is in a folder before the folder; not what goes meanwhile.
+    """Yield everything at and below a path, a folder after all that is in it; not what vanishes meanwhile.
 
     Yields:
-        The path, what lstat(2) says of it, and whether it is a folder.
+        The path, its status from lstat(2), and whether it is a folder.
+
+    Raises:
+        OSError: A folder cannot be listed.
     """
     try:
         status = os.lstat(path)
     except FileNotFoundError:
         return
-    if not os.path.isdir(path) or os.path.islink(path):  # noqa: PTH112, PTH114 (there are many)
+    if not stat.S_ISDIR(status.st_mode):
         yield path, status, False
         return
-    try:
-        with os.scandir(path) as entries:
-            found = list(entries)
-    except FileNotFoundError:
-        return
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(entry.path)
-        else:
-            try:
-                held = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            yield entry.path, held, False
-    yield path, status, True
+    for entry in walk_tree(path, folders_last=True):
+        if entry.failure is not None:
+            raise entry.failure
+        yield entry.path, entry.status, entry.is_folder
 
 
 def remove(paths: Iterable[str]) -> LinkCount:

@@ -1,4 +1,8 @@
-"""Everything in the folder of a tree, each once, whatever it is and whatever happens to it meanwhile."""
+"""Walks over a tree: yields each entry once, whatever it is and whatever happens to it meanwhile.
+
+Each walk over the prefix is one of this module, so that all agree on what vanishes, on what cannot be read
+and on symbolic links.
+"""
 
 import os
 from collections.abc import Container, Iterator
@@ -20,11 +24,11 @@ class Entry:
 
     Attributes:
         path: Its path.
-        relative: The same relative to the tree; empty for the tree itself.
-        status: What lstat(2) says of it.
+        relative: Its path relative to the tree; empty for the tree itself.
+        status: Its status, from lstat(2).
         is_folder: Whether it is a folder.
-        files: For a folder that was not to be entered: how many files are in it.
-        error: Why it cannot be looked into; empty when it can.
+        files: For a folder that is not entered: the number of files in it.
+        failure: Why its content cannot be listed; None when it can.
     """
 
     path: str
@@ -32,33 +36,43 @@ class Entry:
     status: os.stat_result
     is_folder: bool
     files: int = 0
-    error: str = ""
+    failure: OSError | None = None
 
 
-def walk_tree(tree: str, folders: Container[str]) -> Iterator[Entry]:
-    """Give everything in a tree.
+def walk_tree(
+    tree: str, folders: Container[str] = ALL_FOLDERS, *, folders_last: bool = False
+) -> Iterator[Entry]:
+    """Yield everything in a tree, the entries of a folder in order of their names.
 
     Args:
         tree: Its folder.
-        folders: The folders to enter, relative to the tree; others are only counted.
+        folders: The folders to enter, relative to the tree; the files of others are only counted.
+        folders_last: Whether a folder comes after all that is in it, not before.
 
     Yields:
-        Each entry, the tree itself first; what goes away meanwhile is left out.
+        Each entry, the tree itself among them; not what vanishes meanwhile.
     """
-    pending = [("", tree)]
+    pending: list[tuple[str, str] | Entry] = [("", tree)]
     while pending:
-        relative, path = pending.pop()
+        item = pending.pop()
+        if isinstance(item, Entry):
+            yield item
+            continue
+        relative, path = item
         try:
             status = os.lstat(path)
-            entries = list(os.scandir(path))
+            entries = sorted(os.scandir(path), key=lambda entry: entry.name)
         except FileNotFoundError:
             continue
         except OSError as error:
             with suppress(FileNotFoundError):
-                told = error.strerror or "cannot be read"
-                yield Entry(path, relative, os.lstat(path), True, error=told)
+                yield Entry(path, relative, os.lstat(path), True, failure=error)
             continue
-        yield Entry(path, relative, status, True)
+        folder = Entry(path, relative, status, True)
+        if folders_last:
+            pending.append(folder)
+        else:
+            yield folder
         for entry in entries:
             below = f"{relative}/{entry.name}" if relative else entry.name
             try:
@@ -73,5 +87,19 @@ def walk_tree(tree: str, folders: Container[str]) -> Iterator[Entry]:
                 yield Entry(entry.path, below, status, True, files=_count(entry.path))
 
 
+def walk_files(tree: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the path and the status of each entry of a tree that is not a folder.
+
+    Raises:
+        OSError: The tree, or a folder in it, cannot be listed.
+    """
+    os.lstat(tree)
+    for entry in walk_tree(tree):
+        if entry.failure is not None:
+            raise entry.failure
+        if not entry.is_folder:
+            yield entry.path, entry.status
+
+
 def _count(folder: str) -> int:
-    return sum(len(files) for _, _, files in os.walk(folder))
+    return sum(not entry.is_folder for entry in walk_tree(folder))

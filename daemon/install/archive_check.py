@@ -11,7 +11,8 @@ from pathlib import Path
 
 from daemon.errors import DamageError
 from daemon.host.known_contents import KnownContents
-from daemon.prefix.inventory import Inventory, inventory_path, read_inventory, walk_files
+from daemon.host.tree_walk import walk_files
+from daemon.prefix.inventory import Inventory, inventory_path, read_inventory
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.tree_check import trusted_owners

@@ -32,10 +32,10 @@ from daemon.prefix.bytecode_list import (
     read_bytecode_list,
 )
 from daemon.prefix.bytecode_store import BytecodeStore
-from daemon.prefix.inventory import temporary_path
 from daemon.prefix.manifest import MANIFEST_NAME, BytecodePart, read_manifest
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.staging import temporary_path
 from daemon.report.progress import Stage
 from gens.lock import LockedWheel
 

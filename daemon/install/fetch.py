@@ -36,10 +36,10 @@ from daemon.prefix.inventory import (
     keep_inventory,
     record_differences,
     take_inventory,
-    temporary_path,
     write_inventory,
 )
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.staging import temporary_path
 from daemon.report.progress import Stage
 from daemon.uv.cache import drop_wheel, find_archive, in_the_way
 from daemon.uv.call_log import begin_log, read_log, remove_logs, trusted_wheels

@@ -15,6 +15,7 @@ from pathlib import Path
 from daemon.errors import WheelContentError
 from daemon.host.durability import write_new_file
 from daemon.host.known_contents import KnownContents
+from daemon.host.tree_walk import walk_files
 from daemon.install.placement import (
     Placed,
     is_of_environment,
@@ -28,15 +29,10 @@ from daemon.install.plan import Wanted
 from daemon.install.wheel_install import install_wheels
 from daemon.interpreters.interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
-from daemon.prefix.inventory import (
-    WRITTEN_BY_INSTALLERS,
-    Inventory,
-    InventoryFile,
-    read_inventory,
-    walk_files,
-)
+from daemon.prefix.inventory import WRITTEN_BY_INSTALLERS, Inventory, InventoryFile, read_inventory
 from daemon.prefix.manifest import Link
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.staging import staged_tree
 from daemon.uv.cache import find_archive
 from daemon.uv.program import Uv
 from gens.lock import LockedWheel
@@ -134,7 +130,7 @@ class Linker:
             WheelContentError: Two packages contradict each other, or the tree is not what its wheels hold.
         """
         placed = self._place(wanted, interpreter)  # before uv writes anything
-        directory = self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}"
+        directory = staged_tree(self.prefix, wanted.generation, wanted.target)
         self.uv.run("venv", "--relocatable", "--no-project", "--python", interpreter.executable, directory)
         self._pin_interpreter(directory, interpreter)
         own = self._own_files(wanted, directory, interpreter)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +12,9 @@ from typing import TypeVar
 
 from daemon.download_limit.limiting_proxy import proxy_variables
 from daemon.errors import DamageError, PrefixError
-from daemon.host.durability import WRITER_SUFFIX, remove_temporary_files, sync_filesystem
+from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
-from daemon.host.modes import make_new_folder
 from daemon.host.system_error import system_errors
 from daemon.install.archive_check import drop_damaged_wheels
 from daemon.install.fetch import Fetcher
@@ -30,15 +28,16 @@ from daemon.interpreters.interpreter import Interpreter, provide_interpreters
 from daemon.prefix.environments_file import write_environments
 from daemon.prefix.generation import is_present, is_sealed
 from daemon.prefix.latest import point_latest
-from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import CompleteTree, publish, seal
+from daemon.prefix.staging import begin_staging, end_staging
 from daemon.prefix.standing_tree import check_tree
-from daemon.prefix.store_mounts import check_stores, stores
+from daemon.prefix.store_mounts import check_stores
 from daemon.prefix.toolkit_tree import toolkit_directory_name
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter, Stage
 from daemon.uv.cache import remove_leftovers, remove_outdated
+from daemon.uv.leftovers import clean_leftovers
 from daemon.uv.program import Downloads, Uv
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
@@ -157,10 +156,10 @@ def install(
                 result.fail(label, error, reporter)
             fault_point("plan:done")
             if plan.wanted:
-                make_new_folder(prefix.staging)
+                begin_staging(prefix)
                 check_stores(prefix, copy=options.copy)
                 _Install(writer, uv, options, reporter, result, bench).run(plan)
-                shutil.rmtree(prefix.staging)
+                end_staging(prefix)
                 # A uv that gives up on a stalled download may end before its own cleaning does.
                 remove_leftovers(prefix.uv_cache)
             for item in plan.generations:
@@ -432,21 +431,6 @@ class _Install:
 
     def _fail(self, wanted: Wanted, error: MonobaseError) -> None:
         self._result.fail(wanted.label, error, self._reporter)
-
-
-def clean_leftovers(prefix: Prefix, reporter: Reporter) -> None:
-    """Remove what a writer that was ended left behind; the lock says that none runs.
-
-    What the daemon writes without that lock has temporary names of its own (`daemon/host/durability.py`).
-    """
-    if os.path.lexists(prefix.staging):
-        reporter.info("removing what an earlier install, which did not end, left in staging")
-        remove_anything(prefix.staging)
-    remove_leftovers(prefix.uv_cache)
-    shutil.rmtree(prefix.uv_python_staging, ignore_errors=True)
-    generations = [prefix.generation(name) for name in prefix.installed_generations()]
-    for directory in (prefix.generations, *stores(prefix), *generations):
-        remove_temporary_files(directory, WRITER_SUFFIX)
 
 
 def _python(wanted: Wanted) -> str | None:

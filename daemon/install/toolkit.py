@@ -24,6 +24,7 @@ from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import Link
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.staging import staged_tree
 from daemon.uv.cache import find_archive
 from gens.generation import Toolkit
 
@@ -149,7 +150,7 @@ def lay_out_toolkit(
         WheelContentError: Two wheels bring different contents for one path, or a file in place of a folder.
     """
     target = toolkit
-    directory = prefix.staging / f"{wanted.generation.directory_name}.{target.name}"
+    directory = staged_tree(prefix, wanted.generation, target)
     make_new_folder(directory)
     files: dict[str, tuple[InventoryFile, str]] = {}
     made = set()

@@ -11,7 +11,7 @@ from daemon.install.fetch import format_requirements
 from daemon.install.lock_index import CacheFolders, Listing, LockIndex
 from daemon.install.plan import Wanted
 from daemon.interpreters.interpreter import Interpreter
-from daemon.prefix.inventory import temporary_path
+from daemon.prefix.staging import temporary_path
 from daemon.uv.cache import drop_wheel, find_archive
 from daemon.uv.program import Uv, UvOutput
 from gens.errors import MonobaseError

@@ -21,11 +21,12 @@ from daemon.errors import DamageError, InterpreterError
 from daemon.host.durability import sync_directory, sync_filesystem, write_file, write_new_file
 from daemon.host.file_content import file_sha256
 from daemon.host.modes import FOLDER_MODE, make_folder
+from daemon.host.tree_walk import walk_files
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.running_interpreter import Interpreter, describe, minor_of
 from daemon.prefix.finding import Finding, count_differences
 from daemon.prefix.interpreter_folder import interpreter_names
-from daemon.prefix.inventory import InventoryFile, walk_files
+from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import Link, Manifest, content_digest, format_manifest, read_manifest
 from daemon.prefix.mending import mend_tree, remove_extra
 from daemon.prefix.prefix import Prefix

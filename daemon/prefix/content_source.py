@@ -16,7 +16,8 @@ from pathlib import Path
 from daemon.host.file_content import copy_file, file_sha256
 from daemon.host.modes import make_folder
 from daemon.prefix.content_store import ContentStore
-from daemon.prefix.inventory import InventoryFile, temporary_path
+from daemon.prefix.inventory import InventoryFile
+from daemon.prefix.staging import temporary_path
 
 
 @dataclass(slots=True)

@@ -5,9 +5,10 @@ is rewritten when trees of the generation are published, and when the generation
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.host.durability import write_file
+from daemon.host.durability import write_if_changed
 from daemon.host.modes import make_folder
 from daemon.host.plain_file import read_plain_file
 from daemon.prefix.generation import is_present
@@ -15,6 +16,7 @@ from daemon.prefix.prefix import Prefix
 from gens.generation import Environment, Generation, Toolkit
 
 _LAYOUT_VERSION = 1
+_KINDS = ("environment", "cuda", "cudnn")
 
 
 def environments_text(prefix: Prefix, generation: Generation, *, sealed: bool) -> str:
@@ -49,26 +51,47 @@ def environments_text(prefix: Prefix, generation: Generation, *, sealed: bool) -
 
 
 def write_environments(prefix: Prefix, generation: Generation, *, sealed: bool) -> None:
-    """Tell the runtime what a generation offers now."""
+    """Write what a generation offers now, unless the file says so already."""
     path = prefix.environments_file(generation.directory_name)
-    text = environments_text(prefix, generation, sealed=sealed).encode()
-    try:
-        if path.read_bytes() == text:
-            return
-    except FileNotFoundError:
-        pass
     make_folder(path.parent)
-    write_file(path, text)
+    write_if_changed(path, environments_text(prefix, generation, sealed=sealed).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTarget:
+    """An environment or toolkit that a generation's list names.
+
+    Attributes:
+        kind: `environment`, `cuda` or `cudnn`.
+        name: Its name.
+        ready: Whether the list says that it is there.
+    """
+
+    kind: str
+    name: str
+    ready: bool
+
+
+def read_targets(prefix: Prefix, name: str) -> list[ListedTarget]:
+    """Read what the list of a generation names; nothing where there is no list, or what is not a list."""
+    return [
+        ListedTarget(words[0], words[1], words[2] == "ready")
+        for words in _lines(prefix, name)
+        if words[0] in _KINDS and len(words) > 2
+    ]
 
 
 def listed_targets(prefix: Prefix, name: str) -> list[str]:
-    """Give the environments and toolkits that a generation's list for the runtime names."""
+    """Return the names of the environments and toolkits that a generation's list has, even in a cut line."""
+    return [words[1] for words in _lines(prefix, name) if words[0] in _KINDS and len(words) > 1]
+
+
+def _lines(prefix: Prefix, name: str) -> list[list[str]]:
     try:
         text = read_plain_file(prefix.environments_file(name)).decode(errors="replace")
     except OSError:
-        return []
-    fields = [line.split(" ") for line in text.splitlines()]
-    return [words[1] for words in fields if words[0] in {"environment", "cuda", "cudnn"} and len(words) > 1]
+        return []  # none yet, or none any more
+    return [line.split(" ") for line in text.splitlines()]
 
 
 def is_environments_file(path: Path) -> bool:

@@ -1,12 +1,102 @@
-"""One generation on the prefix: which of its trees are published, and whether it is sealed."""
+"""One generation on the prefix: what its folder holds, which trees are published, whether it is sealed."""
 
 import hashlib
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from daemon.errors import DamageError
-from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.errors import DamageError, NewerFormatError
+from daemon.host.durability import is_temporary_name
+from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
 from daemon.prefix.mark import read_mark
 from daemon.prefix.prefix import Prefix
 from gens.generation import Generation, Target
+
+_TARGET = re.compile(r"(python|cuda|cudnn)[0-9]")
+_OWN = (".done", "environments")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationEntry:
+    """Something in the folder of a generation, beside its mark and its list.
+
+    Attributes:
+        name: Its name: of an environment or toolkit, if an install made it.
+        path: Its path.
+        kind: What it is, links not followed; a pipe or device counts as a file.
+        link: For a link, its text; else empty.
+    """
+
+    name: str
+    path: Path
+    kind: Literal["folder", "link", "file"]
+    link: str = ""
+
+
+def list_generation(prefix: Prefix, name: str) -> list[GenerationEntry]:
+    """List the folder of a generation, by name; without its mark, its list, and what is being written.
+
+    Args:
+        prefix: The prefix.
+        name: Name of the generation.
+
+    Raises:
+        FileNotFoundError: There is no such generation.
+        OSError: Its folder cannot be listed.
+    """
+    entries = []
+    for found in sorted(os.scandir(prefix.generation(name)), key=lambda entry: entry.name):
+        if found.name in _OWN or is_temporary_name(found.name):
+            continue
+        with suppress(FileNotFoundError):  # it has just been removed
+            if found.is_symlink():
+                link = os.readlink(found.path)  # noqa: PTH115 (the text is meant, not a path)
+                entries.append(GenerationEntry(found.name, Path(found.path), "link", link))
+            elif found.is_dir(follow_symlinks=False):
+                entries.append(GenerationEntry(found.name, Path(found.path), "folder"))
+            else:
+                entries.append(GenerationEntry(found.name, Path(found.path), "file"))
+    return entries
+
+
+def published_names(prefix: Prefix, name: str) -> set[str]:
+    """Return the names of the environments and toolkits that a generation has; none when it is gone."""
+    with suppress(FileNotFoundError):
+        return {
+            entry.name for entry in list_generation(prefix, name) if (entry.path / MANIFEST_NAME).exists()
+        }
+    return set()
+
+
+def is_strange_folder(path: Path) -> bool:
+    """Return whether a folder among environments is not an environment, nor what is left of one."""
+    return not os.path.lexists(path / MANIFEST_NAME) and not _TARGET.match(path.name)
+
+
+def newer_format(prefix: Prefix, name: str) -> str:
+    """Explain that a newer release has written to a generation, whose rules are not known here.
+
+    Args:
+        prefix: The prefix.
+        name: Name of the generation.
+
+    Returns:
+        The message; empty when all of it is of known formats.
+    """
+    try:
+        with suppress(DamageError):
+            read_mark(prefix.sealed_mark(name))
+        with suppress(FileNotFoundError):
+            for entry in list_generation(prefix, name):
+                if entry.path.is_dir():
+                    with suppress(DamageError):
+                        read_manifest(entry.path / MANIFEST_NAME)
+    except NewerFormatError as error:
+        return str(error)
+    return ""
 
 
 def definition_digest(generation: Generation) -> str:

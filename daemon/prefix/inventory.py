@@ -12,8 +12,6 @@ of which is `monobase-inventory 1`; then `SHA256 SIZE MODE PATH`, sorted by path
 import base64
 import csv
 import io
-import os
-import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from daemon.errors import DamageError, WheelContentError
 from daemon.host.file_content import file_sha256
 from daemon.host.known_contents import KnownContents
 from daemon.host.modes import open_new_file
+from daemon.host.tree_walk import walk_files
 from daemon.prefix.line_file import format_lines, read_lines
 from daemon.prefix.prefix import Prefix
 from gens.lock import LockedWheel
@@ -244,23 +243,6 @@ def check_against_held(prefix: Prefix, inventory: Inventory, wheel: LockedWheel)
         f"{wheel.filename}: {path} was unpacked otherwise than when {inventory_path(prefix, wheel.sha256)} "
         "was written; the disk or the memory of this node may be failing: run `verify`, and install again"
     )
-
-
-def temporary_path(directory: Path) -> Path:
-    """Give a name in a staging folder that nothing has."""
-    return directory / secrets.token_hex(8)
-
-
-def walk_files(directory: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Give each entry below a folder that is no folder itself, with what lstat(2) says of it."""
-    pending = [directory]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                else:
-                    yield entry.path, entry.stat(follow_symlinks=False)
 
 
 def _is_record(path: str) -> bool:

@@ -5,11 +5,13 @@ A store is only named things: each entry says what it is, so that what is not na
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemon.errors import DamageError, NewerFormatError
 from daemon.host.durability import is_temporary_name
+from daemon.host.tree_walk import walk_tree
 from daemon.prefix.bytecode_list import read_bytecode_list
 from daemon.prefix.finding import Finding
 from daemon.prefix.inventory import read_inventory
@@ -77,30 +79,20 @@ def strangers(prefix: Prefix) -> Iterator[Finding]:
 
 
 def _misplaced(store: Path, label: str, is_name: Callable[[str], object]) -> Iterator[Finding]:
-    base = len(str(store)) + 1
-    for entry in _walk(str(store)):
-        relative = entry.path[base:]
-        named = is_name(relative) is not None
-        if entry.is_dir(follow_symlinks=False):
-            if named:
-                yield Finding(label, relative, "unreadable", "a folder, where a file should be")
-        elif named and not entry.is_file(follow_symlinks=False):
-            yield Finding(label, relative, "unreadable", "a link or pipe, where a file should be")
-        elif entry.is_symlink() and entry.is_dir():
-            yield Finding(label, relative, "extra", "a symbolic link")
-        elif not named and not is_temporary_name(entry.name):
-            yield Finding(label, relative, "extra")
-
-
-def _walk(store: str) -> Iterator[os.DirEntry[str]]:
-    pending = [store]
-    while pending:
-        try:
-            entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
+    for entry in walk_tree(str(store)):
+        if not entry.relative:
             continue
-        yield from entries
-        pending += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        mode = entry.status.st_mode
+        named = is_name(entry.relative) is not None
+        if entry.is_folder:
+            if named:
+                yield Finding(label, entry.relative, "unreadable", "a folder, where a file should be")
+        elif named and not stat.S_ISREG(mode):
+            yield Finding(label, entry.relative, "unreadable", "a link or pipe, where a file should be")
+        elif stat.S_ISLNK(mode) and os.path.isdir(entry.path):  # noqa: PTH112 (there are many)
+            yield Finding(label, entry.relative, "extra", "a symbolic link")
+        elif not named and not is_temporary_name(entry.relative.rpartition("/")[2]):
+            yield Finding(label, entry.relative, "extra")
 
 
 def _names(directory: Path) -> list[str]:

@@ -1,8 +1,10 @@
 """The toolkits below `cuda/`, which generations share by symbolic links."""
 
 from contextlib import suppress
+from pathlib import Path
 
 from daemon.errors import DamageError
+from daemon.prefix.generation import list_generation
 from daemon.prefix.line_file import has_digest
 from daemon.prefix.manifest import MANIFEST_NAME, content_digest, read_manifest
 from daemon.prefix.prefix import Prefix
@@ -37,15 +39,50 @@ def toolkit_directory_name(prefix: Prefix, toolkit: Toolkit, lock: Lock) -> tupl
     )
 
 
+def toolkit_names(prefix: Prefix) -> list[str]:
+    """Return the names of the toolkits below `cuda/`, in order: the folders that have a manifest."""
+    manifests = prefix.toolkits.glob(f"*/{MANIFEST_NAME}")
+    return sorted(path.parent.name for path in manifests if not path.parent.is_symlink())
+
+
 def toolkit_link(name: str) -> str:
-    """Give what the link of a generation to a toolkit says, by the toolkit's name below `cuda`."""
+    """Return the text of a generation's link to a toolkit, by the name of the toolkit below `cuda/`."""
     return f"../../cuda/{name}"
 
 
+def linked_toolkit(link: str) -> str | None:
+    """Return the name of the toolkit that a link of this text leads to; None for a link to anything else."""
+    name = link.rpartition("/")[2]
+    return name if name and link == toolkit_link(name) else None
+
+
+def is_used(prefix: Prefix, name: str) -> bool:
+    """Return whether a generation links to a toolkit."""
+    return any(
+        linked_toolkit(entry.link) == name
+        for generation in prefix.installed_generations()
+        for entry in list_generation(prefix, generation)
+        if entry.kind == "link"
+    )
+
+
 def toolkit_of_digest(prefix: Prefix, sha256: str) -> str | None:
-    """Give the name below `cuda` of the toolkit whose manifest has a digest."""
+    """Return the name of the toolkit whose manifest has a digest."""
     for manifest in sorted(prefix.toolkits.glob(f"*/{MANIFEST_NAME}")):
         with suppress(OSError):
             if has_digest(manifest, sha256):
                 return manifest.parent.name
     return None
+
+
+def toolkit_behind(path: Path) -> str | None:
+    """Return the name of what a generation's link leads to; None when there is no link."""
+    try:
+        return path.readlink().name
+    except OSError:
+        return None
+
+
+def is_without_toolkits(prefix: Prefix) -> bool:
+    """Return whether `cuda/` is empty, or not there."""
+    return not any(prefix.toolkits.glob("*"))

@@ -159,8 +159,8 @@ class _Comparison:
     def run(self, tree: Path, digests: Digests, *, empty_folders: bool) -> None:
         """Walk over the folder, then read what is of the right kind, size and mode."""
         for entry in walk_tree(str(tree), self._folders):
-            if entry.error:
-                self._add(entry.relative, "unreadable", entry.error)
+            if entry.failure is not None:
+                self._add(entry.relative, "unreadable", entry.failure.strerror or "cannot be read")
             elif entry.relative == MANIFEST_NAME and not entry.is_folder:
                 continue
             elif entry.is_folder:

@@ -2,10 +2,10 @@
 
 import os
 import stat
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.host.tree_walk import walk_tree
 from daemon.prefix.prefix import Prefix
 
 
@@ -62,6 +62,44 @@ def read_usage(prefix: Prefix) -> Usage:
     return Usage(disk, apparent, apparent - distinct)
 
 
+def disk_bytes(root: Path) -> int:
+    """Count the bytes that everything below a folder takes on the disk, each inode once."""
+    seen: set[int] = set()
+    total = 0
+    for entry in walk_tree(str(root)):
+        status = entry.status
+        if entry.is_folder or status.st_nlink == 1 or status.st_ino not in seen:
+            total += status.st_blocks * 512
+            if status.st_nlink > 1 and not entry.is_folder:
+                seen.add(status.st_ino)
+    return total
+
+
+@dataclass(slots=True)
+class DistinctFiles:
+    """The files of several trees, each inode counted once.
+
+    Attributes:
+        distinct_bytes: Bytes of the files of all trees.
+    """
+
+    distinct_bytes: int = 0
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def add(self, tree: Path) -> int:
+        """Add a tree, and return the bytes of its files, each name of a shared file counted."""
+        apparent = 0
+        for entry in walk_tree(str(tree)):
+            if not stat.S_ISREG(entry.status.st_mode):
+                continue
+            apparent += entry.status.st_size
+            identity = (entry.status.st_dev, entry.status.st_ino)
+            if identity not in self._seen:
+                self._seen.add(identity)
+                self.distinct_bytes += entry.status.st_size
+        return apparent
+
+
 def _trees(generation: Path) -> list[Path]:
     try:
         return [path for path in generation.iterdir() if path.is_dir()]  # a loop of links is none to it
@@ -78,19 +116,11 @@ class _Count:
 
 def _count(tree: Path, seen: set[tuple[int, int]]) -> _Count:
     count = _Count()
-    pending = [str(tree)]
-    while pending:
-        directory = pending.pop()
-        # An install or a prune may go on meanwhile: what has gone is not counted, all else is.
-        with suppress(FileNotFoundError, NotADirectoryError):
-            _add(count, os.lstat(directory), seen)
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                        continue
-                    with suppress(FileNotFoundError):
-                        _add(count, entry.stat(follow_symlinks=False), seen)
+    # An install or a prune may go on meanwhile: what has gone is not counted, all else is.
+    for entry in walk_tree(str(tree)):
+        if entry.failure is not None and not isinstance(entry.failure, NotADirectoryError):
+            raise entry.failure
+        _add(count, entry.status, seen)
     return count
 
 

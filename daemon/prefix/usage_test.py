@@ -6,8 +6,7 @@ import threading
 from pathlib import Path
 
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.usage import read_usage
-from daemon.upkeep.status import disk_bytes
+from daemon.prefix.usage import disk_bytes, read_usage
 
 
 def _prefix(root: Path) -> Prefix:

@@ -9,7 +9,7 @@ being written is not seen.
 from pathlib import Path
 
 from daemon.errors import DiskError
-from daemon.host.durability import DAEMON_SUFFIX, remove_temporary_files, write_file
+from daemon.host.durability import DAEMON_SUFFIX, remove_temporary_files, write_if_changed
 from daemon.upkeep.readiness import Readiness
 
 FILE_NAME = "monobase"
@@ -42,12 +42,9 @@ def write_features(directory: Path, readiness: Readiness) -> bool:
     text = features_text(readiness).encode()
     try:
         remove_temporary_files(directory, DAEMON_SUFFIX, FILE_NAME)  # of a daemon that was killed
-        if path.exists() and path.read_bytes() == text:
-            return False
-        write_file(path, text, DAEMON_SUFFIX)
+        return write_if_changed(path, text, DAEMON_SUFFIX)
     except OSError as error:
         raise DiskError(
             f"{path}: cannot be written: {error.strerror}; mount the features.d folder of "
             "node-feature-discovery writable, or leave --features-dir out"
         ) from error
-    return True

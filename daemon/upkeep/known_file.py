@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import msgspec
 
-from daemon.host.durability import DAEMON_SUFFIX, write_file
+from daemon.host.durability import DAEMON_SUFFIX, write_if_changed
 from daemon.host.plain_file import read_plain_file
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
@@ -41,14 +41,9 @@ def write_known(prefix: Prefix, known: Known) -> bool:
     path = prefix.generations / FILE_NAME
     lasting = replace(known, installing=frozenset(), scanned=True)  # no install goes on for ever
     text = json_document({"format": _FORMAT, **asdict(lasting)}, indent=0)
-    try:
-        if read_plain_file(path) == text:
-            return False
-    except OSError:  # none, or no file: a pipe would wait, and a folder lets no file take its name
-        if path.is_dir() and not path.is_symlink():
-            remove_anything(path)
-    write_file(path, text, DAEMON_SUFFIX)
-    return True
+    if path.is_dir() and not path.is_symlink():  # which lets no file take its name
+        remove_anything(path)
+    return write_if_changed(path, text, DAEMON_SUFFIX)
 
 
 def read_known(prefix: Prefix, say: Callable[[str], None] = lambda _: None) -> Known:

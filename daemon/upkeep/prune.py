@@ -7,41 +7,30 @@ definition names.
 """
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.errors import DamageError, NewerFormatError
-from daemon.host.durability import sync_directory
 from daemon.host.fault import fault_point
-from daemon.host.modes import make_folder, make_new_folder
-from daemon.host.removal import LinkCount, remove, walk
+from daemon.host.removal import LinkCount
 from daemon.host.system_error import system_errors
-from daemon.install.pipeline import clean_leftovers
-from daemon.prefix.bytecode_list import bytecode_list_path, read_bytecode_list
-from daemon.prefix.generation import is_present, is_sealed
-from daemon.prefix.interpreter_folder import interpreter_names_of
+from daemon.prefix.generation import is_present, is_sealed, newer_format, published_names
 from daemon.prefix.latest import latest_name
-from daemon.prefix.lease import describe_lease, is_leased, reserve
-from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
-from daemon.prefix.mark import read_mark
+from daemon.prefix.lease import describe_lease, is_leased
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.retirement import empty_uv_cache, remove_retired, remove_unused, retire, sync_names
+from daemon.prefix.staging import begin_staging, end_staging
+from daemon.prefix.unused import Used, read_used, unused_contents, unused_records, unused_trees
 from daemon.prefix.writer_lock import writer_lock
 from daemon.report.progress import Reporter
-from daemon.upkeep.verify import is_strange_folder
+from daemon.uv.cache import unused_wheels
+from daemon.uv.leftovers import clean_leftovers
 from daemon.uv.program import Uv
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation
 
-_DIGEST = re.compile(rb"[0-9a-f]{64}")
-_TOOLKIT = re.compile(r"cud(a|nn)-[0-9]")
-_INTERPRETER = re.compile(r"cpython-[0-9]+\.[0-9]")
-_BYTECODE_KEY = re.compile(r"cpython-[0-9]")
-_CONTENT = re.compile(r"[0-9a-f]{64}(\.x)?")
-_POINTERS = (".http", ".rev")
 _LOOKS = 5
 
 
@@ -77,17 +66,6 @@ class PrunePlan:
         return not self.generations and not self.paths
 
 
-@dataclass(slots=True)
-class _Used:
-    """What the remaining generations and the active definitions use."""
-
-    toolkits: set[str] = field(default_factory=set)
-    interpreters: set[str] = field(default_factory=set)
-    wheels: set[str] = field(default_factory=set)
-    lists: set[Path] = field(default_factory=set)
-    bytecode: set[str] = field(default_factory=set)
-
-
 def plan_prune(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | None) -> PrunePlan:
     """Find what may go. Nothing is written.
 
@@ -117,7 +95,7 @@ def _plan(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | N
     for name in prefix.installed_generations():
         if int(name[1:]) >= min_gen_id:
             remaining.append(name)
-        elif reason := _of_newer(prefix, name):
+        elif reason := newer_format(prefix, name):
             plan.kept[name] = reason
             remaining.append(name)
         elif name == latest:
@@ -135,7 +113,9 @@ def _plan(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | N
     for name in plan.generations:
         count.take_tree(str(prefix.generation(name)))
     try:
-        used = _read_used(prefix, catalog, active, remaining)
+        targets = [(generation, target) for generation in active for target in generation.targets]
+        wheels = {wheel.sha256 for item in targets for wheel in catalog.lock(*item).wheels}
+        used = read_used(prefix, remaining, wheels, {target.inputs.python for _, target in targets})
         for error in catalog.broken_between(min_gen_id, max_gen_id).values():
             raise error
     except (MonobaseError, OSError) as error:
@@ -183,23 +163,21 @@ def prune(
         if plan.empty:
             return plan
         with reporter.stage("prune") as stage:
-            make_new_folder(prefix.staging)
+            begin_staging(prefix)
             freed = LinkCount()
             for name in list(plan.generations):
-                writer.check()
-                if not _rename_away(prefix, name):
+                if not retire(writer, name):
                     plan.generations.remove(name)
                     plan.kept[name] = describe_lease(prefix.generation(name))
                     # What it uses stays until the next prune.
                     plan.paths, plan.toolkits, plan.interpreters, plan.wheels = [], [], [], []
-            sync_directory(prefix.generations)
+            sync_names(prefix)
             fault_point("prune:renamed")
-            for path in (*(str(prefix.staging / name) for name in plan.generations), *plan.paths):
-                writer.check()
-                removed = _remove_path(prefix, path)
-                freed.freed_bytes += removed.freed_bytes
-                freed.freed_inodes += removed.freed_inodes
-            remove([str(prefix.staging)])
+            for name in plan.generations:
+                freed.add(remove_retired(writer, name))
+            for path in plan.paths:
+                freed.add(remove_unused(writer, path))
+            end_staging(prefix)
             fault_point("prune:removed")
             Uv(uv_program, prefix, inherit=writer.descriptors).run("cache", "prune")
             plan.freed_bytes, plan.freed_inodes = freed.freed_bytes, freed.freed_inodes
@@ -230,16 +208,7 @@ def clean_uv_cache(prefix: Prefix, reporter: Reporter, lock_timeout_s: float | N
     with system_errors(prefix.root), writer_lock(prefix, lock_timeout_s, reporter.info) as writer:
         clean_leftovers(prefix, reporter)
         with reporter.stage("clean") as stage:
-            make_new_folder(prefix.staging)
-            if prefix.uv_cache.exists():
-                writer.check()
-                prefix.uv_cache.rename(prefix.staging / "cache")
-            make_folder(prefix.uv_cache)
-            sync_directory(prefix.uv_cache.parent)
-            freed = remove([str(prefix.staging)])
-            unused = [path for path, status, is_directory in walk(str(prefix.files))
-                      if not is_directory and status.st_nlink == 1]  # fmt: skip
-            freed_bytes = freed.freed_bytes + remove(unused).freed_bytes
+            freed_bytes = empty_uv_cache(writer)
             stage.facts["freed_bytes"] = freed_bytes
     return freed_bytes
 
@@ -250,11 +219,7 @@ def _without_successor(prefix: Prefix, name: str, active: Sequence[Generation]) 
     A sealed active generation does, whatever it offers: that is what somebody asked for. So does one that is
     not sealed (a part, by `--only`), when all is there that the old one offers and the active one defines.
     """
-    offered = {
-        entry.name
-        for entry in _entries(prefix.generation(name))
-        if (Path(entry.path) / MANIFEST_NAME).exists()
-    }
+    offered = published_names(prefix, name)
     if not offered:
         return ""
     lacking = []
@@ -271,21 +236,6 @@ def _without_successor(prefix: Prefix, name: str, active: Sequence[Generation]) 
     return f"no active generation takes its place: {'; '.join(lacking)}"
 
 
-def _of_newer(prefix: Prefix, name: str) -> str:
-    """Say that a newer monobase has written to a generation, whose rules are not known here; else empty."""
-    directory = prefix.generation(name)
-    try:
-        with suppress(DamageError):
-            read_mark(prefix.sealed_mark(name))
-        for entry in _entries(directory):
-            if entry.is_dir():
-                with suppress(DamageError):
-                    read_manifest(Path(entry.path) / MANIFEST_NAME)
-    except NewerFormatError as error:
-        return str(error)
-    return ""
-
-
 def _is_sealed(prefix: Prefix, generation: Generation) -> bool:
     try:
         return is_sealed(prefix, generation)
@@ -293,61 +243,7 @@ def _is_sealed(prefix: Prefix, generation: Generation) -> bool:
         return False
 
 
-def _rename_away(prefix: Prefix, name: str) -> bool:
-    """Let a generation disappear at once; False when a model has leased it meanwhile."""
-    reserved = reserve(prefix.generation(name))
-    if reserved is None:
-        return False
-    try:
-        prefix.generation(name).rename(prefix.staging / name)
-    finally:
-        os.close(reserved)
-    return True
-
-
-def _remove_path(prefix: Prefix, path: str) -> LinkCount:
-    """Remove something whose name must not stand for half of it."""
-    if not os.path.isdir(path) or os.path.islink(path) or path.startswith(f"{prefix.staging}/"):  # noqa: PTH112, PTH114
-        return remove([path])
-    away = prefix.staging / f"removed.{Path(path).name}"
-    Path(path).rename(away)
-    sync_directory(Path(path).parent)
-    return remove([str(away)])
-
-
-def _read_used(
-    prefix: Prefix, catalog: Catalog, active: tuple[Generation, ...], remaining: list[str]
-) -> _Used:
-    used = _Used()
-    for generation in active:
-        for target in generation.targets:
-            used.wheels |= {wheel.sha256 for wheel in catalog.lock(generation, target).wheels}
-            used.interpreters |= {
-                path.name for path in prefix.uv_python.glob(f"cpython-{target.inputs.python}-*")
-            }
-    for name in remaining:
-        for entry in _entries(prefix.generation(name)):
-            if entry.is_symlink():
-                used.toolkits.add(Path(os.readlink(entry.path)).name)  # noqa: PTH115
-            elif entry.is_dir() and not is_strange_folder(Path(entry.path)):
-                _use_environment(prefix, Path(entry.path), used)
-    for path in used.lists:
-        wheel_sha256, key = path.name.removesuffix(".pyc.gz").split(".", 1)
-        used.bytecode |= {
-            f"{key}/{file.source_sha256}-{file.sha256}"
-            for file in read_bytecode_list(prefix, wheel_sha256, key) or ()
-        }
-    return used
-
-
-def _use_environment(prefix: Prefix, tree: Path, used: _Used) -> None:
-    manifest = read_manifest(tree / MANIFEST_NAME)
-    used.wheels |= {part.wheel_sha256 for part in manifest.wheels}
-    used.lists |= {bytecode_list_path(prefix, part.wheel_sha256, part.key) for part in manifest.bytecode}
-    used.interpreters |= set(interpreter_names_of(prefix, tree))
-
-
-def _plan_unused(prefix: Prefix, used: _Used, plan: PrunePlan, count: LinkCount) -> None:
+def _plan_unused(prefix: Prefix, used: Used, plan: PrunePlan, count: LinkCount) -> None:
     gone: set[str] = set()
 
     def go(path: Path | str) -> None:
@@ -356,72 +252,20 @@ def _plan_unused(prefix: Prefix, used: _Used, plan: PrunePlan, count: LinkCount)
             plan.paths.append(str(path))
             count.take_tree(str(path))
 
-    for entry in _entries(prefix.toolkits):
-        # And not what a file system or a person keeps there: `verify` tells of that.
-        made = _TOOLKIT.match(entry.name) and os.path.lexists(f"{entry.path}/{MANIFEST_NAME}")
-        if entry.is_dir(follow_symlinks=False) and made and entry.name not in used.toolkits:
-            plan.toolkits.append(entry.name)
-            go(entry.path)
-    for entry in _entries(prefix.uv_python):
-        managed = entry.is_dir(follow_symlinks=False) and _INTERPRETER.match(entry.name)
-        if managed and entry.name not in used.interpreters:
-            plan.interpreters.append(entry.name)
-            go(entry.path)
-    for entry in _entries(prefix.uv_python):
-        name = os.readlink(entry.path) if entry.is_symlink() else entry.name  # noqa: PTH115
-        if Path(name).name.removeprefix(".").removesuffix(
-            ".complete"
-        ) in plan.interpreters and not entry.is_dir(follow_symlinks=False):
-            go(entry.path)
-    for name, pointer, archive in _unused_wheels(prefix.uv_cache, used.wheels):
-        plan.wheels.append(name)
-        link = pointer.with_name(pointer.name.removesuffix(pointer.suffix))
-        go(pointer)
-        if os.path.lexists(link):
-            go(link)
-        if archive is not None:
-            go(archive)
-    for entry in _entries(prefix.wheels):
-        if entry.is_dir(follow_symlinks=False):
-            continue
-        is_list = entry.name.endswith(".pyc.gz")
-        if (is_list and Path(entry.path) not in used.lists) or (
-            not is_list and entry.name.partition(".")[0] not in used.wheels
-        ):
-            go(entry.path)
-    keys = {name.partition("/")[0] for name in used.bytecode}
-    for entry in _entries(prefix.bytecode):
-        if entry.is_dir(follow_symlinks=False) and not _BYTECODE_KEY.match(entry.name):
-            continue
-        if entry.name not in keys:
-            go(entry.path)
-            continue
-        for path, _, is_directory in walk(entry.path):
-            if not is_directory and f"{entry.name}/{Path(path).stem}" not in used.bytecode:
-                go(path)
-    for path, status, is_directory in walk(str(prefix.files)):
-        if not is_directory and _CONTENT.fullmatch(Path(path).name) and count.links_left(status) == 1:
-            go(path)
-
-
-def _unused_wheels(cache: Path, used: set[str]) -> Iterator[tuple[str, Path, Path | None]]:
-    for package in (*cache.glob("wheels-v*/*/*"), *cache.glob("wheels-v*/index/*/*")):
-        if not package.is_dir() or package.is_symlink():
-            continue
-        for pointer in package.iterdir():
-            if pointer.suffix not in _POINTERS or not pointer.is_file():
-                continue
-            digests = {digest.decode() for digest in _DIGEST.findall(pointer.read_bytes())}
-            if not digests or digests & used:
-                continue
-            link = pointer.with_name(pointer.name.removesuffix(pointer.suffix))
-            archive = link.resolve()
-            inside = link.is_symlink() and archive.is_dir() and archive.parent.parent == cache.resolve()
-            yield package.name, pointer, archive if inside else None
-
-
-def _entries(directory: Path) -> list[os.DirEntry[str]]:
-    try:
-        return sorted(os.scandir(directory), key=lambda entry: entry.name)
-    except FileNotFoundError:
-        return []
+    for unused in unused_trees(prefix, used):
+        if unused.kind == "toolkit":
+            plan.toolkits.append(unused.name)
+        elif unused.kind == "interpreter":
+            plan.interpreters.append(unused.name)
+        go(unused.path)
+    for wheel in unused_wheels(prefix.uv_cache, used.wheels):
+        plan.wheels.append(wheel.package)
+        go(wheel.pointer)
+        if os.path.lexists(wheel.link):
+            go(wheel.link)
+        if wheel.archive is not None:
+            go(wheel.archive)
+    for unused in unused_records(prefix, used):
+        go(unused.path)
+    for unused in unused_contents(prefix, count):
+        go(unused.path)

@@ -17,6 +17,7 @@ from daemon.prefix.interpreter_folder import interpreter_names_of
 from daemon.prefix.latest import latest_name
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.toolkit_tree import toolkit_behind
 from daemon.upkeep.verify import Finding, count_differences
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
@@ -240,10 +241,9 @@ def _damage(prefix: Prefix, label: str, found: Mapping[str, Sequence[Finding]]) 
     damage = [item for item in found.get(top, ()) if item.path == name or item.path.startswith(f"{name}/")]
     damage += found.get(f"monobase/{label}", ())
     tree = prefix.generations / label
-    try:
-        return [*damage, *found.get(f"cuda/{tree.readlink().name}", ())]
-    except OSError:  # no link, or one that a prune has removed meanwhile
-        pass
+    toolkit = toolkit_behind(tree)
+    if toolkit is not None:
+        return [*damage, *found.get(f"cuda/{toolkit}", ())]
     if any(of_it.startswith("uv/python/") for of_it in found):
         for interpreter in interpreter_names_of(prefix, tree):
             damage += found.get(f"uv/python/{interpreter}", ())

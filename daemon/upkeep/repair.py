@@ -6,7 +6,6 @@ that cannot be leaves the others alone.
 """
 
 import re
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,30 +13,37 @@ from pathlib import Path
 
 from daemon.errors import DamageError, InterpreterError, PrefixError
 from daemon.host.durability import sync_filesystem, write_symlink
-from daemon.host.modes import make_new_folder
 from daemon.host.system_error import system_errors
-from daemon.install.pipeline import InstallOptions, clean_leftovers, make_uv
+from daemon.install.pipeline import InstallOptions, make_uv
 from daemon.interpreters.interpreter import ManagedInterpreters
 from daemon.prefix.content_source import ContentSource
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.environments_file import write_environments
 from daemon.prefix.finding import Finding, by_tree, summarize
 from daemon.prefix.generation import is_sealed
-from daemon.prefix.inventory import temporary_path
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mark import read_mark
 from daemon.prefix.mending import remove_anything, remove_extra, set_folder
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import seal
+from daemon.prefix.retirement import remove_tree
+from daemon.prefix.staging import begin_staging, end_staging
 from daemon.prefix.store_check import is_of_a_store
 from daemon.prefix.store_mounts import check_stores
-from daemon.prefix.toolkit_tree import toolkit_directory_name, toolkit_link, toolkit_of_digest
+from daemon.prefix.toolkit_tree import (
+    is_used,
+    linked_toolkit,
+    toolkit_directory_name,
+    toolkit_link,
+    toolkit_of_digest,
+)
 from daemon.prefix.tree_check import trusted_owners
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter, Value
 from daemon.report.shown_text import visible
 from daemon.upkeep.tree_repair import TreeRepair, TreeRepairer
 from daemon.upkeep.verify import VerifyResult, needs_a_person, verify
+from daemon.uv.leftovers import clean_leftovers
 from daemon.uv.program import Uv
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
@@ -95,13 +101,13 @@ def repair(
             if not before.findings:
                 return _result(before, {})
             tell(before.findings, reporter)
-            make_new_folder(prefix.staging)
+            begin_staging(prefix)
             try:
                 check_stores(prefix, copy=options.copy)
                 work = _Repair(writer, catalog, make_uv(uv_program, writer, options), options, reporter)
                 work.run(before.findings)
             finally:
-                shutil.rmtree(prefix.staging, ignore_errors=True)
+                end_staging(prefix, ignore_errors=True)
             return _result(verify(prefix, generation_names, options.jobs, stores=stores), work.failures)
 
 
@@ -208,8 +214,7 @@ class _Repair:
         """Give the name below `cuda` of what a link should lead to; None for an environment."""
         link = self._prefix.root / label
         if link.is_symlink():
-            name = link.readlink().name
-            return name if str(link.readlink()) == toolkit_link(name) else None
+            return linked_toolkit(str(link.readlink()))
         wanted = self._trees.wanted(label)
         if wanted is None or not isinstance(wanted.target, Toolkit):
             return None
@@ -276,10 +281,12 @@ class _Repair:
         return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
 
     def _tree(self, tree: str, findings: list[Finding]) -> None:
-        if tree.startswith("cuda/") and not self._is_used(tree) and tree not in self._links:
-            away = temporary_path(self._prefix.staging)
-            (self._prefix.root / tree).rename(away)
-            shutil.rmtree(away)
+        if (
+            tree.startswith("cuda/")
+            and not is_used(self._prefix, tree.removeprefix("cuda/"))
+            and tree not in self._links
+        ):
+            remove_tree(self._writer, self._prefix.root / tree)
             self._reporter.info(
                 f"removed {tree}: no generation uses it; an install that needs it makes it anew"
             )
@@ -292,16 +299,6 @@ class _Repair:
                 write_symlink(link, text)
         for text, paths in (("restored", done.restored), ("removed", done.removed)):
             self._tell(tree, text, paths)
-
-    def _is_used(self, tree: str) -> bool:
-        text = toolkit_link(tree.rpartition("/")[2])
-        links = [
-            path
-            for name in self._prefix.installed_generations()
-            for path in self._prefix.generation(name).iterdir()
-            if path.is_symlink()
-        ]
-        return any(str(path.readlink()) == text for path in links)
 
     def _seal(self, tree: str, findings: list[Finding]) -> None:
         name = tree.rpartition("/")[2]

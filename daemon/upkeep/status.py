@@ -1,16 +1,14 @@
 """What stands on a prefix, and how many bytes sharing saves."""
 
 import os
-import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from daemon.host.plain_file import read_plain_file
-from daemon.host.tree_walk import ALL_FOLDERS, walk_tree
+from daemon.prefix.environments_file import read_targets
 from daemon.prefix.latest import latest_name
 from daemon.prefix.mark import read_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
+from daemon.prefix.usage import DistinctFiles, disk_bytes
 from gens.errors import MonobaseError
 
 
@@ -88,8 +86,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     """
     latest = latest_name(prefix)
     status = PrefixStatus(str(prefix.root), latest)
-    counted: set[tuple[int, int]] = set()
-    trees: set[Path] = set()
+    files = DistinctFiles()
     for name in prefix.installed_generations():
         generation = GenerationStatus(name, sealed=False, latest=name == latest)
         try:
@@ -100,12 +97,11 @@ def read_status(prefix: Prefix) -> PrefixStatus:
         for target in generation.targets:
             if not target.ready:
                 continue
-            tree = (prefix.generation(name) / target.name).resolve()
-            apparent = _count(status, tree, counted, tree not in trees)
-            trees.add(tree)
+            apparent = files.add((prefix.generation(name) / target.name).resolve())
             generation.apparent_bytes += apparent
             status.apparent_bytes += apparent
         status.generations.append(generation)
+    status.distinct_bytes = files.distinct_bytes
     status.saved_bytes = status.apparent_bytes - status.distinct_bytes
     status.strangers = [str(finding) for finding in strangers(prefix)]
     if prefix.root.exists():
@@ -115,55 +111,8 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     return status
 
 
-def disk_bytes(root: Path) -> int:
-    """Count what everything below a folder takes on the disk, each inode once."""
-    seen: set[int] = set()
-    total = 0
-    pending = [str(root)]
-    while pending:
-        directory = pending.pop()
-        try:
-            total += os.lstat(directory).st_blocks * 512
-            entries = list(os.scandir(directory))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(entry.path)
-                continue
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if status.st_nlink == 1 or status.st_ino not in seen:
-                total += status.st_blocks * 512
-                if status.st_nlink > 1:
-                    seen.add(status.st_ino)
-    return total
-
-
 def _targets(prefix: Prefix, name: str) -> list[TargetStatus]:
-    try:
-        text = read_plain_file(prefix.environments_file(name)).decode(errors="replace")
-    except OSError:
-        return []  # none yet, or none any more
-    targets = []
-    for line in text.splitlines():
-        fields = line.split(" ")
-        if fields[0] in {"environment", "cuda", "cudnn"} and len(fields) > 2:
-            tree = prefix.generation(name) / fields[1]
-            targets.append(TargetStatus(fields[0], fields[1], fields[2] == "ready" and tree.is_dir()))
-    return targets
-
-
-def _count(status: PrefixStatus, tree: Path, counted: set[tuple[int, int]], first: bool) -> int:
-    apparent = 0
-    for found in walk_tree(str(tree), ALL_FOLDERS):
-        if not stat.S_ISREG(found.status.st_mode):
-            continue
-        apparent += found.status.st_size
-        identity = (found.status.st_dev, found.status.st_ino)
-        if first and identity not in counted:
-            counted.add(identity)
-            status.distinct_bytes += found.status.st_size
-    return apparent
+    return [
+        TargetStatus(item.kind, item.name, item.ready and (prefix.generation(name) / item.name).is_dir())
+        for item in read_targets(prefix, name)
+    ]

@@ -40,7 +40,6 @@ from daemon.prefix.inventory import (
     inventory_path,
     read_inventory,
     take_inventory,
-    temporary_path,
     write_inventory,
 )
 from daemon.prefix.line_file import has_digest
@@ -61,6 +60,8 @@ from daemon.prefix.mending import (
     set_folder,
 )
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.staging import staged_tree, temporary_path
+from daemon.prefix.toolkit_tree import toolkit_behind
 from daemon.prefix.tree_check import Digests, compare_tree, verify_tree
 from daemon.prefix.writer_lock import WriterLock
 from daemon.report.progress import Reporter, Stage
@@ -146,7 +147,7 @@ class TreeRepairer:
                 if not isinstance(item.target, Toolkit):
                     continue
                 link = self.prefix.generation(generation.directory_name) / item.target.name
-                if link.is_symlink() and link.readlink().name == name:
+                if toolkit_behind(link) == name:
                     return item
                 if item.target.directory_name == name:
                     named.append(item)
@@ -234,10 +235,7 @@ class TreeRepairer:
         lacking = [wheel.sha256 for wheel in wanted.lock.wheels if not self._held(wheel)]
         for error in self.fetch(lacking).values():
             raise error
-        shutil.rmtree(
-            self.prefix.staging / f"{wanted.generation.directory_name}.{wanted.target.name}",
-            ignore_errors=True,
-        )
+        shutil.rmtree(staged_tree(self.prefix, wanted.generation, wanted.target), ignore_errors=True)
         bench = make_workbench(
             self.prefix, self._uv, self.options.jobs, links=not self.options.copy, known=self._known
         )

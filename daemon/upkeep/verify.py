@@ -1,6 +1,5 @@
 """Compare what stands on the prefix with the manifests that sealing wrote."""
 
-import os
 import re
 import stat
 from collections.abc import Callable, Iterable
@@ -8,24 +7,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.host.durability import is_temporary_name
 from daemon.host.modes import FOLDER_MODE
 from daemon.prefix.environments_file import is_environments_file, listed_targets
 from daemon.prefix.finding import Finding, Kind, count_differences
+from daemon.prefix.generation import GenerationEntry, is_strange_folder, list_generation
 from daemon.prefix.interpreter_folder import interpreter_names_of
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mark import Mark
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import check_stores
-from daemon.prefix.toolkit_tree import toolkit_link, toolkit_of_digest
+from daemon.prefix.toolkit_tree import linked_toolkit, toolkit_link, toolkit_names, toolkit_of_digest
 from daemon.prefix.tree_check import Digests, folder_mode, tree_label, verify_interpreter, verify_tree
 
 __all__ = ["Digests", "Finding", "Kind", "count_differences", "tree_label", "verify_tree"]
 _STRANGE_FOLDER = "a folder that no install made; it is never removed: look at it, and move it away"
 _TOOLKIT = re.compile(r"cud(a|nn)[0-9]")
-_TARGET = re.compile(r"(python|cuda|cudnn)[0-9]")
-_OWN = (".done", "environments")
 
 
 @dataclass(slots=True)
@@ -120,7 +117,7 @@ class Checker:
         mark = check_mark(self.prefix, name, findings)
         known = _known_targets(self.prefix, name, mark)
         try:
-            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+            entries = list_generation(self.prefix, name)
             mode = stat.S_IMODE(directory.lstat().st_mode) & 0o777
         except FileNotFoundError:
             return []
@@ -144,10 +141,9 @@ class Checker:
     def unused_toolkits(self) -> list[Finding]:
         """Check the toolkits that no checked generation uses: the next one takes what stands there."""
         findings: list[Finding] = []
-        for manifest in sorted(self.prefix.toolkits.glob(f"*/{MANIFEST_NAME}")):
-            tree = manifest.parent
-            if f"cuda/{tree.name}" not in self._found and not tree.is_symlink():
-                findings += self._tree(f"cuda/{tree.name}", tree)
+        for name in toolkit_names(self.prefix):
+            if f"cuda/{name}" not in self._found:
+                findings += self._tree(f"cuda/{name}", self.prefix.toolkits / name)
         return findings
 
     def _find_links(self, mark: Mark, findings: list[Finding]) -> list[Finding]:
@@ -164,33 +160,30 @@ class Checker:
             told.append(finding)
         return told
 
-    def _entry(self, name: str, entry: os.DirEntry[str], known: bool) -> list[Finding]:
+    def _entry(self, name: str, entry: GenerationEntry, known: bool) -> list[Finding]:
         top = f"monobase/{name}"
-        if entry.name in _OWN or is_temporary_name(entry.name):
-            return []
-        path = Path(entry.path)
-        if entry.is_symlink():
-            return self._linked(top, path, known)
-        if entry.is_dir(follow_symlinks=False):
+        if entry.kind == "link":
+            return self._linked(top, entry, known)
+        if entry.kind == "folder":
             if known and _TOOLKIT.match(entry.name):
                 return [Finding(top, entry.name, "changed", "is a folder, not a link to a toolkit")]
-            if known or not is_strange_folder(path):
-                return self._environment(path)
+            if known or not is_strange_folder(entry.path):
+                return self._environment(entry.path)
             return [Finding(top, entry.name, "extra", _STRANGE_FOLDER)]
         if known:
             return [Finding(top, entry.name, "changed", "is a file, not a folder")]
         return [Finding(top, entry.name, "extra")]
 
-    def _linked(self, top: str, link: Path, known: bool) -> list[Finding]:
-        target = os.readlink(link)  # noqa: PTH115 (the text is meant, not a path)
-        tree = self.prefix.toolkits / target.rpartition("/")[2]
-        if target != toolkit_link(tree.name) or not tree.name:
+    def _linked(self, top: str, entry: GenerationEntry, known: bool) -> list[Finding]:
+        toolkit = linked_toolkit(entry.link)
+        if toolkit is None:
             kind: Kind = "changed" if known else "extra"
-            return [Finding(top, link.name, kind, f"links to {target}, which is no toolkit of the prefix")]
+            detail = f"links to {entry.link}, which is no toolkit of the prefix"
+            return [Finding(top, entry.name, kind, detail)]
+        tree = self.prefix.toolkits / toolkit
         if not tree.is_dir():
-            return [Finding(top, link.name, "missing" if known else "extra", "a broken link")]
-        label = f"cuda/{tree.name}"
-        return self._tree(label, tree)
+            return [Finding(top, entry.name, "missing" if known else "extra", "a broken link")]
+        return self._tree(f"cuda/{toolkit}", tree)
 
     def _environment(self, tree: Path) -> list[Finding]:
         label = tree_label(self.prefix, tree)
@@ -228,11 +221,6 @@ def _identity(directory: Path) -> tuple[int, int] | None:
 def needs_a_person(finding: Finding) -> bool:
     """Tell whether a finding is a folder that stands among environments, which nobody removes by itself."""
     return finding.detail == _STRANGE_FOLDER
-
-
-def is_strange_folder(path: Path) -> bool:
-    """Tell whether a folder that stands among environments is none, nor a damaged one."""
-    return not os.path.lexists(path / MANIFEST_NAME) and not _TARGET.match(path.name)
 
 
 def _known_targets(prefix: Prefix, name: str, mark: Mark | None) -> set[str]:

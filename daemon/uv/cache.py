@@ -16,6 +16,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -133,6 +134,45 @@ def drop_wheel(cache: Path, wheel: LockedWheel) -> bool:
             shutil.rmtree(archive, ignore_errors=True)
         found = True
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedWheel:
+    """A wheel of the cache that nobody needs.
+
+    Attributes:
+        package: Name of its package.
+        pointer: Its pointer file.
+        link: The link beside it, which may be missing.
+        archive: Its archive; None where the link leads out of the cache or nowhere.
+    """
+
+    package: str
+    pointer: Path
+    link: Path
+    archive: Path | None
+
+
+def unused_wheels(cache: Path, used: set[str]) -> Iterator[UnusedWheel]:
+    """Yield the wheels of the cache whose digests are not among those in use.
+
+    Args:
+        cache: The folder of the cache.
+        used: Digests of the wheels in use.
+    """
+    for package in (*cache.glob("wheels-v*/*/*"), *cache.glob("wheels-v*/index/*/*")):
+        if not package.is_dir() or package.is_symlink():
+            continue
+        for pointer in package.iterdir():
+            if pointer.suffix not in _POINTERS or not pointer.is_file():
+                continue
+            digests = {digest.decode() for digest in _DIGEST.findall(pointer.read_bytes())}
+            if not digests or digests & used:
+                continue
+            link = pointer.with_name(pointer.name.removesuffix(pointer.suffix))
+            archive = link.resolve()
+            inside = link.is_symlink() and archive.is_dir() and archive.parent.parent == cache.resolve()
+            yield UnusedWheel(package.name, pointer, link, archive if inside else None)
 
 
 def remove_outdated(cache: Path, folder: Path) -> list[str]:

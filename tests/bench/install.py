@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.host.file_content import file_sha256
-from daemon.prefix.inventory import walk_files
-from daemon.upkeep.status import disk_bytes
+from daemon.host.tree_walk import walk_files
+from daemon.prefix.usage import disk_bytes
 from gens.catalog import Catalog, load_catalog
 from gens.generation import Environment, Generation
 from tests.index.client import uv_binary, uv_environment

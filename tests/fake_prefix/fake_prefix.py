@@ -30,6 +30,7 @@ from pathlib import Path, PurePosixPath
 
 from daemon.host.file_content import file_sha256
 from daemon.host.modes import make_folder, open_new_file
+from daemon.host.tree_walk import walk_files
 from daemon.prefix.bytecode_list import (
     BytecodeFile,
     bytecode_list_path,
@@ -45,7 +46,6 @@ from daemon.prefix.inventory import (
     InventoryFile,
     inventory_path,
     take_inventory,
-    walk_files,
     write_inventory,
 )
 from daemon.prefix.line_file import text_digest

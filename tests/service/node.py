@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from daemon.prefix.prefix import Prefix
-from daemon.upkeep.status import disk_bytes
+from daemon.prefix.usage import disk_bytes
 from tests.index.client import uv_environment
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel, WheelSpec

@@ -1,0 +1,110 @@
+"""Removes what has a final name: a folder is renamed into the staging folder first.
+
+So a name never stands for half of a tree. A kill after the rename leaves the rest in the staging folder, and
+the next writer removes it (`remove_leftovers`).
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.host.durability import sync_directory
+from daemon.host.modes import make_folder
+from daemon.host.removal import LinkCount, remove, walk
+from daemon.prefix.lease import reserve
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.staging import begin_staging, temporary_path
+from daemon.prefix.writer_lock import WriterLock
+
+
+def retire(writer: WriterLock, name: str) -> bool:
+    """Rename a generation into the staging folder, unless a model leases it.
+
+    Call `sync_names` after the last one: then no power loss brings them back.
+
+    Args:
+        writer: The right to write to the prefix.
+        name: Name of the generation.
+
+    Returns:
+        Whether it is retired; False when a model has a lease on it.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    writer.check()
+    directory = writer.prefix.generation(name)
+    reserved = reserve(directory)
+    if reserved is None:
+        return False
+    try:
+        directory.rename(writer.prefix.staging / name)
+    finally:
+        os.close(reserved)
+    return True
+
+
+def sync_names(prefix: Prefix) -> None:
+    """Write the names of the generations to the disk."""
+    sync_directory(prefix.generations)
+
+
+def remove_retired(writer: WriterLock, name: str) -> LinkCount:
+    """Remove a retired generation, and return what that freed."""
+    writer.check()
+    return remove([str(writer.prefix.staging / name)])
+
+
+def remove_unused(writer: WriterLock, path: str) -> LinkCount:
+    """Remove a file, a link or a tree that nothing uses, and return what that freed.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    writer.check()
+    if not os.path.isdir(path) or os.path.islink(path):  # noqa: PTH112, PTH114 (there are many)
+        return remove([path])
+    away = writer.prefix.staging / f"removed.{Path(path).name}"
+    Path(path).rename(away)
+    sync_directory(Path(path).parent)
+    return remove([str(away)])
+
+
+def remove_tree(writer: WriterLock, tree: Path) -> None:
+    """Remove a tree that no generation uses.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    writer.check()
+    away = temporary_path(writer.prefix.staging)
+    tree.rename(away)
+    remove([str(away)])
+
+
+def empty_uv_cache(writer: WriterLock) -> int:
+    """Remove everything in uv's cache, and the contents that nothing else links then.
+
+    Needs a prefix without a staging folder, which it makes and removes.
+
+    Returns:
+        The bytes that were freed.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    prefix = writer.prefix
+    begin_staging(prefix)
+    if prefix.uv_cache.exists():
+        writer.check()
+        prefix.uv_cache.rename(prefix.staging / "cache")
+    make_folder(prefix.uv_cache)
+    sync_directory(prefix.uv_cache.parent)
+    freed = remove([str(prefix.staging)])
+    return freed.freed_bytes + remove(list(_unlinked_contents(prefix))).freed_bytes
+
+
+def _unlinked_contents(prefix: Prefix) -> Iterator[str]:
+    for path, status, is_folder in walk(str(prefix.files)):
+        if not is_folder and status.st_nlink == 1:
+            yield path

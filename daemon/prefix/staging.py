@@ -1,0 +1,65 @@
+"""The staging folder: where everything is made before a rename publishes it.
+
+It exists only while a writer installs, repairs or prunes. What a writer that was killed left there, and under
+temporary names elsewhere, is removed by the next one before it begins.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon.host.durability import WRITER_SUFFIX, remove_temporary_files
+from daemon.host.modes import make_new_folder
+from daemon.prefix.mending import remove_anything
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.store_mounts import stores
+from gens.generation import Generation, Target
+
+
+def begin_staging(prefix: Prefix) -> None:
+    """Make the staging folder.
+
+    Raises:
+        FileExistsError: There is one: `remove_leftovers` was not called.
+    """
+    make_new_folder(prefix.staging)
+
+
+def end_staging(prefix: Prefix, *, ignore_errors: bool = False) -> None:
+    """Remove the staging folder with everything in it.
+
+    Args:
+        prefix: The prefix.
+        ignore_errors: Whether to leave what cannot be removed to the next writer.
+    """
+    shutil.rmtree(prefix.staging, ignore_errors=ignore_errors)
+
+
+def staged_tree(prefix: Prefix, generation: Generation, target: Target) -> Path:
+    """Return the folder in which an environment or toolkit is made."""
+    return prefix.staging / f"{generation.directory_name}.{target.name}"
+
+
+def temporary_path(directory: Path) -> Path:
+    """Return a path in a folder that nothing has."""
+    return directory / secrets.token_hex(8)
+
+
+def remove_leftovers(prefix: Prefix, say: Callable[[str], None]) -> None:
+    """Remove what a killed writer left; the lock tells that none runs.
+
+    What the daemon writes without that lock has temporary names of its own (`daemon/host/durability.py`).
+
+    Args:
+        prefix: The prefix, of which this process is the one writer.
+        say: Told when there is a staging folder.
+    """
+    if os.path.lexists(prefix.staging):
+        say("removing what an earlier install, which did not end, left in staging")
+        remove_anything(prefix.staging)
+    shutil.rmtree(prefix.uv_python_staging, ignore_errors=True)
+    generations = [prefix.generation(name) for name in prefix.installed_generations()]
+    for directory in (prefix.generations, *stores(prefix), *generations):
+        remove_temporary_files(directory, WRITER_SUFFIX)
