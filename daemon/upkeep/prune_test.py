@@ -354,7 +354,7 @@ def test_a_cache_that_is_not_there_is_made(two: FakePrefix) -> None:
 
 
 def test_a_uv_that_fails_is_an_error_and_leaves_nothing_half_removed(two: FakePrefix) -> None:
-    with pytest.raises(MonobaseError, match="cache prune"):
+    with pytest.raises(MonobaseError, match="uv failed"):
         prune(two.prefix, two.catalog, Path("/bin/false"), 1, None, Reporter())
     assert two.prefix.installed_generations() == ["g00001"]
     assert not two.prefix.staging.exists()
