@@ -6,19 +6,14 @@ at the source when it loads it. So bytecode that is used again is read again
 (`daemon/prefix/bytecode_store.py`).
 """
 
-import errno
-import os
-import shutil
-import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.errors import DamageError, InterpreterError, NewerFormatError
-from daemon.host.durability import sync_directory, sync_filesystem, write_new_file
+from daemon.errors import DamageError, InterpreterError
+from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
-from daemon.host.file_content import copy_file, same_content
 from daemon.host.modes import make_folder, make_new_folder
 from daemon.install.link import InventoryCache, LinkedTree
 from daemon.install.placement import bytecode_of
@@ -29,11 +24,10 @@ from daemon.prefix.bytecode_list import (
     bytecode_list_path,
     bytecode_path,
     format_bytecode_list,
+    keep_bytecode_lists,
     read_bytecode_list,
 )
-from daemon.prefix.bytecode_store import BytecodeStore
-from daemon.prefix.manifest import MANIFEST_NAME, BytecodePart, read_manifest
-from daemon.prefix.mending import remove_anything
+from daemon.prefix.bytecode_store import BytecodeStore, compiled_name
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import temporary_path
 from daemon.report.progress import Stage
@@ -61,7 +55,6 @@ class Compiler:
         inventories: What the wheels hold.
         store: The shared bytecode.
         jobs: How many worker processes there may be.
-        links: Whether bytecode is linked into environments; where it cannot be, it is copied.
         inherit: Descriptors that workers keep: the writer's lock.
     """
 
@@ -69,9 +62,7 @@ class Compiler:
     inventories: InventoryCache
     store: BytecodeStore
     jobs: int
-    links: bool = True
     inherit: tuple[int, ...] = ()
-    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def compile_missing(self, trees: Sequence[LinkedTree], stage: Stage) -> int:
         """Compile every source of some environments that has no bytecode yet, or whose bytecode is damaged.
@@ -89,7 +80,7 @@ class Compiler:
         lists = self._read_lists(trees)
         interpreters = {tree.interpreter.bytecode_key: tree.interpreter for tree in trees}
         count = self._compile(self._missing(lists), interpreters, stage)
-        self._replace_damaged()
+        self.store.replace_damaged()
         self._write_lists([(wheel, tree) for wheel, tree, held in lists if held is None])
         fault_point("compile:kept")
         return count
@@ -113,9 +104,8 @@ class Compiler:
                 if directory not in made:
                     make_folder(directory)
                     made.add(directory)
-                shared = bytecode_path(self.prefix, key, file.source_sha256, file.sha256)
                 try:
-                    self._link(shared, path)
+                    self.store.link(key, file.source_sha256, file.sha256, path)
                 except FileNotFoundError as error:
                     raise DamageError(
                         f"{bytecode_list_path(self.prefix, wheel.sha256, key)}: lists {file.path}, "
@@ -182,12 +172,7 @@ class Compiler:
                 stage.advance(count)
         fault_point("compile:compiled")
         sync_filesystem(self.prefix.root)
-        for key in interpreters:
-            self.store.make_directories(key)
-        for entry in list(os.scandir(staging)):
-            key, _, source_sha256 = entry.name.rpartition(".")
-            self.store.publish(entry.path, key, source_sha256, links=self.links)
-        shutil.rmtree(staging)
+        self.store.publish_all(staging)
         return len(missing)
 
     def _compile_batch(self, interpreter: Interpreter, sources: Sequence[Source], staging: Path) -> int:
@@ -204,29 +189,21 @@ class Compiler:
         return len(sources)
 
     def _write_lists(self, todo: Sequence[tuple[LockedWheel, LinkedTree]]) -> None:
-        staged = []
         with ThreadPoolExecutor(self.jobs) as pool:
-            for (wheel, tree), content in zip(
-                todo, pool.map(lambda item: self._list(*item), todo), strict=True
-            ):
-                path = temporary_path(self.prefix.staging)
-                write_new_file(path, content)
-                key = tree.interpreter.bytecode_key
-                staged.append((path, bytecode_list_path(self.prefix, wheel.sha256, key)))
-        if not staged:
-            return
-        sync_filesystem(self.prefix.root)
-        for path, final in staged:
-            if final.is_dir():
-                remove_anything(final)
-            path.rename(final)
-        sync_directory(self.prefix.wheels)
+            contents = pool.map(lambda item: self._list(*item), todo)
+            keep_bytecode_lists(
+                self.prefix,
+                (
+                    (wheel.sha256, tree.interpreter.bytecode_key, content)
+                    for (wheel, tree), content in zip(todo, contents, strict=True)
+                ),
+            )
 
     def _run_worker(
         self, interpreter: Interpreter, sources: Sequence[Source], staging: Path
     ) -> InterpreterError | None:
         items = [
-            (source.path, f"{staging}/{source.key}.{source.sha256}", f"{source.sha256}.py")
+            (source.path, f"{staging}/{compiled_name(source.key, source.sha256)}", f"{source.sha256}.py")
             for source in sources
         ]
         try:
@@ -249,67 +226,6 @@ class Compiler:
                 size = bytecode_path(self.prefix, key, file.sha256, sha256).stat().st_size
                 files.append(BytecodeFile(path, file.sha256, sha256, size))
         return format_bytecode_list(files)
-
-    def _replace_damaged(self) -> None:
-        """Let what was made anew take the place of damaged bytecode in all environments that link it."""
-        damaged = {(item.key, item.source_sha256, item.sha256): item.identity for item in self.store.damaged}
-        keys = {item.key for item in self.store.damaged}
-        if not damaged:
-            return
-        for name in self.prefix.installed_generations():
-            for manifest in self.prefix.generation(name).glob(f"*/{MANIFEST_NAME}"):
-                try:
-                    parts = [part for part in read_manifest(manifest).bytecode if part.key in keys]
-                    for part in parts:
-                        self._replace_in(manifest.parent / part.directory, part, damaged)
-                except (DamageError, NewerFormatError):
-                    continue  # `verify` tells of it, and repairs it
-        self.store.damaged.clear()
-
-    def _replace_in(
-        self, directory: Path, part: BytecodePart, damaged: dict[tuple[str, str, str], tuple[int, int]]
-    ) -> None:
-        for file in read_bytecode_list(self.prefix, part.wheel_sha256, part.key) or ():
-            identity = damaged.get((part.key, file.source_sha256, file.sha256))
-            shared = bytecode_path(self.prefix, part.key, file.source_sha256, file.sha256)
-            if identity is None or not shared.exists():
-                continue
-            path = directory / file.path
-            try:
-                status = path.lstat()
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            if (status.st_dev, status.st_ino) == identity:
-                fresh = temporary_path(self.prefix.staging)
-                self._link(shared, str(fresh))
-                fresh.rename(path)
-
-    def _link(self, source: Path, path: str) -> None:
-        if not self.links:
-            copy_file(source, path)
-            return
-        try:
-            os.link(source, path)
-        except FileExistsError:
-            if not same_content(source, path):  # the same is there when two packages bring one source
-                raise
-        except OSError as error:
-            if error.errno != errno.EMLINK:
-                raise
-            self._renew_and_link(source, path)
-
-    def _renew_and_link(self, source: Path, path: str) -> None:
-        """Let a second copy take the place of an inode that has no link to give any more."""
-        with self._renewal:
-            try:
-                os.link(source, path)  # another thread may have been first
-            except OSError as error:
-                if error.errno != errno.EMLINK:
-                    raise
-                temporary = temporary_path(self.prefix.staging)
-                copy_file(source, temporary)
-                temporary.rename(source)  # it is synced: `copy_file` does that
-                os.link(source, path)
 
 
 def _batches(sources: Iterable[Source], key: str) -> Iterable[list[Source]]:

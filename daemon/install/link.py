@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.errors import WheelContentError
-from daemon.host.durability import write_new_file
 from daemon.host.known_contents import KnownContents
 from daemon.host.tree_walk import walk_files
 from daemon.install.placement import (
@@ -32,7 +31,7 @@ from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import WRITTEN_BY_INSTALLERS, Inventory, InventoryFile, read_inventory
 from daemon.prefix.manifest import Link
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.staging import staged_tree
+from daemon.prefix.staging import remove_empty_folders, set_file, set_link, staged_tree
 from daemon.uv.cache import find_archive
 from daemon.uv.program import Uv
 from gens.lock import LockedWheel
@@ -139,7 +138,7 @@ class Linker:
             (directory / name).unlink(missing_ok=True)
         tree = LinkedTree(wanted, directory, interpreter, packages_directory(interpreter.minor))
         self._check(tree, placed, own)
-        _remove_empty_folders(directory)
+        remove_empty_folders(directory)
         return tree
 
     def share(self, tree: LinkedTree) -> None:
@@ -206,16 +205,14 @@ class Linker:
         program = interpreter.executable
         inside = program.is_relative_to(self.prefix.root)
         link = directory / "bin" / "python"
-        link.unlink()
-        link.symlink_to(os.path.relpath(program, link.parent) if inside else program)
+        set_link(link, os.path.relpath(program, link.parent) if inside else str(program))
         configuration = directory / "pyvenv.cfg"
         lines = []
         for line in configuration.read_text(encoding="utf-8").splitlines():
             key = line.partition("=")[0].strip()
             value = {"home": str(program.parent), "version_info": interpreter.version}.get(key)
             lines.append(line if value is None else f"{key} = {value}")
-        configuration.unlink()
-        write_new_file(configuration, ("\n".join(lines) + "\n").encode())
+        set_file(configuration, ("\n".join(lines) + "\n").encode())
 
     def _check(self, tree: LinkedTree, placed: dict[str, Placed], own: dict[str, str]) -> None:
         """Compare the tree with what its wheels and the environment itself hold, to the byte."""
@@ -313,10 +310,3 @@ def _identity(path: str, status: os.stat_result) -> str:
     if stat.S_ISLNK(status.st_mode):
         return f"link {os.readlink(path)}"  # noqa: PTH115 (there are many)
     return f"file {status.st_ino} {status.st_size} {status.st_mtime_ns}"
-
-
-def _remove_empty_folders(directory: Path) -> None:
-    """Remove what no manifest can name: uv makes the empty folders of a wheel, and pip does not."""
-    for folder, _, files in os.walk(directory, topdown=False):
-        if not files and not os.listdir(folder):  # noqa: PTH208 (there are many)
-            os.rmdir(folder)  # noqa: PTH106 (there are many)

@@ -5,7 +5,6 @@ The store publishes and seals (`daemon/prefix/publication.py`).
 
 from dataclasses import dataclass
 
-from daemon.host.durability import write_new_file
 from daemon.install.link import LinkedTree
 from daemon.install.plan import Wanted
 from daemon.install.toolkit import ToolkitTree
@@ -13,12 +12,11 @@ from daemon.prefix.bytecode_list import bytecode_list_path
 from daemon.prefix.inventory import inventory_path
 from daemon.prefix.line_file import text_digest
 from daemon.prefix.manifest import (
-    MANIFEST_NAME,
     BytecodePart,
     Manifest,
     WheelPart,
     content_digest,
-    format_manifest,
+    write_manifest,
 )
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import CompleteTree
@@ -66,7 +64,7 @@ def finish_environment(prefix: Prefix, tree: LinkedTree) -> Finished:
         tuple(tree.files),
         tuple(tree.links),
     )
-    write_new_file(tree.directory / MANIFEST_NAME, format_manifest(manifest))
+    write_manifest(tree.directory, manifest)
     final = prefix.generation(tree.wanted.generation.directory_name) / tree.wanted.target.name
     return Finished(tree.wanted, CompleteTree(tree.wanted.target.name, tree.directory, final))
 
@@ -86,6 +84,6 @@ def finish_toolkit(prefix: Prefix, wanted: Wanted, tree: ToolkitTree, directory_
     manifest = Manifest(
         wanted.target.name, content_digest(wanted.lock.wheels), files=tree.files, links=tree.links
     )
-    write_new_file(tree.directory / MANIFEST_NAME, format_manifest(manifest))
+    write_manifest(tree.directory, manifest)
     complete = CompleteTree(wanted.target.name, tree.directory, prefix.toolkits / directory_name)
     return Finished(wanted, complete)

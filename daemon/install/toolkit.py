@@ -6,7 +6,6 @@ one folder. There is no `ld.so.cache`: glibc reads it from `/etc` only, which be
 runtime sets `LD_LIBRARY_PATH`.
 """
 
-import errno
 import os
 import re
 import stat
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from daemon.errors import WheelContentError
-from daemon.host.file_content import copy_file
 from daemon.host.known_contents import KnownContents
 from daemon.host.modes import make_folder, make_new_folder
 from daemon.install.link import InventoryCache
@@ -176,7 +174,7 @@ def lay_out_toolkit(
                 if parent not in made:
                     make_folder(parent)
                     made.add(parent)
-                _place(f"{archive}/{file.path}", final, file.sha256, store)
+                store.place(f"{archive}/{file.path}", final, file.sha256)
             except (FileExistsError, NotADirectoryError) as error:
                 raise WheelContentError(
                     f"{wanted.label}: {wheel.name} brings {path}, where another file or folder stands"
@@ -203,16 +201,3 @@ def lay_out_toolkit(
                 f"{wanted.label}: a wheel brings something where {link.path} must link to {link.target}"
             ) from error
     return ToolkitTree(directory, tuple(file for file, _ in files.values()), tuple(links))
-
-
-def _place(source: str, final: str, sha256: str, store: ContentStore) -> None:
-    if store.enabled:
-        try:
-            os.link(source, final)
-        except OSError as error:
-            if error.errno != errno.EMLINK:
-                raise
-        else:
-            return
-    copy_file(source, final)
-    store.adopt(final, sha256, os.lstat(final))

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from daemon.errors import IndexAccessError, WheelContentError
-from daemon.host.durability import write_new_file
 from daemon.install.fetch import format_requirements
 from daemon.install.lock_index import CacheFolders, Listing, LockIndex
 from daemon.install.plan import Wanted
 from daemon.interpreters.interpreter import Interpreter
-from daemon.prefix.staging import temporary_path
+from daemon.prefix.staging import set_file, temporary_path
 from daemon.uv.cache import drop_wheel, find_archive
 from daemon.uv.program import Uv, UvOutput
 from gens.errors import MonobaseError
@@ -72,8 +71,7 @@ def _forget_times(directory: Path) -> None:
         record = note.with_name("RECORD")
         rows = record.read_bytes().splitlines(keepends=True)
         begin = f"{note.parent.name}/{_NOTE},".encode()
-        record.unlink()
-        write_new_file(record, b"".join(row for row in rows if not row.startswith(begin)))
+        set_file(record, b"".join(row for row in rows if not row.startswith(begin)))
         note.unlink()
 
 

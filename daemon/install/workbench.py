@@ -49,6 +49,6 @@ def make_workbench(
     inventories = InventoryCache(prefix)
     known = KnownContents(jobs) if known is None else known
     linker = Linker(prefix, uv, store, inventories, known)
-    bytecode = BytecodeStore(prefix, known)
-    compiler = Compiler(prefix, inventories, bytecode, jobs, links, uv.inherit)
+    bytecode = BytecodeStore(prefix, known, links=links)
+    compiler = Compiler(prefix, inventories, bytecode, jobs, uv.inherit)
     return Workbench(store, inventories, known, linker, compiler)

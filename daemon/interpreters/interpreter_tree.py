@@ -10,7 +10,6 @@ only the files that differ are renamed into place: running models keep theirs.
 """
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,19 +17,24 @@ from contextlib import suppress
 from pathlib import Path
 
 from daemon.errors import DamageError, InterpreterError
-from daemon.host.durability import sync_directory, sync_filesystem, write_file, write_new_file
-from daemon.host.file_content import file_sha256
-from daemon.host.modes import FOLDER_MODE, make_folder
+from daemon.host.durability import sync_filesystem
 from daemon.host.tree_walk import walk_files
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.running_interpreter import Interpreter, describe, minor_of
 from daemon.prefix.finding import Finding, count_differences
-from daemon.prefix.interpreter_folder import interpreter_names
-from daemon.prefix.inventory import InventoryFile
-from daemon.prefix.manifest import Link, Manifest, content_digest, format_manifest, read_manifest
-from daemon.prefix.mending import mend_tree, remove_extra
+from daemon.prefix.interpreter_folder import (
+    interpreter_names,
+    interpreter_staging,
+    is_of_an_earlier_release,
+    list_interpreter,
+    publish_interpreter,
+    write_interpreter_manifest,
+)
+from daemon.prefix.manifest import read_manifest
+from daemon.prefix.mending import remove_extra
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.tree_check import Digests, compare_tree, verify_interpreter
+from daemon.prefix.staging import open_folders, remove_folders, set_file
+from daemon.prefix.tree_check import Digests, verify_interpreter
 from daemon.uv.program import Uv
 
 _JOBS = min(4, len(os.sched_getaffinity(0)))
@@ -50,9 +54,9 @@ def managed_interpreter(prefix: Prefix, version: str, warn: Callable[[str], None
     Raises:
         NewerFormatError: A newer monobase has written its manifest.
     """
-    for name in interpreter_names(prefix, version):
+    for name in interpreter_names(prefix.uv_python, version):
         mark = prefix.interpreter_manifest(name)
-        if not mark.exists() or _is_of_an_earlier_release(mark):
+        if not mark.exists() or is_of_an_earlier_release(mark):
             continue  # its install was interrupted, or what belongs to it is not known
         with suppress(DamageError):  # that is found below
             read_manifest(mark)
@@ -79,18 +83,13 @@ def make_interpreter(uv: Uv, version: str) -> Interpreter:
         MonobaseError: It cannot be had, or does not run.
     """
     prefix = uv.prefix
-    staging = prefix.uv_python_staging
-    shutil.rmtree(staging, ignore_errors=True)
-    make_folder(staging)
-    try:
+    with interpreter_staging(prefix) as staging:
         made = _made_by_uv(uv, staging, version)
         _forget_the_staging(made)
         compile_library(_run(made, version), made, uv.inherit)
         manifest = list_interpreter(made)
         sync_filesystem(prefix.uv_python)
-        _place(prefix, made, manifest)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        publish_interpreter(prefix, made, manifest)
     return _run(prefix.uv_python / made.name, version)
 
 
@@ -106,40 +105,25 @@ def adopt_interpreter(uv: Uv, version: str, warn: Callable[[str], None]) -> Inte
         It, or None when there is none that runs.
     """
     prefix = uv.prefix
-    for name in interpreter_names(prefix, version):
+    for name in interpreter_names(prefix.uv_python, version):
         tree = prefix.uv_python / name
-        if not _is_of_an_earlier_release(prefix.interpreter_manifest(name)):
+        if not is_of_an_earlier_release(prefix.interpreter_manifest(name)):
             continue
         try:
             interpreter = _run(tree, version)
         except InterpreterError:
             continue
-        for folder in list(tree.rglob("__pycache__")):  # whoever wrote it
-            shutil.rmtree(folder)
+        remove_folders(tree, "__pycache__")  # whoever wrote it
         compile_library(interpreter, tree, uv.inherit)
         manifest = list_interpreter(tree)
         sync_filesystem(prefix.uv_python)
-        write_file(prefix.interpreter_manifest(name), format_manifest(manifest))
+        write_interpreter_manifest(prefix, name, manifest)
         warn(
             f"{tree}: an earlier release kept no list of its files; they are taken as they are now, as none "
             "can be had to compare with"
         )
         return interpreter
     return None
-
-
-def list_interpreter(tree: Path) -> Manifest:
-    """List what stands in the folder of an interpreter."""
-    files, links = [], []
-    base = len(str(tree)) + 1
-    for path, status in walk_files(str(tree)):
-        relative = path[base:]
-        if stat.S_ISLNK(status.st_mode):
-            links.append(Link(relative, os.readlink(path)))  # noqa: PTH115 (there are many)
-        else:
-            mode = stat.S_IMODE(status.st_mode)
-            files.append(InventoryFile(relative, file_sha256(path), status.st_size, mode))
-    return Manifest(tree.name, content_digest(()), files=tuple(files), links=tuple(links))
 
 
 def compile_library(interpreter: Interpreter, tree: Path, inherit: Sequence[int] = ()) -> None:
@@ -154,7 +138,8 @@ def compile_library(interpreter: Interpreter, tree: Path, inherit: Sequence[int]
         InterpreterError: It ended with an error.
     """
     items = []
-    for source in sorted(str(path) for path in tree.rglob("*.py") if not path.is_symlink()):
+    sources = (path for path, status in walk_files(str(tree)) if not stat.S_ISLNK(status.st_mode))
+    for source in sorted(path for path in sources if path.endswith(".py")):
         directory, _, name = source.rpartition("/")
         target = f"{directory}/__pycache__/{name[:-3]}.{interpreter.cache_tag}.pyc"
         if not set("\t\n") & set(source):
@@ -171,10 +156,10 @@ def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:
         "UV_HTTP_RETRIES": os.environ.get("UV_HTTP_RETRIES", "1"),
     }
     uv.reach("python", "install", version, variables=variables)
-    made = [path for path in staging.glob(f"cpython-{version}-*") if path.is_dir() and not path.is_symlink()]
+    made = interpreter_names(staging, version)
     if len(made) != 1:
         raise InterpreterError(f"uv installed {len(made)} interpreters for Python {version} instead of one")
-    return made[0]
+    return staging / made[0]
 
 
 def _forget_the_staging(made: Path) -> None:
@@ -185,26 +170,8 @@ def _forget_the_staging(made: Path) -> None:
             continue
         content = Path(path).read_bytes()
         if here in content and b"\0" not in content:
-            Path(path).unlink()  # another name may link to it
-            write_new_file(Path(path), content.replace(here, final))
-            os.chmod(path, stat.S_IMODE(status.st_mode))  # noqa: PTH101 (paths are strings)
-    for directory, _, _ in os.walk(made):
-        os.chmod(directory, FOLDER_MODE)  # noqa: PTH101 (there are many)
-
-
-def _place(prefix: Prefix, made: Path, manifest: Manifest) -> None:
-    final = prefix.uv_python / made.name
-    if final.is_symlink() or not final.is_dir():
-        final.unlink(missing_ok=True)
-        made.rename(final)
-    else:
-        found: list[Finding] = []
-        expected = {file.path: file for file in manifest.files}
-        compare_tree(prefix, final, manifest, expected, Digests(_JOBS), found, empty_folders=True)
-        mend_tree(final, made, found)
-        sync_filesystem(prefix.uv_python)
-    sync_directory(prefix.uv_python)
-    write_file(prefix.interpreter_manifest(made.name), format_manifest(manifest))
+            set_file(Path(path), content.replace(here, final), stat.S_IMODE(status.st_mode))
+    open_folders(made)
 
 
 def _differences(prefix: Prefix, name: str) -> list[Finding]:
@@ -218,13 +185,6 @@ def _remove_extra(tree: Path, findings: list[Finding]) -> list[Finding]:
         if finding.kind == "extra":
             remove_extra(tree, finding.path)
     return [finding for finding in findings if finding.kind != "extra"]
-
-
-def _is_of_an_earlier_release(mark: Path) -> bool:
-    try:
-        return mark.lstat().st_size == 0
-    except FileNotFoundError:
-        return False
 
 
 def _run(tree: Path, version: str) -> Interpreter:

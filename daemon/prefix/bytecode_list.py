@@ -5,12 +5,16 @@ which is `monobase-bytecode 1`; then `SOURCE-SHA256 SHA256 SIZE PATH`, sorted by
 the `.pyc` file, relative to site-packages.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import DamageError
+from daemon.host.durability import sync_directory, sync_filesystem, write_new_file
 from daemon.prefix.line_file import format_lines, read_lines
+from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.staging import temporary_path
 
 _KIND = "bytecode"
 
@@ -87,3 +91,25 @@ def read_bytecode_list(prefix: Prefix, wheel_sha256: str, key: str) -> list[Byte
     except ValueError as error:
         raise DamageError(f"{path}: is damaged: {error}; `verify --repair` makes it anew") from error
     return files
+
+
+def keep_bytecode_lists(prefix: Prefix, lists: Iterable[tuple[str, str, bytes]]) -> None:
+    """Write lists, all of them durable before the first has its name.
+
+    Args:
+        prefix: The prefix, with its staging folder.
+        lists: Digest of the wheel, key and content of each (`format_bytecode_list`).
+    """
+    staged = []
+    for wheel_sha256, key, content in lists:
+        path = temporary_path(prefix.staging)
+        write_new_file(path, content)
+        staged.append((path, bytecode_list_path(prefix, wheel_sha256, key)))
+    if not staged:
+        return
+    sync_filesystem(prefix.root)
+    for path, final in staged:
+        if final.is_dir():
+            remove_anything(final)
+        path.rename(final)
+    sync_directory(prefix.wheels)

@@ -4,8 +4,10 @@ The second digest was taken when the bytecode was made. Environments share the i
 of them has written to all: what is used again is read again, and held against its name.
 """
 
+import errno
 import os
 import re
+import shutil
 import stat
 import threading
 from collections.abc import Iterable
@@ -14,15 +16,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.host.file_content import file_sha256
+from daemon.errors import DamageError, NewerFormatError
+from daemon.host.file_content import copy_file, file_sha256, same_content
 from daemon.host.known_contents import KnownContents
 from daemon.host.modes import FILE_MODE, make_folder
-from daemon.prefix.bytecode_list import bytecode_path
+from daemon.prefix.bytecode_list import bytecode_path, read_bytecode_list
+from daemon.prefix.manifest import MANIFEST_NAME, BytecodePart, read_manifest
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.staging import temporary_path
 from daemon.prefix.tree_check import trusted_owners
 
 _NAME = re.compile(r"(?P<source>[0-9a-f]{64})-(?P<sha256>[0-9a-f]{64})\.pyc")
+
+
+def compiled_name(key: str, source_sha256: str) -> str:
+    """Return the name of the bytecode of a source in the folder in which it is compiled."""
+    return f"{key}.{source_sha256}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +59,17 @@ class BytecodeStore:
     Attributes:
         prefix: The prefix.
         known: What this run has read.
+        links: Whether bytecode is linked into environments; where it cannot be, it is copied.
         damaged: What was found damaged, and dropped, in this run.
     """
 
     prefix: Prefix
     known: KnownContents
+    links: bool = True
     damaged: list[Damaged] = field(default_factory=list)
     _by_source: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def find(self, key: str, source_sha256: str) -> str | None:
         """Give the digest of a source's bytecode, as its name says it; None when there is none.
@@ -84,34 +97,111 @@ class BytecodeStore:
             sound = pool.map(lambda item: self._is_sound(*item), wanted)
             return {item for item, right in zip(wanted, sound, strict=True) if right}
 
-    def publish(self, compiled: str, key: str, source_sha256: str, *, links: bool) -> str:
-        """Keep new bytecode, which is on the disk already.
+    def publish_all(self, staging: Path) -> None:
+        """Keep new bytecode, which is on the disk already, and remove the folder that it was made in.
 
         Args:
-            compiled: The file, in the staging folder.
+            staging: A folder in the staging folder, whose files are named by `compiled_name`.
+        """
+        made: set[str] = set()
+        for entry in sorted(os.scandir(staging), key=lambda entry: entry.name):
+            key, _, source_sha256 = entry.name.rpartition(".")
+            if key not in made:
+                self._make_folders(key)
+                made.add(key)
+            self._publish(entry.path, key, source_sha256)
+        shutil.rmtree(staging)
+
+    def link(self, key: str, source_sha256: str, sha256: str, path: str) -> None:
+        """Link bytecode into an environment, or copy it where links are switched off.
+
+        Args:
             key: What the interpreter's bytecode is kept under.
             source_sha256: Digest of the source.
-            links: Whether it is linked; where it cannot be, it is moved.
+            sha256: Digest of the bytecode.
+            path: The new name; the same content may have it already, as when two packages bring one source.
 
-        Returns:
-            Its digest.
+        Raises:
+            FileNotFoundError: There is no such bytecode.
+            FileExistsError: Something else has the name.
         """
+        shared = bytecode_path(self.prefix, key, source_sha256, sha256)
+        if not self.links:
+            copy_file(shared, path)
+            return
+        try:
+            os.link(shared, path)
+        except FileExistsError:
+            if not same_content(shared, path):
+                raise
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            self._renew_and_link(shared, path)
+
+    def replace_damaged(self) -> None:
+        """Replace the damaged bytecode that was dropped by the recompiled file, wherever it is linked."""
+        damaged = {(item.key, item.source_sha256, item.sha256): item.identity for item in self.damaged}
+        keys = {item.key for item in self.damaged}
+        if not damaged:
+            return
+        for name in self.prefix.installed_generations():
+            for manifest in self.prefix.generation(name).glob(f"*/{MANIFEST_NAME}"):
+                try:
+                    parts = [part for part in read_manifest(manifest).bytecode if part.key in keys]
+                    for part in parts:
+                        self._replace_in(manifest.parent / part.directory, part, damaged)
+                except (DamageError, NewerFormatError):
+                    continue  # `verify` reports it, and repairs it
+        self.damaged.clear()
+
+    def _publish(self, compiled: str, key: str, source_sha256: str) -> None:
         sha256 = file_sha256(compiled)
         final = bytecode_path(self.prefix, key, source_sha256, sha256)
         self.known.record(os.lstat(compiled), sha256)
         # A link, not a rename: of renames from one folder to another a file system does one at a time.
-        if links and not final.exists():
+        if self.links and not final.exists():
             os.link(compiled, final)
         else:
             os.rename(compiled, final)  # noqa: PTH104 (there are many)
         with self._guard:
             self._by_source.setdefault(key, {})[source_sha256] = sha256
-        return sha256
 
-    def make_directories(self, key: str) -> None:
+    def _make_folders(self, key: str) -> None:
         """Make the folders that the bytecode of an interpreter is spread over."""
         for number in range(256):
             make_folder(self.prefix.bytecode / key / f"{number:02x}")
+
+    def _replace_in(
+        self, directory: Path, part: BytecodePart, damaged: dict[tuple[str, str, str], tuple[int, int]]
+    ) -> None:
+        for file in read_bytecode_list(self.prefix, part.wheel_sha256, part.key) or ():
+            identity = damaged.get((part.key, file.source_sha256, file.sha256))
+            shared = bytecode_path(self.prefix, part.key, file.source_sha256, file.sha256)
+            if identity is None or not shared.exists():
+                continue
+            path = directory / file.path
+            try:
+                status = path.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if (status.st_dev, status.st_ino) == identity:
+                fresh = temporary_path(self.prefix.staging)
+                self.link(part.key, file.source_sha256, file.sha256, str(fresh))
+                fresh.rename(path)
+
+    def _renew_and_link(self, shared: Path, path: str) -> None:
+        """Replace an inode that has no more links to give by a copy, and link that."""
+        with self._renewal:
+            try:
+                os.link(shared, path)  # another thread may have been first
+            except OSError as error:
+                if error.errno != errno.EMLINK:
+                    raise
+                temporary = temporary_path(self.prefix.staging)
+                copy_file(shared, temporary)
+                temporary.rename(shared)  # it is synced: `copy_file` does that
+                os.link(shared, path)
 
     def _scan(self, key: str) -> dict[str, str]:
         found: dict[str, str] = {}

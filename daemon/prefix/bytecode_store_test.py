@@ -7,7 +7,7 @@ import pytest
 
 from daemon.host.known_contents import KnownContents
 from daemon.prefix.bytecode_list import bytecode_path
-from daemon.prefix.bytecode_store import BytecodeStore
+from daemon.prefix.bytecode_store import BytecodeStore, compiled_name
 from daemon.prefix.prefix import Prefix
 
 _KEY = "cpython-311-3.11.10"
@@ -16,19 +16,21 @@ _SOURCE = "a" * 64
 
 @pytest.fixture
 def store(tmp_path: Path) -> BytecodeStore:
-    store = _fresh(tmp_path)
-    store.make_directories(_KEY)
-    return store
+    return _fresh(tmp_path)
 
 
 def _fresh(tmp_path: Path) -> BytecodeStore:
     """A store as another run sees it."""
-    return BytecodeStore(Prefix(tmp_path / "prefix"), KnownContents(jobs=2))
+    return BytecodeStore(Prefix(tmp_path / "prefix"), KnownContents(jobs=2), links=False)
 
 
 def _publish(store: BytecodeStore, tmp_path: Path, content: bytes = b"bytecode") -> str:
-    (tmp_path / "compiled").write_bytes(content)
-    return store.publish(str(tmp_path / "compiled"), _KEY, _SOURCE, links=False)
+    folder = tmp_path / "compiled"
+    folder.mkdir()
+    (folder / compiled_name(_KEY, _SOURCE)).write_bytes(content)
+    store.publish_all(folder)
+    assert not folder.exists()
+    return hashlib.sha256(content).hexdigest()
 
 
 def test_bytecode_is_found_by_its_source_and_named_by_its_own_digest(
@@ -36,7 +38,6 @@ def test_bytecode_is_found_by_its_source_and_named_by_its_own_digest(
 ) -> None:
     assert store.find(_KEY, _SOURCE) is None
     sha256 = _publish(store, tmp_path)
-    assert sha256 == hashlib.sha256(b"bytecode").hexdigest()
     assert store.find(_KEY, _SOURCE) == sha256
     assert _fresh(tmp_path).find(_KEY, _SOURCE) == sha256
     assert store.check([(_KEY, _SOURCE, sha256)]) == {(_KEY, _SOURCE, sha256)}
@@ -67,7 +68,9 @@ def test_bytecode_that_is_gone_is_missing_and_no_damage(store: BytecodeStore, tm
 def test_what_has_no_digest_of_its_own_in_its_name_is_not_trusted(
     store: BytecodeStore, tmp_path: Path
 ) -> None:
-    (store.prefix.bytecode / _KEY / "aa" / f"{_SOURCE}.pyc").write_bytes(b"of an earlier release")
+    folder = store.prefix.bytecode / _KEY / "aa"
+    folder.mkdir(parents=True)
+    (folder / f"{_SOURCE}.pyc").write_bytes(b"of an earlier release")
     assert _fresh(tmp_path).find(_KEY, _SOURCE) is None
 
 

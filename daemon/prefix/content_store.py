@@ -90,6 +90,28 @@ class ContentStore:
             return "linked"
         return self._renew(path, sha256, status, entry, held)
 
+    def place(self, source: str, path: str, sha256: str) -> None:
+        """Link a file into a staged tree; copy it, and share the copy, where the inode has no link to give.
+
+        Args:
+            source: The file, which is on the disk.
+            path: Its new name.
+            sha256: Digest of its content.
+
+        Raises:
+            FileExistsError: Something has the name.
+        """
+        if self.enabled:
+            try:
+                os.link(source, path)
+            except OSError as error:
+                if error.errno != errno.EMLINK:
+                    raise
+            else:
+                return
+        copy_file(source, path)
+        self.adopt(path, sha256, os.lstat(path))
+
     def _renew(
         self, path: str, sha256: str, status: os.stat_result, entry: Path, held: os.stat_result | None
     ) -> Outcome:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.errors import DamageError
+from daemon.host.durability import write_new_file
 from daemon.prefix.bytecode_list import bytecode_list_path, read_bytecode_list
 from daemon.prefix.inventory import InventoryFile, inventory_path, read_inventory
 from daemon.prefix.line_file import format_lines, has_digest, read_lines
@@ -104,6 +105,16 @@ def format_manifest(manifest: Manifest) -> bytes:
             raise ValueError(f"{link.path!r} holds a tab")
         lines.append(f"link {link.path}\t{link.target}")
     return format_lines(_KIND, lines)
+
+
+def write_manifest(tree: Path, manifest: Manifest) -> None:
+    """Write the manifest of a staged tree, which has none.
+
+    Raises:
+        FileExistsError: It has one.
+        ValueError: A path holds what a line cannot carry.
+    """
+    write_new_file(tree / MANIFEST_NAME, format_manifest(manifest))
 
 
 def read_manifest(path: Path) -> Manifest:

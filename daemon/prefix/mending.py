@@ -4,6 +4,7 @@ Whoever has the damaged file open, or mapped, keeps it; every other name of it s
 """
 
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Iterable
@@ -53,6 +54,27 @@ def put_in_place(source: Path, tree: Path, relative: str) -> None:
     if final.is_dir() and not final.is_symlink():
         shutil.rmtree(final)
     source.rename(final)
+
+
+def put_link(staging: Path, tree: Path, relative: str, target: str) -> bool:
+    """Put a symbolic link in its place in a tree.
+
+    Args:
+        staging: The staging folder, on the same mount.
+        tree: The tree.
+        relative: Its place, relative to the tree.
+        target: Its text.
+
+    Returns:
+        Whether there was another one, or none; one whose target is missing is right by itself.
+    """
+    link = tree / relative
+    if link.is_symlink() and os.readlink(link) == target:  # noqa: PTH115 (the text is meant)
+        return False
+    staged = staging / secrets.token_hex(8)
+    staged.symlink_to(target)
+    put_in_place(staged, tree, relative)
+    return True
 
 
 def make_folder(tree: Path, relative: str) -> None:

@@ -4,6 +4,7 @@ Everything is synced before the first rename and the folder after it, so that af
 stands for a whole tree or for nothing.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from daemon.prefix.generation import definition_digest, is_present, is_sealed
 from daemon.prefix.line_file import text_digest
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mark import Mark, write_mark
+from daemon.prefix.mending import remove_anything
 from daemon.prefix.toolkit_tree import toolkit_link
 from daemon.prefix.writer_lock import WriterLock
 from gens.generation import Generation
@@ -67,6 +69,42 @@ def publish(writer: WriterLock, generation: Generation, finished: Sequence[Compl
             write_symlink(directory / item.target, toolkit_link(item.final.name))
     write_environments(prefix, generation, sealed=False)
     fault_point("seal:listed")
+
+
+def replace_tree(writer: WriterLock, made: Path, tree: Path) -> None:
+    """Give a tree its final name, in place of anything that is not a folder.
+
+    Args:
+        writer: The right to write to the prefix.
+        made: The tree, complete in the staging folder.
+        tree: Its final name; there is no folder of that name.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    sync_filesystem(writer.prefix.root)
+    writer.check()
+    remove_anything(tree)
+    made.rename(tree)
+    sync_directory(tree.parent)
+
+
+def publish_record(writer: WriterLock, staged: Path, final: Path) -> None:
+    """Give an inventory or a list of bytecode its final name, whatever has that name.
+
+    Args:
+        writer: The right to write to the prefix.
+        staged: The file, in the staging folder.
+        final: Its final name.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    sync_filesystem(writer.prefix.root)
+    writer.check()
+    if final.is_dir() and not final.is_symlink():
+        shutil.rmtree(final)
+    staged.rename(final)
 
 
 def seal(writer: WriterLock, generation: Generation) -> bool:

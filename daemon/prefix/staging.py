@@ -10,8 +10,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.host.durability import WRITER_SUFFIX, remove_temporary_files
-from daemon.host.modes import make_new_folder
+from daemon.host.durability import WRITER_SUFFIX, remove_temporary_files, write_new_file
+from daemon.host.modes import FILE_MODE, FOLDER_MODE, make_new_folder
+from daemon.host.tree_walk import walk_tree
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_mounts import stores
@@ -63,3 +64,44 @@ def remove_leftovers(prefix: Prefix, say: Callable[[str], None]) -> None:
     generations = [prefix.generation(name) for name in prefix.installed_generations()]
     for directory in (prefix.generations, *stores(prefix), *generations):
         remove_temporary_files(directory, WRITER_SUFFIX)
+
+
+def set_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
+    """Replace a file of a staged tree by a new inode: the old one may have links elsewhere.
+
+    Args:
+        path: The file.
+        content: All of the new file.
+        mode: Its permission bits.
+    """
+    path.unlink()
+    write_new_file(path, content)
+    path.chmod(mode)
+
+
+def set_link(path: Path, target: str) -> None:
+    """Replace a file or link of a staged tree by a symbolic link."""
+    path.unlink()
+    path.symlink_to(target)
+
+
+def remove_folders(tree: Path, name: str) -> None:
+    """Remove all folders of a name in a tree."""
+    found = [entry.path for entry in walk_tree(str(tree), folders_last=True) if entry.is_folder]
+    for path in found:
+        if path.rpartition("/")[2] == name:
+            shutil.rmtree(path)
+
+
+def open_folders(tree: Path) -> None:
+    """Give each folder of a staged tree the mode that all folders have."""
+    for entry in walk_tree(str(tree)):
+        if entry.is_folder:
+            os.chmod(entry.path, FOLDER_MODE)  # noqa: PTH101 (there are many)
+
+
+def remove_empty_folders(tree: Path) -> None:
+    """Remove the folders of a staged tree that hold no file, which no manifest can name."""
+    for entry in walk_tree(str(tree), folders_last=True):
+        if entry.is_folder and not os.listdir(entry.path):  # noqa: PTH208 (there are many)
+            os.rmdir(entry.path)  # noqa: PTH106 (there are many)

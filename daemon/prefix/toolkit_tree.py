@@ -4,9 +4,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from daemon.errors import DamageError
+from daemon.host.durability import write_symlink
 from daemon.prefix.generation import list_generation
 from daemon.prefix.line_file import has_digest
 from daemon.prefix.manifest import MANIFEST_NAME, content_digest, read_manifest
+from daemon.prefix.mark import read_mark
+from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from gens.generation import Toolkit
 from gens.lock import Lock
@@ -48,6 +51,32 @@ def toolkit_names(prefix: Prefix) -> list[str]:
 def toolkit_link(name: str) -> str:
     """Return the text of a generation's link to a toolkit, by the name of the toolkit below `cuda/`."""
     return f"../../cuda/{name}"
+
+
+def link_toolkit(path: Path, name: str) -> None:
+    """Let the link of a generation lead to a toolkit, whatever is at its path.
+
+    Args:
+        path: The link.
+        name: Name of the toolkit below `cuda/`.
+    """
+    text = toolkit_link(name)
+    if not path.is_symlink() or str(path.readlink()) != text:
+        remove_anything(path)
+        write_symlink(path, text)
+
+
+def sealed_toolkit(prefix: Prefix, generation: str, target: str) -> str | None:
+    """Return the name of the toolkit that a generation was sealed with; None when there is no such toolkit.
+
+    Raises:
+        DamageError: The mark of the generation is damaged.
+        NewerFormatError: A newer release has sealed it.
+    """
+    mark = read_mark(prefix.sealed_mark(generation))
+    if mark is None or target not in mark.manifests:
+        return None
+    return toolkit_of_digest(prefix, mark.manifests[target])
 
 
 def linked_toolkit(link: str) -> str | None:

@@ -78,7 +78,7 @@ def read_used(
     """
     used = Used(wheels=set(wheels))
     for version in pythons:
-        used.interpreters |= set(interpreter_names(prefix, version))
+        used.interpreters |= set(interpreter_names(prefix.uv_python, version))
     for name in remaining:
         _use_generation(prefix, name, used)
     for path in used.lists:

@@ -9,6 +9,7 @@ import pytest
 
 from daemon.errors import DiskError, IndexAccessError, IndexUnreachableError, NotOnIndexError
 from daemon.install.pipeline import InstallResult
+from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.service import loop as service_module
@@ -18,7 +19,6 @@ from daemon.upkeep.known_file import read_known, write_known
 from daemon.upkeep.readiness import Known
 from daemon.upkeep.repair import RepairResult
 from daemon.upkeep.scan import ScanInterruptedError
-from daemon.upkeep.verify import Finding
 from gens.catalog import Catalog
 from gens.generation import Generation
 

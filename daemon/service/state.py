@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from daemon.host.retries import Retries, Retry
+from daemon.prefix.finding import Finding
 from daemon.prefix.usage import Usage
 from daemon.report.redaction import redact
 from daemon.report.shown_text import visible
 from daemon.upkeep.readiness import Known
-from daemon.upkeep.verify import Finding
 from gens.errors import MonobaseError
 
 # What can fail, as retries name it, before the name of a generation or of what is in it.

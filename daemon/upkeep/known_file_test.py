@@ -11,11 +11,11 @@ import pytest
 
 from daemon.host.durability import DAEMON_SUFFIX, WRITER_SUFFIX, remove_temporary_files
 from daemon.host.retries import Retry
+from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.upkeep.known_file import FILE_NAME, read_known, write_known
 from daemon.upkeep.readiness import NOTHING_KNOWN, Known
-from daemon.upkeep.verify import Finding
 from daemon.uv.leftovers import clean_leftovers
 
 _KNOWN = Known(

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from daemon.host.retries import Retry
+from daemon.prefix.finding import Finding
 from daemon.prefix.generation import definition_digest
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
 from daemon.upkeep.readiness import Known, Readiness, read_readiness, readiness_text
-from daemon.upkeep.verify import Finding
 from gens.catalog import Catalog
 from gens.errors import DefinitionError
 from gens.generation import Environment, Generation, Inputs, Toolkit

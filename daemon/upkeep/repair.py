@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.errors import DamageError, InterpreterError, PrefixError
-from daemon.host.durability import sync_filesystem, write_symlink
+from daemon.host.durability import sync_filesystem
 from daemon.host.system_error import system_errors
 from daemon.install.pipeline import InstallOptions, make_uv
 from daemon.interpreters.interpreter import ManagedInterpreters
@@ -22,7 +22,6 @@ from daemon.prefix.environments_file import write_environments
 from daemon.prefix.finding import Finding, by_tree, summarize
 from daemon.prefix.generation import is_sealed
 from daemon.prefix.manifest import MANIFEST_NAME
-from daemon.prefix.mark import read_mark
 from daemon.prefix.mending import remove_anything, remove_extra, set_folder
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import seal
@@ -32,10 +31,10 @@ from daemon.prefix.store_check import is_of_a_store
 from daemon.prefix.store_mounts import check_stores
 from daemon.prefix.toolkit_tree import (
     is_used,
+    link_toolkit,
     linked_toolkit,
+    sealed_toolkit,
     toolkit_directory_name,
-    toolkit_link,
-    toolkit_of_digest,
 )
 from daemon.prefix.tree_check import trusted_owners
 from daemon.prefix.writer_lock import WriterLock, writer_lock
@@ -258,8 +257,7 @@ class _Repair:
         toolkit = self._sealed_toolkit(path) or self._toolkit_of_definition(finding)
         if toolkit is not None:
             if (self._prefix.toolkits / toolkit).is_dir():
-                remove_anything(path)
-                write_symlink(path, toolkit_link(toolkit))
+                link_toolkit(path, toolkit)
             else:
                 self._links.setdefault(f"cuda/{toolkit}", []).append(path)
         elif path.is_symlink() or not path.is_dir():
@@ -267,9 +265,7 @@ class _Repair:
 
     def _sealed_toolkit(self, path: Path) -> str | None:
         with suppress(MonobaseError):
-            mark = read_mark(self._prefix.sealed_mark(path.parent.name))
-            if mark is not None and path.name in mark.manifests:
-                return toolkit_of_digest(self._prefix, mark.manifests[path.name])
+            return sealed_toolkit(self._prefix, path.parent.name, path.name)
         return None
 
     def _toolkit_of_definition(self, finding: Finding) -> str | None:
@@ -293,10 +289,7 @@ class _Repair:
             return
         done = TreeRepair(self._trees, tree).run(findings)
         for link in self._links.get(tree, ()):
-            text = toolkit_link(tree.rpartition("/")[2])
-            if not link.is_symlink() or str(link.readlink()) != text:
-                remove_anything(link)
-                write_symlink(link, text)
+            link_toolkit(link, tree.rpartition("/")[2])
         for text, paths in (("restored", done.restored), ("removed", done.removed)):
             self._tell(tree, text, paths)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.errors import DamageError, PrefixError
-from daemon.host.durability import sync_directory, sync_filesystem, write_new_file
+from daemon.host.durability import sync_filesystem, write_new_file
 from daemon.host.file_content import file_sha256
 from daemon.host.known_contents import KnownContents
 from daemon.host.modes import make_new_folder
@@ -55,11 +55,13 @@ from daemon.prefix.mending import (
     make_folder,
     mend_tree,
     put_in_place,
+    put_link,
     remove_anything,
     remove_extra,
     set_folder,
 )
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.publication import publish_record, replace_tree
 from daemon.prefix.staging import staged_tree, temporary_path
 from daemon.prefix.toolkit_tree import toolkit_behind
 from daemon.prefix.tree_check import Digests, compare_tree, verify_tree
@@ -341,9 +343,7 @@ class TreeRepair:
         sync_filesystem(self._prefix.root)
         self._common.writer.check()
         if self._tree.is_symlink() or not self._tree.is_dir():
-            remove_anything(self._tree)
-            made.rename(self._tree)
-            sync_directory(self._tree.parent)
+            replace_tree(self._common.writer, made, self._tree)
             self._done.restored.append("all of it")
             return
         manifest = read_manifest(made / MANIFEST_NAME)
@@ -396,7 +396,7 @@ class TreeRepair:
                 pass  # not the wheel that it was; the index has it
             else:
                 if has_digest(staged, part.inventory_sha256):
-                    self._publish(staged, path)
+                    publish_record(self._common.writer, staged, path)
                     return
         remove_anything(path)
         for error in self._common.fetch([part.wheel_sha256]).values():
@@ -409,7 +409,7 @@ class TreeRepair:
             staged = temporary_path(self._prefix.staging)
             write_new_file(staged, format_bytecode_list(list(compiled)))
             if has_digest(staged, part.list_sha256):
-                self._publish(staged, path)
+                publish_record(self._common.writer, staged, path)
                 return
         raise DamageError(f"{path}: made anew, it is another one than that of {self._label}")
 
@@ -452,13 +452,6 @@ class TreeRepair:
             raise DamageError(f"{program}: is {interpreter.bytecode_key}, and the bytecode is of {key}")
         return interpreter
 
-    def _publish(self, staged: Path, path: Path) -> None:
-        sync_filesystem(self._prefix.root)
-        self._common.writer.check()
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        staged.rename(path)
-
     # --- single files ---
 
     def _restore(self, findings: list[Finding], manifest: Manifest | None = None) -> None:
@@ -488,13 +481,8 @@ class TreeRepair:
             )
 
     def _restore_link(self, path: str, target: str) -> None:
-        link = self._tree / path
-        if link.is_symlink() and os.readlink(link) == target:  # noqa: PTH115 (the text is meant)
-            return  # what it names was missing, and is restored by itself
-        staged = temporary_path(self._prefix.staging)
-        staged.symlink_to(target)
-        put_in_place(staged, self._tree, path)
-        self._done.restored.append(path)
+        if put_link(self._prefix.staging, self._tree, path, target):
+            self._done.restored.append(path)
 
     def _restore_files(self, files: list[InventoryFile], origins: "_Origins") -> None:
         left = self._put(files, origins)
