@@ -4,6 +4,7 @@ from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import PruneSettings
 from daemon.prefix.prefix import prefix_at
 from daemon.upkeep import prune as pruning
+from daemon.upkeep import prune_plan
 from daemon.uv.program import find_uv
 from gens.catalog import load_catalog
 
@@ -15,7 +16,7 @@ def prune(settings: PruneSettings) -> None:
     reporter = make_reporter(program.log_format)
     catalog = load_catalog(program.gens, keep_broken=True)
     if settings.dry_run:
-        plan = pruning.plan_prune(prefix, catalog, min_gen_id, max_gen_id)
+        plan = prune_plan.plan_prune(prefix, catalog, min_gen_id, max_gen_id)
     else:
         plan = pruning.prune(
             prefix, catalog, find_uv(program.uv), min_gen_id, max_gen_id, reporter, settings.lock_timeout

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import prune as prune_command
 from daemon.cli.main import main
-from daemon.upkeep.prune import PrunePlan
+from daemon.upkeep.prune_plan import PrunePlan
 from tests.synthetic.catalog import environment_cell, write_catalog
 
 _PLAN = PrunePlan(generations=["g00000"], freed_bytes=1_500, kept={"g00001": "a model uses it"})
@@ -22,7 +22,7 @@ def _prune(tmp_path: Path, *arguments: str) -> Result:
 def test_a_dry_run_writes_nothing_and_says_what_would_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.upkeep.prune.plan_prune", lambda *_: _PLAN)
+    monkeypatch.setattr("daemon.upkeep.prune_plan.plan_prune", lambda *_: _PLAN)
     done = _prune(tmp_path, "--dry-run")
     assert done.exit_code == 0
     kept, gone = done.stderr.splitlines()

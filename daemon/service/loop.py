@@ -41,7 +41,8 @@ from daemon.service.state import (
     text_of,
 )
 from daemon.upkeep.known_file import read_known, write_known
-from daemon.upkeep.prune import clean_uv_cache, plan_prune, prune
+from daemon.upkeep.prune import clean_uv_cache, prune
+from daemon.upkeep.prune_plan import plan_prune
 from daemon.upkeep.readiness import GenerationReadiness, Known, Readiness, read_readiness
 from daemon.upkeep.repair import repair
 from daemon.upkeep.scan import ScanInterruptedError, describe, scan

@@ -13,8 +13,9 @@ from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter
-from daemon.upkeep import prune as module
-from daemon.upkeep.prune import PrunePlan, clean_uv_cache, plan_prune, prune
+from daemon.upkeep import prune_plan as module
+from daemon.upkeep.prune import clean_uv_cache, prune
+from daemon.upkeep.prune_plan import PrunePlan, plan_prune
 from daemon.upkeep.verify import verify
 from gens.catalog import Catalog
 from gens.errors import DefinitionError, MonobaseError

@@ -142,15 +142,11 @@ class UnusedWheel:
 
     Attributes:
         package: Name of its package.
-        pointer: Its pointer file.
-        link: The link beside it, which may be missing.
-        archive: Its archive; None where the link leads out of the cache or nowhere.
+        paths: Its pointer file, the link beside it and its archive, as far as the cache has them.
     """
 
     package: str
-    pointer: Path
-    link: Path
-    archive: Path | None
+    paths: tuple[Path, ...]
 
 
 def unused_wheels(cache: Path, used: set[str]) -> Iterator[UnusedWheel]:
@@ -172,7 +168,8 @@ def unused_wheels(cache: Path, used: set[str]) -> Iterator[UnusedWheel]:
             link = pointer.with_name(pointer.name.removesuffix(pointer.suffix))
             archive = link.resolve()
             inside = link.is_symlink() and archive.is_dir() and archive.parent.parent == cache.resolve()
-            yield UnusedWheel(package.name, pointer, link, archive if inside else None)
+            links = (link,) if os.path.lexists(link) else ()
+            yield UnusedWheel(package.name, (pointer, *links, *([archive] if inside else [])))
 
 
 def remove_outdated(cache: Path, folder: Path) -> list[str]:

@@ -11,7 +11,8 @@ from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.usage import read_usage
 from daemon.report.progress import Reporter
-from daemon.upkeep.prune import plan_prune, prune
+from daemon.upkeep.prune import prune
+from daemon.upkeep.prune_plan import plan_prune
 from daemon.upkeep.readiness import read_readiness
 from daemon.upkeep.scan import scan
 from daemon.upkeep.status import read_status
