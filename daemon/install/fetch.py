@@ -6,7 +6,6 @@ versions and indexes allow.
 """
 
 import os
-import shutil
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +38,7 @@ from daemon.prefix.inventory import (
     write_inventory,
 )
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.staging import temporary_path
+from daemon.prefix.staging import discard, temporary_path
 from daemon.report.progress import Stage
 from daemon.uv.cache import drop_wheel, find_archive, in_the_way
 from daemon.uv.call_log import begin_log, read_log, remove_logs, trusted_wheels
@@ -272,7 +271,7 @@ class Fetcher:
             over.set()
             watcher.join()
             fault_point("fetch:call")
-            shutil.rmtree(target, ignore_errors=True)
+            discard(target)
         return _Outcome(failure, asked, read_log(log).unsafe)
 
     def _watch(self, call: FetchCall, stage: Stage, over: threading.Event) -> None:

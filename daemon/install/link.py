@@ -30,6 +30,7 @@ from daemon.interpreters.interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import WRITTEN_BY_INSTALLERS, Inventory, InventoryFile, read_inventory
 from daemon.prefix.manifest import Link
+from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import remove_empty_folders, set_file, set_link, staged_tree
 from daemon.uv.cache import find_archive
@@ -135,7 +136,7 @@ class Linker:
         own = self._own_files(wanted, directory, interpreter)
         install_wheels(self.uv, wanted, directory, interpreter)
         for name in _UV_LEFTOVERS:
-            (directory / name).unlink(missing_ok=True)
+            remove_anything(directory / name)
         tree = LinkedTree(wanted, directory, interpreter, packages_directory(interpreter.minor))
         self._check(tree, placed, own)
         remove_empty_folders(directory)

@@ -13,7 +13,6 @@ import hmac
 import io
 import json
 import secrets
-import shutil
 import socket
 import threading
 import zipfile
@@ -26,6 +25,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from daemon.download_limit.limiting_proxy import proxy_variables
+from daemon.prefix.staging import private_folder
 from daemon.uv.cache import in_the_way, move_wheel, stands_in
 from daemon.uv.program import Uv
 from gens.errors import MonobaseError
@@ -223,9 +223,7 @@ class CacheFolders:
     def _ask(self, name: str) -> Path:
         content = _probe_wheel()
         wheel = LockedWheel(_PROBE, "1", hashlib.sha256(content).hexdigest(), _PROBE_FILE, len(content))
-        folder = self._uv.prefix.staging / f"probe-{secrets.token_hex(8)}"
-        folder.mkdir(0o700)  # no model has a business with it, nor with its lock
-        try:
+        with private_folder(self._uv.prefix) as folder:
             (folder / "requirements.txt").write_text(f"{_PROBE}==1 --hash=sha256:{wheel.sha256}\n")
             with LockIndex([Listing(name, (wheel,))], {_PROBE_FILE: content}) as index:
                 self._uv.run(
@@ -241,8 +239,6 @@ class CacheFolders:
                     "use the uv that this release came with"
                 )
             return found[0].parent.parent.relative_to(folder / "cache")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _own_name(wheel: LockedWheel) -> str:

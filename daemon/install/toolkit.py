@@ -22,7 +22,7 @@ from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import Link
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.staging import staged_tree
+from daemon.prefix.staging import make_link, staged_tree
 from daemon.uv.cache import find_archive
 from gens.generation import Toolkit
 
@@ -194,8 +194,7 @@ def lay_out_toolkit(
     for link in links:
         place = directory / link.path
         try:
-            make_folder(place.parent)
-            place.symlink_to(link.target)
+            make_link(place, link.target)
         except (FileExistsError, NotADirectoryError) as error:
             raise WheelContentError(
                 f"{wanted.label}: a wheel brings something where {link.path} must link to {link.target}"

@@ -10,6 +10,7 @@ from daemon.install.fetch import format_requirements
 from daemon.install.lock_index import CacheFolders, Listing, LockIndex
 from daemon.install.plan import Wanted
 from daemon.interpreters.interpreter import Interpreter
+from daemon.prefix.mending import remove_anything
 from daemon.prefix.staging import set_file, temporary_path
 from daemon.uv.cache import drop_wheel, find_archive
 from daemon.uv.program import Uv, UvOutput
@@ -72,7 +73,7 @@ def _forget_times(directory: Path) -> None:
         rows = record.read_bytes().splitlines(keepends=True)
         begin = f"{note.parent.name}/{_NOTE},".encode()
         set_file(record, b"".join(row for row in rows if not row.startswith(begin)))
-        note.unlink()
+        remove_anything(note)
 
 
 def _listings(

@@ -44,6 +44,15 @@ def interpreter_names(directory: Path, version: str) -> list[str]:
     )
 
 
+def program_of(tree: Path) -> Path:
+    """Return the program that an environment runs, its link followed once.
+
+    Raises:
+        OSError: There is no such link.
+    """
+    return Path(os.path.normpath(tree / "bin" / (tree / PROGRAM).readlink()))
+
+
 def interpreter_names_of(prefix: Prefix, tree: Path) -> list[str]:
     """Give the names below `uv/python` of the interpreters that an environment runs on: one, if undamaged."""
     targets = set()

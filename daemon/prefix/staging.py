@@ -7,11 +7,12 @@ temporary names elsewhere, is removed by the next one before it begins.
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.host.durability import WRITER_SUFFIX, remove_temporary_files, write_new_file
-from daemon.host.modes import FILE_MODE, FOLDER_MODE, make_new_folder
+from daemon.host.modes import FILE_MODE, FOLDER_MODE, make_folder, make_new_folder
 from daemon.host.tree_walk import walk_tree
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
@@ -64,6 +65,33 @@ def remove_leftovers(prefix: Prefix, say: Callable[[str], None]) -> None:
     generations = [prefix.generation(name) for name in prefix.installed_generations()]
     for directory in (prefix.generations, *stores(prefix), *generations):
         remove_temporary_files(directory, WRITER_SUFFIX)
+
+
+def discard(path: Path) -> None:
+    """Remove a folder of the staging folder; what cannot be removed goes with the staging folder."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def private_folder(prefix: Prefix) -> Iterator[Path]:
+    """Provide a folder in the staging folder that no model can open; it lasts as long as the block."""
+    folder = temporary_path(prefix.staging)
+    folder.mkdir(0o700)
+    try:
+        yield folder
+    finally:
+        discard(folder)
+
+
+def make_link(path: Path, target: str) -> None:
+    """Make a symbolic link in a staged tree, and the folders above it.
+
+    Raises:
+        FileExistsError: Something has the name.
+        NotADirectoryError: A file is where a folder above it must be.
+    """
+    make_folder(path.parent)
+    path.symlink_to(target)
 
 
 def set_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:

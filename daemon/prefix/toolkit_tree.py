@@ -1,5 +1,6 @@
 """The toolkits below `cuda/`, which generations share by symbolic links."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -104,12 +105,18 @@ def toolkit_of_digest(prefix: Prefix, sha256: str) -> str | None:
     return None
 
 
-def toolkit_behind(path: Path) -> str | None:
-    """Return the name of what a generation's link leads to; None when there is no link."""
+def link_text(path: Path) -> str | None:
+    """Return the text of a symbolic link; None when there is none."""
     try:
-        return path.readlink().name
+        return os.readlink(path)  # noqa: PTH115 (the text is meant, not a path)
     except OSError:
         return None
+
+
+def toolkit_behind(path: Path) -> str | None:
+    """Return the name that the link of a generation ends with; None when there is no link."""
+    text = link_text(path)
+    return None if text is None else Path(text).name
 
 
 def is_without_toolkits(prefix: Prefix) -> bool:

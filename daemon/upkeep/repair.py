@@ -31,6 +31,7 @@ from daemon.prefix.store_check import is_of_a_store
 from daemon.prefix.store_mounts import check_stores
 from daemon.prefix.toolkit_tree import (
     is_used,
+    link_text,
     link_toolkit,
     linked_toolkit,
     sealed_toolkit,
@@ -212,8 +213,9 @@ class _Repair:
     def _toolkit_behind(self, label: str) -> str | None:
         """Give the name below `cuda` of what a link should lead to; None for an environment."""
         link = self._prefix.root / label
-        if link.is_symlink():
-            return linked_toolkit(str(link.readlink()))
+        text = link_text(link)
+        if text is not None:
+            return linked_toolkit(text)
         wanted = self._trees.wanted(label)
         if wanted is None or not isinstance(wanted.target, Toolkit):
             return None

@@ -5,8 +5,6 @@ and what uv itself makes is taken from the same environment, made anew in stagin
 the manifest before it is renamed into place. A manifest that is damaged comes from the tree made anew.
 """
 
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +33,7 @@ from daemon.prefix.bytecode_list import (
 from daemon.prefix.content_source import ContentSource
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.finding import Finding
+from daemon.prefix.interpreter_folder import program_of
 from daemon.prefix.inventory import (
     InventoryFile,
     inventory_path,
@@ -62,7 +61,7 @@ from daemon.prefix.mending import (
 )
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import publish_record, replace_tree
-from daemon.prefix.staging import staged_tree, temporary_path
+from daemon.prefix.staging import discard, staged_tree, temporary_path
 from daemon.prefix.toolkit_tree import toolkit_behind
 from daemon.prefix.tree_check import Digests, compare_tree, verify_tree
 from daemon.prefix.writer_lock import WriterLock
@@ -237,7 +236,7 @@ class TreeRepairer:
         lacking = [wheel.sha256 for wheel in wanted.lock.wheels if not self._held(wheel)]
         for error in self.fetch(lacking).values():
             raise error
-        shutil.rmtree(staged_tree(self.prefix, wanted.generation, wanted.target), ignore_errors=True)
+        discard(staged_tree(self.prefix, wanted.generation, wanted.target))
         bench = make_workbench(
             self.prefix, self._uv, self.options.jobs, links=not self.options.copy, known=self._known
         )
@@ -356,7 +355,7 @@ class TreeRepair:
         put_in_place(made / MANIFEST_NAME, self._tree, MANIFEST_NAME)
         self._done.restored += [MANIFEST_NAME, *(item.path for item in found if item.kind != "extra")]
         self._done.removed += [item.path for item in found if item.kind == "extra"]
-        shutil.rmtree(made)
+        discard(made)
 
     # --- what the manifest is read with ---
 
@@ -446,7 +445,7 @@ class TreeRepair:
                 yield path, file
 
     def _own_interpreter(self, key: str) -> Interpreter:
-        program = Path(os.path.normpath(self._tree / "bin" / (self._tree / "bin" / "python").readlink()))
+        program = program_of(self._tree)
         interpreter = describe(program, managed=program.is_relative_to(self._prefix.uv_python))
         if interpreter.bytecode_key != key:
             raise DamageError(f"{program}: is {interpreter.bytecode_key}, and the bytecode is of {key}")
@@ -551,7 +550,7 @@ class TreeRepair:
         made = self._common.make_anew(wanted, self._tree.name)
         nothing = _Origins(self._common, self._label, Manifest("", ""), set())
         left = self._put(files, nothing, {file.path: made / file.path for file in files})
-        shutil.rmtree(made)
+        discard(made)
         return left
 
 
