@@ -21,7 +21,7 @@ from daemon.host.retries import Retries
 from daemon.host.system_error import system_errors
 from daemon.install.pipeline import InstallOptions, install
 from daemon.install.plan import check_patterns
-from daemon.prefix.finding import Finding
+from daemon.prefix.finding import Finding, count_differences
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.service_lock import service_lock
@@ -46,7 +46,7 @@ from daemon.upkeep.prune_plan import plan_prune
 from daemon.upkeep.readiness import GenerationReadiness, Known, Readiness, read_readiness
 from daemon.upkeep.repair import repair
 from daemon.upkeep.scan import ScanInterruptedError, describe, scan
-from daemon.upkeep.verify import count_differences, needs_a_person
+from daemon.upkeep.verify import needs_a_person
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation

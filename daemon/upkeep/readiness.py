@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from daemon.host.retries import Retry
-from daemon.prefix.finding import Finding, by_tree
+from daemon.prefix.finding import Finding, by_tree, count_differences
 from daemon.prefix.generation import is_present, is_sealed
 from daemon.prefix.interpreter_folder import interpreter_names_of
 from daemon.prefix.latest import latest_name
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.toolkit_tree import toolkit_behind
-from daemon.upkeep.verify import count_differences
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Target

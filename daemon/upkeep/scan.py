@@ -1,8 +1,8 @@
-"""Look at every file of the active generations for damage, as cheaply as the time allows.
+"""Checks each file of some generations for damage, without reading what was not modified.
 
-A *scan* compares each path, size, mode, owner and link with the manifests, and reads only files whose time of
-modification is later than that of the manifest: that finds whatever was written to, removed or added since. A
-*full* scan reads everything, and finds what a failing disk changed as well; it looks into the stores, too.
+A *scan* compares each path, size, mode, owner and link with the manifests. It reads only the files whose time
+of modification is later than that of the manifest, and so finds what was written, removed or added since. A
+*full* scan reads everything, so it also finds what a failing disk changed; it checks the stores as well.
 """
 
 import os
@@ -19,12 +19,12 @@ from daemon.upkeep.verify import Checker, needs_a_person
 
 
 class ScanInterruptedError(Exception):
-    """The scan was told to stop."""
+    """The scan was stopped before its end."""
 
 
 @dataclass(slots=True)
 class _ChangedSince(Digests):
-    """Reads only what was changed after a time, and holds the rest for sound.
+    """The digests of the files that were modified after a time; the others count as undamaged.
 
     Attributes:
         made_ns: That time, in nanoseconds since the epoch.
@@ -33,7 +33,7 @@ class _ChangedSince(Digests):
     made_ns: int = 0
 
     def digest(self, files: Iterable[tuple[str, os.stat_result]]) -> Iterator[tuple[str, str]]:
-        """Give path and digest of each file that was changed."""
+        """Yield the path and the digest of each file that was modified."""
         changed = [(path, status) for path, status in files if status.st_mtime_ns > self.made_ns]
         return Digests.digest(self, changed)
 
@@ -47,22 +47,23 @@ def scan(
     stop: threading.Event,
     warn: Callable[[str], None] = lambda _: None,
 ) -> dict[str, list[Finding]]:
-    """Check what stands of some generations, sealed or not.
+    """Check some generations, sealed or partial.
 
     Args:
         prefix: The prefix.
         generation_names: Names of generations, such as `g00003`.
-        full: Whether everything is read, and the stores are looked into.
-        jobs: How many files are read at once.
-        stop: Set when the scan should end early.
-        warn: Told what only a person can put right, and what is wrong in the stores: no model is worse off.
+        full: Whether to read everything, and to check the stores.
+        jobs: Number of files to read at once.
+        stop: Set to end the scan early.
+        warn: Called with each finding that harms no model: those in the stores, and folders that no install
+            made.
 
     Returns:
-        The findings by name of the generation; those of a toolkit or interpreter stand at each generation
-        that uses it.
+        The findings by name of the generation; those of a toolkit or interpreter are listed with each
+        generation that uses it.
 
     Raises:
-        ScanInterruptedError: It was told to stop.
+        ScanInterruptedError: `stop` was set.
     """
     everything = Digests(jobs)
 
@@ -91,8 +92,8 @@ def scan(
 
 
 def describe(findings: dict[str, list[Finding]]) -> list[str]:
-    """Give a line for each distinct finding."""
-    return list(dict.fromkeys(str(finding) for of_one in findings.values() for finding in of_one))
+    """Return a line for each distinct finding."""
+    return list(dict.fromkeys(str(finding) for items in findings.values() for finding in items))
 
 
 def _made_ns(manifest: Path) -> int:

@@ -201,8 +201,8 @@ _LINK = f"changed: monobase/g00000/cudnn9-cuda12: links elsewhere than to ../../
     [
         (_no_folder, ["unreadable: monobase/g00000: Not a directory"]),
         (_open_folder, ["changed: monobase/g00000/.: a folder of mode 777, not 755"]),
-        (_no_list, ["changed: monobase/g00000/environments: is no list of environments"]),
-        (_list_is_a_folder, ["changed: monobase/g00000/environments: is no list of environments"]),
+        (_no_list, ["changed: monobase/g00000/environments: is not a list of environments"]),
+        (_list_is_a_folder, ["changed: monobase/g00000/environments: is not a list of environments"]),
         (_other_list, [_DONE]),
         (_lost_list, ["missing: monobase/g00000/environments"]),
         (_damaged_mark, ["unreadable: monobase/g00000/.done: "]),
@@ -219,13 +219,13 @@ _LINK = f"changed: monobase/g00000/cudnn9-cuda12: links elsewhere than to ../../
             _link_for_environment,
             [
                 "missing: monobase/g00000/ENV/.manifest",
-                "changed: monobase/g00000/ENV: links to /etc, which is no toolkit of the prefix",
+                "changed: monobase/g00000/ENV: links to /etc, which is not a toolkit of the prefix",
             ],
         ),
         (_stray_file, ["extra: monobase/g00000/notes"]),
         (
             _stray_link,
-            ["extra: monobase/g00000/link: links to ../../cuda/, which is no toolkit"],
+            ["extra: monobase/g00000/link: links to ../../cuda/, which is not a toolkit"],
         ),
         (_stray_toolkit_link, ["extra: monobase/g00000/cuda99: a broken link"]),
         (_stray_folder, ["extra: monobase/g00000/lost+found: a folder that no install made; "]),
