@@ -1,1 +1,1 @@
-"""What crosses folders: end-to-end tests, faults, benchmarks, and the index that they use."""
+"""Tests that need several folders, and the indexes, registries and nodes that they use."""

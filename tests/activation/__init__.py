@@ -1,1 +1,1 @@
-"""What the installer writes and the runtime reads, together."""
+"""Tests that the runtime activates what the installer writes."""

@@ -1,4 +1,4 @@
-"""How large images are, layer by layer, compressed as registries keep them."""
+"""Measures images, layer by layer, compressed as in a registry."""
 
 import json
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ class SizedImage:
 
     @property
     def size_bytes(self) -> int:
-        """What a registry keeps of it."""
+        """Size in a registry, in bytes."""
         return pulled_bytes([self])
 
     def without(self, digests: Iterable[str]) -> "SizedImage":

@@ -54,7 +54,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """How many times as much separate images are."""
+        """Ratio of the sizes of separate images to ours."""
         return self.separate_bytes / self.our_bytes
 
 

@@ -81,7 +81,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What one comparison works with.
+    """The inputs of one comparison.
 
     Attributes:
         directory: A folder of its own.
@@ -99,7 +99,7 @@ class Bench:
 
     @property
     def prefix(self) -> Path:
-        """Where ours installs."""
+        """Prefix of our installer."""
         return self.directory / "prefix"
 
     @property
@@ -347,7 +347,7 @@ def _copy_links(bench: Bench) -> float:
 
 
 def _pythons() -> dict[str, str]:
-    """Give the full version of each Python on the PATH that wheels are made for."""
+    """Return the full version of each Python on the PATH that wheels are made for."""
     found = {".".join(PYTHON_FULL.split(".")[:2]): PYTHON_FULL}
     for minor in ("3.10", "3.11", "3.12", "3.13"):
         program = shutil.which(f"python{minor}")

@@ -42,7 +42,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class PushCycle:
-    """What was measured in one run.
+    """The measurements of one run.
 
     Attributes:
         cold: The push of a built image into an empty registry.

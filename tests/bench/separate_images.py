@@ -1,4 +1,4 @@
-"""What separate Docker images of a generation would hold, one for each environment: computed from the locks.
+"""Computes from the locks the sizes of separate images, one for each environment of a generation.
 
 Bytes are those of wheel files. Wheels are deflated archives, and layers mostly are deflated tar archives of
 the same files: the one is a fair stand-in for the other. What favours separate images is chosen throughout:
@@ -35,7 +35,7 @@ class SeparateImage:
 
 
 def separate_images(catalog: Catalog, generation: Generation) -> tuple[SeparateImage, ...]:
-    """Give the image that each environment of a generation would be.
+    """Return the image that each environment of a generation would be.
 
     Args:
         catalog: Where the locks lie.
@@ -122,7 +122,7 @@ def distinct_wheel_bytes(catalog: Catalog, generation: Generation) -> int:
 
 
 def _matches(toolkit: Toolkit, environment: Environment, lock: Lock) -> bool:
-    """Say whether a toolkit is that of a build: the CUDA of the build, the cuDNN that its Torch asks for."""
+    """Return whether a toolkit belongs to a build: the CUDA of the build, or the cuDNN of its Torch."""
     if environment.cuda is None:
         return False
     if toolkit.product == "cuda":

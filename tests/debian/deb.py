@@ -68,7 +68,7 @@ class Deb:
 
     @property
     def control(self) -> str:
-        """Its control file."""
+        """Text of the control file."""
         fields = {
             "Package": self.name,
             "Version": self.version,
@@ -110,22 +110,22 @@ class Deb:
 
 
 def folder(path: str, mode: int = 0o755, gid: int = 0) -> Member:
-    """Give a folder."""
+    """Return a folder."""
     return Member(path, kind=tarfile.DIRTYPE, mode=mode, gid=gid)
 
 
 def link(path: str, target: str) -> Member:
-    """Give a symbolic link."""
+    """Return a symbolic link."""
     return Member(path, kind=tarfile.SYMTYPE, mode=0o777, target=target)
 
 
 def hard_link(path: str, target: str) -> Member:
-    """Give a hard link."""
+    """Return a hard link."""
     return Member(path, kind=tarfile.LNKTYPE, target=target)
 
 
 def tar(*members: Member) -> bytes:
-    """Give a tar archive."""
+    """Return a tar archive."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for member in members:
@@ -137,7 +137,7 @@ def tar(*members: Member) -> bytes:
 
 
 def ar(files: Mapping[str, bytes]) -> bytes:
-    """Give an ar archive."""
+    """Return an ar archive."""
     content = b"!<arch>\n"
     for name, file in files.items():
         content += f"{name:<16}{MTIME_S:<12}{0:<6}{0:<6}{'100644':<8}{len(file):<10}`\n".encode()

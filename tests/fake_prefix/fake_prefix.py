@@ -183,7 +183,7 @@ class FakePrefix:
         return tree
 
     def publish(self, number: int, *names: str) -> None:
-        """Give trees their final names; without names, all that the generation lacks."""
+        """Publish trees; without names, all that the generation lacks."""
         generation = self.generation(number)
         directory = self.prefix.generation(generation.directory_name)
         make_folder(directory)
@@ -222,7 +222,7 @@ class FakePrefix:
         _write(self.prefix.environments_file(generation.directory_name), text.encode())
 
     def point_latest(self, number: int) -> None:
-        """Let `latest` name a generation."""
+        """Point `latest` to a generation."""
         _link(self.prefix.latest, generation_directory_name(number))
 
     def retire(self, number: int) -> Path:

@@ -1,1 +1,1 @@
-"""What can go wrong on a node, done to a real installer."""
+"""Tests of the real installer under the faults of a node."""

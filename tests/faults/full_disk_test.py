@@ -180,7 +180,7 @@ def _syncs_of_an_install(node: Node, directory: Path) -> int:
 
 
 def _wait_until_stopped(trace: Path) -> int:
-    """Give the process that strace stopped, once it stands still."""
+    """Return the process that strace stopped, once it stands still."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         said = trace.read_text() if trace.exists() else ""

@@ -52,7 +52,7 @@ _ROOT = Path(__file__).parent.parent.parent
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a cycle.
+    """The result of one cycle.
 
     Attributes:
         command: The command that was to be killed.
@@ -69,7 +69,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What all cycles share.
+    """The state that all cycles share.
 
     Attributes:
         node: A node whose generations are defined.
@@ -425,12 +425,12 @@ class _Cycle:
 
 
 def _place(line: str) -> str:
-    """Give what a line of `incomplete` is about: what was harmed may differ in another way meanwhile."""
+    """Return the subject of a line of `incomplete`; a damaged file may differ in another way later."""
     return line.partition(" is ")[0]
 
 
 def held_locks(root: Path) -> set[str]:
-    """Give the files below a folder that some process has locked."""
+    """Return the files below a folder that some process has locked."""
     inodes = {
         line.split()[5].rpartition(":")[2]
         for line in Path("/proc/locks").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""What may happen to a file of an installed tree: on every link of it, or on this name alone."""
+"""Damages files of an installed tree: all links of an inode, or one name."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ HARMS = ("bytes", "cut", "grown", "gone", "mode", "open to all", "extra", "link"
 
 
 def harmable(tree: Path) -> list[Path]:
-    """Give the files of a tree that may be harmed: all that hold something, without its manifest."""
+    """Return the files of a tree that may be damaged: all that are not empty, except the manifest."""
     return sorted(
         path
         for path in tree.rglob("*")

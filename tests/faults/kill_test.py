@@ -35,7 +35,7 @@ _ARGUMENTS = ("--jobs", "2", "--log-format", "json")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What all tests of this module share.
+    """The state that all tests of this module share.
 
     Attributes:
         node: A node whose generation is defined; each test gives it a prefix of its own.
@@ -54,7 +54,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How an install ended.
+    """The end of an install.
 
     Attributes:
         moment: When it was to end.

@@ -1,4 +1,4 @@
-"""What fails leaves the rest alone: a generation or an environment that cannot be had, and all the others."""
+"""Tests that a failing generation or environment does not affect the others."""
 
 import json
 import shutil

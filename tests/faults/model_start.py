@@ -23,7 +23,7 @@ _ASK = "import shared, torch, sys; print(shared.__version__, torch.__version__, 
 
 
 class ModelStarts:
-    """What all cycles share: a prefix, and venvs as they are before the first start and after it."""
+    """The state that all cycles share: a prefix, and venvs before and after the first start."""
 
     def __init__(self, directory: Path) -> None:
         """Make it all below a folder of its own."""
@@ -55,7 +55,7 @@ class ModelStarts:
             cycle.remove()
 
     def cycle(self, directory: Path, chance: random.Random) -> "ModelStart":
-        """Give a model that has not started yet."""
+        """Return a model that has not started yet."""
         return ModelStart(self, directory, chance, chance.choice(VENVS))
 
 
@@ -124,7 +124,7 @@ class ModelStart:
             )
 
     def names(self) -> frozenset[str]:
-        """Give all that stands in the venv and beside it."""
+        """Return everything in the virtual environment and beside it."""
         return frozenset(
             str(path.relative_to(self._directory))
             for path in self._directory.rglob("*")

@@ -15,7 +15,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def private_mounts() -> None:
-    """Give this process, and all that it starts from now on, mounts of its own; skip where it may not.
+    """Move this process and its later children to a mount namespace; skip the test if that is not allowed.
 
     The kernel undoes the mounts when the last of these processes ends, however it ends.
     """
@@ -46,7 +46,7 @@ def tmpfs(directory: Path, *, size_bytes: int, inodes: int = 0) -> Iterator[Path
 
 
 def resize_tmpfs(directory: Path, *, size_bytes: int, inodes: int = 0) -> None:
-    """Give a file system in memory another size."""
+    """Resize a file system in memory."""
     _run("mount", "-o", f"remount,size={size_bytes},nr_inodes={inodes}", str(directory))
 
 

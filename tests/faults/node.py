@@ -51,11 +51,11 @@ class Node:
         write_catalog(self.gens, {generation: cells})
 
     def with_prefix(self, root: Path) -> "Node":
-        """Give a node with the same generations and another prefix."""
+        """Return a node with the same generations and another prefix."""
         return dataclasses.replace(self, root=root)
 
     def command(self, verb: str, *arguments: str) -> list[str]:
-        """Give the command line of the installer."""
+        """Return the command line of the installer."""
         own = [] if verb == "status" else ["--gens", str(self.gens)]
         if verb in {"install", "run"} or "--repair" in arguments:
             own.append("--no-python-downloads")
@@ -153,15 +153,15 @@ class Node:
         return [str(finding) for finding in found.findings]
 
     def environment(self, name: str = PLAIN, generation: str = "g00000") -> Path:
-        """Give the folder of an environment, or the link to a toolkit."""
+        """Return the folder of an environment, or the link to a toolkit."""
         return self.prefix.generation(generation) / name
 
     def is_sealed(self, generation: str = "g00000") -> bool:
-        """Tell whether a generation has its mark."""
+        """Return whether a generation has its mark."""
         return self.prefix.sealed_mark(generation).exists()
 
     def variables(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Give the environment variables of an installer, with further ones."""
+        """Return the environment variables of an installer, with further ones."""
         environment = uv_environment(self.index, self.directory)
         for name in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR"):
             environment.pop(name)

@@ -1,4 +1,4 @@
-"""What the system calls of an install promise about a power loss: data, then name, then folder."""
+"""Tests the order of system calls for a power loss: sync the data, give the name, sync the folder."""
 
 import re
 from collections.abc import Sequence
@@ -196,7 +196,7 @@ def unsynced_names(root: Path, calls: Sequence[Call]) -> list[str]:
 
 
 def _changes(call: Call, path: str) -> bool:
-    """Tell whether a call changes a file or a folder, or what is in it."""
+    """Return whether a call changes a file, or a folder or its content."""
     if call.name in {"fsync", "fdatasync", "syncfs"}:
         return False
     if (
@@ -209,7 +209,7 @@ def _changes(call: Call, path: str) -> bool:
 
 
 def _makes(call: Call, path: str) -> bool:
-    """Tell whether a call changes a file, or gives a folder around it its name."""
+    """Return whether a call changes a file, or renames a folder around it."""
     named = call.name in _NAMING and path.startswith(f"{call.paths[-1]}/")
     return named or _changes(call, path)
 

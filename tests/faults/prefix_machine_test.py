@@ -39,7 +39,7 @@ _NUMBERS = st.integers(0, _NEWEST)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What all examples share: the generations, and what an undisturbed install makes of them."""
+    """The state that all examples share: the generations, and the result of an undisturbed install."""
 
     node: Node
     trees: dict[str, Tree]
@@ -150,7 +150,7 @@ class PrefixMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.sealed)
     @rule(data=st.data())
     def lease(self, data: st.DataObject) -> None:
-        """Let a model lease a generation, or give it back."""
+        """Take a lease on a generation, or release it."""
         name = data.draw(st.sampled_from(sorted(self.sealed)))
         if name in self.leased:
             os.close(self.leased.pop(name))
@@ -174,7 +174,7 @@ class PrefixMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_inode_of_a_sealed_tree_is_written(self) -> None:
-        """What stood there before the step has its inode and its time still, or went with its generation."""
+        """Check that existing files kept inode and time, or were removed with their generation."""
         after = self._inodes()
         changed = {path for path, state in self.inodes.items() if path in after and after[path] != state}
         assert changed == set()

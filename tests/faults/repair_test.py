@@ -61,7 +61,7 @@ class Installed:
     cublas: Wheel
 
     def reset(self) -> None:
-        """Let the prefix be as it was installed, links included."""
+        """Restore the prefix as it was installed, links included."""
         shutil.rmtree(self.node.root, ignore_errors=True)
         subprocess.run([*_COPY, self.pristine, self.node.root], check=True)
 

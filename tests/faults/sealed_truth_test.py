@@ -1,4 +1,4 @@
-"""What is sealed is true: no byte of it comes from something that was written to since it was right."""
+"""Tests that nothing modified is sealed: every byte was read and compared in the same run."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""What strace shows of an install, and what it does to it."""
+"""Runs the installer under strace, and parses what it prints."""
 
 import re
 import shutil
@@ -51,22 +51,22 @@ class Call:
 
     @property
     def failed(self) -> bool:
-        """Whether it returned an error."""
+        """True if the call returned an error."""
         return re.search(r"\) += -1 ", self.arguments) is not None
 
 
 def strace_program() -> str | None:
-    """Give the path of strace, or None where there is none."""
+    """Return the path of strace, or None where there is none."""
     return shutil.which("strace")
 
 
 def installer_only(*options: str) -> list[str]:
-    """Give the start of a command line that traces the installer and its threads, but not uv."""
+    """Return the start of a command line that traces the installer and its threads, but not uv."""
     return ["strace", "-f", "-b", "execve", "--quiet=all", *options]
 
 
 def everything(*options: str) -> list[str]:
-    """Give the start of a command line that traces the installer and all that it starts."""
+    """Return the start of a command line that traces the installer and all that it starts."""
     return ["strace", "-f", "--seccomp-bpf", "--quiet=all", *options]
 
 

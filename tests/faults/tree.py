@@ -1,4 +1,4 @@
-"""Whether what stands on a prefix under final names is whole: held against an install that nothing disturbed.
+"""Compares the published trees of a prefix with those of an undisturbed install.
 
 This reads folders, links and bytes only. It knows no manifest, so that it can find what `verify` would miss.
 """
@@ -21,7 +21,7 @@ _GENERATION = re.compile(r"g[0-9]{5}")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What an undisturbed install of the same generations made.
+    """The result of an undisturbed install of the same generations.
 
     Attributes:
         trees: Content of each environment and toolkit, by its path under the prefix.
@@ -44,7 +44,7 @@ def take_reference(prefix: Prefix) -> Reference:
 
 
 def tree_paths(prefix: Prefix) -> Iterator[Path]:
-    """Give the folder of each environment and toolkit that has a final name."""
+    """Return the folder of each environment and toolkit that has a final name."""
     for directory in [*map(prefix.generation, prefix.installed_generations()), prefix.toolkits]:
         for path in sorted(directory.iterdir()) if directory.exists() else ():
             if path.is_dir() and not path.is_symlink():
@@ -52,7 +52,7 @@ def tree_paths(prefix: Prefix) -> Iterator[Path]:
 
 
 def read_tree(directory: Path) -> Tree:
-    """Give kind, mode and content of everything below a folder, empty folders included."""
+    """Return kind, mode and content of everything below a folder, empty folders included."""
     tree = {}
     for parent, directories, files in os.walk(directory):
         for name in [*directories, *files]:
@@ -62,7 +62,7 @@ def read_tree(directory: Path) -> Tree:
 
 
 def read_shared(prefix: Prefix) -> Tree:
-    """Give the content of the shared bytecode, of the inventories and of the files by digest."""
+    """Return the contents of the stores: bytecode, inventories, and files by digest."""
     return {
         str(path.relative_to(prefix.root)): _describe(path)
         for store in (prefix.bytecode, prefix.wheels, prefix.files)

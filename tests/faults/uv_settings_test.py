@@ -120,7 +120,7 @@ def _machine(node: Node, text: str, way: str) -> dict[str, str]:
 
 
 def _tree(prefix: Prefix) -> dict[str, tuple[int, int]]:
-    """Give mode and size of each file of the generations, and the number of links of what is shared."""
+    """Return mode and size of each file of the generations, and the link count of shared ones."""
     found = {}
     for path in sorted(prefix.generations.rglob("*")):
         if path.name in {"pyvenv.cfg", ".manifest", ".done"} or path.name.startswith(".lock"):

@@ -1,4 +1,4 @@
-"""Who looks at a prefix while something is pruned from it sees no damage, and no look fails."""
+"""Tests that readers of a prefix neither fail nor report damage while it is pruned."""
 
 import subprocess
 import threading

@@ -127,7 +127,7 @@ def _run_model(node: Node, asked: dict[str, str], uid: int) -> dict[str, object]
 
 
 def _wrong(model: object, root: Path, uid: int, *, cpu: bool) -> list[str]:
-    """Say what of a model's report is not as it must be."""
+    """Return what is wrong in a model's report."""
     if not isinstance(model, dict):
         return ["the model told nothing"]
     wrong = []

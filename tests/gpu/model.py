@@ -1,4 +1,4 @@
-"""What a model of the check does: imports Torch, uses the GPU, and prints what it saw as one line of JSON."""
+"""Imports Torch, uses the GPU, and prints the results as one line of JSON: the model of the check."""
 
 import importlib
 import json

@@ -23,7 +23,7 @@ _OF_AN_INSTALLER = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json")
 
 
 def with_requirements(names: Iterable[str]) -> list[Distribution]:
-    """Give installed distributions and all that they require on this machine, sorted by name.
+    """Return installed distributions and their requirements on this machine, sorted by name.
 
     Args:
         names: Names of distributions.
@@ -49,7 +49,7 @@ def with_requirements(names: Iterable[str]) -> list[Distribution]:
 
 
 def is_installed(name: str) -> bool:
-    """Tell whether a distribution is installed."""
+    """Return whether a distribution is installed."""
     try:
         distribution(name)
     except PackageNotFoundError:

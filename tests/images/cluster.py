@@ -63,7 +63,7 @@ class Cluster:
     def manifests(
         self, base: Path, name: str, layout: Layout, variables: Mapping[str, str]
     ) -> list[Manifest]:
-        """Give the manifests of a checked-in base, as `bazel run …:render` gives them.
+        """Return the manifests of a checked-in base, as `bazel run …:render` prints them.
 
         Args:
             base: Its folder.
@@ -85,7 +85,7 @@ class Cluster:
         return render(read_base(folder).in_registry(f"{self.registry.host}/{_TEAM}"), None, variables)
 
     def play(self, manifests: list[Manifest]) -> None:
-        """Let the node run manifests; all that is changed is the folder that they name."""
+        """Run manifests on the node, with another folder of the node in them."""
         text = self._text(manifests)
         self.engine.run("kube", "play", "--network", "host", "--tls-verify=false", "-", stdin=text)
 
@@ -107,7 +107,7 @@ class Cluster:
             return False
 
     def readiness(self) -> dict[str, object]:
-        """Give what the endpoint says, ready or not; nothing before it answers."""
+        """Return the answer of `/readyz`, ready or not; an empty one before the daemon answers."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as answer:
                 found: dict[str, object] = json.load(answer)
@@ -130,7 +130,7 @@ class Cluster:
         return to_yaml(manifests).replace(PREFIX, str(self.prefix))
 
     def logs(self, container: str) -> str:
-        """Give all that a container has said."""
+        """Return the log of a container."""
         done = self.engine.run("logs", container, code=None)
         return done.stdout + done.stderr
 
@@ -158,5 +158,5 @@ def secret(name: str, values: Mapping[str, str]) -> Manifest:
 
 
 def pod_of(manifests: list[Manifest]) -> Manifest:
-    """Give the pod among manifests."""
+    """Return the pod among manifests."""
     return next(manifest for manifest in manifests if manifest["kind"] == "Pod")

@@ -43,7 +43,7 @@ class Engine:
     directory: Path
 
     def command(self, *arguments: str | Path) -> list[str]:
-        """Give the command line of a call."""
+        """Return the command line of a call."""
         return [
             "podman", "--root", f"{self.directory}/root", "--runroot", f"{self.directory}/run",
             "--runtime-flag", f"root={self.directory}/runc", *map(str, arguments),
@@ -84,7 +84,7 @@ class Engine:
         return self.run(*arguments, stdin=script, code=code).stdout
 
     def environment(self) -> Mapping[str, str]:
-        """Give podman's environment."""
+        """Return podman's environment."""
         return {
             "CONTAINERS_CONF": str(self.directory / "containers.conf"),
             "HOME": str(self.directory),

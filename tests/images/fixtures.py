@@ -11,18 +11,18 @@ from tests.images.layouts import daemon_layout, runtime_layout
 
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Engine]:
-    """Give a podman of one's own."""
+    """Yield a podman with storage of its own."""
     with engine() as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def layouts() -> dict[str, Layout]:
-    """Give the images that Bazel made, by name."""
+    """Return the images that Bazel made, by name."""
     return {"daemon": daemon_layout(), "runtime": runtime_layout()}
 
 
 @pytest.fixture(scope="session")
 def images(podman: Engine, layouts: dict[str, Layout]) -> dict[str, str]:
-    """Give the images as podman knows them, by name."""
+    """Return the images as podman knows them, by name."""
     return {name: podman.pull(f"oci:{layout.directory}") for name, layout in layouts.items()}

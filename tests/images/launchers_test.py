@@ -50,14 +50,14 @@ class Node:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a model's image sets."""
+        """The variables that a model's image sets."""
         return {
             "MONOBASE_PREFIX": str(self.prefix.root), "MONOBASE_GEN_ID": "2",
             "PYTHON_VERSION": PYTHON, "TORCH_VERSION": TORCH, "CUDA_VERSION": CUDA,
         }  # fmt: skip
 
     def options(self, variables: Mapping[str, str]) -> list[str]:
-        """Give the options of `podman run`: variables besides those of the model, and the prefix."""
+        """Return the options of `podman run`: variables besides those of the model, and the prefix."""
         root = self.prefix.root
         given = [f"--env={name}={value}" for name, value in (self.variables | dict(variables)).items()]
         return [*given, f"--volume={root}:{root}:ro"]
@@ -132,7 +132,7 @@ def container(node: Node) -> Iterator[Container]:
 
 
 def _ways(node: Node) -> dict[str, str]:
-    """Give the ways in which a process starts, as command lines that run `python -c` with SEES in them."""
+    """Return the ways in which a process starts, as command lines that run `python -c` with SEES in them."""
     python = f"python -c {shlex.quote(SEES)}"
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in node.variables.items())
     script = f"#!/usr/bin/env python3\n{SEES}\n"
@@ -242,7 +242,7 @@ def test_a_process_is_activated_once(container: Container) -> None:
 
 
 def test_who_looks_for_nvcc_finds_one_that_is_there_or_none(node: Node, container: Container) -> None:
-    """Builds of extensions take the folder of an `nvcc` on the PATH for that of a toolkit."""
+    """Extension builds take the folder of the `nvcc` on the PATH for that of a toolkit."""
     looks = ("python", "-c", "import shutil; print(shutil.which('nvcc'), shutil.which('ptxas'))")
     assert container.exec(*looks) == f"{node.environment.parent}/cuda{CUDA}/bin/nvcc None\n"
     assert container.exec(*looks, options=("--env=CUDA_VERSION=",)) == "None None\n"
@@ -364,7 +364,7 @@ def test_who_looks_into_a_container_does_not_wait_for_an_installation(container:
 
 
 def test_the_launchers_are_files_of_their_own(container: Container) -> None:
-    """Who writes to one in a derived image must not change the others."""
+    """A write to one of them in a derived image must not change the others."""
     found = container.shell(
         "find /usr/local/bin /opt/monobase/bin -type f -links 1 -perm 755 -user 0 | sed 's|.*/||'"
     )

@@ -1,4 +1,4 @@
-"""Where Bazel put the images, for the tests that read them."""
+"""Finds the images that Bazel built."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ from image.oci.layout import Layout, read_layout
 
 
 def daemon_layout() -> Layout:
-    """Give the daemon's image."""
+    """Return the daemon's image."""
     return read_layout(Path(os.environ["MONOBASE_DAEMON_IMAGE"]).absolute())
 
 
 def runtime_layout() -> Layout:
-    """Give the runtime's image."""
+    """Return the runtime's image."""
     return read_layout(Path(os.environ["MONOBASE_RUNTIME_IMAGE"]).absolute())

@@ -36,7 +36,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def _trusting(manifests: list[Manifest]) -> list[Manifest]:
-    """Let the daemon trust whom this machine trusts, as a cluster behind a proxy of its own does."""
+    """Mount this machine's certificates into the daemon, as on a cluster behind a proxy of its own."""
     bundle = os.environ.get("SSL_CERT_FILE", BUNDLE)
     pod = manifests[-1]["spec"]["template"]["spec"]
     pod["volumes"].append({"name": "trust", "hostPath": {"path": bundle, "type": "File"}})

@@ -1,4 +1,4 @@
-"""How a test calls real clients: environments that make uv and pip use one index and nothing else."""
+"""Makes environments in which uv and pip use one index and nothing else."""
 
 import os
 import sys

@@ -33,7 +33,7 @@ _CUDNN_LIBRARIES = {
 
 @dataclass(frozen=True, slots=True)
 class CudaScale:
-    """How large the synthetic wheels are.
+    """The size of the synthetic wheels.
 
     Attributes:
         library_size_bytes: Size of each shared library and program.

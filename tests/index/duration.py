@@ -1,4 +1,4 @@
-"""How long downloads may take under a limit in bytes a second: not less than it says, and not far more."""
+"""Computes how long downloads take under a limit in bytes per second."""
 
 # If a tenth passed, it would take ten times as long; the rest is for a machine that has much else to do.
 _FAR_MORE = 5.0

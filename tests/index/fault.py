@@ -1,4 +1,4 @@
-"""What can go wrong with an answer of an index, and for which requests."""
+"""Faults in the answers of an index, and the requests that they affect."""
 
 import enum
 import fnmatch
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class FaultKind(enum.Enum):
-    """How an answer is spoilt."""
+    """A fault in an answer."""
 
     RESET = "the connection is reset"
     STALL = "no more bytes come, the connection stays open"

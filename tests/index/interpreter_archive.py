@@ -31,7 +31,7 @@ _LEFT_OUT = ("__pycache__", "/test/", "/site-packages/", "/dist-packages/", "/co
 
 @dataclass(frozen=True, slots=True)
 class InterpreterMirror:
-    """Where uv finds the interpreter.
+    """A mirror from which uv installs the interpreter.
 
     Attributes:
         list_url: For `UV_PYTHON_DOWNLOADS_JSON_URL`.

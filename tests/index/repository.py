@@ -1,4 +1,4 @@
-"""What an index holds, and the answer to each path; no sockets here."""
+"""The content of an index, and the answer to each path; without sockets."""
 
 import threading
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What an index was asked for and what it answered."""
+"""Records the requests and answers of an index."""
 
 import itertools
 import threading
@@ -35,12 +35,12 @@ class Request:
 
     @property
     def is_wheel(self) -> bool:
-        """Whether a wheel was asked for, and not its metadata file."""
+        """True if the request was for a wheel, not for its metadata file."""
         return self.filename.endswith(".whl")
 
     @property
     def is_whole_wheel(self) -> bool:
-        """Whether a whole wheel went out; a client that reads metadata asks for ranges of it."""
+        """True if the whole wheel was sent; a client that reads metadata requests ranges."""
         return (
             self.method == "GET"
             and self.is_wheel

@@ -166,7 +166,7 @@ class LocalIndex:
 
     @contextlib.contextmanager
     def down(self) -> Iterator[None]:
-        """Be down for the time of a ``with`` block."""
+        """Stop answering for the time of a ``with`` block."""
         self.go_down()
         try:
             yield

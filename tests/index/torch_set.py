@@ -20,7 +20,7 @@ _CUDA_PARTS = ("cublas", "cudart", "cupti", "nvrtc", "cufft", "nvtx")
 
 @dataclass(frozen=True, slots=True)
 class TorchScale:
-    """How large the synthetic wheels are.
+    """The size of the synthetic wheels.
 
     Attributes:
         python_files: Python sources of Torch; SymPy has a third as many.

@@ -27,7 +27,7 @@ _WRONG_DIGEST = hashlib.sha256(b"not what the archive holds").digest()
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with a wheel; the default is nothing.
+    """The damage of a wheel; none by default.
 
     Attributes:
         wrong_hashes: Members whose ``RECORD`` line gives the hash of something else.

@@ -1,4 +1,4 @@
-"""What the tests of laws share: how many values Hypothesis tries, and values that have the forms of ours.
+"""Settings and value generators of the property tests.
 
 A law is tried on the same values each time, so that a failure is a change's and not chance's. By hand more of
 them, other ones at each run: MONOBASE_LAW_EXAMPLES=10000 for each law.
@@ -20,7 +20,7 @@ os.environ.setdefault(
 
 
 def examples(number: int) -> settings:
-    """Give the settings of a law whose examples take long: few, unless a number is given by hand.
+    """Return settings with few examples, for a property that takes long; a number given by hand overrides it.
 
     Args:
         number: How many examples are tried.

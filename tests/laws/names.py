@@ -9,7 +9,7 @@ _TELLING = ("a", " ", "\t", "\r", ".", "-", "Ã¼", "\u2028", "\x85", "\x1c", "ğŸ’
 
 
 def file_names(without: str = "") -> st.SearchStrategy[str]:
-    """Give names of files: blanks, leading dots, line separators of Unicode, bytes that are no UTF-8.
+    """Generate file names: with blanks, leading dots, line separators of Unicode, bytes that are not UTF-8.
 
     Args:
         without: Characters that must not be in them.
@@ -28,10 +28,10 @@ def file_names(without: str = "") -> st.SearchStrategy[str]:
 
 
 def paths(without: str = "") -> st.SearchStrategy[str]:
-    """Give relative paths without dot segments, as walking a folder gives them."""
+    """Generate relative paths without dot segments, as a walk over a folder returns them."""
     return st.lists(file_names(without), min_size=1, max_size=4).map("/".join)
 
 
 def sha256s() -> st.SearchStrategy[str]:
-    """Give digests of 64 lower-case hex digits."""
+    """Generate digests of 64 lower-case hex digits."""
     return st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")

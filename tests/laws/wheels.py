@@ -15,13 +15,13 @@ _TAGS = (
 
 
 def package_names() -> st.SearchStrategy[str]:
-    """Give normalized names of packages (PEP 503)."""
+    """Generate normalized names of packages (PEP 503)."""
     words = st.lists(st.text("abz019", min_size=1, max_size=5), min_size=1, max_size=3)
     return words.map(lambda parts: canonicalize_name("-".join(parts)))
 
 
 def versions() -> st.SearchStrategy[str]:
-    """Give versions (PEP 440): epochs, pre-, post- and development releases, local labels."""
+    """Generate versions (PEP 440): epochs, pre-, post- and development releases, local labels."""
     numbers = st.integers(0, 3_000)
     return st.builds(
         lambda epoch, release, pre, post, dev, local: str(
@@ -39,7 +39,7 @@ def versions() -> st.SearchStrategy[str]:
 def locked_wheels(
     names: st.SearchStrategy[str] | None = None, numbers: st.SearchStrategy[str] | None = None
 ) -> st.SearchStrategy[LockedWheel]:
-    """Give wheels of a lock.
+    """Generate wheels of a lock.
 
     Args:
         names: Names of packages to choose from; any when None.

@@ -35,7 +35,7 @@ class CuttingProxy:
 
     @property
     def host(self) -> str:
-        """What repositories of the registry behind it begin with."""
+        """Prefix of repositories of the registry behind the proxy."""
         return f"localhost:{self.port}"
 
 

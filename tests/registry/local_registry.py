@@ -42,7 +42,7 @@ class LocalRegistry:
 
     @property
     def host(self) -> str:
-        """What repositories of it begin with."""
+        """Prefix of its repositories."""
         return f"localhost:{self.port}"
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, Mapping[str, str], bytes]:
@@ -72,16 +72,16 @@ class LocalRegistry:
         return sorted(json.loads(body).get("tags") or ()) if status == 200 else []
 
     def manifest(self, name: str, reference: str) -> bytes | None:
-        """Give a manifest as it is; None when there is none."""
+        """Return the bytes of a manifest, or None."""
         status, _, body = self.ask(f"{name}/manifests/{reference}")
         return body if status == 200 else None
 
     def has_blob(self, name: str, digest: str) -> bool:
-        """Say whether a repository has a blob."""
+        """Return whether a repository has a blob."""
         return self.ask(f"{name}/blobs/{digest}", "HEAD")[0] == 200
 
     def log(self) -> str:
-        """Give what it has said, requests included."""
+        """Return its log, requests included."""
         return (self.directory / "log").read_text(errors="replace")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Pusher:
-    """Who pushes.
+    """A user who pushes.
 
     Attributes:
         home: Their home.
@@ -22,7 +22,7 @@ class Pusher:
     variables: Mapping[str, str]
 
     def command(self, layout: Path, repository: str, *arguments: str) -> list[str]:
-        """Give the command line of a push."""
+        """Return the command line of a push."""
         return [
             sys.executable,
             "-m",
@@ -34,7 +34,7 @@ class Pusher:
         ]
 
     def environment(self) -> dict[str, str]:
-        """Give the environment of a push."""
+        """Return the environment of a push."""
         path = f"{self.home}/bin{os.pathsep}{os.environ['PATH']}"
         return {
             "HOME": str(self.home),

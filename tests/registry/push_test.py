@@ -36,7 +36,7 @@ def wait_until(what: Callable[[], bool]) -> None:
 
 
 def sent_bytes(stderr: str) -> tuple[float, int]:
-    """What a push says of bytes that went out (in MB), and of how often it resumed."""
+    """Parse how many MB a push sent, and how often it resumed."""
     found = re.search(r"sent ([0-9.]+) MB, resumed (\d+) times", stderr)
     assert found is not None, stderr
     return float(found[1]), int(found[2])

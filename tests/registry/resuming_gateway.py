@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in the base class)
-        """Say nothing."""
+        """Log nothing."""
 
     def handle(self) -> None:
         """Serve a connection; one that breaks is what the tests are about."""
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._pass_on()
 
     def do_GET(self) -> None:
-        """Tell how far an upload got, or pass it on."""
+        """Report the offset of an upload, or forward the request."""
         if (found := self._upload()) is None:
             self._pass_on()
         else:

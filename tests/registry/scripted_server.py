@@ -10,7 +10,7 @@ from tests.registry.loopback_server import loopback_server
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asked.
+    """A request of a client.
 
     Attributes:
         method: How.
@@ -27,7 +27,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server says.
+    """An answer of the server.
 
     Attributes:
         status: The status.
@@ -59,11 +59,11 @@ class ScriptedServer:
 
     @property
     def host(self) -> str:
-        """What repositories of it begin with."""
+        """Prefix of its repositories."""
         return f"localhost:{self.port}"
 
     def asked(self) -> list[str]:
-        """Give the methods and paths of all requests."""
+        """Return the methods and paths of all requests."""
         return [f"{request.method} {request.path}" for request in self.requests]
 
 
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in the base class)
-        """Say nothing."""
+        """Log nothing."""
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         # http.server looks for a method of its own for each of HTTP's.

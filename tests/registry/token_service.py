@@ -41,7 +41,7 @@ class TokenService:
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def configuration(self) -> Mapping[str, object]:
-        """Give the registry's `auth.token`."""
+        """Return the registry's `auth.token`."""
         return {
             "realm": f"http://localhost:{self.port}/token",
             "service": SERVICE,
@@ -97,17 +97,17 @@ class _Handler(BaseHTTPRequestHandler):
     service: TokenService
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in the base class)
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
-        """Give a token to a user with a password."""
+        """Issue a token to a user with a password."""
         fields = parse_qs(urlsplit(self.path).query)
         expected = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         known = self.headers["Authorization"] == f"Basic {expected}"
         self._give("basic", tuple(fields.get("scope", ())), known, fields)
 
     def do_POST(self) -> None:
-        """Give a token to a user with an identity token."""
+        """Issue a token to a user with an identity token."""
         fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         known = fields.get("refresh_token") == [IDENTITY_TOKEN] and fields["grant_type"] == ["refresh_token"]
         self._give("refresh_token", tuple(" ".join(fields.get("scope", ())).split()), known, fields)

@@ -31,7 +31,7 @@ def bill() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def files(layout: Layout) -> dict[str, bytes]:
-    """What stands in the image besides what Debian's packages hold, and dpkg's record."""
+    """Return files of the image by name: those outside of Debian's packages, and dpkg's database."""
     found: dict[str, bytes] = {}
     for blob in layout.layers:
         with tarfile.open(layout.path(blob), mode="r|gz") as archive:

@@ -1,4 +1,4 @@
-"""What fails leaves the rest alone, and is tried again after a delay of its own, whatever the time of day."""
+"""Tests that a failure affects nothing else, and is retried after its own delay on a monotonic clock."""
 
 import json
 import os

@@ -43,12 +43,12 @@ class Daemon:
     port: int | None = None
 
     def entries(self) -> list[dict[str, Any]]:
-        """Give what it has said."""
+        """Return its log entries."""
         whole = self.log.read_text().rpartition("\n")[0]  # the last line may be half written
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def said(self, text: str) -> bool:
-        """Tell whether it said something."""
+        """Return whether its log contains a text."""
         return any(text in json.dumps(entry) for entry in self.entries())
 
     def wait_until(self, what: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
@@ -76,7 +76,7 @@ class Daemon:
                 return error.code, error.read().decode()
 
     def ready(self) -> bool:
-        """Tell what `/readyz` says."""
+        """Return whether `/readyz` answers 200."""
         return self.get("/readyz")[0] == 200
 
     def wait_ready(self) -> None:
@@ -84,7 +84,7 @@ class Daemon:
         self.wait_until(self.ready)
 
     def metric(self, name: str) -> float:
-        """Give the value of a metric, named with its labels as in the exposition."""
+        """Return the value of a metric, named with its labels as in the exposition."""
         for line in self.get("/metrics")[1].splitlines():
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
@@ -109,7 +109,7 @@ class Node:
 
     @property
     def prefix(self) -> Prefix:
-        """Where everything is."""
+        """Prefix of the node."""
         return Prefix(self.directory / "prefix")
 
     def wheel(self, name: str, version: str = "1.0", size_bytes: int = 0, **settings: Any) -> Wheel:  # noqa: ANN401
@@ -124,7 +124,7 @@ class Node:
         write_catalog(self.directory / "gens", generations)
 
     def environment(self, generation: str = "g00000", name: str = f"python{PYTHON}") -> Path:
-        """Give the folder of an environment."""
+        """Return the folder of an environment."""
         return self.prefix.generation(generation) / name
 
     def disk_bytes(self) -> int:
@@ -171,7 +171,7 @@ class Node:
         ]  # fmt: skip
 
     def environment_variables(self) -> dict[str, str]:
-        """Give the variables that its processes run with."""
+        """Return the variables that its processes run with."""
         environment = uv_environment(self.index, self.directory)
         for name in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR"):
             environment.pop(name)
@@ -188,7 +188,7 @@ def cells(*wheels: Wheel, torch: tuple[str, ...] = ()) -> list[Cell]:
 
 @contextmanager
 def small_disk(node: Node, size: str) -> Iterator[Path]:
-    """Give the prefix of a node a small file system, such as of `12m`; skip where none can be made."""
+    """Mount a file system of a size such as `12m` on a node's prefix; skip the test where that fails."""
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if os.geteuid() != 0 or mount is None or umount is None:
         pytest.skip("mounting a small file system needs root")

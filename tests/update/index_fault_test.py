@@ -1,4 +1,4 @@
-"""What goes wrong with an index, and with a run: one message, an exit code, and the tree as it was."""
+"""Tests failures of an index and of a run: one message, an exit code, and an unchanged tree."""
 
 import signal
 import subprocess
@@ -20,7 +20,7 @@ HASTY = {"UV_HTTP_RETRIES": "0"}
 
 @pytest.fixture
 def tree(local_index: LocalIndex, tmp_path: Path) -> SourceTree:
-    """Give a tree with locks of a generation, and definitions of two."""
+    """Return a tree with locks of a generation, and definitions of two."""
     tree = make_source_tree(local_index, tmp_path / "tree", [PLAIN_GENERATION, BUILD_GENERATION])
     publish(local_index)
     assert tree.update("--min-gen-id", "0", "--max-gen-id", "0").returncode == 0

@@ -60,7 +60,10 @@ def find_flaws(path: Path) -> Iterator[Flaw]:
         SyntaxError: The file is not Python.
     """
     module = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = [module, *(node for node in ast.walk(module) if isinstance(node, _DOCUMENTED))]
+    nodes = [
+        module,
+        *(node for node in ast.walk(module) if isinstance(node, _DOCUMENTED) and not _is_test(node)),
+    ]
     for node in sorted(nodes, key=_line):
         text = (ast.get_docstring(node) or "").partition("\n")[0]
         reason = _reason(node, text) if text else None
@@ -88,6 +91,11 @@ def _reason(node: _Documented, text: str) -> str | None:
         if word.endswith("s") and not word.endswith("ss"):
             return "is not an imperative"
     return None
+
+
+def _is_test(node: ast.AST) -> bool:
+    """Return whether a node is a test: its name says what it does, and its docstring why."""
+    return getattr(node, "name", "").startswith("test_")
 
 
 def _is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

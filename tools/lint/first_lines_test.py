@@ -46,6 +46,9 @@ class Lock:
 
     def silent(self):
         pass
+
+def test_a_lock_is_read():
+    """Locks that end early were accepted."""
 '''
 
     assert texts(tmp_path, source) == []
