@@ -6,12 +6,12 @@ is rewritten when trees of the generation are published, and when the generation
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from daemon.host.durability import write_if_changed
 from daemon.host.modes import make_folder
 from daemon.host.plain_file import read_plain_file
 from daemon.prefix.generation import is_present
+from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from gens.generation import Environment, Generation, Toolkit
 
@@ -57,6 +57,12 @@ def write_environments(prefix: Prefix, generation: Generation, *, sealed: bool) 
     write_if_changed(path, environments_text(prefix, generation, sealed=sealed).encode())
 
 
+def replace_environments(prefix: Prefix, generation: Generation, *, sealed: bool) -> None:
+    """Write what a generation offers now, whatever has the name of its list."""
+    remove_anything(prefix.environments_file(generation.directory_name))
+    write_environments(prefix, generation, sealed=sealed)
+
+
 @dataclass(frozen=True, slots=True)
 class ListedTarget:
     """An environment or toolkit that a generation's list names.
@@ -94,8 +100,9 @@ def _lines(prefix: Prefix, name: str) -> list[list[str]]:
     return [line.split(" ") for line in text.splitlines()]
 
 
-def is_environments_file(path: Path) -> bool:
-    """Tell whether a generation that is not sealed has a list that the runtime can read, or none yet."""
+def has_readable_list(prefix: Prefix, name: str) -> bool:
+    """Return whether the list of an unsealed generation has a format of ours, or is not there yet."""
+    path = prefix.environments_file(name)
     try:
         return read_plain_file(path).startswith(b"monobase-environments ")
     except FileNotFoundError:

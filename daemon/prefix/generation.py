@@ -12,11 +12,11 @@ from daemon.errors import DamageError, NewerFormatError
 from daemon.host.durability import is_temporary_name
 from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
 from daemon.prefix.mark import read_mark
-from daemon.prefix.prefix import Prefix
+from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME, Prefix
 from gens.generation import Generation, Target
 
 _TARGET = re.compile(r"(python|cuda|cudnn)[0-9]")
-_OWN = (".done", "environments")
+_OWN = (MARK_NAME, ENVIRONMENTS_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,16 @@ def is_sealed(prefix: Prefix, generation: Generation) -> bool:
             "the release that it came from, or remove it from the prefix"
         )
     return True
+
+
+def is_marked(prefix: Prefix, name: str) -> bool:
+    """Return whether a generation has a mark, whatever it was sealed from.
+
+    Raises:
+        DamageError: The mark is damaged.
+        NewerFormatError: A newer release has written it.
+    """
+    return read_mark(prefix.sealed_mark(name)) is not None
 
 
 def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:

@@ -12,7 +12,7 @@ from daemon.prefix.finding import Finding
 from daemon.prefix.line_file import has_digest
 from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
 from daemon.prefix.mark import Mark, read_mark
-from daemon.prefix.prefix import Prefix
+from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME, Prefix
 
 
 def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
@@ -31,14 +31,14 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
     try:
         mark = read_mark(prefix.sealed_mark(name))
     except NewerFormatError as error:
-        findings.append(Finding(tree, ".done", "newer", str(error)))
+        findings.append(Finding(tree, MARK_NAME, "newer", str(error)))
         return None
     except DamageError as error:
-        findings.append(Finding(tree, ".done", "unreadable", str(error)))
+        findings.append(Finding(tree, MARK_NAME, "unreadable", str(error)))
         return None
     if mark is None:
         if os.path.lexists(prefix.sealed_mark(name)):
-            findings.append(Finding(tree, ".done", "unreadable", "a broken link"))
+            findings.append(Finding(tree, MARK_NAME, "unreadable", "a broken link"))
         return None
     for target, digest in mark.manifests.items():
         manifest = directory / target / MANIFEST_NAME
@@ -49,7 +49,9 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
             findings.append(Finding(tree, f"{target}/{MANIFEST_NAME}", "newer", str(error)))
         else:
             _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
-    _compare(prefix.environments_file(name), mark.environments, tree, "environments", findings, _has_sha256)
+    _compare(
+        prefix.environments_file(name), mark.environments, tree, ENVIRONMENTS_NAME, findings, _has_sha256
+    )
     return mark
 
 

@@ -10,6 +10,8 @@ from daemon.host.modes import make_folder
 from gens.path_component import path_component
 
 DEFAULT_PREFIX = Path("/srv/r8/monobase")
+MARK_NAME = ".done"
+ENVIRONMENTS_NAME = "environments"
 _GENERATION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})")
 
 
@@ -111,11 +113,11 @@ class Prefix:
 
     def sealed_mark(self, directory_name: str) -> Path:
         """Give the file that marks a generation as sealed."""
-        return self.generation(directory_name) / ".done"
+        return self.generation(directory_name) / MARK_NAME
 
     def environments_file(self, directory_name: str) -> Path:
         """Give the file that tells the runtime what a generation offers."""
-        return self.generation(directory_name) / "environments"
+        return self.generation(directory_name) / ENVIRONMENTS_NAME
 
     def installed_generations(self) -> list[str]:
         """Give the names of the generations that have a folder here, oldest first."""

@@ -107,6 +107,16 @@ def publish_record(writer: WriterLock, staged: Path, final: Path) -> None:
     staged.rename(final)
 
 
+def unseal(writer: WriterLock, name: str) -> None:
+    """Remove a damaged mark, whatever it is: the generation is not sealed until `seal` marks it again.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    writer.check()
+    remove_anything(writer.prefix.sealed_mark(name))
+
+
 def seal(writer: WriterLock, generation: Generation) -> bool:
     """Mark a generation as complete, if it is.
 

@@ -9,14 +9,11 @@ from dataclasses import asdict, dataclass, replace
 
 import msgspec
 
-from daemon.host.durability import DAEMON_SUFFIX, write_if_changed
-from daemon.host.plain_file import read_plain_file
-from daemon.prefix.mending import remove_anything
+from daemon.prefix.known_record import read_record, record_path, write_record
 from daemon.prefix.prefix import Prefix
 from daemon.report.shown_text import json_document
 from daemon.upkeep.readiness import NOTHING_KNOWN, Known
 
-FILE_NAME = ".known.json"
 _FORMAT = 1
 
 
@@ -38,12 +35,9 @@ def write_known(prefix: Prefix, known: Known) -> bool:
     Raises:
         OSError: It cannot be written.
     """
-    path = prefix.generations / FILE_NAME
     lasting = replace(known, installing=frozenset(), scanned=True)  # no install goes on for ever
     text = json_document({"format": _FORMAT, **asdict(lasting)}, indent=0)
-    if path.is_dir() and not path.is_symlink():  # which lets no file take its name
-        remove_anything(path)
-    return write_if_changed(path, text, DAEMON_SUFFIX)
+    return write_record(prefix, text)
 
 
 def read_known(prefix: Prefix, say: Callable[[str], None] = lambda _: None) -> Known:
@@ -56,9 +50,9 @@ def read_known(prefix: Prefix, say: Callable[[str], None] = lambda _: None) -> K
     Returns:
         What it knows; nothing when a newer release has written it, or it is no sound file.
     """
-    path = prefix.generations / FILE_NAME
+    path = record_path(prefix)
     try:
-        text = read_plain_file(path)
+        text = read_record(prefix)
         number = msgspec.json.decode(text, type=_Format).format
         if number > _FORMAT:
             say(

@@ -12,9 +12,10 @@ import pytest
 from daemon.host.durability import DAEMON_SUFFIX, WRITER_SUFFIX, remove_temporary_files
 from daemon.host.retries import Retry
 from daemon.prefix.finding import Finding
+from daemon.prefix.known_record import RECORD_NAME, record_path
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
-from daemon.upkeep.known_file import FILE_NAME, read_known, write_known
+from daemon.upkeep.known_file import read_known, write_known
 from daemon.upkeep.readiness import NOTHING_KNOWN, Known
 from daemon.uv.leftovers import clean_leftovers
 
@@ -43,7 +44,7 @@ def test_what_was_written_is_read(prefix: Prefix) -> None:
 def test_what_is_no_file_is_not_waited_for_and_gives_way_to_one(
     prefix: Prefix, make: Callable[[Path], object]
 ) -> None:
-    make(prefix.generations / FILE_NAME)
+    make(record_path(prefix))
     said: list[str] = []
     assert read_known(prefix, said.append) == NOTHING_KNOWN
     assert "the daemon writes it anew" in said[0]
@@ -60,10 +61,10 @@ def test_an_install_that_goes_on_is_not_remembered(prefix: Prefix) -> None:
     "content", [b"", b"{}", b'{"failures": 3}', b"[" * 100_000, b"\xff", b'{"format": "x"}']
 )
 def test_without_a_sound_file_nothing_is_known(prefix: Prefix, content: bytes) -> None:
-    (prefix.generations / FILE_NAME).write_bytes(content)
+    (record_path(prefix)).write_bytes(content)
     said: list[str] = []
     assert read_known(prefix, said.append) == NOTHING_KNOWN
-    assert [FILE_NAME in text for text in said] == [True]
+    assert [RECORD_NAME in text for text in said] == [True]
 
 
 def test_without_a_file_nothing_is_known_or_said(prefix: Prefix) -> None:
@@ -74,7 +75,7 @@ def test_without_a_file_nothing_is_known_or_said(prefix: Prefix) -> None:
 
 def test_what_a_newer_release_wrote_is_not_read_as_damage(prefix: Prefix) -> None:
     write_known(prefix, _KNOWN)
-    path = prefix.generations / FILE_NAME
+    path = record_path(prefix)
     content = json.loads(path.read_bytes())
     assert content["format"] == 1
     path.write_text(json.dumps(content | {"format": 2, "damage": "of another form"}))
@@ -84,7 +85,7 @@ def test_what_a_newer_release_wrote_is_not_read_as_damage(prefix: Prefix) -> Non
 
 
 def test_what_an_older_release_wrote_is_read(prefix: Prefix) -> None:
-    (prefix.generations / FILE_NAME).write_bytes(b'{"failures":{"g00000/x":"lost"},"damage":{},"general":""}')
+    (record_path(prefix)).write_bytes(b'{"failures":{"g00000/x":"lost"},"damage":{},"general":""}')
     assert read_known(prefix) == Known({"g00000/x": "lost"}, {})
 
 
@@ -111,7 +112,7 @@ def test_the_daemon_writes_while_an_install_cleans_up(prefix: Prefix) -> None:
     assert failed == []
     assert read_known(prefix).failures == {"g00000/x": "299"}
     clean_leftovers(prefix, Reporter(quiet=True))
-    assert sorted(path.name for path in prefix.generations.iterdir()) == [FILE_NAME]
+    assert sorted(path.name for path in prefix.generations.iterdir()) == [RECORD_NAME]
 
 
 def test_each_cleans_only_its_own(prefix: Prefix) -> None:

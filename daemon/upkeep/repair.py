@@ -18,13 +18,13 @@ from daemon.install.pipeline import InstallOptions, make_uv
 from daemon.interpreters.interpreter import ManagedInterpreters
 from daemon.prefix.content_source import ContentSource
 from daemon.prefix.content_store import ContentStore
-from daemon.prefix.environments_file import write_environments
+from daemon.prefix.environments_file import replace_environments
 from daemon.prefix.finding import Finding, by_tree, summarize
 from daemon.prefix.generation import is_sealed
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mending import remove_anything, remove_extra, set_folder
-from daemon.prefix.prefix import Prefix
-from daemon.prefix.publication import seal
+from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME, Prefix
+from daemon.prefix.publication import seal, unseal
 from daemon.prefix.retirement import remove_tree
 from daemon.prefix.staging import begin_staging, end_staging
 from daemon.prefix.store_check import is_of_a_store
@@ -51,7 +51,7 @@ from gens.generation import Toolkit
 
 _GENERATION = re.compile(r"monobase/(?P<name>g[0-9]+)")
 _TOLD = 3
-_VOUCHERS = (".done", "environments")  # made anew when what they vouch for is restored
+_VOUCHERS = (MARK_NAME, ENVIRONMENTS_NAME)  # made anew when what they vouch for is restored
 Work = Callable[[str, list[Finding]], None]
 
 
@@ -306,13 +306,11 @@ class _Repair:
                 f"vouches for what could not be restored ({', '.join(broken)}), and waits for it"
             )
         generation = self._catalog.generation(int(name[1:]))
-        mark = self._prefix.sealed_mark(name)
-        if any(item.path == mark.name for item in damaged):
-            remove_anything(mark)
-        sealed = is_sealed(self._prefix, generation)
-        remove_anything(self._prefix.environments_file(name))
-        write_environments(self._prefix, generation, sealed=sealed)
-        if any(item.path == mark.name for item in damaged) and not seal(self._writer, generation):
+        marked_wrongly = any(item.path == MARK_NAME for item in damaged)
+        if marked_wrongly:
+            unseal(self._writer, name)
+        replace_environments(self._prefix, generation, sealed=is_sealed(self._prefix, generation))
+        if marked_wrongly and not seal(self._writer, generation):
             self._reporter.warning(f"{name} lacks environments, so it is not sealed; `install` completes it")
         self._restored(tree, damaged)
 

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass, field
 
 from daemon.prefix.environments_file import read_targets
+from daemon.prefix.generation import is_marked
 from daemon.prefix.latest import latest_name
-from daemon.prefix.mark import read_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
 from daemon.prefix.usage import DistinctFiles, disk_bytes
@@ -90,7 +90,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     for name in prefix.installed_generations():
         generation = GenerationStatus(name, sealed=False, latest=name == latest)
         try:
-            generation.sealed = read_mark(prefix.sealed_mark(name)) is not None
+            generation.sealed = is_marked(prefix, name)
         except MonobaseError as error:
             generation.problem = str(error)
         generation.targets = _targets(prefix, name)

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from daemon.host.modes import FOLDER_MODE
-from daemon.prefix.environments_file import is_environments_file, listed_targets
+from daemon.prefix.environments_file import has_readable_list, listed_targets
 from daemon.prefix.finding import Finding, Kind
 from daemon.prefix.generation import GenerationEntry, is_strange_folder, list_generation
 from daemon.prefix.interpreter_folder import interpreter_names_of
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mark import Mark
 from daemon.prefix.mark_check import check_mark
-from daemon.prefix.prefix import Prefix
+from daemon.prefix.prefix import ENVIRONMENTS_NAME, Prefix
 from daemon.prefix.store_check import check_stores
 from daemon.prefix.toolkit_tree import linked_toolkit, toolkit_link, toolkit_names, toolkit_of_digest
 from daemon.prefix.tree_check import Digests, folder_mode, tree_label, verify_interpreter, verify_tree
@@ -128,8 +128,8 @@ class Checker:
             findings.append(Finding(top, ".", "changed", folder_mode(mode)))
         if mark is not None:
             findings = [self._of_link(mark, finding) for finding in findings]
-        elif not is_environments_file(self.prefix.environments_file(name)):
-            findings.append(Finding(top, "environments", "changed", "is not a list of environments"))
+        elif not has_readable_list(self.prefix, name):
+            findings.append(Finding(top, ENVIRONMENTS_NAME, "changed", "is not a list of environments"))
         known = {*listed_targets(self.prefix, name), *(mark.manifests if mark is not None else ())}
         for entry in entries:
             with suppress(
