@@ -1,8 +1,6 @@
-import base64
 import hashlib
 import os
 import tarfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,33 +9,21 @@ from click.testing import CliRunner, Result
 
 from image.oci.layer import parse_layer
 from image.wheels.make_wheel_layer import main
+from tests.index import wheel
+from tests.index.wheel import Damage, WheelSpec
 
+SOUND = Damage()
 LIBRARY = "usr/local/lib/python3.13/dist-packages"
 
 
-def write_wheel(folder: Path, name: str, files: Mapping[str, str], script: str | None = None) -> Path:
-    info = f"{name}-1.0.dist-info"
-    contents = {
-        **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    if script is not None:
-        contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{script} = {name}:main\n"
-    record = "".join(
-        f"{path},sha256={_digest(content)},{len(content)}\n" for path, content in contents.items()
-    )
-    path = folder / f"{name}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file, content in contents.items():
-            archive.writestr(file, content)
-        archive.writestr(f"{info}/RECORD", f"{record}{info}/RECORD,,\n")
-    return path
-
-
-def _digest(content: str) -> str:
-    digest = hashlib.sha256(content.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+def write_wheel(
+    folder: Path, name: str, files: Mapping[str, str], script: str | None = None, damage: Damage = SOUND
+) -> Path:
+    contents = {path: text.encode() for path, text in files.items()}
+    scripts = {} if script is None else {script: f"{name}:main"}
+    return wheel.write_wheel(
+        WheelSpec(name, "1.0", files=contents, console_scripts=scripts, damage=damage), folder
+    ).path
 
 
 def run(folder: Path, *wheels: Path) -> Result:
@@ -124,9 +110,7 @@ def test_a_file_that_is_no_wheel_is_refused_with_one_message(tmp_path: Path, dam
     elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:100])
     else:
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("one-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: one\nVersion: 1.0\n")
-            archive.writestr("one-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+        write_wheel(tmp_path, "one", {"one.py": "x = 1\n"}, damage=Damage(without_record=True))
     done = run(tmp_path, path)
     assert done.exit_code == 3
     assert done.stderr.startswith(f"error: {path}: cannot be installed as a wheel")

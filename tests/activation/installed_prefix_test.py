@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from runtime.shells import EXEC, SYSTEM_PATH, Outcome, read_only, run
-from tests.faults.node import PLAIN, SITE, Node, define_small_generation, make_node
 from tests.index.server import LocalIndex
+from tests.node.node import PLAIN, SITE, Node, make_node
+from tests.node.small_generation import define_small_generation
 from tests.synthetic.catalog import PYTHON
 
 pytest_plugins = ["tests.index.fixture"]

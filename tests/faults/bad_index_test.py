@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node import PLAIN, Node, add_wheel, make_node
 from tests.faults.tree import leftovers
 from tests.index.fault import Fault, latency, reset, stall, status, truncate
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel
+from tests.node.node import PLAIN, Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -42,7 +42,7 @@ def node(local_index: LocalIndex, tmp_path: Path) -> Node:
 
 @pytest.fixture
 def alpha(node: Node) -> Wheel:
-    wheel = add_wheel(node, files={"alpha/__init__.py": b"", "alpha/data.bin": os.urandom(100_000)})
+    wheel = node.wheel(files={"alpha/__init__.py": b"", "alpha/data.bin": os.urandom(100_000)})
     node.define(environment_cell([wheel]), environment_cell([wheel], "2.4.1"))
     return wheel
 
@@ -79,7 +79,7 @@ def _check_the_failure(node: Node, alpha: Wheel, fault: Fault, reason: str) -> N
 
 
 def test_a_wheel_that_the_index_lost_is_named_and_all_others_are_installed(node: Node) -> None:
-    kept, lost = add_wheel(node), add_wheel(node, "lost", "3.1")
+    kept, lost = node.wheel(), node.wheel("lost", "3.1")
     node.define(environment_cell([kept]), environment_cell([kept, lost], "2.4.1"))
     node.index.repository.lose(lost.filename)
     said = node.install(code=4)
@@ -91,7 +91,7 @@ def test_a_wheel_that_the_index_lost_is_named_and_all_others_are_installed(node:
 
 
 def test_a_package_that_the_index_does_not_know_any_more_is_named(node: Node) -> None:
-    kept, gone = add_wheel(node), add_wheel(node, "gone")
+    kept, gone = node.wheel(), node.wheel("gone")
     node.define(environment_cell([kept, gone]))
     with node.index.fault(status("*/gone/", code=404, times=None)):
         said = node.install(code=4)
@@ -103,7 +103,7 @@ def test_an_index_that_is_down_is_one_error_and_touches_nothing_that_is_sealed(
     node: Node, alpha: Wheel
 ) -> None:
     node.install()
-    node.define(environment_cell([add_wheel(node, "beta")]), generation=1)
+    node.define(environment_cell([node.wheel("beta")]), generation=1)
     with node.index.down():
         said = node.install(code=4, variables={"UV_HTTP_RETRIES": "1"})
         node.install("--max-gen-id", "0")
@@ -117,7 +117,7 @@ def test_an_index_that_is_down_is_one_error_and_touches_nothing_that_is_sealed(
 
 
 def test_an_index_that_goes_down_in_the_middle_costs_only_what_had_not_arrived(node: Node) -> None:
-    wheels = [add_wheel(node, f"p{number}") for number in range(6)]
+    wheels = [node.wheel(f"p{number}") for number in range(6)]
     node.define(environment_cell(wheels))
     node.index.go_down_after(9)
     node.install(code=4, variables={"UV_HTTP_RETRIES": "0"})

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node import PLAIN, SITE, Node, add_wheel, make_node
 from tests.faults.tree import leftovers
 from tests.index.client import uv_binary
 from tests.index.fault import corrupt, substitute
 from tests.index.server import LocalIndex
 from tests.index.wheel import Damage, Wheel, WheelSpec, build_wheel
+from tests.node.node import PLAIN, SITE, Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -38,7 +38,7 @@ def _check_that_nothing_is_there(node: Node) -> None:
 
 
 def test_a_wheel_of_the_right_length_and_another_content_is_named_with_both_hashes(node: Node) -> None:
-    alpha = add_wheel(node, files={"alpha/__init__.py": b"good = 1\n"})
+    alpha = node.wheel(files={"alpha/__init__.py": b"good = 1\n"})
     evil = build_wheel(WheelSpec("alpha", "1.0", files={"alpha/__init__.py": b"evil = 1\n"}))
     assert len(evil) == alpha.size_bytes
     node.define(environment_cell([alpha]))
@@ -53,7 +53,7 @@ def test_a_wheel_of_the_right_length_and_another_content_is_named_with_both_hash
 
 
 def test_a_wheel_with_one_changed_byte_is_not_installed(node: Node) -> None:
-    node.define(environment_cell([add_wheel(node, files={"alpha/data.bin": os.urandom(200_000)})]))
+    node.define(environment_cell([node.wheel(files={"alpha/data.bin": os.urandom(200_000)})]))
     with node.index.fault(corrupt("*.whl", times=None)):
         said = node.install(code=7)
     assert "alpha" in said
@@ -63,7 +63,7 @@ def test_a_wheel_with_one_changed_byte_is_not_installed(node: Node) -> None:
 
 
 def test_a_bad_wheel_stops_only_the_environments_that_hold_it(node: Node) -> None:
-    alpha, beta = add_wheel(node), add_wheel(node, "beta")
+    alpha, beta = node.wheel(), node.wheel("beta")
     node.define(environment_cell([alpha]), environment_cell([alpha, beta], "2.4.1"))
     with node.index.fault(corrupt("*beta*.whl", times=None)):
         said = node.install(code=7)
@@ -79,8 +79,8 @@ def test_a_bad_wheel_stops_only_the_environments_that_hold_it(node: Node) -> Non
 @pytest.mark.parametrize("way", _ESCAPES)
 def test_a_wheel_that_leaves_its_folder_writes_nothing_and_is_named(node: Node, way: str) -> None:
     path = _ESCAPES[way]
-    evil = add_wheel(node, "evil", damage=Damage(escaping={path: b"evil"}))
-    node.define(environment_cell([evil, add_wheel(node)]), environment_cell([evil], "2.4.1"))
+    evil = node.wheel("evil", damage=Damage(escaping={path: b"evil"}))
+    node.define(environment_cell([evil, node.wheel()]), environment_cell([evil], "2.4.1"))
     said = node.install(code=7)
     assert evil.filename in said
     assert path in said
@@ -92,7 +92,7 @@ def test_a_wheel_that_leaves_its_folder_writes_nothing_and_is_named(node: Node, 
 def test_a_wheel_with_a_symbolic_link_to_the_outside_does_not_reach_it(node: Node) -> None:
     secret = node.directory / "secret"
     secret.write_text("secret")
-    evil = add_wheel(node, "evil", damage=Damage(symlinks={"evil/link": str(secret)}))
+    evil = node.wheel("evil", damage=Damage(symlinks={"evil/link": str(secret)}))
     node.define(environment_cell([evil]))
     process = node.start()
     _, said = process.communicate(timeout=60)
@@ -105,8 +105,8 @@ def test_a_wheel_with_a_symbolic_link_to_the_outside_does_not_reach_it(node: Nod
 @pytest.mark.parametrize("path", ["shared/__init__.py", "shared.py", "first/../shared/deep/data.bin"])
 def test_two_packages_with_one_path_and_two_contents_are_both_named(node: Node, path: str) -> None:
     path = os.path.normpath(path)
-    first = add_wheel(node, "first", files={path: b"a = 1\n"})
-    second = add_wheel(node, "second", "2.0", files={path: b"b = 1\n"})
+    first = node.wheel("first", files={path: b"a = 1\n"})
+    second = node.wheel("second", "2.0", files={path: b"b = 1\n"})
     node.define(environment_cell([first, second]), environment_cell([first], "2.4.1"))
     said = node.install(code=7)
     assert f"first 1.0 and second 2.0 both bring {path}" in said
@@ -116,8 +116,8 @@ def test_two_packages_with_one_path_and_two_contents_are_both_named(node: Node, 
 
 
 def test_two_packages_with_one_data_file_and_two_contents_are_both_named(node: Node) -> None:
-    first = add_wheel(node, "first", data={"data/share/model.bin": b"one"})
-    second = add_wheel(node, "second", data={"data/share/model.bin": b"two"})
+    first = node.wheel("first", data={"data/share/model.bin": b"one"})
+    second = node.wheel("second", data={"data/share/model.bin": b"two"})
     node.define(environment_cell([first, second]))
     said = node.install(code=7)
     assert "first" in said
@@ -129,7 +129,7 @@ def test_two_packages_with_one_data_file_and_two_contents_are_both_named(node: N
 def test_two_packages_with_one_path_and_one_content_are_fine(node: Node) -> None:
     files = {"shared/__init__.py": b"a = 1\n"}
     data = {"data/share/model.bin": b"same"}
-    wheels = [add_wheel(node, name, files=files, data=data) for name in ("first", "second")]
+    wheels = [node.wheel(name, files=files, data=data) for name in ("first", "second")]
     node.define(environment_cell(wheels))
     node.install()
     assert node.is_sealed()
@@ -137,7 +137,7 @@ def test_two_packages_with_one_path_and_one_content_are_fine(node: Node) -> None
 
 
 def test_a_record_with_a_wrong_hash_is_no_reason_to_fetch_or_to_complain_again(node: Node) -> None:
-    alpha = add_wheel(node, damage=Damage(wrong_hashes=frozenset({"alpha/__init__.py"})))
+    alpha = node.wheel(damage=Damage(wrong_hashes=frozenset({"alpha/__init__.py"})))
     node.define(environment_cell([alpha]), environment_cell([alpha], "2.4.1"))
     node.install()
     assert node.index.log.wheel_downloads() == {alpha.filename: 1}
@@ -150,7 +150,7 @@ def test_a_record_with_a_wrong_hash_is_no_reason_to_fetch_or_to_complain_again(n
 
 
 def test_a_file_that_record_leaves_out_is_installed_and_verified(node: Node) -> None:
-    alpha = add_wheel(node, damage=Damage(unrecorded={"alpha/extra.bin": b"extra"}))
+    alpha = node.wheel(damage=Damage(unrecorded={"alpha/extra.bin": b"extra"}))
     node.define(environment_cell([alpha]))
     node.install()
     extra = node.environment() / SITE / "alpha" / "extra.bin"
@@ -166,8 +166,8 @@ def test_a_file_that_record_leaves_out_is_installed_and_verified(node: Node) -> 
     ids=["no RECORD", "half an archive"],
 )
 def test_a_wheel_that_is_none_is_named_although_its_hash_is_right(node: Node, damage: Damage) -> None:
-    broken = add_wheel(node, "broken", damage=damage)
-    alpha = add_wheel(node)
+    broken = node.wheel("broken", damage=damage)
+    alpha = node.wheel()
     node.define(environment_cell([alpha, broken]), environment_cell([alpha], "2.4.1"))
     said = node.install(code=7)
     assert "broken" in said
@@ -178,7 +178,7 @@ def test_a_wheel_that_is_none_is_named_although_its_hash_is_right(node: Node, da
 
 def _wheel_that_leaves_its_folder(node: Node) -> Wheel:
     """Put a wheel on the index whose RECORD does not tell what its archive tries."""
-    return add_wheel(node, "evil", damage=Damage(unrecorded={"../../evil.txt": b"evil"}))
+    return node.wheel("evil", damage=Damage(unrecorded={"../../evil.txt": b"evil"}))
 
 
 def _check_that_it_is_refused(node: Node, evil: Wheel, said: str) -> None:
@@ -189,8 +189,8 @@ def _check_that_it_is_refused(node: Node, evil: Wheel, said: str) -> None:
 
 
 def test_a_wheel_that_leaves_its_folder_is_refused_in_the_company_of_a_broken_one(node: Node) -> None:
-    evil, alpha = _wheel_that_leaves_its_folder(node), add_wheel(node)
-    broken = add_wheel(node, "broken", damage=Damage(truncated_to_bytes=300))
+    evil, alpha = _wheel_that_leaves_its_folder(node), node.wheel()
+    broken = node.wheel("broken", damage=Damage(truncated_to_bytes=300))
     node.define(
         environment_cell([alpha]),
         environment_cell([alpha, evil], "2.4.1"),
@@ -205,7 +205,7 @@ def test_a_wheel_that_leaves_its_folder_is_refused_in_the_company_of_a_broken_on
 
 
 def test_a_wheel_that_leaves_its_folder_is_refused_after_a_kill_and_the_others_are_kept(node: Node) -> None:
-    evil, alpha = _wheel_that_leaves_its_folder(node), add_wheel(node)
+    evil, alpha = _wheel_that_leaves_its_folder(node), node.wheel()
     node.define(environment_cell([alpha]), environment_cell([evil], "2.4.1"))
     node.install(code=-9, variables={"MONOBASE_FAULT_AT": "fetch:call"})
     _check_that_it_is_refused(node, evil, node.install(code=7))
@@ -215,7 +215,7 @@ def test_a_wheel_that_leaves_its_folder_is_refused_after_a_kill_and_the_others_a
 
 
 def test_what_a_killed_install_brought_is_not_brought_again(node: Node) -> None:
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]))
     node.install(code=-9, variables={"MONOBASE_FAULT_AT": "fetch:call"})
     node.install()
@@ -224,13 +224,15 @@ def test_what_a_killed_install_brought_is_not_brought_again(node: Node) -> None:
 
 
 def test_what_another_uv_brought_is_not_built_on(node: Node) -> None:
-    evil, alpha = _wheel_that_leaves_its_folder(node), add_wheel(node)
+    evil, alpha = _wheel_that_leaves_its_folder(node), node.wheel()
     node.define(environment_cell([alpha]), environment_cell([evil], "2.4.1"))
     target = node.directory / "elsewhere"
     subprocess.run(
         [uv_binary(), "pip", "install", "--target", target, "--no-deps", "alpha", "evil"],
         check=True, capture_output=True,
-        env=node.variables({"UV_CACHE_DIR": str(node.prefix.uv_cache), "UV_PYTHON": sys.executable}),
+        env=node.environment_variables(
+            {"UV_CACHE_DIR": str(node.prefix.uv_cache), "UV_PYTHON": sys.executable}
+        ),
     )  # fmt: skip
     _check_that_it_is_refused(node, evil, node.install(code=7))
     assert node.environment().exists()
@@ -239,8 +241,8 @@ def test_what_another_uv_brought_is_not_built_on(node: Node) -> None:
 
 @pytest.mark.parametrize("path", ["..\\..\\evil.txt", "C:\\evil.txt", "/evil.txt", "a/../../evil.txt"])
 def test_a_name_that_leaves_the_folder_somewhere_is_refused_in_record_too(node: Node, path: str) -> None:
-    evil = add_wheel(node, "evil", damage=Damage(escaping={path: b"evil"}))
-    broken = add_wheel(node, "broken", damage=Damage(truncated_to_bytes=300))
+    evil = node.wheel("evil", damage=Damage(escaping={path: b"evil"}))
+    broken = node.wheel("broken", damage=Damage(truncated_to_bytes=300))
     node.define(environment_cell([evil, broken]), environment_cell([evil], "2.4.1"))
     said = node.install(code=7)
     assert f"{evil.filename}: " in said
@@ -248,7 +250,7 @@ def test_a_name_that_leaves_the_folder_somewhere_is_refused_in_record_too(node: 
 
 
 def test_what_stands_already_is_used_beside_a_wheel_that_leaves_its_folder(node: Node) -> None:
-    alpha, beta = add_wheel(node), add_wheel(node, "beta")
+    alpha, beta = node.wheel(), node.wheel("beta")
     node.define(environment_cell([alpha, beta]))
     node.install(code=-9, variables={"MONOBASE_FAULT_AT": "fetch:call"})
     evil = _wheel_that_leaves_its_folder(node)

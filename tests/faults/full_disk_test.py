@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.mount import ext4, private_mounts, resize_tmpfs, tmpfs
-from tests.faults.node import PLAIN, Node, add_wheel, make_node
 from tests.faults.system_calls import count_by_thread, installer_only, strace_program
 from tests.index.server import LocalIndex
+from tests.node.node import PLAIN, Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -36,7 +36,7 @@ def node(local_index: LocalIndex, tmp_path: Path) -> Node:
 
 
 def _install_the_first_generation(node: Node) -> None:
-    node.define(environment_cell([add_wheel(node)]))
+    node.define(environment_cell([node.wheel()]))
     node.install()
     assert node.is_sealed()
 
@@ -67,7 +67,7 @@ def _check_that_it_completes(node: Node) -> None:
 def test_what_cannot_fit_is_refused_before_anything_is_fetched(node: Node, tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", size_bytes=12 * _MB):
         _install_the_first_generation(node)
-        large = add_wheel(node, "large", files={"large/data.bin": os.urandom(8 * _MB)})
+        large = node.wheel("large", files={"large/data.bin": os.urandom(8 * _MB)})
         node.define(environment_cell([large]), generation=1)
         node.index.log.clear()
         said = node.install(code=5)
@@ -83,7 +83,7 @@ def test_a_disk_without_bytes_in_fetch(node: Node, tmp_path: Path) -> None:
         _install_the_first_generation(node)
         # Ten times as large when it is unpacked as anything that a plan could expect from its size.
         files = {f"large/{number}.py": b"#" * 40_000 for number in range(500)}
-        large = add_wheel(node, "large", files=files, deflated=True)
+        large = node.wheel("large", files=files, deflated=True)
         assert large.size_bytes < _MB
         node.define(environment_cell([large]), generation=1)
         _check_the_refusal(node, node.install(code=5), after_stage="plan")
@@ -94,7 +94,7 @@ def test_a_disk_without_bytes_in_fetch(node: Node, tmp_path: Path) -> None:
 def test_a_disk_without_inodes_in_fetch(node: Node, tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", size_bytes=60 * _MB, inodes=3_000):
         _install_the_first_generation(node)
-        many = add_wheel(node, "many", files={f"many/{number}.txt": b"x" for number in range(3_000)})
+        many = node.wheel("many", files={f"many/{number}.txt": b"x" for number in range(3_000)})
         node.define(environment_cell([many]), generation=1)
         _check_the_refusal(node, node.install(code=5), after_stage="plan")
         resize_tmpfs(tmp_path / "disk", size_bytes=60 * _MB, inodes=40_000)
@@ -105,7 +105,7 @@ def test_a_disk_without_inodes_in_link(node: Node, tmp_path: Path) -> None:
     # Each folder is made anew in each environment, and each link counts as an inode on such a file system.
     with tmpfs(tmp_path / "disk", size_bytes=60 * _MB, inodes=7_000):
         _install_the_first_generation(node)
-        deep = add_wheel(node, "deep", files={f"deep/d{number}/x.txt": b"x" for number in range(1_000)})
+        deep = node.wheel("deep", files={f"deep/d{number}/x.txt": b"x" for number in range(1_000)})
         node.define(
             environment_cell([deep]), environment_cell([deep], "2.4.1"), environment_cell([deep], "2.5.1"),
             generation=1,
@@ -119,7 +119,7 @@ def test_a_disk_without_bytes_in_link(node: Node, tmp_path: Path) -> None:
     with ext4(tmp_path / "disk", size_bytes=64 * _MB, inodes=20_000):
         _install_the_first_generation(node)
         # A folder takes a block of its own there, also where all that it holds is links.
-        deep = add_wheel(node, "deep", files={f"deep/d{number}/x.txt": b"x" for number in range(1_500)})
+        deep = node.wheel("deep", files={f"deep/d{number}/x.txt": b"x" for number in range(1_500)})
         node.define(
             environment_cell([deep]), environment_cell([deep], "2.4.1"), environment_cell([deep], "2.5.1"),
             environment_cell([deep], "2.6.0"), generation=1,
@@ -134,7 +134,7 @@ def test_a_disk_without_bytes_in_link(node: Node, tmp_path: Path) -> None:
 def test_a_disk_without_inodes_is_refused_by_the_plan_with_both_figures(node: Node, tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", size_bytes=60 * _MB, inodes=600):
         # A wheel counts for 20 files at the least, whatever its size.
-        node.define(environment_cell([add_wheel(node, f"small{number}") for number in range(30)]))
+        node.define(environment_cell([node.wheel(f"small{number}") for number in range(30)]))
         said = node.install(code=5)
         assert re.search(r"about [\d,]+ inodes are needed .* [\d,]+ are free", said), said
 
@@ -145,7 +145,7 @@ def test_a_disk_that_is_full_when_sealing_begins(node: Node, tmp_path: Path, res
         pytest.skip("strace is not installed here; the toolbox of ./bazelw has it")
     with tmpfs(tmp_path / "disk", size_bytes=60 * _MB, inodes=20_000):
         _install_the_first_generation(node)
-        node.define(environment_cell([add_wheel(node, "beta")]), generation=1)
+        node.define(environment_cell([node.wheel("beta")]), generation=1)
         last = _syncs_of_an_install(node, tmp_path)
         stopped = tmp_path / "stopped"
         process = node.start(before=installer_only(
@@ -212,8 +212,8 @@ def _fill_inodes(path: Path) -> None:
 
 def test_a_partial_install_stays_usable_when_the_disk_fills_up(node: Node, tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", size_bytes=30 * _MB, inodes=9_000):
-        alpha = add_wheel(node)
-        deep = add_wheel(node, "deep", files={f"deep/d{number}/x.txt": b"x" for number in range(2_500)})
+        alpha = node.wheel()
+        deep = node.wheel("deep", files={f"deep/d{number}/x.txt": b"x" for number in range(2_500)})
         node.define(environment_cell([alpha]), environment_cell([alpha, deep], "2.4.1"))
         node.install("--only", PLAIN)
         node.install(code=5)

@@ -22,10 +22,11 @@ from types import MappingProxyType
 from daemon.prefix.prefix import Prefix
 from tests.faults.harm import HARMS, harm, harmable
 from tests.faults.model_start import ModelStarts
-from tests.faults.node import PLAIN, Node, add_wheel, define_small_generation, make_node
 from tests.faults.system_calls import CHANGES, count_by_thread, installer_only
 from tests.faults.tree import Reference, incomplete, leftovers, take_reference, tree_paths
 from tests.index.server import LocalIndex
+from tests.node.node import PLAIN, Node, make_node
+from tests.node.small_generation import define_small_generation
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 COMMANDS = ("install", "prune", "repair", "clean", "run", "exec")
@@ -127,11 +128,11 @@ def make_world(index: LocalIndex, directory: Path) -> World:
 def _define_generations(node: Node) -> None:
     define_small_generation(node)
     alpha, beta, torch = (
-        add_wheel(node, name, "3.0", files={f"{name}/__init__.py": b"x = 3\n", f"{name}/part.py": b"y = 1\n"})
+        node.wheel(name, "3.0", files={f"{name}/__init__.py": b"x = 3\n", f"{name}/part.py": b"y = 1\n"})
         for name in ("alpha", "beta", "torch")
     )
-    cublas = add_wheel(
-        node, "nvidia-cublas-cu12", "12.6.1.4", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"}
+    cublas = node.wheel(
+        "nvidia-cublas-cu12", "12.6.1.4", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"}
     )
     node.define(
         environment_cell([alpha, beta]), environment_cell([alpha, torch, cublas], "2.6.0", "cu124"),

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node import Node, define_small_generation, end_group, make_node
 from tests.faults.system_calls import CHANGES, count_by_thread, everything, installer_only, strace_program
 from tests.faults.tree import Reference, count_inodes, incomplete, leftovers, take_reference, tree_paths
 from tests.index.server import LocalIndex
+from tests.node.node import Node, end_group, make_node
+from tests.node.small_generation import define_small_generation
 
 _STAGES = ("plan", "fetch", "link", "compile", "lay out", "seal")
 _POINTS = (

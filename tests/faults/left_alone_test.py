@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.mount import private_mounts, read_only
-from tests.faults.node import PLAIN, Node, add_wheel, make_node
 from tests.index.server import LocalIndex
+from tests.node.node import PLAIN, Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -21,9 +21,9 @@ _TORCH = f"{PLAIN}-torch2.4.1-cpu"
 def node(local_index: LocalIndex, tmp_path: Path) -> Node:
     """A node with three generations of two environments each, of which it has none."""
     node = make_node(local_index, tmp_path)
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     for number in range(3):
-        own = add_wheel(node, "own", f"{number}.0")
+        own = node.wheel("own", f"{number}.0")
         node.define(environment_cell([alpha]), environment_cell([alpha, own], "2.4.1"), generation=number)
     return node
 
@@ -157,7 +157,7 @@ def test_a_generation_that_cannot_be_written_leaves_the_others_alone(node: Node)
 def test_a_python_that_is_nowhere_leaves_what_stands_there_to_be_sealed(node: Node) -> None:
     node.install("--max-gen-id", "0")
     node.prefix.sealed_mark("g00000").unlink()
-    node.define(environment_cell([add_wheel(node, "beta")], python="3.99.1"), generation=3)
+    node.define(environment_cell([node.wheel("beta")], python="3.99.1"), generation=3)
     for number in (1, 2):
         (node.gens / f"g{number:05d}.json").unlink()
     said = node.install(code=8)

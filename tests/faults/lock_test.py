@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node import Node, add_wheel, end_group, make_node
 from tests.faults.tree import leftovers
 from tests.index.fault import latency
 from tests.index.server import LocalIndex
+from tests.node.node import Node, end_group, make_node
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -74,13 +74,13 @@ def _model_that_does_harm(node: Node) -> Iterator[None]:
 
 
 def test_a_model_that_locks_all_that_it_can_read_holds_up_nothing(node: Node) -> None:
-    alpha = add_wheel(node)
-    cublas = add_wheel(
-        node, "nvidia-cublas-cu12", "12.4.5.8", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"}
+    alpha = node.wheel()
+    cublas = node.wheel(
+        "nvidia-cublas-cu12", "12.4.5.8", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"}
     )
     node.define(environment_cell([alpha]), toolkit_cell([cublas], "12.4.1"))
     node.install()
-    node.define(environment_cell([alpha, add_wheel(node, "beta")]), generation=1)
+    node.define(environment_cell([alpha, node.wheel("beta")]), generation=1)
     with _model_that_does_harm(node):
         node.install("--lock-timeout", "20")
         node.verify()
@@ -95,7 +95,7 @@ def test_a_model_that_locks_all_that_it_can_read_holds_up_nothing(node: Node) ->
 
 @pytest.mark.parametrize("harm", ["removed", "replaced"])
 def test_who_loses_its_lock_publishes_nothing_and_the_next_waits_for_its_end(node: Node, harm: str) -> None:
-    node.define(environment_cell([add_wheel(node)]))
+    node.define(environment_cell([node.wheel()]))
     with node.index.fault(latency("*.whl", delay_s=1.0, times=1)):
         first = node.start()
         try:
@@ -122,7 +122,7 @@ def test_who_loses_its_lock_publishes_nothing_and_the_next_waits_for_its_end(nod
 
 
 def test_no_lock_gets_the_number_of_a_stream_that_is_closed(node: Node) -> None:
-    node.define(environment_cell([add_wheel(node)]))
+    node.define(environment_cell([node.wheel()]))
     node.install(before=["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
     assert node.prefix.lock_file.read_text().startswith("process ")
     assert node.is_sealed()

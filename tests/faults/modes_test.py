@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node import Node, add_wheel, define_small_generation, make_node
 from tests.index.server import LocalIndex
+from tests.node.node import Node, make_node
+from tests.node.small_generation import define_small_generation
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -66,7 +67,7 @@ assert do(install, prefix, catalog, uv, options, reporter).installed
 def node(local_index: LocalIndex, tmp_path: Path) -> Node:
     node = make_node(local_index, tmp_path)
     define_small_generation(node)
-    node.define(environment_cell([add_wheel(node, "beta")]), generation=1)
+    node.define(environment_cell([node.wheel("beta")]), generation=1)
     return node
 
 
@@ -88,7 +89,7 @@ def _install(node: Node, umask: int) -> dict[str, str]:
     features.mkdir(0o755)
     done = subprocess.run(
         [sys.executable, "-c", _CALLS, f"{umask:o}", place / "prefix", node.gens, features],
-        capture_output=True, text=True, check=False, env=node.variables(),
+        capture_output=True, text=True, check=False, env=node.environment_variables(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return _modes(place)

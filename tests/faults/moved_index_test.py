@@ -11,10 +11,10 @@ from daemon.report.progress import Reporter
 from daemon.upkeep.prune import clean_uv_cache
 from daemon.uv.cache import find_archive
 from gens.lock import LockedWheel
-from tests.faults.node import PLAIN, SITE, Node, add_wheel, make_node
 from tests.index.repository import IndexRoot
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel, WheelSpec
+from tests.node.node import PLAIN, SITE, Node, make_node
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -45,11 +45,11 @@ def _copy(wheel: Wheel, index: LocalIndex, root: IndexRoot | None = None) -> Non
 
 
 def test_what_is_held_is_linked_whatever_the_index_is_called_now(node: Node, mirror: LocalIndex) -> None:
-    alpha = add_wheel(node)
-    cublas = add_wheel(node, "nvidia-cublas-cu12", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"})
+    alpha = node.wheel()
+    cublas = node.wheel("nvidia-cublas-cu12", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"})
     node.define(environment_cell([alpha]), toolkit_cell([cublas], "12.4.1"))
     node.install()
-    beta = add_wheel(node, "beta")
+    beta = node.wheel("beta")
     for wheel in (alpha, cublas, beta):
         _copy(wheel, mirror)
     node.define(environment_cell([alpha, beta, cublas]), environment_cell([alpha], "2.4.1"), generation=1)
@@ -74,7 +74,7 @@ def _damage(node: Node, generation: str) -> None:
 
 
 def test_a_repair_fetches_from_where_the_index_is_now(node: Node, mirror: LocalIndex) -> None:
-    alpha, beta = add_wheel(node), add_wheel(node, "beta")
+    alpha, beta = node.wheel(), node.wheel("beta")
     node.define(environment_cell([alpha, beta]))
     node.install()
     for wheel in (alpha, beta):
@@ -90,7 +90,7 @@ def test_a_repair_fetches_from_where_the_index_is_now(node: Node, mirror: LocalI
 def test_the_index_of_a_build_may_move_too(node: Node, mirror: LocalIndex) -> None:
     node.index.add_root(_BUILD)
     mirror.add_root(_BUILD)
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     torch = node.index.add(WheelSpec("torch", "2.4.1+cu124", files={"torch/__init__.py": b""}), _BUILD)
 
     def cell(index: LocalIndex, *wheels: Wheel) -> None:
@@ -115,7 +115,7 @@ def test_the_index_of_a_build_may_move_too(node: Node, mirror: LocalIndex) -> No
 def test_what_a_killed_install_brought_is_used_whatever_the_index_is_called_now(
     node: Node, mirror: LocalIndex
 ) -> None:
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]))
     node.install(code=-9, variables={"MONOBASE_FAULT_AT": "fetch:call"})
     with mirror.down(), node.index.down():
@@ -124,7 +124,7 @@ def test_what_a_killed_install_brought_is_used_whatever_the_index_is_called_now(
 
 
 def test_a_lost_inventory_is_made_anew_from_what_is_there(node: Node, mirror: LocalIndex) -> None:
-    alpha, beta = add_wheel(node), add_wheel(node, "beta")
+    alpha, beta = node.wheel(), node.wheel("beta")
     node.define(environment_cell([alpha, beta]))
     node.install()
     inventory_path(node.prefix, alpha.sha256).unlink()
@@ -136,7 +136,7 @@ def test_a_lost_inventory_is_made_anew_from_what_is_there(node: Node, mirror: Lo
 
 def test_two_wheels_of_one_file_name_live_beside_each_other(node: Node) -> None:
     node.index.add_root(_BUILD)
-    one = add_wheel(node, files={"alpha/__init__.py": b"one = 1\n"})
+    one = node.wheel(files={"alpha/__init__.py": b"one = 1\n"})
     two = node.index.add(WheelSpec("alpha", "1.0", files={"alpha/__init__.py": b"two = 2\n"}), _BUILD)
     assert one.filename == two.filename
     plain = environment_cell([one])
@@ -145,7 +145,7 @@ def test_two_wheels_of_one_file_name_live_beside_each_other(node: Node) -> None:
     )
     node.define(plain, other)
     node.install("--jobs", "2")
-    node.define(plain, other, environment_cell([one, add_wheel(node, "beta")], "2.5.1"), generation=1)
+    node.define(plain, other, environment_cell([one, node.wheel("beta")], "2.5.1"), generation=1)
     node.install("--jobs", "2")
     assert node.index.log.wheel_downloads()[one.filename] == 2  # each once
     for generation in ("g00000", "g00001"):
@@ -158,7 +158,7 @@ def test_two_wheels_of_one_file_name_live_beside_each_other(node: Node) -> None:
 
 
 def test_a_wheel_that_the_index_replaced_under_its_name_is_fetched_and_the_old_one_kept(node: Node) -> None:
-    old = add_wheel(node, files={"alpha/__init__.py": b"old = 1\n"})
+    old = node.wheel(files={"alpha/__init__.py": b"old = 1\n"})
     node.define(environment_cell([old]))
     node.install()
     node.index.repository.lose(old.filename)
@@ -176,7 +176,7 @@ def test_a_wheel_that_the_index_replaced_under_its_name_is_fetched_and_the_old_o
 
 
 def test_an_emptied_cache_is_filled_from_where_the_index_is_now(node: Node, mirror: LocalIndex) -> None:
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]))
     node.install()
     clean_uv_cache(node.prefix, Reporter(quiet=True))
@@ -189,7 +189,7 @@ def test_an_emptied_cache_is_filled_from_where_the_index_is_now(node: Node, mirr
 
 
 def test_an_index_that_is_a_folder_may_move(node: Node) -> None:
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     for name in ("here", "there"):
         folder = node.directory / name / "alpha"
         folder.mkdir(parents=True)

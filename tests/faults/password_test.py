@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.node import Node, add_wheel, make_node
 from tests.index.fault import latency, status
 from tests.index.server import LocalIndex
+from tests.node.node import Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -30,7 +30,7 @@ _TELLTALE = "55w0rd"
 @pytest.fixture
 def node(local_index: LocalIndex, tmp_path: Path) -> Node:
     node = make_node(local_index, tmp_path)
-    node.define(environment_cell([add_wheel(node)]))
+    node.define(environment_cell([node.wheel()]))
     return node
 
 

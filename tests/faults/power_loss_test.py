@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node import Node, define_small_generation, make_node
 from tests.faults.system_calls import CHANGES, Call, everything, read_trace, strace_program
 from tests.index.server import LocalIndex
+from tests.node.node import Node, make_node
+from tests.node.small_generation import define_small_generation
 
 _TRACED = f"{CHANGES},open,openat,creat,write,pwrite64,writev,copy_file_range,sendfile,ftruncate,fchmod,chmod"
 _NAMING = {"rename", "renameat", "renameat2", "link", "linkat"}

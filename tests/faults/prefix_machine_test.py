@@ -25,11 +25,11 @@ from hypothesis.stateful import (
 
 from daemon.upkeep.verify import verify
 from tests.faults.harm import HARMS, harm, harmable
-from tests.faults.node import Node, add_wheel, make_node
 from tests.faults.tree import Tree, leftovers, read_tree, tree_paths
 from tests.index.cuda_set import cudnn_wheel
 from tests.index.server import LocalIndex
 from tests.laws import examples
+from tests.node.node import Node, make_node
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 _NEWEST = 2
@@ -48,7 +48,7 @@ class World:
 def _define(node: Node) -> None:
     shared = {"both.py": b"z = 1\n"}
     alpha, beta, newer = (
-        add_wheel(node, name, version, files={f"{name}/__init__.py": f"x = '{version}'\n".encode(), **shared})
+        node.wheel(name, version, files={f"{name}/__init__.py": f"x = '{version}'\n".encode(), **shared})
         for name, version in (("alpha", "1.0"), ("beta", "1.0"), ("alpha", "2.0"))
     )
     cudnn = node.index.add(cudnn_wheel("9.1.0.70", 12))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.mount import bound, private_mounts, read_only, tmpfs
-from tests.faults.node import PLAIN, SITE, Node, add_wheel, make_node
 from tests.faults.system_calls import everything, strace_program
 from tests.index.server import LocalIndex
+from tests.node.node import PLAIN, SITE, Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -30,7 +30,7 @@ def _mounts() -> None:
 @pytest.fixture
 def node(local_index: LocalIndex, tmp_path: Path) -> Node:
     node = make_node(local_index, tmp_path)
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]), environment_cell([alpha], "2.4.1"))
     return node
 
@@ -123,7 +123,7 @@ def test_an_installed_prefix_works_read_only_and_an_install_on_it_says_why_not(n
 )
 def test_a_prefix_of_any_name_is_installed_and_used(node: Node, name: str) -> None:
     odd = node.with_prefix(node.directory / name / "pre fix")
-    wheel = add_wheel(odd, "tool", console_scripts={"tool": "tool:main"}, files={
+    wheel = odd.wheel("tool", console_scripts={"tool": "tool:main"}, files={
         "tool/__init__.py": b"def main():\n    print('it runs')\n"
     })  # fmt: skip
     odd.define(environment_cell([wheel]), environment_cell([wheel], "2.4.1"))

@@ -28,11 +28,11 @@ from daemon.upkeep.scan import scan
 from daemon.upkeep.verify import verify
 from daemon.uv.program import find_uv
 from gens.catalog import load_catalog
-from tests.faults.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, add_wheel, make_node
 from tests.faults.tree import Tree, read_tree, tree_paths
 from tests.index.interpreter_archive import InterpreterMirror, interpreter_mirror
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel
+from tests.node.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, make_node
 from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell
 
 _TORCH = f"{PLAIN}-torch2.4.1-cpu"
@@ -122,7 +122,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         pytest.MonkeyPatch.context() as patch,
     ):
         node = make_node(index, directory)
-        for name, value in node.variables().items():
+        for name, value in node.environment_variables().items():
             patch.setenv(name, value)
         patch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", mirror.list_url)
         patch.setenv("UV_PYTHON_DOWNLOADS", "manual")
@@ -130,8 +130,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 
 
 def _install(node: Node, mirror: InterpreterMirror) -> Installed:
-    alpha = add_wheel(
-        node,
+    alpha = node.wheel(
         files={
             "alpha/__init__.py": b"from alpha import part\nNAME = 'alpha'\n\ndef main():\n    print(NAME)\n",
             "alpha/part.py": b"x = 1\n", "alpha/run": b"#!/bin/sh\necho run\n", "alpha/empty.txt": b"",
@@ -140,8 +139,8 @@ def _install(node: Node, mirror: InterpreterMirror) -> Installed:
         console_scripts={"alpha-tool": "alpha:main"},
         data={"data/share/alpha/model.bin": b"weights"},
     )  # fmt: skip
-    cublas = add_wheel(
-        node, "nvidia-cublas-cu12", "12.4.5.8",
+    cublas = node.wheel(
+        "nvidia-cublas-cu12", "12.4.5.8",
         files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF cublas", "nvidia/cublas/include/c.h": b"//\n"},
     )  # fmt: skip
     cells = [environment_cell([alpha]), environment_cell([alpha], "2.4.1"), toolkit_cell([cublas], "12.4.1")]
@@ -566,7 +565,7 @@ def test_a_weekly_reading_finds_what_kept_its_size_and_time(fresh: Installed) ->
 
 def test_many_lost_files_are_a_line_a_tree_for_people_and_all_for_machines(fresh: Installed) -> None:
     many = {f"many/m{number}.txt": b"%d" % number for number in range(120)}
-    wheel = add_wheel(fresh.node, "many", files={"many/__init__.py": b""} | many)
+    wheel = fresh.node.wheel("many", files={"many/__init__.py": b""} | many)
     fresh.node.define(environment_cell([wheel]), generation=7)
     try:
         options, catalog = InstallOptions(min_gen_id=7), load_catalog(fresh.node.gens)

@@ -6,15 +6,16 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon.prefix.inventory import inventory_path
-from tests.faults.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, add_wheel, make_node
 from tests.faults.tree import read_tree
 from tests.index.fault import status
 from tests.index.server import LocalIndex
 from tests.index.wheel import Damage, Wheel
+from tests.node.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, make_node
 from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -30,7 +31,7 @@ def node(local_index: LocalIndex, tmp_path: Path) -> Node:
 
 def _alpha(node: Node, version: str = "1.0") -> Wheel:
     files = {"alpha/__init__.py": f"V = '{version}'\n".encode(), "alpha/m.py": _MODULE}
-    return add_wheel(node, "alpha", version, files=files)
+    return node.wheel("alpha", version, files=files)
 
 
 def _overwrite(path: Path, old: bytes, new: bytes) -> None:
@@ -107,7 +108,7 @@ def test_a_wheel_in_the_cache_that_is_otherwise_not_what_it_was_is_brought_anew(
 
 def test_a_damaged_wheel_that_the_index_has_no_more_is_not_sealed(node: Node) -> None:
     alpha = _alpha(node)
-    beta = add_wheel(node, "beta")
+    beta = node.wheel("beta")
     node.define(environment_cell([alpha]))
     node.install()
     _overwrite(node.environment() / SITE / "alpha" / "m.py", b"right", b"wrong")
@@ -121,8 +122,8 @@ def test_a_damaged_wheel_that_the_index_has_no_more_is_not_sealed(node: Node) ->
 
 
 def test_a_toolkit_that_was_written_to_is_not_sealed_into_another_generation(node: Node) -> None:
-    cublas = add_wheel(
-        node, "nvidia-cublas-cu12", "12.4.5.8",
+    cublas = node.wheel(
+        "nvidia-cublas-cu12", "12.4.5.8",
         files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF right", "nvidia/cublas/include/c.h": b"//\n"},
     )  # fmt: skip
     node.define(toolkit_cell([cublas], "12.4.1"))
@@ -138,7 +139,7 @@ def test_a_toolkit_that_was_written_to_is_not_sealed_into_another_generation(nod
 
 
 def test_a_part_that_was_written_to_before_the_rest_came_is_not_sealed(node: Node) -> None:
-    alpha, beta = _alpha(node), add_wheel(node, "beta")
+    alpha, beta = _alpha(node), node.wheel("beta")
     node.define(environment_cell([alpha]), environment_cell([beta], "2.4.1"))
     node.install("--only", PLAIN)
     configuration = node.environment() / "pyvenv.cfg"
@@ -152,12 +153,12 @@ def test_nothing_of_a_sealed_generation_is_written_to_by_a_wheel_with_the_instal
     node: Node,
 ) -> None:
     content = b"content of a sealed file, which a later wheel brings under a name of the installer's\n"
-    alpha = add_wheel(node, files={"alpha/__init__.py": b"", "alpha/data": content})
+    alpha = node.wheel(files={"alpha/__init__.py": b"", "alpha/data": content})
     node.define(environment_cell([alpha]))
     node.install()
     before = read_tree(node.environment())
-    evil = add_wheel(node, "evil", data={"data/.manifest": content})
-    good = add_wheel(node, "good")
+    evil = node.wheel("evil", data={"data/.manifest": content})
+    good = node.wheel("good")
     node.define(environment_cell([evil]), environment_cell([good], "2.4.1"), generation=1)
     said = node.install(code=7)
     assert "evil 1.0: brings .manifest, which belongs to the environment itself" in said
@@ -196,11 +197,11 @@ def test_an_inventory_that_is_made_again_leaves_those_that_refer_to_it_whole(nod
     ],
 )
 def test_a_contradiction_is_refused_whatever_way_a_file_takes_and_the_rest_is_installed(
-    node: Node, files: dict[str, object], told: str
+    node: Node, files: dict[str, Any], told: str
 ) -> None:
-    settings: dict[str, object] = {"files": {"one/__init__.py": b""}}
-    one = add_wheel(node, "one", "1.0", **(settings | files))
-    two = add_wheel(node, "two", files={"x.py": b"b = 1\n"}, console_scripts={"tool": "two:main"})
+    settings: dict[str, Any] = {"files": {"one/__init__.py": b""}}
+    one = node.wheel("one", "1.0", **(settings | files))
+    two = node.wheel("two", files={"x.py": b"b = 1\n"}, console_scripts={"tool": "two:main"})
     node.define(environment_cell([one, two]), environment_cell([two], "2.4.1"))
     said = node.install(code=7)
     assert told in said
@@ -212,9 +213,9 @@ def test_a_contradiction_is_refused_whatever_way_a_file_takes_and_the_rest_is_in
 
 def test_what_two_packages_bring_alike_is_no_contradiction(node: Node) -> None:
     shared = {"ns/__init__.py": b"", "x.py": b"a = 1\n"}
-    one = add_wheel(node, "one", files=shared, console_scripts={"tool": "x:main"})
-    two = add_wheel(
-        node, "two", files={"ns/__init__.py": b""}, data={"purelib/x.py": b"a = 1\n"},
+    one = node.wheel("one", files=shared, console_scripts={"tool": "x:main"})
+    two = node.wheel(
+        "two", files={"ns/__init__.py": b""}, data={"purelib/x.py": b"a = 1\n"},
         console_scripts={"tool": "x:main"},
     )  # fmt: skip
     node.define(environment_cell([one, two]))
@@ -223,9 +224,7 @@ def test_what_two_packages_bring_alike_is_no_contradiction(node: Node) -> None:
 
 
 def test_a_pip_has_the_command_of_its_python_that_uv_makes(node: Node) -> None:
-    pip = add_wheel(
-        node, "pip", console_scripts={"pip": "pip:main", "pip3": "pip:main", "pip3.9": "pip:main"}
-    )
+    pip = node.wheel("pip", console_scripts={"pip": "pip:main", "pip3": "pip:main", "pip3.9": "pip:main"})
     node.define(environment_cell([pip]))
     node.install()
     commands = {path.name for path in (node.environment() / "bin").glob("pip*")}
@@ -234,7 +233,7 @@ def test_a_pip_has_the_command_of_its_python_that_uv_makes(node: Node) -> None:
 
 def test_empty_folders_of_a_wheel_are_in_no_environment(node: Node) -> None:
     folders = {"alpha/cache/": b"", "alpha/a/b/": b""}
-    node.define(environment_cell([add_wheel(node, damage=Damage(unrecorded=folders))]))
+    node.define(environment_cell([node.wheel(damage=Damage(unrecorded=folders))]))
     node.install()
     assert [path.name for path in (node.environment() / SITE / "alpha").iterdir() if path.is_dir()] == [
         "__pycache__"
@@ -268,7 +267,7 @@ def test_whatever_stands_in_the_stores_the_next_generation_is_sealed_and_right(n
     for store in (node.prefix.bytecode, node.prefix.files, node.prefix.wheels):
         for path in sorted(path for path in store.rglob("*") if path.is_file()):
             _STORE_HARMS[harm](path)
-    beta = add_wheel(node, "beta", files={"beta/m.py": _MODULE})
+    beta = node.wheel("beta", files={"beta/m.py": _MODULE})
     node.define(environment_cell([alpha, beta]), generation=1)
     node.install()
     assert [line for line in node.differences() if "g00001" in line] == []
@@ -289,8 +288,8 @@ def test_wheels_of_a_toolkit_that_contradict_each_other_are_refused_and_the_rest
     node: Node, one: str, two: str
 ) -> None:
     wheels = [
-        add_wheel(node, "nvidia-one", files={one: b"one"}),
-        add_wheel(node, "nvidia-two", files={two: b"two"}),
+        node.wheel("nvidia-one", files={one: b"one"}),
+        node.wheel("nvidia-two", files={two: b"two"}),
     ]
     node.define(toolkit_cell(wheels, "12.4.1"), environment_cell([_alpha(node)]))
     said = node.install(code=7)

@@ -7,18 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.mount import ext4, private_mounts
-from tests.faults.node import (
-    BYTECODE_SUFFIX,
-    PLAIN,
-    SITE,
-    Node,
-    add_wheel,
-    define_small_generation,
-    make_node,
-)
 from tests.faults.tree import tree_paths
 from tests.index.payload import filler
 from tests.index.server import LocalIndex
+from tests.node.node import BYTECODE_SUFFIX, PLAIN, SITE, Node, make_node
+from tests.node.small_generation import define_small_generation
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -49,8 +42,8 @@ def _files(node: Node) -> Iterator[Path]:
 
 
 def test_each_wheel_is_asked_for_once_whatever_the_number_of_environments_that_hold_it(node: Node) -> None:
-    common = [add_wheel(node, f"common{number}") for number in range(4)]
-    torches = [add_wheel(node, "torch", version) for version in ("2.3.1", "2.4.1", "2.5.1", "2.6.0")]
+    common = [node.wheel(f"common{number}") for number in range(4)]
+    torches = [node.wheel("torch", version) for version in ("2.3.1", "2.4.1", "2.5.1", "2.6.0")]
     cells = [environment_cell([*common, torch], torch.spec.version) for torch in torches]
     node.define(*cells)
     node.define(*cells, environment_cell(common), generation=1)
@@ -64,11 +57,11 @@ def test_each_wheel_is_asked_for_once_whatever_the_number_of_environments_that_h
 
 
 def test_a_later_generation_fetches_only_what_is_new(node: Node) -> None:
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]))
     node.install()
     node.index.log.clear()
-    beta = add_wheel(node, "beta")
+    beta = node.wheel("beta")
     node.define(environment_cell([alpha, beta]), environment_cell([alpha], "2.4.1"), generation=1)
     node.install()
     assert node.index.log.wheel_attempts() == {beta.filename: 1}
@@ -77,10 +70,10 @@ def test_a_later_generation_fetches_only_what_is_new(node: Node) -> None:
 def test_one_content_is_one_inode_across_environments_generations_wheels_and_toolkits(node: Node) -> None:
     define_small_generation(node)
     library = filler("library", 50_000)
-    cublas = add_wheel(
-        node, "nvidia-cublas-cu12", "12.4.5.9", files={"nvidia/cublas/lib/libcublas.so.12": library}
+    cublas = node.wheel(
+        "nvidia-cublas-cu12", "12.4.5.9", files={"nvidia/cublas/lib/libcublas.so.12": library}
     )
-    torch = add_wheel(node, "torch", "2.6.0", files={"torch/lib/libcublas.so.12": library})
+    torch = node.wheel("torch", "2.6.0", files={"torch/lib/libcublas.so.12": library})
     node.define(environment_cell([torch, cublas], "2.6.0"), toolkit_cell([cublas], "12.4.1"), generation=1)
     node.install()
     inodes: dict[tuple[bytes, int], set[int]] = {}
@@ -93,7 +86,7 @@ def test_one_content_is_one_inode_across_environments_generations_wheels_and_too
 
 
 def test_each_source_is_compiled_once_and_its_bytecode_is_linked(node: Node) -> None:
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     cells = [
         environment_cell([alpha]),
         environment_cell([alpha], "2.4.1"),
@@ -113,7 +106,7 @@ def test_each_source_is_compiled_once_and_its_bytecode_is_linked(node: Node) -> 
 
 
 def test_link_counts_tell_links_from_copies(node: Node) -> None:
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]), environment_cell([alpha], "2.4.1"))
     node.install()
     assert (node.environment() / _MODULE).stat().st_nlink == 4  # two environments, uv's cache, files/
@@ -135,7 +128,7 @@ def test_no_file_of_an_environment_is_a_copy_of_one_in_the_cache(node: Node) -> 
 
 def test_an_inode_with_all_the_links_that_it_may_have_is_followed_by_a_second_one(ext4_node: Node) -> None:
     node = ext4_node
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]))
     node.install()
     for path in (_MODULE, _BYTECODE):
@@ -162,7 +155,7 @@ def test_an_inode_with_all_the_links_that_it_may_have_is_followed_by_a_second_on
 
 def test_an_inode_runs_out_of_links_in_the_middle_of_an_install(ext4_node: Node) -> None:
     node = ext4_node
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]))
     node.install()
     for path in (_MODULE, _BYTECODE):
@@ -181,7 +174,7 @@ def test_an_inode_runs_out_of_links_in_the_middle_of_an_install(ext4_node: Node)
 def test_a_toolkit_is_laid_out_of_an_inode_without_links_to_give(ext4_node: Node) -> None:
     node = ext4_node
     library = "nvidia/cublas/lib/libcublas.so.12"
-    cublas = add_wheel(node, "nvidia-cublas-cu12", "12.4.5.8", files={library: b"\x7fELF cublas"})
+    cublas = node.wheel("nvidia-cublas-cu12", "12.4.5.8", files={library: b"\x7fELF cublas"})
     node.define(environment_cell([cublas]))
     node.install()
     _use_up_the_links(node.environment() / SITE / library, node.root.parent / "links")

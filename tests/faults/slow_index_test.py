@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node import PLAIN, Node, add_wheel, make_node
 from tests.faults.tree import leftovers
 from tests.index.fault import drip, latency
 from tests.index.server import LocalIndex
+from tests.node.node import PLAIN, Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -24,8 +24,8 @@ def node(local_index: LocalIndex, tmp_path: Path) -> Node:
 
 @pytest.mark.parametrize("path", ["*slow*.whl", "*/slow*/"], ids=["wheel", "page"])
 def test_what_drips_is_named_with_its_rate_and_all_else_is_installed(node: Node, path: str) -> None:
-    alpha = add_wheel(node)
-    slow = [add_wheel(node, name, files={"x": os.urandom(50_000)}) for name in ("slow1", "slow2", "slow3")]
+    alpha = node.wheel()
+    slow = [node.wheel(name, files={"x": os.urandom(50_000)}) for name in ("slow1", "slow2", "slow3")]
     node.define(
         environment_cell([alpha]),
         *(environment_cell([alpha, wheel], f"2.{wheel.spec.name[-1]}.0") for wheel in slow),
@@ -46,7 +46,7 @@ def test_what_drips_is_named_with_its_rate_and_all_else_is_installed(node: Node,
 
 @pytest.mark.parametrize("variables", [{}, {"MONOBASE_MAX_DOWNLOAD_RATE": "10k"}], ids=["", "limited"])
 def test_one_that_is_slow_and_not_too_slow_is_waited_for(node: Node, variables: dict[str, str]) -> None:
-    node.define(environment_cell([add_wheel(node, files={"x": os.urandom(25_000)})]))
+    node.define(environment_cell([node.wheel(files={"x": os.urandom(25_000)})]))
     rate = () if variables else (drip("*.whl", bytes_per_s=10_000),)
     with node.index.fault(*rate):
         node.install(
@@ -56,7 +56,7 @@ def test_one_that_is_slow_and_not_too_slow_is_waited_for(node: Node, variables: 
 
 
 def test_one_that_begins_late_is_waited_for(node: Node) -> None:
-    alpha = add_wheel(node)
+    alpha = node.wheel()
     node.define(environment_cell([alpha]))
     with node.index.fault(latency("*/alpha/", delay_s=2, times=1), latency("*.whl", delay_s=3, times=1)):
         node.install(*_IMPATIENT)
@@ -64,7 +64,7 @@ def test_one_that_begins_late_is_waited_for(node: Node) -> None:
 
 
 def test_there_need_be_no_least_rate(node: Node) -> None:
-    node.define(environment_cell([add_wheel(node)]))
+    node.define(environment_cell([node.wheel()]))
     with node.index.fault(drip("*.whl", bytes_per_s=300)):
         node.install("--min-download-rate", "0", "--min-download-window", "0.5")
     assert node.is_sealed()

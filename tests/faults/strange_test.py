@@ -15,8 +15,8 @@ from daemon.prefix.prefix import Prefix
 from daemon.prefix.usage import read_usage
 from daemon.upkeep.status import read_status
 from daemon.upkeep.verify import verify
-from tests.faults.node import PLAIN, Node, add_wheel, make_node
 from tests.index.server import LocalIndex
+from tests.node.node import PLAIN, Node, make_node
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 _TORCH = f"{PLAIN}-torch2.4.1-cpu"
@@ -27,9 +27,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     directory = tmp_path_factory.mktemp("strange")
     with LocalIndex(directory / "index") as index:
         node = make_node(index, directory)
-        alpha = add_wheel(node)
-        cublas = add_wheel(
-            node, "nvidia-cublas-cu12", "12.4.5.8", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"}
+        alpha = node.wheel()
+        cublas = node.wheel(
+            "nvidia-cublas-cu12", "12.4.5.8", files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF"}
         )
         cells = [
             environment_cell([alpha]), environment_cell([alpha], "2.4.1"), toolkit_cell([cublas], "12.4.1"),
@@ -44,7 +44,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 def node(installed: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     """A node of its own, as installed; nothing of it is run."""
     shutil.copytree(installed.root, tmp_path / "prefix", symlinks=True)
-    for name, value in installed.variables().items():
+    for name, value in installed.environment_variables().items():
         monkeypatch.setenv(name, value)
     return installed.with_prefix(tmp_path / "prefix")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.node import Node, add_wheel, define_small_generation, end_group, make_node
 from tests.faults.tree import leftovers
 from tests.index.fault import latency
 from tests.index.server import LocalIndex
+from tests.node.node import Node, end_group, make_node
+from tests.node.small_generation import define_small_generation
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -105,7 +106,7 @@ def test_one_that_does_not_want_to_wait_names_the_other_and_changes_nothing(node
 
 
 def test_installs_on_two_prefixes_do_not_wait_for_each_other(node: Node) -> None:
-    node.define(environment_cell([add_wheel(node)]))
+    node.define(environment_cell([node.wheel()]))
     other = node.with_prefix(node.directory / "other")
     with _halted_in_fetch(node):
         other.install()
@@ -113,9 +114,9 @@ def test_installs_on_two_prefixes_do_not_wait_for_each_other(node: Node) -> None
 
 
 def test_verify_does_not_wait_for_an_install(node: Node) -> None:
-    node.define(environment_cell([add_wheel(node)]))
+    node.define(environment_cell([node.wheel()]))
     node.install()
-    node.define(environment_cell([add_wheel(node, "beta")]), generation=1)
+    node.define(environment_cell([node.wheel("beta")]), generation=1)
     node.index.log.clear()
     with _halted_in_fetch(node):
         node.verify()

@@ -11,9 +11,9 @@ from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.uv.program import Downloads, find_uv
 from gens.catalog import load_catalog
-from tests.faults.node import SITE, Node, add_wheel, make_node
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel
+from tests.node.node import SITE, Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -104,8 +104,8 @@ def node(local_index: LocalIndex, tmp_path: Path) -> Node:
 
 @pytest.fixture
 def alpha(node: Node) -> Wheel:
-    wheel = add_wheel(node, requires_dist=("beta",), console_scripts={"alpha-tool": "alpha:main"})
-    add_wheel(node, "beta")
+    wheel = node.wheel(requires_dist=("beta",), console_scripts={"alpha-tool": "alpha:main"})
+    node.wheel("beta")
     node.define(environment_cell([wheel]), environment_cell([wheel], "2.4.1"))
     return wheel
 

@@ -19,8 +19,9 @@ from daemon.upkeep.status import read_status
 from daemon.upkeep.verify import verify
 from daemon.uv.program import find_uv
 from gens.catalog import Catalog, load_catalog
-from tests.faults.node import Node, add_wheel, define_small_generation, make_node
 from tests.index.server import LocalIndex
+from tests.node.node import Node, make_node
+from tests.node.small_generation import define_small_generation
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 _NAMES = ["g00000", "g00001"]
@@ -32,15 +33,12 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with LocalIndex(directory / "index") as index:
         node = make_node(index, directory)
         define_small_generation(node)
-        cublas = add_wheel(
-            node,
+        cublas = node.wheel(
             "nvidia-cublas-cu12",
             "12.6.1.4",
             files={"nvidia/cublas/lib/libcublas.so.12": b"\x7fELF new"},
         )
-        node.define(
-            environment_cell([add_wheel(node, "beta")]), toolkit_cell([cublas], "12.6.1"), generation=1
-        )
+        node.define(environment_cell([node.wheel("beta")]), toolkit_cell([cublas], "12.6.1"), generation=1)
         node.install()
         yield node
 

@@ -18,10 +18,10 @@ import time
 from importlib.metadata import distribution
 from pathlib import Path
 
-from tests.faults.node import Node
 from tests.gpu.repack import is_installed, repack, with_requirements
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel, normalized
+from tests.node.node import Node
 from tests.synthetic.catalog import PYTHON, Cell, environment_cell, toolkit_cell
 
 _ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def main() -> None:
         began = time.monotonic()
         node.install("--jobs", str(os.cpu_count()))
         seen["install_s"] = round(time.monotonic() - began, 1)
-        subprocess.run(node.command("verify"), check=True, env=node.variables(), cwd=folder)
+        subprocess.run(node.command("verify"), check=True, env=node.environment_variables(), cwd=folder)
     torch = distribution("torch").version.partition("+")[0]
     asked = {"PYTHON_VERSION": PYTHON, "TORCH_VERSION": torch} | (cuda or {})
     seen["model"] = _run_model(node, asked, given.uid)

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.service.node import Daemon, Node, cells
+from tests.node.node import Node
+from tests.node.running_daemon import Daemon
+from tests.synthetic.catalog import cells
 
 pytest_plugins = ["tests.service.fixture"]
 
@@ -76,13 +78,13 @@ def _probe(daemon: Daemon, path: str) -> int:
 
 def test_slow_connections_keep_no_probe_out_and_no_install(node: Node) -> None:
     alpha = node.wheel("alpha")
-    node.define({0: cells(alpha)})
+    node.define_all({0: cells(alpha)})
     with node.daemon() as daemon:
         daemon.wait_ready()
         pid = daemon.process.pid
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (_MOST_DESCRIPTORS, _MOST_DESCRIPTORS))
         with _attack(daemon):
-            node.define({1: cells(alpha, node.wheel("beta"))})
+            node.define_all({1: cells(alpha, node.wheel("beta"))})
             for _ in range(30):
                 assert _probe(daemon, "/healthz") == 200
                 assert _probe(daemon, "/readyz") in {200, 503}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.index.server import LocalIndex
-from tests.service.node import Node
+from tests.node.node import Node, make_node
 
 pytest_plugins = ["tests.index.fixture"]
 
@@ -13,4 +13,4 @@ pytest_plugins = ["tests.index.fixture"]
 @pytest.fixture
 def node(local_index: LocalIndex, tmp_path: Path) -> Node:
     """A node with an empty index, no definition and no prefix."""
-    return Node(local_index, tmp_path)
+    return make_node(local_index, tmp_path, variables={"UV_HTTP_RETRIES": "1"}, python_downloads=True)

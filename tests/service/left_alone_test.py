@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.node import SITE, Daemon, Node, cells
-from tests.synthetic.catalog import PYTHON, environment_cell
+from tests.node.node import SITE, Node
+from tests.node.running_daemon import Daemon
+from tests.synthetic.catalog import PYTHON, cells, environment_cell
 
 pytest_plugins = ["tests.service.fixture"]
 
@@ -38,13 +39,13 @@ def _retries(daemon: Daemon) -> dict[str, int]:
 
 def test_a_repair_that_cannot_be_keeps_no_new_generation_out(node: Node) -> None:
     alpha = node.wheel("alpha")
-    node.define({0: cells(alpha)})
+    node.define_all({0: cells(alpha)})
     node.run("install")
     (node.environment() / SITE / "alpha" / "__init__.py").write_text("damaged = 1\n")
     node.index.repository.lose(alpha.filename)
     node.run("prune", "--min-gen-id", "0")  # uv's cache keeps nothing that would restore it
     _empty_cache(node)
-    node.define({1: cells(node.wheel("beta"))})
+    node.define_all({1: cells(node.wheel("beta"))})
     with node.daemon() as daemon:
         daemon.wait_until(lambda: node.prefix.sealed_mark("g00001").exists())
         daemon.wait_until(lambda: node.prefix.latest.readlink() == Path("g00001"))
@@ -70,11 +71,11 @@ def test_an_environment_that_fails_has_its_own_delay_and_the_next_generation_is_
     node: Node,
 ) -> None:
     alpha, beta = node.wheel("alpha"), node.wheel("beta")
-    node.define({0: [environment_cell([alpha]), environment_cell([beta], torch="2.4.1")]})
+    node.define_all({0: [environment_cell([alpha]), environment_cell([beta], torch="2.4.1")]})
     node.index.repository.lose(beta.filename)
     with node.daemon("--retry-delay", "3600", "--max-retry-delay", "3600") as daemon:
         daemon.wait_until(lambda: _retries(daemon) == {f"install g00000/{_TORCH}": 1})
-        node.define({1: cells(alpha)})
+        node.define_all({1: cells(alpha)})
         daemon.wait_until(lambda: node.prefix.sealed_mark("g00001").exists())
         (node.environment() / SITE / "alpha" / "__init__.py").unlink()
         daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
@@ -127,7 +128,7 @@ def test_a_generation_that_cannot_be_had_leaves_the_others_alone(
     node: Node, harm: Callable[[Node], str]
 ) -> None:
     alpha = node.wheel("alpha")
-    node.define({0: cells(alpha), 1: cells(alpha), 2: cells(alpha)})
+    node.define_all({0: cells(alpha), 1: cells(alpha), 2: cells(alpha)})
     subject = harm(node)
     with node.daemon("--no-repair") as daemon:
         daemon.wait_until(
@@ -143,7 +144,7 @@ def test_a_generation_that_cannot_be_had_leaves_the_others_alone(
 @pytest.mark.parametrize("harm", ["one", "all", "gone"])
 def test_what_is_installed_stays_served_while_definitions_cannot_be_read(node: Node, harm: str) -> None:
     alpha = node.wheel("alpha")
-    node.define({0: cells(alpha), 1: cells(alpha)})
+    node.define_all({0: cells(alpha), 1: cells(alpha)})
     gens = node.directory / "gens"
     with node.daemon() as daemon:
         daemon.wait_ready()
@@ -158,7 +159,7 @@ def test_what_is_installed_stays_served_while_definitions_cannot_be_read(node: N
         assert f"{subject} failed" in daemon.get("/readyz?format=text")[1]
         if harm == "gone":
             (node.directory / "aside").rename(gens)  # its locks are needed to repair
-        (node.environment("g00001") / SITE / "alpha" / "__init__.py").unlink()
+        (node.environment(generation="g00001") / SITE / "alpha" / "__init__.py").unlink()
         daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
         daemon.wait_ready()
         for name, content in kept.items():
@@ -169,11 +170,11 @@ def test_what_is_installed_stays_served_while_definitions_cannot_be_read(node: N
 def test_features_that_cannot_be_written_keep_nothing_from_being_done(node: Node) -> None:
     features = node.directory / "features.d"
     (features / "monobase").mkdir(parents=True)  # in place of the file
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.daemon("--features-dir", str(features)) as daemon:
         daemon.wait_ready()
         daemon.wait_until(lambda: _retries(daemon).get("features", 0) >= 2)
-        node.define({1: cells(node.wheel("beta"))})
+        node.define_all({1: cells(node.wheel("beta"))})
         daemon.wait_until(lambda: node.prefix.sealed_mark("g00001").exists())
         (features / "monobase").rmdir()
         daemon.wait_until(lambda: (features / "monobase").is_file() and not _retries(daemon))
@@ -183,7 +184,7 @@ def test_a_folder_in_place_of_what_probes_are_told_is_replaced(node: Node) -> No
     node.prefix.generations.mkdir(parents=True)
     known = node.prefix.generations / ".known.json"
     known.mkdir()
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.daemon() as daemon:
         daemon.wait_ready()
         daemon.wait_until(lambda: known.is_file() and not _retries(daemon))
@@ -196,7 +197,7 @@ def test_a_clock_that_is_set_moves_no_delay(node: Node) -> None:
     offset = clock / "offset"
     offset.write_text("0")
     alpha = node.wheel("alpha")
-    node.define({0: cells(alpha)})
+    node.define_all({0: cells(alpha)})
     path = os.pathsep.join([str(clock), node.environment_variables()["PYTHONPATH"]])
     subject = f"install g00000/python{PYTHON}"
     node.index.repository.lose(alpha.filename)
@@ -219,6 +220,6 @@ def test_a_clock_that_is_set_moves_no_delay(node: Node) -> None:
 
 
 def test_patterns_that_mean_nothing_are_refused_and_not_called_ready(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     assert "matches nothing" in node.run("run", "--only", "pyhton*", code=3).stderr
     assert "matches nothing" in node.run("ready", "--only", "pyhton*", code=3).stderr

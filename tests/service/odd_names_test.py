@@ -3,7 +3,8 @@
 import json
 import os
 
-from tests.service.node import SITE, Node, cells
+from tests.node.node import SITE, Node
+from tests.synthetic.catalog import cells
 
 pytest_plugins = ["tests.service.fixture"]
 
@@ -17,7 +18,7 @@ _NAMES = {
 
 
 def test_files_of_any_name_are_told_of_everywhere(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     node.run("install")
     for name in _NAMES:
         (node.environment() / SITE / os.fsdecode(name)).write_text("stray")

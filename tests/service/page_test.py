@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.node.node import Node
 from tests.service.browser import BROWSERS, browse, find_browser
-from tests.service.node import Node, cells
-from tests.synthetic.catalog import environment_cell
+from tests.synthetic.catalog import cells, environment_cell
 
 pytest_plugins = ["tests.service.fixture"]
 
@@ -28,7 +28,7 @@ def chromium() -> str:
 def _with_a_failure(node: Node) -> None:
     alpha, beta = node.wheel("alpha"), node.wheel("beta")
     failing = [environment_cell([beta], torch="2.6.0")]
-    node.define({0: cells(alpha, torch=("2.3.1", "2.4.1")), 1: cells(alpha, torch=("2.5.1",)) + failing})
+    node.define_all({0: cells(alpha, torch=("2.3.1", "2.4.1")), 1: cells(alpha, torch=("2.5.1",)) + failing})
     node.index.repository.lose(beta.filename)
 
 

@@ -14,8 +14,9 @@ import pytest
 from daemon.prefix.prefix import Prefix
 from daemon.uv.program import find_uv
 from runtime.shells import EXEC, SYSTEM_PATH, read_only
-from tests.service.node import SITE, Node, cells, small_disk
-from tests.synthetic.catalog import PYTHON, Cell, environment_cell, toolkit_cell
+from tests.node.node import SITE, Node
+from tests.service.small_disk import small_disk
+from tests.synthetic.catalog import PYTHON, Cell, cells, environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.service.fixture"]
 
@@ -59,7 +60,7 @@ def _files_without_another_name(prefix: Prefix) -> list[str]:
 
 
 def test_prune_frees_what_dry_run_said_and_leaves_the_rest_whole(node: Node) -> None:
-    node.define(_three_generations(node))
+    node.define_all(_three_generations(node))
     node.run("install")
     arguments = ("prune", "--min-gen-id", "1", "--log-format", "json")
     before = node.disk_bytes()
@@ -83,7 +84,7 @@ def test_prune_frees_what_dry_run_said_and_leaves_the_rest_whole(node: Node) -> 
 
 
 def test_a_generation_that_comes_back_after_pruning_is_installed_anew(node: Node) -> None:
-    node.define(_three_generations(node))
+    node.define_all(_three_generations(node))
     node.run("install")
     node.run("prune", "--min-gen-id", "1")
     node.run("install")
@@ -93,7 +94,7 @@ def test_a_generation_that_comes_back_after_pruning_is_installed_anew(node: Node
 
 def test_bytes_that_remaining_generations_share_are_not_promised(node: Node) -> None:
     shared = node.wheel("shared", size_bytes=2_000_000)
-    node.define({0: cells(shared), 1: cells(shared)})
+    node.define_all({0: cells(shared), 1: cells(shared)})
     node.run("install")
     predicted = _last(node.run("prune", "--min-gen-id", "1", "--dry-run", "--log-format", "json"))
     assert predicted["generations"] == ["g00000"]
@@ -101,7 +102,7 @@ def test_bytes_that_remaining_generations_share_are_not_promised(node: Node) -> 
 
 
 def test_latest_is_never_pruned(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     node.run("install", "--max-gen-id", "0")
     done = node.run("prune", "--min-gen-id", "1")
     assert "`latest` names it" in done.stderr
@@ -110,14 +111,14 @@ def test_latest_is_never_pruned(node: Node) -> None:
 
 
 def test_a_range_without_a_generation_prunes_nothing(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     node.run("install")
     assert "no generation has an ID" in node.run("prune", "--min-gen-id", "7", code=3).stderr
     assert node.prefix.installed_generations() == ["g00000"]
 
 
 def test_a_leased_generation_stays_until_the_lease_ends(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     node.run("install")
     folder = node.prefix.generation("g00000")
     # What a model does in POSIX sh: the lock ends with its process.
@@ -140,7 +141,7 @@ def test_a_leased_generation_stays_until_the_lease_ends(node: Node) -> None:
 
 
 def test_a_model_that_the_runtime_started_keeps_its_generation_until_it_ends(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     node.run("install")
     command = "import alpha, sys; print(alpha.NAME, flush=True); sys.stdin.read(); import alpha.__init__"
     model = subprocess.Popen(
@@ -164,7 +165,7 @@ def test_a_model_that_the_runtime_started_keeps_its_generation_until_it_ends(nod
 
 
 def test_a_lease_works_through_a_descriptor_that_cannot_write(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     node.run("install")
     descriptor = os.open(node.prefix.generation("g00000"), os.O_RDONLY)
     try:
@@ -176,11 +177,11 @@ def test_a_lease_works_through_a_descriptor_that_cannot_write(node: Node) -> Non
 
 
 def test_an_import_goes_on_while_another_generation_is_pruned(node: Node) -> None:
-    node.define(_three_generations(node))
+    node.define_all(_three_generations(node))
     node.run("install")
     model = subprocess.Popen(
         [
-            node.environment("g00001") / "bin" / "python", "-c",
+            node.environment(generation="g00001") / "bin" / "python", "-c",
             _IMPORTS,
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -197,7 +198,7 @@ def test_an_import_goes_on_while_another_generation_is_pruned(node: Node) -> Non
 
 @pytest.mark.parametrize("point", ["prune:renamed", "prune:removed"])
 def test_a_prune_that_is_killed_is_completed_by_the_next(node: Node, point: str) -> None:
-    node.define(_three_generations(node))
+    node.define_all(_three_generations(node))
     node.run("install")
     node.run("prune", "--min-gen-id", "2", code=-9, variables={"MONOBASE_FAULT_AT": point})
     assert node.prefix.installed_generations() == ["g00002"]
@@ -212,7 +213,7 @@ def test_a_prune_that_is_killed_is_completed_by_the_next(node: Node, point: str)
 
 def test_the_daemon_prunes_when_the_newer_generations_are_ready(node: Node) -> None:
     generations = _three_generations(node)
-    node.define(generations)
+    node.define_all(generations)
     node.run("install", "--max-gen-id", "1")
     with node.daemon("--min-gen-id", "2", "--prune-old-gen") as daemon:
         daemon.wait_ready()
@@ -225,7 +226,7 @@ def test_the_daemon_prunes_when_the_newer_generations_are_ready(node: Node) -> N
 
 @pytest.mark.parametrize("only", [(), ("--only", f"python{PYTHON}")])
 def test_what_models_use_stays_until_its_successor_stands(node: Node, only: tuple[str, ...]) -> None:
-    node.define(
+    node.define_all(
         {0: cells(node.wheel("alpha"), torch=("2.4.1",)), 1: cells(node.wheel("beta"), torch=("2.4.1",))}
     )
     node.run("install", "--max-gen-id", "0", *only)
@@ -240,7 +241,7 @@ def test_what_models_use_stays_until_its_successor_stands(node: Node, only: tupl
         assert (node.environment() / SITE / "alpha").exists()
         node.index.go_up()
         daemon.wait_until(lambda: not node.prefix.generation("g00000").exists())
-        assert (node.environment("g00001") / SITE / "beta").exists()
+        assert (node.environment(generation="g00001") / SITE / "beta").exists()
         daemon.wait_ready()
         assert not daemon.said("prune failed")
     node.run("verify")
@@ -248,9 +249,9 @@ def test_what_models_use_stays_until_its_successor_stands(node: Node, only: tupl
 
 def test_a_full_disk_does_not_make_room_by_what_models_use(node: Node) -> None:
     with small_disk(node, "14m") as small:
-        node.define({0: cells(node.wheel("alpha", size_bytes=1_000_000))})
+        node.define_all({0: cells(node.wheel("alpha", size_bytes=1_000_000))})
         node.run("install")
-        node.define({1: cells(node.wheel("beta", size_bytes=2_000_000))})
+        node.define_all({1: cells(node.wheel("beta", size_bytes=2_000_000))})
         ballast = small / "ballast"
         room = os.statvfs(small)
         ballast.write_bytes(bytes(room.f_bavail * room.f_frsize - 2_500_000))
@@ -267,7 +268,7 @@ def test_a_full_disk_does_not_make_room_by_what_models_use(node: Node) -> None:
 @pytest.mark.parametrize("broken", ["g00001.json", f"g00001/python{PYTHON}.txt"])
 def test_what_a_broken_definition_or_lock_names_is_not_taken_for_unused(node: Node, broken: str) -> None:
     alpha = node.wheel("alpha")
-    node.define({0: cells(alpha), 1: cells(node.wheel("beta")), 2: cells(alpha)})
+    node.define_all({0: cells(alpha), 1: cells(node.wheel("beta")), 2: cells(alpha)})
     node.run("install")
     (node.directory / "gens" / broken).write_text("{")
     done = node.run("prune", "--min-gen-id", "1")
@@ -278,14 +279,14 @@ def test_what_a_broken_definition_or_lock_names_is_not_taken_for_unused(node: No
 
 def test_a_prune_that_fails_keeps_nothing_from_being_installed(node: Node) -> None:
     alpha = node.wheel("alpha")
-    node.define({0: cells(alpha), 1: cells(alpha)})
+    node.define_all({0: cells(alpha), 1: cells(alpha)})
     node.run("install")
     hour = ("--retry-delay", "3600", "--max-retry-delay", "3600")
     with node.daemon(
         "--min-gen-id", "1", "--prune-old-gen", "--uv", str(_refusing_uv(node)), *hour
     ) as daemon:
         daemon.wait_until(lambda: daemon.said("uv is told to fail") and daemon.ready())
-        node.define({2: cells(alpha)})
+        node.define_all({2: cells(alpha)})
         daemon.wait_until(lambda: node.prefix.sealed_mark("g00002").exists())
         daemon.wait_ready()
 
@@ -302,7 +303,7 @@ def _refusing_uv(node: Node) -> Path:
 
 
 def test_unused_managed_interpreters_go(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     node.run("install")
     unused = node.prefix.uv_python / "cpython-3.8.1-linux-x86_64-gnu"
     (unused / "bin").mkdir(parents=True)
@@ -314,7 +315,7 @@ def test_unused_managed_interpreters_go(node: Node) -> None:
 
 
 def test_prune_and_clean_are_refused_without_what_they_need(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     assert "--min-gen-id" in node.run("prune", code=2).stderr
 
 
@@ -322,7 +323,7 @@ def test_sharing_is_regained_after_the_cache_was_cleaned(
     node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     generations = _three_generations(node)
-    node.define(generations)
+    node.define_all(generations)
     node.run("install")
     in_one_go = node.disk_bytes()
     node.prefix.root.rename(node.directory / "in one go")
@@ -335,7 +336,8 @@ def test_sharing_is_regained_after_the_cache_was_cleaned(
         daemon.end()
     node.run("verify")
     shared = [
-        node.environment(name) / SITE / "shared" / "data.bin" for name in ("g00000", "g00001", "g00002")
+        node.environment(generation=name) / SITE / "shared" / "data.bin"
+        for name in ("g00000", "g00001", "g00002")
     ]
     assert len({file.stat().st_ino for file in shared}) == 1
     disk_bytes = node.disk_bytes()
@@ -345,7 +347,7 @@ def test_sharing_is_regained_after_the_cache_was_cleaned(
 
 
 def test_cleaning_the_cache_harms_no_installed_generation(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha", size_bytes=100_000), torch=("2.4.1",))})
+    node.define_all({0: cells(node.wheel("alpha", size_bytes=100_000), torch=("2.4.1",))})
     node.run("install")
     with node.daemon("--clean-uv-cache") as daemon:
         daemon.wait_until(lambda: daemon.said("clean"))
@@ -358,7 +360,7 @@ def test_cleaning_the_cache_harms_no_installed_generation(node: Node) -> None:
 
 
 def test_where_nothing_was_installed_there_is_nothing_to_prune(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     node.run("prune", "--min-gen-id", "1")
     assert not node.prefix.root.exists()
     node.prefix.uv_cache.mkdir(parents=True)  # an install that was killed when it had just begun
@@ -368,7 +370,9 @@ def test_where_nothing_was_installed_there_is_nothing_to_prune(node: Node) -> No
 
 def test_what_a_model_can_use_stays_until_what_follows_can_be_used(node: Node) -> None:
     releases = ("2.4.1", "2.5.1")
-    node.define({0: cells(node.wheel("alpha"), torch=releases), 1: cells(node.wheel("beta"), torch=releases)})
+    node.define_all(
+        {0: cells(node.wheel("alpha"), torch=releases), 1: cells(node.wheel("beta"), torch=releases)}
+    )
     plain = f"python{PYTHON}"
     node.run("install", "--only", plain, "--max-gen-id", "0")
     assert not node.prefix.latest.is_symlink()
@@ -390,7 +394,7 @@ def test_what_a_model_can_use_stays_until_what_follows_can_be_used(node: Node) -
     "spelling", ["{root}/monobase/g00000", "g00000/", "./g00000", "../monobase/g00000", "other"]
 )
 def test_what_latest_leads_to_stays_however_the_link_is_spelled(node: Node, spelling: str) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     node.run("install")
     (node.prefix.generations / "other").symlink_to("g00000")
     node.prefix.latest.unlink()
@@ -405,7 +409,7 @@ def test_what_latest_leads_to_stays_however_the_link_is_spelled(node: Node, spel
 
 
 def test_what_no_install_made_is_not_pruned(node: Node) -> None:
-    node.define({0: cells(node.wheel("old")), 1: cells(node.wheel("new"))})
+    node.define_all({0: cells(node.wheel("old")), 1: cells(node.wheel("new"))})
     node.run("install")
     prefix = node.prefix
     stores = (prefix.wheels, prefix.bytecode, prefix.files, prefix.toolkits, prefix.uv_python)
@@ -421,7 +425,7 @@ def test_what_no_install_made_is_not_pruned(node: Node) -> None:
 
 @pytest.mark.parametrize("what", ["mark", "manifest"])
 def test_what_a_newer_monobase_has_written_is_not_pruned(node: Node, what: str) -> None:
-    node.define({0: cells(node.wheel("old")), 1: cells(node.wheel("new"))})
+    node.define_all({0: cells(node.wheel("old")), 1: cells(node.wheel("new"))})
     node.run("install")
     path = node.environment() / ".manifest"
     if what == "mark":

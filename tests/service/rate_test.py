@@ -8,7 +8,8 @@ import pytest
 from daemon.download_limit.rate_limit import RateLimit
 from tests.index.duration import check_duration
 from tests.index.fault import reset
-from tests.service.node import Node, cells
+from tests.node.node import Node
+from tests.synthetic.catalog import cells
 
 pytest_plugins = ["tests.service.fixture"]
 
@@ -21,7 +22,9 @@ def _check_duration(began: float) -> None:
 
 
 def test_an_install_takes_as_long_as_its_rate_says(node: Node) -> None:
-    node.define({0: cells(*[node.wheel(name, size_bytes=_WHEEL_BYTES // 2) for name in ("alpha", "beta")])})
+    node.define_all(
+        {0: cells(*[node.wheel(name, size_bytes=_WHEEL_BYTES // 2) for name in ("alpha", "beta")])}
+    )
     began = time.monotonic()
     node.run("install", "--max-download-rate", "200k")
     _check_duration(began)
@@ -30,7 +33,7 @@ def test_an_install_takes_as_long_as_its_rate_says(node: Node) -> None:
 
 def test_the_daemon_keeps_to_the_rate_of_its_variable_through_faults(node: Node) -> None:
     alpha = node.wheel("alpha", size_bytes=_WHEEL_BYTES)
-    node.define({0: cells(alpha)})
+    node.define_all({0: cells(alpha)})
     began = time.monotonic()
     # What was sent before the fault counts as well.
     with (
@@ -45,7 +48,7 @@ def test_the_daemon_keeps_to_the_rate_of_its_variable_through_faults(node: Node)
 
 def test_an_index_that_comes_back_is_enough_with_a_limit_too(node: Node) -> None:
     wheels = [node.wheel(name) for name in ("alpha", "beta", "gamma")]
-    node.define({0: cells(*wheels)})
+    node.define_all({0: cells(*wheels)})
     with node.index.down(), node.daemon("--max-download-rate", "50M") as daemon:
         daemon.wait_until(lambda: daemon.said("trying again"))
         assert daemon.said("the index cannot be reached")
@@ -55,7 +58,7 @@ def test_an_index_that_comes_back_is_enough_with_a_limit_too(node: Node) -> None
 
 
 def test_sigterm_ends_a_daemon_that_waits_for_its_rate_and_the_next_goes_on(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha", size_bytes=_WHEEL_BYTES))})
+    node.define_all({0: cells(node.wheel("alpha", size_bytes=_WHEEL_BYTES))})
     with node.daemon("--max-download-rate", "10k") as daemon:  # a minute and a half
         daemon.wait_until(lambda: any(request.is_wheel for request in node.index.log.requests()))
         assert daemon.end() < 5
@@ -66,7 +69,7 @@ def test_sigterm_ends_a_daemon_that_waits_for_its_rate_and_the_next_goes_on(node
 
 
 def test_a_repair_keeps_to_the_rate(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha", size_bytes=_WHEEL_BYTES))})
+    node.define_all({0: cells(node.wheel("alpha", size_bytes=_WHEEL_BYTES))})
     node.run("install")
     data = next(node.environment().rglob("data.bin"))
     content = data.read_bytes()
@@ -90,7 +93,7 @@ def test_a_repair_keeps_to_the_rate(node: Node) -> None:
 def test_a_limit_that_cannot_be_kept_is_refused(
     node: Node, command: str, arguments: list[str], variables: dict[str, str], said: str
 ) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     done = node.run(command, *arguments, code=2, variables=variables)
     assert said in done.stderr
     assert "secret" not in done.stderr
@@ -98,7 +101,7 @@ def test_a_limit_that_cannot_be_kept_is_refused(
 
 
 def test_the_machines_proxy_is_gone_through_unless_no_proxy_names_the_host(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
     variables = {"HTTP_PROXY": nobody, "NO_PROXY": "", "no_proxy": ""}

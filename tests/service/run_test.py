@@ -14,8 +14,9 @@ from daemon.prefix.writer_lock import writer_lock
 from daemon.upkeep.verify import verify
 from gens.version import read_version
 from tests.index.fault import latency, status
-from tests.service.node import SITE, Node, cells, small_disk
-from tests.synthetic.catalog import PYTHON, environment_cell
+from tests.node.node import SITE, Node
+from tests.service.small_disk import small_disk
+from tests.synthetic.catalog import PYTHON, cells, environment_cell
 
 pytest_plugins = ["tests.service.fixture"]
 
@@ -23,7 +24,7 @@ _BAD = f"python{PYTHON}-torch2.4.1-cpu"
 
 
 def test_the_node_becomes_ready_newest_generation_first(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"), torch=("2.4.1",))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"), torch=("2.4.1",))})
     with node.daemon() as daemon:
         assert daemon.get("/healthz") == (200, "ok\n")
         daemon.wait_ready()
@@ -41,7 +42,7 @@ def test_the_node_becomes_ready_newest_generation_first(node: Node) -> None:
 
 def test_the_probes_say_what_is_missing_and_why(node: Node) -> None:
     alpha, beta = node.wheel("alpha"), node.wheel("beta")
-    node.define({0: [environment_cell([alpha]), environment_cell([beta], torch="2.4.1")]})
+    node.define_all({0: [environment_cell([alpha]), environment_cell([beta], torch="2.4.1")]})
     node.index.repository.lose(beta.filename)
     assert "latest: names nothing" in node.run("ready", code=1).stdout
     with node.daemon() as daemon:
@@ -67,7 +68,7 @@ def test_the_probes_say_what_is_missing_and_why(node: Node) -> None:
 
 
 def test_an_index_that_is_down_at_the_start_and_comes_back_is_enough(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.index.down(), node.daemon() as daemon:
         daemon.wait_until(lambda: daemon.said("trying again"))
         assert daemon.get("/readyz")[0] == 503
@@ -79,7 +80,7 @@ def test_an_index_that_is_down_at_the_start_and_comes_back_is_enough(node: Node)
 
 
 def test_a_part_is_ready_when_what_was_asked_for_stands_there(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
+    node.define_all({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
     with node.daemon("--only", f"python{PYTHON}") as daemon:
         daemon.wait_ready()
         assert daemon.get("/readyz?format=text")[1] == "ready: g00000, latest none\n"
@@ -93,7 +94,7 @@ def test_a_part_is_ready_when_what_was_asked_for_stands_there(node: Node) -> Non
 
 def test_a_python_that_is_nowhere_leaves_the_environments_of_others_alone(node: Node) -> None:
     alpha = node.wheel("alpha")
-    node.define({0: [environment_cell([alpha]), environment_cell([alpha], python="3.99.1")]})
+    node.define_all({0: [environment_cell([alpha]), environment_cell([alpha], python="3.99.1")]})
     with node.daemon("--no-python-downloads") as daemon:
         daemon.wait_until(lambda: node.environment().exists())
         daemon.wait_until(lambda: "3.99" in daemon.get("/readyz?format=text")[1])
@@ -102,11 +103,11 @@ def test_a_python_that_is_nowhere_leaves_the_environments_of_others_alone(node: 
 
 def test_a_generation_that_is_added_is_installed(node: Node) -> None:
     alpha = node.wheel("alpha")
-    node.define({0: cells(alpha)})
+    node.define_all({0: cells(alpha)})
     with node.daemon() as daemon:
         daemon.wait_ready()
         with node.index.down():
-            node.define({1: cells(alpha, node.wheel("beta"))})
+            node.define_all({1: cells(alpha, node.wheel("beta"))})
             daemon.wait_until(lambda: not daemon.ready())
             assert "g00001" in daemon.get("/readyz?format=text")[1]
         daemon.wait_until(lambda: node.prefix.latest.readlink() == Path("g00001"))
@@ -115,7 +116,7 @@ def test_a_generation_that_is_added_is_installed(node: Node) -> None:
 
 def test_the_metrics_tell_what_stands_there_and_what_it_takes(node: Node) -> None:
     shared = node.wheel("shared", size_bytes=500_000)
-    node.define({0: cells(shared, torch=("2.4.1",)), 1: cells(shared)})
+    node.define_all({0: cells(shared, torch=("2.4.1",)), 1: cells(shared)})
     with node.daemon() as daemon:
         daemon.wait_ready()
         daemon.wait_until(lambda: "monobase_saved_bytes" in daemon.get("/metrics")[1])
@@ -142,7 +143,7 @@ def test_the_metrics_tell_what_stands_there_and_what_it_takes(node: Node) -> Non
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "extra", "manifest", "mark"])
 def test_readiness_goes_away_with_damage_and_comes_back(node: Node, damage: str) -> None:
-    node.define({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
+    node.define_all({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
     site = node.environment() / SITE
     file = site / "alpha" / "__init__.py"
     with node.daemon() as daemon:
@@ -168,7 +169,7 @@ def test_readiness_goes_away_with_damage_and_comes_back(node: Node, damage: str)
 
 
 def test_damage_that_is_not_to_be_repaired_is_told_until_somebody_does(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.daemon("--no-repair") as daemon:
         daemon.wait_ready()
         (node.environment() / SITE / "alpha" / "__init__.py").unlink()
@@ -181,7 +182,7 @@ def test_damage_that_is_not_to_be_repaired_is_told_until_somebody_does(node: Nod
 
 
 def test_a_full_verification_finds_what_a_failing_disk_changed(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     file = node.environment() / SITE / "alpha" / "__init__.py"
     with node.daemon() as daemon:
         daemon.wait_ready()
@@ -197,7 +198,7 @@ def test_a_full_verification_finds_what_a_failing_disk_changed(node: Node) -> No
 
 
 def test_another_range_is_another_readiness(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     with node.daemon("--max-gen-id", "0") as daemon:
         daemon.wait_ready()
         node.run("ready", "--max-gen-id", "0")
@@ -211,7 +212,7 @@ def test_another_range_is_another_readiness(node: Node) -> None:
 
 
 def test_a_second_daemon_waits_for_the_first_and_takes_over(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     with node.daemon("--max-gen-id", "0") as first:
         first.wait_ready()
         with node.daemon("--min-gen-id", "1") as second:
@@ -232,7 +233,7 @@ def test_a_second_daemon_waits_for_the_first_and_takes_over(node: Node) -> None:
 
 
 def test_a_daemon_that_waits_has_not_looked_at_the_files_and_does_not_say_ready(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.daemon() as first:
         first.wait_ready()
         with node.daemon() as second:
@@ -246,7 +247,7 @@ def test_a_daemon_that_waits_has_not_looked_at_the_files_and_does_not_say_ready(
 
 
 def test_sigterm_ends_a_daemon_that_waits_for_another(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.daemon() as first:
         first.wait_ready()
         with node.daemon() as second:
@@ -256,7 +257,7 @@ def test_sigterm_ends_a_daemon_that_waits_for_another(node: Node) -> None:
 
 
 def test_sigterm_ends_within_five_seconds_while_the_index_stalls(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.index.fault(latency("*.whl", delay_s=60)), node.daemon() as daemon:
         daemon.wait_until(lambda: bool(node.index.log.requests()))
         assert daemon.end() < 5
@@ -267,7 +268,7 @@ def test_sigterm_ends_within_five_seconds_while_the_index_stalls(node: Node) -> 
 
 
 def test_sigterm_ends_within_five_seconds_while_another_writes(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     node.prefix.make_directories()
     with writer_lock(node.prefix, 0, print), node.daemon() as daemon:
         daemon.wait_until(lambda: daemon.said("which writes to"))
@@ -277,7 +278,7 @@ def test_sigterm_ends_within_five_seconds_while_another_writes(node: Node) -> No
 
 
 def test_a_daemon_whose_lock_or_whole_prefix_is_removed_goes_on(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.daemon() as daemon:
         daemon.wait_ready()
         node.prefix.service_lock_file.unlink()
@@ -296,7 +297,7 @@ def test_a_daemon_that_is_ended_at_any_moment_loses_nothing(node: Node, number: 
         number_of: cells(shared, node.wheel("own", f"{number_of}.0"), torch=("2.3.1", "2.4.1"))
         for number_of in range(3)
     }
-    node.define(generations)
+    node.define_all(generations)
     choose = random.Random(int(number))  # noqa: S311 (moments of a test)
     sealed: set[str] = set()
     for _ in range(20):
@@ -320,7 +321,7 @@ def test_a_daemon_that_is_ended_at_any_moment_loses_nothing(node: Node, number: 
 def test_features_tell_which_generations_are_ready(node: Node) -> None:
     features = node.directory / "features.d"
     features.mkdir()
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     with node.daemon("--features-dir", str(features)) as daemon:
         daemon.wait_ready()
         file = features / "monobase"
@@ -345,13 +346,13 @@ def test_features_tell_which_generations_are_ready(node: Node) -> None:
     ],
 )
 def test_bad_combinations_are_refused_at_the_start(node: Node, arguments: list[str], said: str) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     assert said in node.run("run", *arguments, code=2).stderr
     assert not node.prefix.root.exists()
 
 
 def test_flags_are_variables_as_well(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
+    node.define_all({0: cells(node.wheel("alpha")), 1: cells(node.wheel("beta"))})
     with node.daemon(variables={"MONOBASE_MAX_GEN_ID": "0"}) as daemon:
         daemon.wait_ready()
     assert node.prefix.installed_generations() == ["g00000"]
@@ -361,13 +362,13 @@ def test_flags_are_variables_as_well(node: Node) -> None:
 
 
 def test_a_port_that_is_taken_is_named(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     done = node.run("run", "--listen", f"127.0.0.1:{node.index.port}", code=4)
     assert f"127.0.0.1:{node.index.port}" in done.stderr
 
 
 def test_the_index_is_asked_again_after_it_failed_with_500(node: Node) -> None:
-    node.define({0: cells(node.wheel("alpha"))})
+    node.define_all({0: cells(node.wheel("alpha"))})
     with node.index.fault(status("*.whl", code=500, times=6)), node.daemon() as daemon:
         daemon.wait_ready()
 
@@ -376,7 +377,7 @@ def test_a_full_disk_is_told_and_room_is_enough(node: Node) -> None:
     with small_disk(node, "12m") as small:
         ballast = small / "ballast"
         ballast.write_bytes(bytes(9_000_000))
-        node.define({0: cells(node.wheel("alpha", size_bytes=2_000_000))})
+        node.define_all({0: cells(node.wheel("alpha", size_bytes=2_000_000))})
         with node.daemon() as daemon:
             daemon.wait_until(lambda: daemon.metric('monobase_failures_total{kind="disk"}') >= 1)
             assert "bytes" in daemon.get("/readyz?format=text")[1]

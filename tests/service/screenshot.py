@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel
+from tests.node.node import Node, make_node
 from tests.service.browser import browse, find_browser
-from tests.service.node import Node
 from tests.synthetic.catalog import Cell, environment_cell, toolkit_cell
 
 _SHARED_BYTES = 40_000_000
@@ -51,7 +51,7 @@ def photograph(node: Node, browser: str, picture: Path) -> None:
     shared = node.wheel("shared", size_bytes=_SHARED_BYTES)
     old = _environments(node, shared, {"2.4.1": "cu124", "2.5.1": "cu124", "2.6.0": "cu124"})
     new = _environments(node, shared, {"2.7.1": "cu128", "2.8.0": "cu128", "2.9.1": "cu128"})
-    node.define({1: old + _toolkits(node), 2: new})
+    node.define_all({1: old + _toolkits(node), 2: new})
     node.wheel("torch", "2.9.1", size_bytes=1)  # takes the place of the locked one on the index
     with node.daemon() as daemon:
         daemon.wait_until(lambda: 'class="s-failed"' in daemon.get("/")[1])
@@ -73,7 +73,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="monobase-") as directory,
         LocalIndex(Path(directory) / "index") as index,
     ):
-        photograph(Node(index, Path(directory)), browser, picture)
+        photograph(make_node(index, Path(directory), python_downloads=True), browser, picture)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.node import SITE, Node, cells
+from tests.node.node import SITE, Node
+from tests.synthetic.catalog import cells
 
 pytest_plugins = ["tests.service.fixture"]
 
@@ -32,7 +33,7 @@ def test_ranges_prunes_and_restarts_leave_nothing_behind(
     node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shared = node.wheel("shared", size_bytes=50_000)
-    node.define(
+    node.define_all(
         {
             number: cells(shared, node.wheel("own", f"{number}.0", size_bytes=20_000), torch=("2.4.1",))
             for number in range(_GENERATIONS)
@@ -67,7 +68,7 @@ def test_ranges_prunes_and_restarts_leave_nothing_behind(
 def test_one_daemon_that_goes_on_for_long_does_not_grow(
     node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node.define({0: cells(node.wheel("alpha", size_bytes=50_000), torch=("2.4.1",))})
+    node.define_all({0: cells(node.wheel("alpha", size_bytes=50_000), torch=("2.4.1",))})
     file = node.environment() / SITE / "alpha" / "__init__.py"
     sizes = []
     with node.daemon() as daemon:

@@ -87,6 +87,11 @@ def toolkit_cell(wheels: Sequence[Wheel], full_version: str, cuda_major: str | N
     )
 
 
+def cells(*wheels: Wheel, torch: tuple[str, ...] = ()) -> list[Cell]:
+    """Describe a generation: the plain environment, and one for each Torch release with the same wheels."""
+    return [environment_cell(wheels), *(environment_cell(wheels, torch=release) for release in torch)]
+
+
 def write_catalog(directory: Path, generations: Mapping[int, Sequence[Cell]]) -> Path:
     """Write definitions and locks as the installer reads them.
 

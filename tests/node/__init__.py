@@ -1,0 +1,1 @@
+"""A node of a test, with the daemon as a real process."""
