@@ -10,6 +10,7 @@ class DamageError(MonobaseError):
     """What stands on the prefix is not what was sealed."""
 
     exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "damage"
 
 
 class NewerFormatError(MonobaseError):
@@ -40,6 +41,7 @@ class IndexAccessError(MonobaseError):
     """An index did not answer, or does not have what a lock names."""
 
     exit_code: ClassVar[int] = 4
+    kind: ClassVar[str] = "index"
 
 
 class IndexUnreachableError(IndexAccessError):
@@ -66,6 +68,7 @@ class DiskError(PrefixError):
     """The disk cannot hold the install: space, inodes, hard links, mounts or permissions."""
 
     exit_code: ClassVar[int] = 5
+    kind: ClassVar[str] = "disk"
 
 
 class PrefixPathError(MonobaseError):
@@ -78,30 +81,35 @@ class PrefixInUseError(PrefixError):
     """Another process writes to the prefix, and the wait for it ended."""
 
     exit_code: ClassVar[int] = 6
+    kind: ClassVar[str] = "in-use"
 
 
 class MachineError(PrefixError):
     """The machine does not give what a process needs: memory, open files, processes, or uv itself."""
 
     exit_code: ClassVar[int] = 11
+    kind: ClassVar[str] = "machine"
 
 
 class ProgramKilledError(MonobaseError):
     """A signal has ended uv or an interpreter, such as that of a kernel without memory."""
 
     exit_code: ClassVar[int] = 11
+    kind: ClassVar[str] = "machine"
 
 
 class WheelContentError(MonobaseError):
     """A wheel is not the one that its lock names, is malformed, or contradicts another one."""
 
     exit_code: ClassVar[int] = 7
+    kind: ClassVar[str] = "wheel"
 
 
 class InterpreterError(MonobaseError):
     """There is no interpreter for a Python version of a generation."""
 
     exit_code: ClassVar[int] = 8
+    kind: ClassVar[str] = "interpreter"
 
 
 class ProxyError(MonobaseError):

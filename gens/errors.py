@@ -8,9 +8,11 @@ class MonobaseError(Exception):
 
     Attributes:
         exit_code: Exit code of the command; CONTRIBUTING.md lists all codes.
+        kind: What kind of failure it is, in the metrics and on the page of the daemon.
     """
 
     exit_code: ClassVar[int] = 70
+    kind: ClassVar[str] = "other"
 
 
 class DifferenceError(MonobaseError):
@@ -23,12 +25,14 @@ class DefinitionError(MonobaseError):
     """The definition of a generation is missing, malformed or contradicts itself."""
 
     exit_code = 3
+    kind = "definition"
 
 
 class LockError(MonobaseError):
     """A lock is missing, malformed, or does not belong to its definition."""
 
     exit_code = 3
+    kind = "definition"
 
 
 class SumsError(MonobaseError):

@@ -11,9 +11,10 @@ from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import RunSettings
 from daemon.install.pipeline import InstallOptions
 from daemon.prefix.prefix import prefix_at
-from daemon.report.progress import Reporter
+from daemon.service.context import ServiceContext
 from daemon.service.http_server import HttpServer, parse_address
-from daemon.service.loop import Service, ServiceOptions
+from daemon.service.loop import Loop
+from daemon.service.options import ServiceOptions
 from daemon.uv.program import find_uv
 from gens.catalog import load_catalog
 
@@ -44,7 +45,7 @@ def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
         concurrent_downloads=settings.concurrent_downloads,
         python_mirror=settings.python_mirror,
     ) as options:
-        service = Service(
+        context = ServiceContext(
             prefix_at(settings.prefix),
             lambda: load_catalog(program.gens, keep_broken=True),
             find_uv(program.uv),
@@ -52,10 +53,10 @@ def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
             reporter,
         )
         if address is not None:
-            server = HttpServer(service, address)
+            server = HttpServer(context, address)
             server.start()
             reporter.info("listening", address=f"{server.address.host}:{server.address.port}")
-        _run_until(asked_to_stop, service, reporter)
+        _run_until(asked_to_stop, context)
     sys.stderr.flush()
     os._exit(0)  # a thread of the service may still wait for its uv, which ends with this process
 
@@ -75,12 +76,13 @@ def _service_options(settings: RunSettings, install: InstallOptions) -> ServiceO
     )
 
 
-def _run_until(asked_to_stop: threading.Event, service: Service, reporter: Reporter) -> None:
+def _run_until(asked_to_stop: threading.Event, context: ServiceContext) -> None:
+    loop = Loop(context)
     failures: list[Exception] = []
 
     def work() -> None:
         try:
-            service.run()
+            loop.run()
         except Exception as error:
             failures.append(error)
         finally:
@@ -91,12 +93,12 @@ def _run_until(asked_to_stop: threading.Event, service: Service, reporter: Repor
     # Python runs a signal's handler in this thread; a signal that another thread receives does not wake it.
     while not asked_to_stop.wait(_NOTICE_S):
         pass
-    service.stop.set()
+    context.stop.set()
     worker.join(_GRACE_S)
     if failures:
         raise failures[0]
     if worker.is_alive():
         # An install may be ended at any moment: the next start goes on, and the kernel ends its uv with it.
-        reporter.info(f"ended while {service.state.activity}; the next start goes on there")
+        context.reporter.info(f"ended while {context.state.activity}; the next start goes on there")
     else:
-        reporter.info("ended")
+        context.reporter.info("ended")

@@ -12,19 +12,20 @@ from click.testing import CliRunner, Result
 from daemon.cli import run as run_command
 from daemon.cli.main import main
 from daemon.errors import DiskError
-from daemon.service.loop import Service
+from daemon.service.context import ServiceContext
+from daemon.service.loop import Loop
 from tests.synthetic.catalog import environment_cell, write_catalog
 
 
 @pytest.fixture
-def services(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
+def services(monkeypatch: pytest.MonkeyPatch) -> list[ServiceContext]:
     """The services that were made; their loop only waits, and the process goes on at its end."""
-    made: list[Service] = []
+    made: list[ServiceContext] = []
 
-    def wait(service: Service) -> None:
-        made.append(service)
+    def wait(context: ServiceContext) -> None:
+        made.append(context)
         os.kill(os.getpid(), signal.SIGTERM)
-        service.stop.wait(60)
+        context.stop.wait(60)
 
     _loop(monkeypatch, wait)
     return made
@@ -38,8 +39,8 @@ def _signals() -> object:
         signal.signal(number, handler)
 
 
-def _loop(monkeypatch: pytest.MonkeyPatch, run: Callable[[Service], None]) -> None:
-    monkeypatch.setattr(Service, "run", run)
+def _loop(monkeypatch: pytest.MonkeyPatch, run: Callable[[ServiceContext], None]) -> None:
+    monkeypatch.setattr(Loop, "run", lambda loop: run(loop._context))
     monkeypatch.setattr(run_command, "find_uv", lambda _: Path("uv"))
     monkeypatch.setattr(run_command, "_GRACE_S", 0.5)
 
@@ -55,7 +56,7 @@ def _run(tmp_path: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, command)
 
 
-def test_the_settings_reach_the_service(tmp_path: Path, services: list[Service]) -> None:
+def test_the_settings_reach_the_service(tmp_path: Path, services: list[ServiceContext]) -> None:
     arguments = (
         "--listen off --min-gen-id 0 --prune-old-gen --clean-uv-cache --no-repair --check-interval 1 "
         "--scan-interval 2 --verify-interval 0 --retry-delay 3 --max-retry-delay 4 --concurrent-downloads 5 "
@@ -73,7 +74,7 @@ def test_the_settings_reach_the_service(tmp_path: Path, services: list[Service])
     assert (downloads.concurrent, downloads.python_mirror) == (5, "http://m/")
 
 
-def test_the_address_is_told_once_it_is_listened_at(tmp_path: Path, services: list[Service]) -> None:
+def test_the_address_is_told_once_it_is_listened_at(tmp_path: Path, services: list[ServiceContext]) -> None:
     done = _run(tmp_path, "--listen", "127.0.0.1:0")
     assert done.exit_code == 0
     assert done.stderr.startswith("listening address 127.0.0.1:")
@@ -88,7 +89,7 @@ def test_an_address_that_is_none_is_wrong_usage(tmp_path: Path, address: str) ->
 
 
 def test_what_ends_the_loop_is_the_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Service) -> None:
+    def fail(_: ServiceContext) -> None:
         raise DiskError("gone")
 
     _loop(monkeypatch, fail)
@@ -101,8 +102,8 @@ def test_an_install_that_goes_on_does_not_keep_the_process(
 ) -> None:
     held = threading.Event()
 
-    def hang(service: Service) -> None:
-        service.state.activity = "installing g00000"
+    def hang(context: ServiceContext) -> None:
+        context.state.activity = "installing g00000"
         os.kill(os.getpid(), signal.SIGTERM)
         held.wait(60)
 

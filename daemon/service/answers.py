@@ -10,10 +10,10 @@ from http import HTTPStatus
 
 from daemon.report.redaction import redact
 from daemon.report.shown_text import json_document, visible
+from daemon.service.context import ServiceContext
+from daemon.service.failure import for_everybody, text_of
 from daemon.service.http_request import Request
-from daemon.service.loop import Service
 from daemon.service.metrics import CONTENT_TYPE
-from daemon.service.state import for_everybody, text_of
 from daemon.service.status_page import status_page
 from daemon.upkeep.readiness import readiness_text
 from gens.errors import MonobaseError
@@ -54,11 +54,11 @@ class Question:
     as_text: bool = False
 
 
-def question_of(service: Service, request: Request) -> Question | Response:
+def question_of(context: ServiceContext, request: Request) -> Question | Response:
     """Find out what a request asks; what needs no look at the prefix is answered at once.
 
     Args:
-        service: The daemon.
+        context: The service.
         request: The request.
 
     Returns:
@@ -68,7 +68,7 @@ def question_of(service: Service, request: Request) -> Question | Response:
         refusal = plain(HTTPStatus.METHOD_NOT_ALLOWED, f"only {_METHODS[0]} and {_METHODS[1]} are answered\n")
         return replace(refusal, allow=", ".join(_METHODS))
     if request.path == "/healthz":
-        if service.state.alive:
+        if context.state.alive:
             return plain(HTTPStatus.OK, "ok\n")
         return plain(HTTPStatus.SERVICE_UNAVAILABLE, "stopped\n")
     if request.path not in _PAGES:
@@ -79,18 +79,18 @@ def question_of(service: Service, request: Request) -> Question | Response:
     return Question(request.path, wants_text and request.path == "/readyz")
 
 
-def respond(service: Service, question: Question) -> Response:
+def respond(context: ServiceContext, question: Question) -> Response:
     """Answer a question; the prefix may be read for it, which can take as long as a disk takes.
 
     Args:
-        service: The daemon.
+        context: The service.
         question: What is asked.
 
     Returns:
         The answer.
     """
     try:
-        return _PAGES[question.path](service, question)
+        return _PAGES[question.path](context, question)
     except (MonobaseError, OSError) as error:
         return plain(HTTPStatus.SERVICE_UNAVAILABLE, f"{for_everybody(text_of(error))}\n")
     except Exception:
@@ -98,30 +98,30 @@ def respond(service: Service, question: Question) -> Response:
         return plain(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of monobase itself; its log tells more\n")
 
 
-def _readyz(service: Service, question: Question) -> Response:
-    readiness = service.readiness()
+def _readyz(context: ServiceContext, question: Question) -> Response:
+    readiness = context.readiness()
     status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
     if question.as_text:
         return Response(status, _PLAIN, visible(readiness_text(readiness), "\n").encode())
-    body = {**asdict(readiness), "activity": service.state.activity}
+    body = {**asdict(readiness), "activity": context.state.activity}
     return Response(status, _JSON, json_document(body) + b"\n")
 
 
-def _metrics(service: Service, _question: Question) -> Response:
-    return Response(HTTPStatus.OK, CONTENT_TYPE, service.metrics.exposition())
+def _metrics(context: ServiceContext, _question: Question) -> Response:
+    return Response(HTTPStatus.OK, CONTENT_TYPE, context.metrics.exposition())
 
 
-def _page(service: Service, _question: Question) -> Response:
+def _page(context: ServiceContext, _question: Question) -> Response:
     try:
-        room = os.statvfs(service.prefix.root)
+        room = os.statvfs(context.prefix.root)
         free_bytes = room.f_bavail * room.f_frsize
     except OSError:
         free_bytes = None
-    page = status_page(service.readiness(), service.state, str(service.prefix.root), free_bytes, time.time())
+    page = status_page(context.readiness(), context.state, str(context.prefix.root), free_bytes, time.time())
     return Response(HTTPStatus.OK, _HTML, visible(page, "\n\t").encode())
 
 
-_PAGES: dict[str, Callable[[Service, Question], Response]] = {
+_PAGES: dict[str, Callable[[ServiceContext, Question], Response]] = {
     "/": _page,
     "/readyz": _readyz,
     "/metrics": _metrics,

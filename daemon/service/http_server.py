@@ -30,8 +30,8 @@ from daemon.errors import ListenError
 from daemon.report.redaction import redact
 from daemon.service.answers import Question, Response, plain, question_of, respond
 from daemon.service.connections import Connections, Stage
+from daemon.service.context import ServiceContext
 from daemon.service.http_request import HeadReader, Request, RequestError
-from daemon.service.loop import Service
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Za-z:.%_-]*)\]|(?P<host>[0-9A-Za-z._-]*)):(?P<port>[0-9]{1,5})")
 _REQUEST_S = 10.0
@@ -73,13 +73,13 @@ class HttpServer:
     """The server.
 
     Args:
-        service: The daemon that answers.
+        context: The service that answers.
         address: Where to listen.
         request_s: How long a request may take, from its first byte to the last of its answer.
     """
 
-    def __init__(self, service: Service, address: Address, request_s: float = _REQUEST_S) -> None:
-        self._service = service
+    def __init__(self, context: ServiceContext, address: Address, request_s: float = _REQUEST_S) -> None:
+        self._context = context
         self._request_s = request_s
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         try:
@@ -98,7 +98,7 @@ class HttpServer:
         self._socket.setblocking(False)
         self.address = Address(address.host, self._socket.getsockname()[1])
         self._connections = Connections(_MOST_CONNECTIONS)
-        self._desk = _Desk(lambda question: respond(service, question))
+        self._desk = _Desk(lambda question: respond(context, question))
         self._thread = threading.Thread(target=lambda: asyncio.run(self._accept()), name="http", daemon=True)
 
     def start(self) -> None:
@@ -146,7 +146,7 @@ class HttpServer:
                     late = plain(
                         HTTPStatus.SERVICE_UNAVAILABLE, f"no answer was found within {self._request_s:g} s\n"
                     )
-                    response = question_of(self._service, request)
+                    response = question_of(self._context, request)
                     if isinstance(response, Question):
                         response = await self._desk.answer(response)
                 except RequestError as error:

@@ -14,8 +14,9 @@ from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.service import http_server
 from daemon.service.answers import Response, plain
+from daemon.service.context import ServiceContext
 from daemon.service.http_server import Address, HttpServer, parse_address
-from daemon.service.loop import Service, ServiceOptions
+from daemon.service.options import ServiceOptions
 from gens.catalog import Catalog
 from gens.generation import Generation
 
@@ -49,10 +50,10 @@ class _Node:
     def __init__(self, directory: Path) -> None:
         generation = Generation(0, "x86_64-manylinux_2_28", "2026-11-01T00:00:00Z", {}, (), ())
         catalog = Catalog((generation,), directory)
-        self.service = Service(
+        self.context = ServiceContext(
             Prefix(directory / "prefix"), lambda: catalog, Path("uv"), ServiceOptions(), Reporter(quiet=True)
         )
-        self.server = HttpServer(self.service, Address("127.0.0.1", 0), _REQUEST_S)
+        self.server = HttpServer(self.context, Address("127.0.0.1", 0), _REQUEST_S)
         self.server.start()
 
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
@@ -234,14 +235,14 @@ def test_a_fault_of_ours_is_an_answer(node: _Node, monkeypatch: pytest.MonkeyPat
     def fail() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(node.service, "readiness", fail)
+    monkeypatch.setattr(node.context, "readiness", fail)
     assert node.get("/readyz") == 500
     assert node.get("/healthz") == 200
 
 
 def test_the_loopback_of_ipv6_can_be_listened_at(node: _Node) -> None:
     try:
-        server = HttpServer(node.service, Address("::1", 0))
+        server = HttpServer(node.context, Address("::1", 0))
     except ListenError:
         pytest.skip("this machine has no IPv6")
     server.start()
@@ -253,4 +254,4 @@ def test_the_loopback_of_ipv6_can_be_listened_at(node: _Node) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "a..b", "x" * 300])
 def test_where_nobody_can_listen_is_named(node: _Node, host: str) -> None:
     with pytest.raises(ListenError, match="--listen"):
-        HttpServer(node.service, Address(host, 0))
+        HttpServer(node.context, Address(host, 0))

@@ -1,199 +1,175 @@
-"""The parts of the loop that need no process; tests/service runs the rest."""
+"""The rounds of the service; tests/service runs them in a process."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from daemon.errors import DiskError, IndexAccessError, IndexUnreachableError, NotOnIndexError
+from daemon.errors import DiskError
 from daemon.install.pipeline import InstallResult
 from daemon.prefix.finding import Finding
-from daemon.prefix.prefix import Prefix
+from daemon.prefix.service_lock import service_lock
 from daemon.report.progress import Reporter
-from daemon.service import loop as service_module
-from daemon.service.loop import Service, ServiceOptions
-from daemon.service.state import ServiceState, for_everybody, kind_of
+from daemon.service import damage, installs, loop
+from daemon.service.announcement import Announcement
+from daemon.service.damage import DamageWatch
+from daemon.service.installs import Installs
+from daemon.service.loop import Loop
+from daemon.service.pruning import Pruning
 from daemon.upkeep.known_file import read_known, write_known
 from daemon.upkeep.readiness import Known
-from daemon.upkeep.repair import RepairResult
 from daemon.upkeep.scan import ScanInterruptedError
-from gens.catalog import Catalog
-from gens.generation import Generation
+from gens.catalog import load_catalog
+from tests.fake_prefix.fake_prefix import FakePrefix
+from tests.fake_service.fake_service import FakeService
 
 
-def test_passwords_of_urls_are_not_shown() -> None:
-    shown = for_everybody("failed to fetch\nhttps://user:secret@index.example/simple/ twice")
-    assert shown == "failed to fetch https://index.example/simple/ twice"
+@pytest.fixture
+def fake(tmp_path: Path) -> FakePrefix:
+    fake = FakePrefix(tmp_path)
+    fake.install(0)
+    return fake
 
 
-def test_each_error_has_a_kind() -> None:
-    assert kind_of(DiskError("")) == "disk"
-    assert kind_of(IndexAccessError("")) == "index"
-    assert kind_of(IndexUnreachableError("")) == "index"
-    assert kind_of(NotOnIndexError("")) == "index"
-    assert kind_of(OSError(5, "")) == "disk"
-    assert kind_of(ValueError("")) == "internal"
+def _run(service: FakeService, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a service for some rounds."""
+    counted = iter(range(rounds - 1))
+    write = Announcement.write
 
-
-def test_the_last_errors_are_kept_newest_first() -> None:
-    state = ServiceState()
-    for number in range(30):
-        state.add_error("disk", str(number), "full")
-    assert [error.subject for error in state.last_errors()][:2] == ["29", "28"]
-    assert len(state.last_errors()) == 20
-
-
-def test_a_first_scan_that_sigterm_cuts_short_leaves_what_was_told_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generation = Generation(0, "x86_64-manylinux_2_28", "2026-11-01T00:00:00Z", {}, (), ())
-    features = tmp_path / "features.d" / "monobase"
-    features.parent.mkdir()
-    features.write_text("feature.node.kubernetes.io/monobase-ready=true\n")
-    prefix = Prefix(tmp_path / "prefix")
-    prefix.make_directories()
-    known = Known({}, {"g00000": [Finding("monobase/g00000/python3.11", "lib/x.py", "changed")]})
-    write_known(prefix, known)
-    options = ServiceOptions(features_directory=features.parent)
-    catalog = Catalog((generation,), tmp_path)
-    service = Service(prefix, lambda: catalog, Path("uv"), options, Reporter())
-
-    def cut_short(*_: object, **__: object) -> None:
-        service.stop.set()
-        raise ScanInterruptedError
-
-    monkeypatch.setattr(service_module, "scan", cut_short)
-    service.run()
-
-    assert features.read_text() == "feature.node.kubernetes.io/monobase-ready=true\n"
-    assert read_known(prefix) == known
-    assert service.state.damage == known.damage
-
-
-def _service(tmp_path: Path, *ids: int, **settings: Any) -> Service:  # noqa: ANN401
-    generations = tuple(
-        Generation(number, "x86_64-manylinux_2_28", "2026-11-01T00:00:00Z", {}, (), ()) for number in ids
-    )
-    prefix = Prefix(tmp_path / "prefix")
-    prefix.make_directories()
-    for generation in generations:
-        prefix.generation(generation.directory_name).mkdir()
-    catalog = Catalog(generations, tmp_path)
-    options = ServiceOptions(retry_delay_s=3600, max_retry_delay_s=3600, check_interval_s=0.01, **settings)
-    return Service(prefix, lambda: catalog, Path("uv"), options, Reporter(quiet=True))
-
-
-def _rounds(service: Service, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a service make some rounds."""
-    counted = iter(range(count - 1))
-
-    def tell() -> None:
+    def stop_at_the_end(announcement: Announcement) -> None:
+        write(announcement)
         if next(counted, None) is None:
-            service.stop.set()
+            service.context.stop.set()
 
-    monkeypatch.setattr(service, "_tell", tell)
-    monkeypatch.setattr(service_module, "install", lambda *_: InstallResult())
-    service.run()
-
-
-def _damage(name: str) -> list[Finding]:
-    return [Finding(f"monobase/{name}/python3.11", "lib/x.py", "changed")]
+    monkeypatch.setattr(Announcement, "write", stop_at_the_end)
+    Loop(service.context).run()
 
 
-@pytest.mark.parametrize("error", [OSError(5, "Input/output error", "g00001"), ValueError("what")])
-def test_a_scan_that_fails_of_one_generation_leaves_the_others_checked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_an_undamaged_node_is_ready_after_the_first_round(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = _service(tmp_path, 0, 1, 2, repair=False)
-
-    def scan(_: Prefix, names: list[str], **__: object) -> dict[str, list[Finding]]:
-        if "g00001" in names:
-            raise error
-        return {name: _damage(name) for name in names if name == "g00000"}
-
-    monkeypatch.setattr(service_module, "scan", scan)
-    _rounds(service, 3, monkeypatch)
-    assert list(service.state.damage) == ["g00000"]
-    assert [retry.subject for retry in service.state.retries.pending()] == ["scan g00001"]
-    assert list(service.state.known().unchecked) == ["g00001"]
+    monkeypatch.setattr(installs, "install", lambda *_: pytest.fail("nothing is missing"))
+    service = FakeService(fake)
+    _run(service, 2, monkeypatch)
+    assert service.log == ["info: ready"]
+    state = service.context.state
+    assert (state.alive, state.usage is not None, state.checked_s > 0) == (False, True, True)
 
 
-def test_a_repair_that_fails_leaves_the_others_repaired(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_an_install_brought_is_checked_in_the_same_round(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = _service(tmp_path, 0, 1, 2)
-    damaged = {"g00000", "g00001", "g00002"}
-    tried: list[str] = []
+    service = FakeService(fake)
+    fake.define(1)
 
-    def scan(_: Prefix, names: list[str], **__: object) -> dict[str, list[Finding]]:
-        return {name: _damage(name) for name in names if name in damaged}
+    def install(*_: object) -> InstallResult:
+        fake.install(1)
+        return InstallResult()
 
-    def repair(_: Prefix, __: Catalog, ___: Path, names: list[str], *____: object) -> RepairResult:
-        tried.extend(names)
-        if names == ["g00001"]:
-            raise IndexAccessError("lost")
-        damaged.difference_update(names)
-        return RepairResult()
-
-    monkeypatch.setattr(service_module, "scan", scan)
-    monkeypatch.setattr(service_module, "repair", repair)
-    _rounds(service, 3, monkeypatch)
-    assert sorted(tried) == ["g00000", "g00001", "g00002"]
-    assert list(service.state.damage) == ["g00001"]
-    assert [retry.subject for retry in service.state.retries.pending()] == ["repair g00001"]
-
-
-def test_what_only_reading_everything_has_found_is_not_forgotten_by_a_quick_look(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = _service(tmp_path, 0, repair=False, verify_interval_s=1e-9)
-    looks: list[bool] = []
-
-    def scan(_: Prefix, names: list[str], *, full: bool, **__: object) -> dict[str, list[Finding]]:
-        looks.append(full)
-        service.options = replace(service.options, verify_interval_s=0)
-        return {name: _damage(name) for name in names} if full else {}
-
-    monkeypatch.setattr(service_module, "scan", scan)
-    _rounds(service, 4, monkeypatch)
-    assert True in looks
-    assert service.state.damage == {"g00000": _damage("g00000")}
+    monkeypatch.setattr(installs, "install", install)
+    _run(service, 1, monkeypatch)
+    assert [generation.sealed for generation in service.context.readiness().generations] == [True, True]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("what"), OSError(28, "No space left"), MemoryError()])
-@pytest.mark.parametrize("part", ["_look_for_damage", "_install", "_prune", "_count", "_read_definitions"])
+@pytest.mark.parametrize(
+    "part", ["DamageWatch.check", "Installs.install_missing", "Pruning.prune", "read_usage", "Definitions"]
+)
 def test_no_fault_of_a_part_ends_the_loop_or_keeps_the_others_from_their_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, error: Exception
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, part: str, error: Exception
 ) -> None:
-    service = _service(tmp_path, 0)
+    service = FakeService(fake)
     done: list[str] = []
 
-    def fail() -> None:
-        raise error
+    def note(name: str) -> Callable[..., bool]:
+        def run(*_: object) -> bool:
+            done.append(name)
+            if name == part:
+                raise error
+            return False
 
-    for name in ("_look_for_damage", "_prune", "_count"):
-        monkeypatch.setattr(service, name, lambda name=name: done.append(name))
-    monkeypatch.setattr(service, part, fail)
-    _rounds(service, 3, monkeypatch)
-    assert service.stop.is_set()
-    if part in {"_look_for_damage", "_prune", "_count"}:
-        assert set(done) >= {"_look_for_damage", "_prune", "_count"} - {part}
-    assert service.state.retries.pending() != []
-    assert not service.state.alive
+        return run
+
+    for name in ("check", "install_missing", "prune"):
+        owner = {"check": DamageWatch, "install_missing": Installs, "prune": Pruning}[name]
+        monkeypatch.setattr(owner, name, note(f"{owner.__name__}.{name}"))
+    monkeypatch.setattr(loop, "read_usage", note("read_usage"))
+    monkeypatch.setattr(service.context.definitions, "load", note("Definitions"))
+    _run(service, 3, monkeypatch)
+    assert service.failed != []
+    assert not service.context.state.alive
+    if part != "Installs.install_missing":  # without it, the round cannot go on to prune
+        assert {"DamageWatch.check", "Installs.install_missing", "Pruning.prune", "read_usage"} <= set(done)
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_definition_that_cannot_be_read_is_a_failure_of_its_own(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake)
+    fake.install(1)
+    (fake.directory / "gens" / "g00001.json").write_text("{")
+    service.context.definitions.load = lambda: load_catalog(fake.directory / "gens", keep_broken=True)
+    _run(service, 2, monkeypatch)
+    assert service.failed == ["definition g00001"]
+
+
+def test_a_first_scan_that_sigterm_cuts_short_leaves_what_was_told_as_it_was(
+    fake: FakePrefix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = tmp_path / "features.d" / "monobase"
+    features.parent.mkdir()
+    features.write_text("feature.node.kubernetes.io/monobase-ready=true\n")
+    known = Known({}, {"g00000": [Finding("monobase/g00000/python3.11", "lib/x.py", "changed")]})
+    write_known(fake.prefix, known)
+    service = FakeService(fake, features_directory=features.parent)
+
+    def cut_short(*_: object, **__: object) -> None:
+        service.context.stop.set()
+        raise ScanInterruptedError
+
+    monkeypatch.setattr(damage, "scan", cut_short)
+    Loop(service.context).run()
+    assert features.read_text() == "feature.node.kubernetes.io/monobase-ready=true\n"
+    assert read_known(fake.prefix) == known
+    assert service.context.state.damage == known.damage
+
+
+def test_a_lock_that_somebody_removed_is_taken_again(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake)
+    lost = iter([False, True])
+    monkeypatch.setattr("daemon.host.exclusive_lock.ExclusiveLock.is_lost", lambda _: next(lost, False))
+    _run(service, 2, monkeypatch)
+    assert "warning: somebody removed the lock of the one daemon; taking it anew" in service.log
+
+
+def test_a_second_service_says_that_it_waits(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = FakeService(fake)
+    with service_lock(fake.prefix, FakeService(fake).context.stop, lambda _: None):
+
+        def stop(_: float) -> bool:
+            service.context.stop.set()
+            return True
+
+        monkeypatch.setattr(service.context.stop, "wait", stop)
+        Loop(service.context).run()
+    assert service.context.state.activity.startswith("waiting for the daemon ")
+    assert service.log == [f"info: {service.context.state.activity}"]
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise DiskError("full")
+
     with Path("/dev/full").open("w") as full:
-        service = _service(tmp_path, 0)
-        service._reporter = Reporter(full, "json")
-
-        def fail() -> None:
-            raise DiskError("full")
-
-        monkeypatch.setattr(service, "_count", fail)
-        _rounds(service, 3, monkeypatch)
+        service = FakeService(fake)
+        service.context.reporter = Reporter(full, "json")
+        monkeypatch.setattr(loop, "read_usage", fail)
+        _run(service, 3, monkeypatch)
         with suppress(OSError):
             full.close()
-    assert [retry.subject for retry in service.state.retries.pending()] == ["count"]
+    assert service.failed == ["count"]

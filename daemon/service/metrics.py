@@ -15,7 +15,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from daemon.prefix.prefix import Prefix
-from daemon.service.state import KINDS, ServiceState
+from daemon.service.failure import KINDS
+from daemon.service.state import ServiceState
 from daemon.upkeep.readiness import Readiness
 from gens.version import Version, read_version
 

@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from daemon.host.retries import Retries, Retry
 from daemon.prefix.finding import Finding
 from daemon.prefix.usage import Usage
-from daemon.report.redaction import redact
-from daemon.report.shown_text import visible
 from daemon.upkeep.readiness import Known
-from gens.errors import MonobaseError
 
 # What can fail, as retries name it, before the name of a generation or of what is in it.
 DEFINITION, SCAN, REPAIR, INSTALL = "definition", "scan", "repair", "install"
@@ -113,40 +110,3 @@ def _reasons(retries: Iterable[Retry], kind: str) -> dict[str, str]:
         for retry in retries
         if retry.subject.startswith(f"{kind} ")
     }
-
-
-def kind_of(error: BaseException) -> str:
-    """Name the kind of an error in metrics, such as `index`; `internal` for what is no error of ours."""
-    if isinstance(error, OSError):
-        return "disk"
-    if not isinstance(error, MonobaseError):
-        return "internal"
-    families = (_KINDS.get(family.__name__) for family in type(error).__mro__)
-    return next((kind for kind in families if kind is not None), "other")
-
-
-def text_of(error: BaseException) -> str:
-    """Say what an error is: a message of ours as it stands, what the system says with its path."""
-    if isinstance(error, OSError) and error.strerror is not None:
-        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-    return str(error) or type(error).__name__
-
-
-def for_everybody(text: str) -> str:
-    """Put a message in one line, without passwords: everybody can read the page."""
-    return visible(" ".join(redact(text).split()))
-
-
-_KINDS = {
-    "DamageError": "damage",
-    "DefinitionError": "definition",
-    "DiskError": "disk",
-    "IndexAccessError": "index",
-    "InterpreterError": "interpreter",
-    "LockError": "definition",
-    "MachineError": "machine",
-    "PrefixInUseError": "in-use",
-    "ProgramKilledError": "machine",
-    "WheelContentError": "wheel",
-}
-KINDS = tuple(sorted({*_KINDS.values(), "internal", "other"}))

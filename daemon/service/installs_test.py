@@ -1,0 +1,154 @@
+"""Installs of the service: newest first, and each failure with a delay of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import DiskError, IndexAccessError, PrefixInUseError
+from daemon.install.pipeline import InstallOptions, InstallResult
+from daemon.service import installs as installs_module
+from daemon.service.installs import Installs
+from gens.errors import MonobaseError
+from tests.fake_prefix.fake_prefix import FakePrefix
+from tests.fake_service.fake_service import FakeService
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakePrefix:
+    fake = FakePrefix(tmp_path)
+    fake.define(0)
+    fake.define(1)
+    return fake
+
+
+def _installer(
+    monkeypatch: pytest.MonkeyPatch, install: Callable[[int], InstallResult]
+) -> list[InstallOptions]:
+    """Let an install of a generation have a result, and give the options of each."""
+    received: list[InstallOptions] = []
+
+    def run(*arguments: object) -> InstallResult:
+        options = arguments[3]
+        assert isinstance(options, InstallOptions)
+        assert options.generation_id is not None
+        received.append(options)
+        return install(options.generation_id)
+
+    monkeypatch.setattr(installs_module, "install", run)
+    return received
+
+
+def test_the_newest_generation_is_installed_first(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = FakeService(fake)
+    states: list[frozenset[str]] = []
+
+    def install(number: int) -> InstallResult:
+        states.append(service.context.state.installing)
+        fake.install(number)
+        return InstallResult(fetched_bytes=10)
+
+    received = _installer(monkeypatch, install)
+    installs = Installs(service.context)
+    assert installs.install_missing()
+    assert [options.generation_id for options in received] == [1, 0]
+    assert set(received[0].only) == {fake.environment, fake.toolkit}
+    assert states == [frozenset({"g00001"}), frozenset({"g00000"})]
+    assert service.context.state.installing == frozenset()
+    fake.point_latest(1)
+    assert not installs.install_missing()
+    assert service.failed == []
+    assert b"monobase_fetched_bytes_total 20.0" in service.context.metrics.exposition()
+
+
+def test_an_environment_that_fails_waits_alone(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = FakeService(fake, InstallOptions(min_gen_id=1))
+    label = f"g00001/{fake.toolkit}"
+    received = _installer(monkeypatch, lambda _: InstallResult(failures={label: IndexAccessError("lost")}))
+    installs = Installs(service.context)
+    assert installs.install_missing()
+    assert service.failed == [f"install {label}"]
+    assert installs.install_missing()  # the other one is due still
+    assert received[1].only == (fake.environment,)
+
+
+@pytest.mark.parametrize("error", [IndexAccessError("lost"), ValueError("what")])
+def test_a_generation_that_fails_leaves_the_others_installed(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    service = FakeService(fake)
+
+    def install(number: int) -> InstallResult:
+        if number == 1:
+            raise error
+        fake.install(number)
+        return InstallResult()
+
+    received = _installer(monkeypatch, install)
+    installs = Installs(service.context)
+    assert installs.install_missing()
+    assert [options.generation_id for options in received] == [1, 0]
+    assert service.failed == ["install g00001"]
+    assert not installs.install_missing()  # its delay has not expired
+
+
+def test_after_a_full_disk_no_older_generation_takes_the_room(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake)
+
+    def install(_: int) -> InstallResult:
+        raise DiskError("full")
+
+    received = _installer(monkeypatch, install)
+    Installs(service.context).install_missing()
+    assert [options.generation_id for options in received] == [1]
+    assert service.failed == ["install"]
+    assert service.log[0].startswith("error: full; trying again in ")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"), [(DiskError("full"), True), (PrefixInUseError("another"), False)]
+)
+def test_a_full_disk_names_what_pruning_would_remove(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, error: MonobaseError, is_told: bool
+) -> None:
+    fake.install(0)
+    service = FakeService(fake, InstallOptions(min_gen_id=1), prune_old_gen=True)
+
+    def install(_: int) -> InstallResult:
+        raise error
+
+    _installer(monkeypatch, install)
+    Installs(service.context).install_missing()
+    told = "; g00000: pruned only when the active generations are ready" in service.log[0]
+    assert told == is_told
+
+
+def test_what_was_not_asked_for_is_not_installed(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = FakeService(fake, InstallOptions(only=(fake.toolkit,)))
+    received = _installer(monkeypatch, lambda _: InstallResult())
+    Installs(service.context).install_missing()
+    assert {options.only for options in received} == {(fake.toolkit,)}
+
+
+def test_a_latest_that_cannot_be_moved_is_a_failure_of_its_generation(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.install(1)
+    fake.install(0)
+    fake.prefix.latest.unlink()
+    service = FakeService(fake)
+    received = _installer(monkeypatch, lambda _: InstallResult(failures={"latest": IndexAccessError("no")}))
+    Installs(service.context).install_missing()
+    assert [options.generation_id for options in received] == [1]
+    assert service.failed == ["install g00001"]
+
+
+def test_no_install_begins_once_the_service_is_to_stop(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake)
+    service.context.stop.set()
+    assert _installer(monkeypatch, lambda _: pytest.fail("it was to stop")) == []
+    assert not Installs(service.context).install_missing()

@@ -1,0 +1,95 @@
+"""Metrics, as Prometheus reads them."""
+
+import time
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from daemon.prefix.usage import Usage
+from daemon.service.failure import KINDS
+from gens.version import read_version
+from tests.fake_prefix.fake_prefix import FakePrefix
+from tests.fake_service.fake_service import FakeService
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakePrefix:
+    fake = FakePrefix(tmp_path)
+    fake.install(0)
+    fake.define(1)
+    return fake
+
+
+def _samples(service: FakeService) -> dict[tuple[str, ...], float]:
+    """Read the metrics: values by name and values of labels."""
+    text = service.context.metrics.exposition().decode()
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_each_generation_has_its_state(fake: FakePrefix) -> None:
+    fake.prefix.latest.unlink()
+    samples = _samples(FakeService(fake))
+    assert samples["monobase_ready",] == 0
+    assert samples["monobase_generations_active",] == 2
+    assert samples["monobase_environments", "g00001", "missing"] == 1
+    assert samples["monobase_environments", "g00001", "ready"] == 0
+    assert samples["monobase_toolkits", "g00001", "missing"] == 1
+    assert samples["monobase_environments", "g00000", "ready"] == 1
+    assert ("monobase_latest_generation",) not in samples
+    fake.point_latest(0)
+    assert _samples(FakeService(fake))["monobase_latest_generation",] == 0
+
+
+def test_what_is_known_of_the_disk_is_told(fake: FakePrefix) -> None:
+    service = FakeService(fake)
+    samples = _samples(service)
+    assert samples["monobase_disk_size_bytes",] >= samples["monobase_disk_free_bytes",] > 0
+    assert ("monobase_saved_bytes",) not in samples
+    service.context.state.usage = Usage({"environments": 1000, "bytecode": 20}, 4000, 3000)
+    samples = _samples(service)
+    assert samples["monobase_disk_usage_bytes", "bytecode"] == 20
+    assert (samples["monobase_apparent_bytes",], samples["monobase_saved_bytes",]) == (4000, 3000)
+
+
+def test_a_prefix_that_is_gone_has_no_size(fake: FakePrefix) -> None:
+    service = FakeService(fake)
+    fake.prefix.root.rename(fake.directory / "gone")
+    assert ("monobase_disk_size_bytes",) not in _samples(service)
+
+
+def test_failures_have_their_kind_from_the_start_and_retries_their_delay(fake: FakePrefix) -> None:
+    service = FakeService(fake)
+    samples = _samples(service)
+    assert {samples["monobase_failures_total", kind] for kind in KINDS} == {0.0}
+    service.context.fail("prune", OSError(28, "No space left"))
+    service.context.fail("prune", OSError(28, "No space left"))
+    samples = _samples(service)
+    assert samples["monobase_failures_total", "disk"] == 2
+    assert samples["monobase_failing_attempts", "prune"] == 2
+    assert 0 < samples["monobase_next_try_seconds", "prune"] <= 3600 * 1.5
+
+
+def test_counters_and_the_round_are_told(fake: FakePrefix) -> None:
+    service = FakeService(fake)
+    metrics = service.context.metrics
+    metrics.installs.observe(7)
+    metrics.repaired.inc()
+    service.context.state.round_began_s = time.monotonic() - 100
+    service.context.state.checked_s = 1_700_000_000.0
+    samples = _samples(service)
+    assert samples["monobase_install_duration_seconds_bucket", "5.0"] == 0
+    assert samples["monobase_install_duration_seconds_bucket", "15.0"] == 1
+    assert samples["monobase_repairs_total",] == 1
+    assert samples["monobase_round_seconds",] >= 100
+    assert samples["monobase_last_check_timestamp_seconds",] == 1_700_000_000
+    assert samples["process_open_fds",] > 0
+
+
+def test_the_version_of_this_build_is_told(fake: FakePrefix) -> None:
+    version = read_version()
+    assert _samples(FakeService(fake))["monobase_build_info", version.version, version.revision] == 1

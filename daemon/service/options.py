@@ -1,0 +1,35 @@
+"""What an operator decides about the service."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.install.pipeline import InstallOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """The options of the service.
+
+    Attributes:
+        install: The options of each install, with the active range.
+        prune_old_gen: Whether generations older than `--min-gen-id` are removed.
+        clean_uv_cache: Whether uv's cache is emptied at the start.
+        repair: Whether damage is repaired.
+        features_directory: node-feature-discovery's `features.d`, or None.
+        check_interval_s: Time between two comparisons of marks and manifests.
+        scan_interval_s: Time between two scans of every file's size, mode and time of change.
+        verify_interval_s: Time between two readings of every file; 0 for never.
+        retry_delay_s: Delay before the first retry; it doubles with each failure.
+        max_retry_delay_s: The longest delay.
+    """
+
+    install: InstallOptions = field(default_factory=InstallOptions)
+    prune_old_gen: bool = False
+    clean_uv_cache: bool = False
+    repair: bool = True
+    features_directory: Path | None = None
+    check_interval_s: float = 60.0
+    scan_interval_s: float = 3600.0
+    verify_interval_s: float = 604_800.0
+    retry_delay_s: float = 5.0
+    max_retry_delay_s: float = 600.0
