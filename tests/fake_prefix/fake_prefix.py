@@ -120,6 +120,10 @@ class FakePrefix:
     def default_cells(self) -> tuple[Cell, ...]:
         """Return an environment that holds `alpha` 1.0, and cuDNN 9.1.0.70 for CUDA 12."""
         alpha = self.wheel("alpha", files={"alpha/__init__.py": b"NAME = 'alpha'\n", "alpha/data": b"data\n"})
+        return environment_cell([alpha]), self.cudnn_cell()
+
+    def cudnn_cell(self) -> Cell:
+        """Return cuDNN 9.1.0.70 for CUDA 12."""
         cudnn = self.wheel(
             "nvidia-cudnn-cu12",
             "9.1.0.70",
@@ -128,7 +132,7 @@ class FakePrefix:
                 "nvidia/cudnn/lib/libcudnn.so.9": b"\x7fELF of cuDNN",
             },
         )
-        return environment_cell([alpha]), toolkit_cell([cudnn], "9.1.0.70", "12")
+        return toolkit_cell([cudnn], "9.1.0.70", "12")
 
     def wheel(
         self,
@@ -138,7 +142,7 @@ class FakePrefix:
         files: Mapping[str, bytes] | None = None,
         cached: bool = True,
     ) -> Wheel:
-        """Make a wheel, and keep it as a fetch does: unpacked in uv's cache, with inventory and bytecode.
+        """Make a wheel, and keep it as a fetch does: unpacked in uv's cache, with its inventory.
 
         Args:
             name: Name of the package.
@@ -306,9 +310,11 @@ class FakePrefix:
         self._archives[wheel.sha256] = archive, inventory
         for file in inventory.files:
             self._share(archive / file.path, file.sha256, executable=file.executable)
-        self._compile(archive, inventory)
 
     def _compile(self, archive: Path, inventory: Inventory) -> None:
+        listed = bytecode_list_path(self.prefix, inventory.wheel_sha256, BYTECODE_KEY)
+        if listed.exists():
+            return
         compiled = []
         for file in inventory.installed_as_is():
             if not file.path.endswith(".py"):
@@ -326,7 +332,6 @@ class FakePrefix:
             name = str(path.parent / "__pycache__" / f"{path.stem}.{CACHE_TAG}.pyc")
             compiled.append(BytecodeFile(name, file.sha256, sha256, made.stat().st_size))
             made.unlink()
-        listed = bytecode_list_path(self.prefix, inventory.wheel_sha256, BYTECODE_KEY)
         _write(listed, format_bytecode_list(compiled))
 
     def _share(self, path: Path, sha256: str, *, executable: bool) -> None:
@@ -347,6 +352,7 @@ class FakePrefix:
         wheels, bytecode = [], []
         for wheel in lock.wheels:
             archive, inventory = self._archives[wheel.sha256]
+            self._compile(archive, inventory)
             for file in inventory.installed_as_is():
                 _hardlink(archive / file.path, tree / SITE_PACKAGES / file.path)
             for name in WRITTEN_BY_INSTALLERS[:2]:
