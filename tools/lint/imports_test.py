@@ -52,7 +52,7 @@ def test_the_contracts_are_kept(tree: Path) -> None:
         ("daemon.cli.main", "tools.options"),
         ("daemon.prefix", "daemon.install"),
         ("gens.catalog", "daemon.errors"),
-        ("runtime.prepare_venv", "gens.lock"),
+        ("runtime.user_venv.main", "gens.lock"),
     ],
 )
 def test_a_wrong_import_fails_with_both_names(tree: Path, module: str, imported: str) -> None:
