@@ -23,7 +23,7 @@ _mb_do() { # FILE FUNCTION [ARGUMENT ...]: calls a function of another file of t
     "$@"
 }
 
-_mb_read_file() { # FILE
+_mb_read_file() { # FILE, which lies beside this one (called by its path, by that of a link, or by its name alone)
     [ -n "$_mb_here" ] || _mb_here=${_mb_zsh:-${BASH_VERSION:+${BASH_SOURCE-}}}
     if [ -z "$_mb_here" ]; then
         # dash and busybox do not tell which file they read, but have it open.
@@ -34,9 +34,9 @@ _mb_read_file() { # FILE
             case $_mb_found in */activate.sh) _mb_here=$_mb_found ;; esac
         done
     fi
-    [ -r "${_mb_here%/*}/$1.sh" ] || _mb_here=$(PATH=$PATH:/usr/bin:/bin readlink -f "$_mb_here") # of a link, of a bare name
+    [ -r "${_mb_here%/*}/$1.sh" ] || _mb_here=$(PATH=$PATH:/usr/bin:/bin readlink -f "$_mb_here" || echo "$_mb_here")
     if [ ! -r "${_mb_here%/*}/$1.sh" ]; then
-        printf 'monobase: error: there is no %s.sh beside %s: copy the whole folder.\n' "$1" "$_mb_here" >&2
+        printf 'monobase: error: %s/%s.sh cannot be read; install the whole folder of activate.sh\n' "${_mb_here%/*}" "$1" >&2
         return 72
     fi
     _mb_read="$_mb_read$1 "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sample_prefix import SamplePrefix, make_sample_prefix
+from runtime.sample_prefix import PYTHON, SamplePrefix, make_sample_prefix
 from runtime.shells import SHELLS, Shell
 
 
@@ -23,6 +23,18 @@ def own_prefix(prefix: SamplePrefix, tmp_path: Path) -> SamplePrefix:
     root = tmp_path / "own"
     shutil.copytree(prefix.root, root, symlinks=True, copy_function=_copy)
     return SamplePrefix(root, prefix.wheels)
+
+
+@pytest.fixture
+def base(prefix: SamplePrefix) -> Path:
+    """Return an environment of the prefix that tests do not change."""
+    return prefix.root / "monobase" / "g00002" / f"python{PYTHON}-torch2.4.1-cpu"
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """Return the path of a venv that does not exist yet."""
+    return tmp_path / "a venv of mine"
 
 
 def _copy(source: str, target: str) -> None:

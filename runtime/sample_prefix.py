@@ -175,6 +175,20 @@ def make_sample_prefix(root: Path, wheels: Path, python: Path = Path(sys.executa
     return prefix
 
 
+def question(prefix: SamplePrefix, **variables: str) -> dict[str, str]:
+    """Return the variables that ask a prefix for its plain Python, and others on top."""
+    return {"MONOBASE_PREFIX": str(prefix.root), "PYTHON_VERSION": PYTHON} | variables
+
+
+def state_of(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Return inode, mtime and ctime of all paths below a folder."""
+    return {
+        str(path): (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        for path in [root, *root.rglob("*")]
+        for status in [path.lstat()]
+    }
+
+
 def _write_wheels(folder: Path) -> None:
     for torch in ("2.3.1", "2.4.1", "2.5.1"):
         write_wheel(

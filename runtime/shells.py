@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ACTIVATE = Path(__file__).parent / "activate.sh"
-EXEC = Path(__file__).parent / "exec"
+RUNTIME = Path(__file__).parent
+ACTIVATE = RUNTIME / "activate.sh"
+EXEC = RUNTIME / "exec"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -77,6 +78,16 @@ SHELLS = (
     Shell("zsh --emulate sh", ("zsh", "--emulate", "sh")),
     Shell("zsh", ("zsh",)),
 )
+
+
+def activated(
+    shell: Shell, variables: Mapping[str, str], script: str = '. "$activate"; env'
+) -> dict[str, str]:
+    """Return the variables after an activation that succeeds and prints nothing."""
+    outcome = shell.run(script, variables)
+    assert outcome.code == 0, outcome.stderr  # noqa: S101 (of a test)
+    assert not outcome.stderr, outcome.stderr  # noqa: S101
+    return outcome.variables
 
 
 def run(command: list[str], environment: Mapping[str, str]) -> Outcome:

@@ -5,8 +5,8 @@
 # code, with the message printed, when it will not.
 _mb_functions="$_mb_functions _mb_fits _mb_fits_build _mb_scan _mb_search_cuda _mb_search_cudnn _mb_search_environment \
     _mb_search_generation _mb_search_toolkit _mb_take_the_only_build _mb_wait"
-_mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_lack _mb_only_build _mb_only_cuda _mb_only_found _mb_ready \
-    _mb_toolkit _mb_waited_s"
+_mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_cuda_decided_by _mb_lack _mb_only_build _mb_only_cuda \
+    _mb_only_found _mb_ready _mb_toolkit _mb_waited_s"
 _mb_only_build='' _mb_waited_s=0
 
 _mb_wait() { # EXIT_CODE: tries until all is found, as long as the code of the last try says that it may come

@@ -2,8 +2,8 @@
 # Why the prefix does not have what was asked for: what was asked, which variable decided, and what is nearest.
 _mb_functions="$_mb_functions _mb_add _mb_ask _mb_refuse_environment _mb_refuse_list _mb_refuse_lost_toolkit _mb_refuse_prefix \
     _mb_refuse_python _mb_refuse_to_wait_longer _mb_refuse_toolkit"
-_mb_variables="$_mb_variables _mb_asked _mb_builds _mb_by _mb_cudas _mb_cudnns _mb_elsewhere _mb_near_build _mb_near_python \
-    _mb_near_torch _mb_offer _mb_other _mb_python_known _mb_pythons _mb_pythons_of_torch _mb_same _mb_torches \
+_mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_builds _mb_by _mb_cudas _mb_cudnns _mb_elsewhere _mb_near_build _mb_near_python \
+    _mb_near_torch _mb_offer _mb_other _mb_python_known _mb_pythons _mb_pythons_of_torch _mb_ready _mb_same _mb_torches \
     _mb_torches_of_python _mb_waited _mb_why"
 
 _mb_refuse_prefix() {

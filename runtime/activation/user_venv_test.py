@@ -36,11 +36,6 @@ def install(prefix: SamplePrefix, installer: str, what: str) -> str:
     return INSTALLERS[installer].format(wheels=prefix.wheels, what=what, uv=uv.find_uv_bin())
 
 
-@pytest.fixture
-def venv(tmp_path: Path) -> Path:
-    return tmp_path / "a venv of mine"
-
-
 def test_a_venv_that_is_not_there_is_made_and_sees_the_base(
     shell: Shell, prefix: SamplePrefix, tmp_path: Path, venv: Path
 ) -> None:

@@ -1,0 +1,63 @@
+"""Repairs the scripts in `bin/` of a venv that was created at another path."""
+
+import re
+from pathlib import Path
+
+from .files import write_file
+
+_SIZE_LIMIT_BYTES = 1 << 20
+
+
+def repair_scripts(venv: Path) -> None:
+    """Let the scripts of a venv run with its own interpreter, wherever it was created.
+
+    Args:
+        venv: The venv.
+    """
+    former = _former_place(venv)
+    for script in sorted((venv / "bin").iterdir()):
+        if script.is_symlink() or not script.is_file() or script.stat().st_size > _SIZE_LIMIT_BYTES:
+            continue
+        try:
+            text = script.read_bytes().decode("utf-8", "surrogateescape")
+        except PermissionError:  # a script that this user cannot read, this user does not run
+            continue
+        found = _interpreter_of(text)
+        if found is None:
+            if script.name.startswith("activate") and former is not None:
+                write_file(script, text.replace(str(former), str(venv)), script.stat().st_mode & 0o7777)
+            continue
+        interpreter, rest = found
+        if not interpreter.exists() or (former is not None and former in interpreter.parents):
+            write_file(script, shebang(venv) + rest, script.stat().st_mode & 0o7777)
+
+
+def _former_place(venv: Path) -> Path | None:
+    """Return the path that a venv was created at, if that is another one."""
+    try:
+        text = (venv / "bin" / "activate").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    found = re.search(r"^\s*(?:export )?VIRTUAL_ENV=(['\"]?)(/[^'\"\n]+)\1$", text, re.MULTILINE)
+    if found is None or Path(found.group(2)) == venv or len(Path(found.group(2)).parts) < 2:
+        return None
+    return Path(found.group(2))
+
+
+def _interpreter_of(script: str) -> tuple[Path, str] | None:
+    """Return the Python that a script names by path, and the text after the lines that name it."""
+    found = re.match(r"#!(/[^\s]*/(?:python|pypy)[0-9.]*)(?:[ \t][^\n]*)?\n", script) or re.match(
+        r"#!/bin/sh\n'''exec' ['\"]?(/[^'\"\n]*/(?:python|pypy)[0-9.]*)['\"]? \"\$0\" \"\$@\"\n' '''\n",
+        script,
+    )
+    return (Path(found.group(1)), script[found.end() :]) if found else None
+
+
+def shebang(venv: Path) -> str:
+    """Return the first lines of a script that the venv's interpreter runs, at a path of any length.
+
+    Args:
+        venv: The venv.
+    """
+    quoted = str(venv / "bin" / "python").replace("'", "'\\''")
+    return f"#!/bin/sh\n'''exec' '{quoted}' \"$0\" \"$@\"\n' '''\n"
