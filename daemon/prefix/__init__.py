@@ -1,5 +1,94 @@
-"""The store: what stands under the prefix of a node, and the only code that knows how it is laid out.
+"""The store on a node: all that is under the prefix, and the only code that knows how it is laid out.
 
-Enters: trees that were made in the staging folder, and what they were made from. Leaves: published and sealed
-generations, their manifests, marks, locks and leases, and what differs from them.
+Enters: trees that were made in the staging folder, and what they were made from. Leaves: published and
+sealed generations, their manifests, marks, locks and leases, and findings: how they differ from these.
+
+A *tree* is an environment, a toolkit or an interpreter: a folder with a manifest. A *generation* is a
+folder of environments and of links to toolkits, with a list for the runtime (`environments`) and a mark
+(`.done`).
+
+Life cycle
+==========
+
+    state        where it is                       what holds of it
+    -----------  --------------------------------  ----------------------------------------------------------
+    staged       monobase/.staging/g00003.NAME     only the writer uses it; it is lost with the writer
+    published    monobase/g00003/NAME, cuda/NAME   complete, all of it on the disk, with its manifest; `ready`
+                                                   in the list; models may use it
+    sealed       the same                          the generation has a mark, which digests all its manifests
+                                                   and its list; nothing of it is written again
+    leased       the same                          a model has a shared flock(2) on the generation's folder:
+                                                   it is not retired
+    retired      monobase/.staging/g00003          has no name any more; what is left of it is being removed
+    damaged      any of the named ones             differs from its manifest, or the generation from its mark
+    newer        any of the named ones             a newer release has written its manifest or mark: readers
+                                                   report it, and no operation repairs or seals it
+
+    operation                        from -> to                       module
+    -------------------------------  -------------------------------  ---------------------------------------
+    begin_staging, end_staging       nothing -> a staging folder      staging
+    write_manifest                   (being made) -> staged           manifest
+    publish                          staged -> published              publication
+    publish_interpreter              staged -> published, or          interpreter_folder
+                                     damaged -> published
+    seal                             all published -> sealed          publication
+    point_latest                     `latest` names a sealed one      latest
+    put_in_place, mend_tree,         damaged -> published, sealed     mending, publication, toolkit_tree
+    replace_tree, link_toolkit
+    unseal                           its mark damaged -> published    publication
+    retire                           not leased -> retired            retirement
+    remove_retired                   retired -> nothing               retirement
+    remove_unused                    a tree or record that nothing    retirement
+                                     uses -> nothing
+    remove_leftovers                 staged, retired -> nothing       staging
+
+Which generation is retired is decided above the store (`daemon/upkeep`): never an active one, never the
+target of `latest`, and a newer one never.
+
+What a crash leaves
+===================
+
+Every operation is ordered so that a name stands for all of a thing, or for nothing: content, then
+syncfs(2), then the rename, then fsync(2) of the folder. After a kill or a power loss
+
+- in the staging folder, whatever was there: the next writer removes it before it does anything else, and
+  what was half retired with it (`remove_leftovers`);
+- during `publish`: some trees have their names and others have none, and the list may still call one
+  `missing` that is there. The next install finds by the manifests what is there, and writes the list again;
+- during `seal`: the list may say `sealed` while there is no mark: the generation counts as published. The
+  mark is the last thing to be written;
+- during `point_latest`: `latest` names the one of before or the one of after;
+- during `retire`: the generation has its name, or is in the staging folder as a whole;
+- during a repair: each file of a tree is the damaged one or the right one; the manifest stays as it was;
+- under the name of a temporary file (`.NAME.HEX.tmp`): nothing that anybody reads; `remove_leftovers`
+  removes it.
+
+`crash_test.py` kills each operation before each of its changes, and `conformance_test.py` tries each in
+each state.
+
+Locks
+=====
+
+    lock                             guards
+    -------------------------------  ----------------------------------------------------------------------
+    writer lock (`writer_lock`):     all names but those below. Functions that give or take a final name have
+    monobase/.lock and .lock         a `WriterLock` and look whether it is still held (`check`) before each
+                                     one; somebody may have removed its files
+    service lock (`service_lock`):   that one daemon serves the prefix, and the record that it alone writes
+    monobase/.service-lock           (`known_record`), beside whoever holds the writer lock
+    lease (`lease`): a generation's  that generation against `retire`; models take it, on read-only mounts too
+    folder, flock(2)
+    uv's locks (`uv_locks`)          nothing here: they are kept in memory, so that no model can hold them
+
+A lock ends with the process that holds it, and no reader can keep one from a writer
+(`host/exclusive_lock.py`). Readers take none: what they read may be renamed away at any moment, which is no
+damage.
+
+Contents
+========
+
+Files of trees are hard links to one inode for each content: the wheel in uv's cache, `files/` by digest,
+`pyc/` by digest of the source. So nothing is ever written in place: a writer makes a new inode in the
+staging folder and renames it (`mending`, `content_store`, `bytecode_store`). What nothing uses any more is
+found by `unused`.
 """

@@ -62,19 +62,16 @@ class ContentStore:
             return "alone"
         entry = self.path(sha256, bool(status.st_mode & stat.S_IXUSR))
         try:
-            held = entry.lstat()
-        except FileNotFoundError:
-            make_folder(entry.parent)
-            try:
-                os.link(path, entry)
-            except FileExistsError:
-                held = entry.lstat()
-            except OSError as error:
-                if error.errno == errno.EMLINK:
-                    return self._renew(path, sha256, status, entry, None)
+            held = _link_first(path, entry)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
                 raise
-            else:
-                return "first"
+            return self._renew(path, sha256, status, entry, None)
+        return "first" if held is None else self._share(path, sha256, status, entry, held)
+
+    def _share(
+        self, path: str, sha256: str, status: os.stat_result, entry: Path, held: os.stat_result
+    ) -> Outcome:
         if (held.st_ino, held.st_dev) == (status.st_ino, status.st_dev):
             return "same"
         # What is no file is not opened: a pipe would wait for somebody who writes to it.
@@ -134,6 +131,19 @@ class ContentStore:
             shutil.rmtree(entry)
         temporary.rename(entry)
         return "renewed"
+
+
+def _link_first(path: str, entry: Path) -> os.stat_result | None:
+    """Link a file under its digest, unless something has that name; return the status of what has it."""
+    try:
+        return entry.lstat()
+    except FileNotFoundError:
+        make_folder(entry.parent)
+    try:
+        os.link(path, entry)
+    except FileExistsError:
+        return entry.lstat()
+    return None
 
 
 def replace_by_link(source: Path, path: str) -> bool:

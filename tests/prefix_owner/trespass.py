@@ -78,13 +78,16 @@ def _of_node(node: ast.expr | ast.stmt) -> Iterator[str]:
                 elif alias.name in _IMPORTS.get(module, ()):
                     yield alias.name
         case ast.Attribute(value=value, attr=name):
-            owner = ast.unparse(value)
-            if owner in _FUNCTIONS:
-                if name in _FUNCTIONS[owner]:
-                    yield f"{owner}.{name}"
-            elif name in _METHODS:
-                yield f".{name}"
-            elif owner.endswith("prefix") and name in _PATHS:
-                yield f"prefix.{name}"
+            yield from _of_attribute(ast.unparse(value), name)
         case ast.Constant(value=value) if isinstance(value, str) and value in _NAMES:
             yield f"the name {value!r}"
+
+
+def _of_attribute(owner: str, name: str) -> Iterator[str]:
+    if owner in _FUNCTIONS:
+        if name in _FUNCTIONS[owner]:
+            yield f"{owner}.{name}"
+    elif name in _METHODS:
+        yield f".{name}"
+    elif owner.endswith("prefix") and name in _PATHS:
+        yield f"prefix.{name}"
