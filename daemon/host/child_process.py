@@ -1,4 +1,4 @@
-"""A program that runs to its end: what it says takes bounded memory, and what it makes others may read."""
+"""Runs a program to its end: its output takes bounded memory, and all users may read what it makes."""
 
 import ctypes
 import errno
@@ -139,7 +139,7 @@ class _Output(threading.Thread):
                 self._keep(chunk)
 
     def text(self) -> str:
-        """Give what was kept."""
+        """Return the text that was kept."""
         between = f"\n({self._left_out:,} bytes left out)\n".encode() if self._left_out else b""
         return (bytes(self._head) + between + bytes(self._tail)).decode(errors="replace")
 

@@ -1,4 +1,4 @@
-"""What must be on the disk before something is published, and how a name changes in one step.
+"""Writes files, links and names durably, and changes a name in one step.
 
 The order is always the same: write, `sync_filesystem`, rename, `sync_directory`. One syncfs(2) for all files
 of a generation costs a fraction of an fsync(2) for each.
@@ -117,7 +117,7 @@ def write_symlink(path: Path, target: str) -> None:
 
 
 def is_temporary_name(name: str) -> bool:
-    """Tell whether a name is one that a file has while it is written."""
+    """Return whether a name is temporary: that of a file that is being written."""
     return name.startswith(".") and name.endswith((WRITER_SUFFIX, DAEMON_SUFFIX))
 
 

@@ -1,4 +1,4 @@
-"""A lock that who can only read cannot get in the way of.
+"""An exclusive lock that a process with read-only access cannot block.
 
 It is an OFD write lock (fcntl(2), `F_OFD_SETLK`) on a file with a name of its own. The kernel gives it only
 on a descriptor that is open for writing, which a read-only mount refuses to every user; it ends with the last
@@ -51,11 +51,11 @@ class ExclusiveLock:
     descriptor: int
 
     def is_lost(self) -> bool:
-        """Tell whether the name stands for something else by now, which another process can lock."""
+        """Return whether the name stands for another file by now, which another process can lock."""
         return not _stands_for(self.path, self.descriptor)
 
     def close(self) -> None:
-        """Let go of it; it ends when no child has the descriptor any more."""
+        """Release the lock; it ends when no child has the descriptor any more."""
         os.close(self.descriptor)
 
 
@@ -86,7 +86,7 @@ def try_lock(path: Path) -> ExclusiveLock | None:
 
 
 def holder_of(path: Path) -> str:
-    """Say who holds a file, as the holder wrote it there: `process 12 on node-7`."""
+    """Return who holds a lock, as the holder wrote it to the file: `process 12 on node-7`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -120,7 +120,7 @@ def _attempt(path: Path, successions: int) -> int | None:
 
 
 def _replace(path: Path, successions: int) -> int | None:
-    """Let the successor of a spoilt file take its name (2)."""
+    """Rename the successor of a spoilt file over it (2)."""
     if successions == _MAX_SUCCESSIONS:
         return None
     try:
@@ -170,7 +170,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _in_the_way(descriptor: int) -> int:
-    """Give the kind of lock that keeps from locking a file: `F_RDLCK`, `F_WRLCK`, or `F_UNLCK` for none."""
+    """Return the kind of lock that others have on a file: `F_RDLCK`, `F_WRLCK`, or `F_UNLCK` for none."""
     answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _request())
     kind: int = struct.unpack(_FLOCK, answer)[0]
     return kind

@@ -1,4 +1,4 @@
-"""A place where a test may end the process: `MONOBASE_FAULT_AT=seal:published` sends SIGKILL there.
+"""Ends the process at a named point for a test: `MONOBASE_FAULT_AT=seal:renamed` sends SIGKILL there.
 
 Tests of crash safety also kill by system call and by time from outside; this reaches the boundaries that
 matter most at once. The points: `plan:done`, `fetch:call`, `fetch:synced`, `fetch:kept`, `link:linked`,

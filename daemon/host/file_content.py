@@ -1,4 +1,4 @@
-"""The content of one file: copies it, compares it with another one, digests it."""
+"""Copies, compares and digests the content of a file."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What this run has read itself: the digest of each inode, so that nothing is trusted and nothing read twice.
+"""The digests of the inodes that this run has read itself, so that each is read once and none is trusted.
 
 A name says nothing of the bytes under it: a link of uv's cache, of `files/` or of another generation may have
 been written to since it was right. Before something is sealed, each inode of it was read in this very run.
@@ -40,7 +40,7 @@ class KnownContents:
             self._held[status.st_dev, status.st_ino] = (status.st_size, status.st_mtime_ns, sha256)
 
     def digest(self, path: str, status: os.stat_result) -> str:
-        """Give the digest of a file, which is read unless its inode was.
+        """Return the digest of a file, and read the file unless its inode was read.
 
         Args:
             path: The file.
@@ -73,6 +73,6 @@ class KnownContents:
             list(pool.map(lambda item: self.digest(*item), unique.values()))
 
     def snapshot(self) -> dict[_Identity, str]:
-        """Give the digests by device and inode."""
+        """Return the digests by device and inode."""
         with self._guard:
             return {identity: held[2] for identity, held in self._held.items()}

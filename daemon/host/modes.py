@@ -1,4 +1,4 @@
-"""The modes of what the installer makes: set, whatever the umask of who runs it leaves of them."""
+"""Makes files and folders with fixed modes, whatever the umask is."""
 
 import os
 from pathlib import Path

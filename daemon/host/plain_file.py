@@ -1,4 +1,4 @@
-"""A file that is read whole because it should be small: whatever stands under its name, reading ends."""
+"""Reads small files whole: reading ends whatever has the name."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ _MAX_BYTES = 64_000_000
 
 
 def read_plain_file(path: Path, max_bytes: int = _MAX_BYTES) -> bytes:
-    """Read a file, and nothing else: opening a pipe would wait for somebody who writes to it.
+    """Read a regular file only: opening a FIFO blocks until a writer appears.
 
     Args:
         path: The file.

@@ -1,4 +1,4 @@
-"""Remove trees, and say what that frees: an inode is free when the last of its links goes."""
+"""Removes trees, and counts what that frees: an inode is free when its last link is removed."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from daemon.host.tree_walk import walk_tree
 
 @dataclass(slots=True)
 class LinkCount:
-    """What would be freed if some names went.
+    """The bytes and inodes that are freed when some names are removed.
 
     Attributes:
         freed_bytes: Bytes on the disk.
@@ -22,7 +22,7 @@ class LinkCount:
     _held: dict[int, int] = field(default_factory=dict)
 
     def take(self, status: os.stat_result) -> None:
-        """Take away one name of an inode."""
+        """Count one name of an inode as removed."""
         left = self.links_left(status) - 1
         if left == 0:
             self.freed_bytes += status.st_blocks * 512
@@ -32,7 +32,7 @@ class LinkCount:
             self._held[status.st_ino] = left
 
     def links_left(self, status: os.stat_result) -> int:
-        """Give the number of links that an inode has still."""
+        """Return the number of links that an inode has left."""
         return self._held.get(status.st_ino, status.st_nlink)
 
     def add(self, other: "LinkCount") -> None:
@@ -41,7 +41,7 @@ class LinkCount:
         self.freed_inodes += other.freed_inodes
 
     def take_tree(self, path: str) -> None:
-        """Take away a file, or a folder with all that is in it."""
+        """Count a file, or a folder with all that is in it, as removed."""
         for _, status, is_directory in walk(path):
             if is_directory:
                 self.freed_bytes += status.st_blocks * 512

@@ -1,4 +1,4 @@
-"""What failed, by its subject, and when each is tried again: one delay for each, whatever else fails.
+"""The subjects that failed, and when each is tried again: each has a delay of its own.
 
 A subject is what can fail by itself: `repair g00003`, `install g00003/cuda12.4`, `prune`. Its delay doubles
 with each failure in a row up to a bound, times a jitter so that nodes do not ask an index at once. Delays are
@@ -53,11 +53,11 @@ class Retries:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def draw_jitter(self) -> None:
-        """Choose the factor anew."""
+        """Choose another factor."""
         self.jitter = random.uniform(0.5, 1.5)  # noqa: S311 (it spreads, and hides nothing)
 
     def may(self, subject: str) -> bool:
-        """Tell whether a subject may be tried now: it has not failed, or its delay is over."""
+        """Return whether a subject may be tried now: it has not failed, or its delay has expired."""
         with self._guard:
             entry = self._pending.get(subject)
         return entry is None or self.clock() >= entry[1]
@@ -93,18 +93,18 @@ class Retries:
                     del self._pending[subject]
 
     def pending(self) -> list[Retry]:
-        """Give what failed and was not made good, by subject."""
+        """Return the subjects that have not succeeded since they failed, by name."""
         with self._guard:
             return [self._pending[subject][0] for subject in sorted(self._pending)]
 
     def next_s(self, subject: str) -> float | None:
-        """Give the seconds until a subject is tried again; None when it has not failed."""
+        """Return the seconds until a subject is tried again; None when it has not failed."""
         with self._guard:
             entry = self._pending.get(subject)
         return None if entry is None else max(0.0, entry[1] - self.clock())
 
     def soonest_s(self, since_s: float) -> float | None:
-        """Give the seconds until something may be tried that could not be at a time of the clock.
+        """Return the seconds until the first subject may be tried that could not be at a time of the clock.
 
         Args:
             since_s: That time, such as the beginning of a round: what could be tried then was, if it was
@@ -119,7 +119,7 @@ class Retries:
 
 
 def retry_delay_s(failed_in_a_row: int, first_s: float, longest_s: float, jitter: float) -> float:
-    """Give the delay before a retry: it doubles with each failure up to a bound, times a jitter.
+    """Return the delay before a retry: it doubles with each failure up to a bound, times a jitter.
 
     Args:
         failed_in_a_row: How often it has failed, from 1.

@@ -1,4 +1,4 @@
-"""What a refusal of the system means for a person: an error of ours, with a documented exit code."""
+"""Translates errors of the system into errors of ours, with advice and a documented exit code."""
 
 import errno
 import os
@@ -47,7 +47,7 @@ _IN_THE_WAY = (
 
 
 def explain(error: BaseException, root: Path) -> MonobaseError | None:
-    """Give the error of ours for one of the system.
+    """Return the error of ours for an error of the system.
 
     Args:
         error: What was raised.
@@ -66,7 +66,7 @@ def explain(error: BaseException, root: Path) -> MonobaseError | None:
 
 
 def explain_number(number: int, place: object, root: Path) -> MonobaseError | None:
-    """Give the error of ours for a number of errno(3).
+    """Return the error of ours for a number of errno(3).
 
     Args:
         number: The number.
@@ -91,7 +91,7 @@ def explain_number(number: int, place: object, root: Path) -> MonobaseError | No
 
 
 def explain_text(said: str, root: Path) -> MonobaseError | None:
-    """Give the error of ours for what a program said of a refusal: `(os error 24)`, as programs in Rust do.
+    """Return the error of ours for a program's message with `(os error 24)`, as programs in Rust print it.
 
     Args:
         said: What it said.
@@ -108,7 +108,7 @@ def explain_text(said: str, root: Path) -> MonobaseError | None:
 
 @contextmanager
 def system_errors(root: Path) -> Iterator[None]:
-    """Tell what the system refused, with path and advice, instead of a bare OSError.
+    """Raise an error of ours, with path and advice, instead of a bare OSError.
 
     Args:
         root: The prefix, for messages that need figures or a path.
@@ -123,7 +123,7 @@ def system_errors(root: Path) -> Iterator[None]:
 
 
 def full_disk_message(root: Path, what: str = "") -> str:
-    """Say how much room there is, for a message about a disk that is full.
+    """Return the message about a full disk, with the room that there is.
 
     Args:
         root: The prefix.

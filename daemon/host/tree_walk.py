@@ -20,7 +20,7 @@ ALL_FOLDERS: Container[str] = _All()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something in a tree.
+    """One file, link or folder of a tree.
 
     Attributes:
         path: Its path.

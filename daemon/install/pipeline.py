@@ -28,7 +28,7 @@ from daemon.interpreters.interpreter import Interpreter, provide_interpreters
 from daemon.prefix.environments_file import write_environments
 from daemon.prefix.generation import is_present, is_sealed
 from daemon.prefix.latest import point_latest
-from daemon.prefix.prefix import Prefix
+from daemon.prefix.prefix import LATEST_NAME, Prefix
 from daemon.prefix.publication import CompleteTree, publish, seal
 from daemon.prefix.staging import begin_staging, end_staging
 from daemon.prefix.standing_tree import check_tree
@@ -234,10 +234,10 @@ def _point_latest(
     writer: WriterLock, sealed: Sequence[Generation], result: InstallResult, reporter: Reporter
 ) -> None:
     try:
-        with _of_one(writer.prefix.latest):
+        with _of_one(writer.prefix.generations / LATEST_NAME):
             result.latest = point_latest(writer, sealed)
     except DamageError as error:
-        result.fail(writer.prefix.latest.name, error, reporter)
+        result.fail(LATEST_NAME, error, reporter)
 
 
 def _sealed(prefix: Prefix, generations: Sequence[Generation]) -> list[Generation]:

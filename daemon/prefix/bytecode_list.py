@@ -1,4 +1,4 @@
-"""Which bytecode belongs to one wheel under one interpreter.
+"""The list of the bytecode of one wheel for one interpreter.
 
 Format of `wheels/WHEEL-SHA256.KEY.pyc.gz`: a file of lines (`daemon/prefix/line_file.py`), the first of
 which is `monobase-bytecode 1`; then `SOURCE-SHA256 SHA256 SIZE PATH`, sorted by path; `PATH` is that of
@@ -37,12 +37,12 @@ class BytecodeFile:
 
 
 def bytecode_list_path(prefix: Prefix, wheel_sha256: str, key: str) -> Path:
-    """Give the place of the list of one wheel and interpreter."""
+    """Return the path of the bytecode list of a wheel for an interpreter."""
     return prefix.wheels / f"{wheel_sha256}.{key}.pyc.gz"
 
 
 def bytecode_path(prefix: Prefix, key: str, source_sha256: str, sha256: str) -> Path:
-    """Give the place of the shared bytecode of one source under one interpreter.
+    """Return the path of the shared bytecode of a source for an interpreter.
 
     Args:
         prefix: The prefix.

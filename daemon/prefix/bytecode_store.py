@@ -37,7 +37,7 @@ def compiled_name(key: str, source_sha256: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """Bytecode that is not what its name says: the inode, which environments may link as well.
+    """Bytecode that differs from its name: its inode, which environments may link as well.
 
     Attributes:
         key: What its interpreter's bytecode is kept under.
@@ -72,7 +72,7 @@ class BytecodeStore:
     _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def find(self, key: str, source_sha256: str) -> str | None:
-        """Give the digest of a source's bytecode, as its name says it; None when there is none.
+        """Return the digest of a source's bytecode, from its name; None when there is none.
 
         Args:
             key: What the interpreter's bytecode is kept under.

@@ -1,4 +1,4 @@
-"""Where the right bytes of a damaged file can be had on the prefix itself: every name that shares content.
+"""Finds the right bytes of a damaged file on the prefix itself: under each name that shares its content.
 
 A file of an environment is one inode with the entry of `files/`, the wheel in uv's cache, and the shared
 bytecode. Some of these may still be right; those that are not are given the right inode, or go, so that the
@@ -38,7 +38,7 @@ class ContentSource:
     _digests: dict[tuple[int, int, int, int], str] = field(default_factory=dict)
 
     def take(self, file: InventoryFile, places: Iterable[Path], lenders: Sequence[Path] = ()) -> Path | None:
-        """Give the content of a file under a new name in staging.
+        """Put the content of a file under a new name in the staging folder.
 
         Args:
             file: What it must be.
@@ -64,7 +64,7 @@ class ContentSource:
         return staged
 
     def is_sound(self, path: Path, file: InventoryFile) -> bool:
-        """Tell whether a path is a file as it must be: content, mode and owner."""
+        """Return whether a path is a file of the right content, mode and owner."""
         self.looked_at += 1
         try:
             status = path.lstat()
@@ -100,7 +100,7 @@ class ContentSource:
         return None
 
     def _link_missing(self, staged: Path, file: InventoryFile, places: Iterable[Path], entry: Path) -> None:
-        """Let later wheels, and bytecode of later environments, share what is right now."""
+        """Link the right content where later wheels, and bytecode of later environments, look for it."""
         if not self.store.enabled or not file.size_bytes:
             return
         for place in (entry, *(path for path in places if path.suffix == ".pyc")):
@@ -109,7 +109,7 @@ class ContentSource:
                 link_or_copy(staged, place)
 
     def _is_damage(self, entry: Path, file: InventoryFile, lenders: Sequence[Path]) -> bool:
-        """Tell whether an entry is wrong for all: others of its content may rightly have another mode."""
+        """Return whether an entry is damaged; one with another mode may be right for other files."""
         status = entry.lstat()
         if not stat.S_ISREG(status.st_mode) or not self._has_content(entry, status, file):
             return True
@@ -131,7 +131,7 @@ class ContentSource:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or a copy where it can have none."""
+    """Link a file, or copy it where it cannot be linked."""
     try:
         os.link(source, target)
     except OSError as error:

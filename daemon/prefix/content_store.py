@@ -38,7 +38,7 @@ class ContentStore:
     _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def path(self, sha256: str, executable: bool) -> Path:
-        """Give the place of a content, whether or not it is there."""
+        """Return the path of a content, whether or not it exists."""
         return self.directory / sha256[:2] / (f"{sha256}.x" if executable else sha256)
 
     def adopt(self, path: str, sha256: str, status: os.stat_result) -> Outcome:
@@ -74,7 +74,7 @@ class ContentStore:
     ) -> Outcome:
         if (held.st_ino, held.st_dev) == (status.st_ino, status.st_dev):
             return "same"
-        # What is no file is not opened: a pipe would wait for somebody who writes to it.
+        # Open regular files only: opening a FIFO blocks until a writer appears.
         if not stat.S_ISREG(held.st_mode) or not same_content(path, entry):
             if file_sha256(path) != sha256:
                 raise ValueError(f"{path}: does not have the digest {sha256}")

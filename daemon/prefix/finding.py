@@ -1,4 +1,4 @@
-"""One difference between what stands on the prefix and what was sealed."""
+"""One difference between the prefix and its manifests, marks and records."""
 
 from collections import Counter
 from collections.abc import Iterable, Sized
@@ -35,7 +35,7 @@ class Finding:
 
 
 def count_differences(found: Sized) -> str:
-    """Say how many differences there are: `1 difference`, `2 differences`."""
+    """Return the number of differences in words: `1 difference`, `2 differences`."""
     return f"{len(found)} difference{'' if len(found) == 1 else 's'}"
 
 
@@ -48,7 +48,7 @@ def by_tree(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 
 
 def summarize(findings: Iterable[Finding]) -> list[str]:
-    """Say what was found for a person: a line a tree, with counts by kind and some of the findings.
+    """Return a line for each tree, with counts by kind and some of its findings.
 
     Args:
         findings: The findings; those of a tree that has few are all told.

@@ -21,7 +21,7 @@ _OWN = (MARK_NAME, ENVIRONMENTS_NAME)
 
 @dataclass(frozen=True, slots=True)
 class GenerationEntry:
-    """Something in the folder of a generation, beside its mark and its list.
+    """One file, link or folder of a generation, beside its mark and its list.
 
     Attributes:
         name: Its name: of an environment or toolkit, if an install made it.
@@ -100,13 +100,13 @@ def newer_format(prefix: Prefix, name: str) -> str:
 
 
 def definition_digest(generation: Generation) -> str:
-    """Digest what a generation consists of: each target by its name and what decides its resolution."""
+    """Digest a definition: each target by its name and what decides its resolution."""
     lines = sorted(f"{target.kind} {target.name} {target.inputs.digest}\n" for target in generation.targets)
     return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
 def is_sealed(prefix: Prefix, generation: Generation) -> bool:
-    """Tell whether a generation is sealed on the prefix.
+    """Return whether a generation is sealed on the prefix.
 
     Args:
         prefix: The prefix.
@@ -140,6 +140,6 @@ def is_marked(prefix: Prefix, name: str) -> bool:
 
 
 def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:
-    """Tell whether an environment or toolkit stands under its final name, and so is complete."""
+    """Return whether an environment or toolkit is published, and so is complete."""
     path = prefix.generation(generation.directory_name) / target.name
     return (path / MANIFEST_NAME).exists()

@@ -54,7 +54,7 @@ def program_of(tree: Path) -> Path:
 
 
 def interpreter_names_of(prefix: Prefix, tree: Path) -> list[str]:
-    """Give the names below `uv/python` of the interpreters that an environment runs on: one, if undamaged."""
+    """Return the names of the interpreters that an environment runs on: one, if it is undamaged."""
     targets = set()
     with suppress(OSError):  # named where the environment itself is compared
         targets.add(os.readlink(tree / PROGRAM))  # noqa: PTH115 (the text is meant, not a path)
@@ -104,7 +104,7 @@ def write_interpreter_manifest(prefix: Prefix, name: str, manifest: Manifest) ->
 
 
 def publish_interpreter(prefix: Prefix, made: Path, manifest: Manifest) -> None:
-    """Give an interpreter its final name, or repair the one that has it, which environments use.
+    """Publish an interpreter, or repair the one that has its name, which environments use.
 
     Args:
         prefix: The prefix, of which this process is the one writer.

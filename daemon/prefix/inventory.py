@@ -1,4 +1,4 @@
-"""What one wheel holds: each file of its unpacked archive with its real digest, read once and kept.
+"""The list of files of one wheel, with the digests that were computed from its unpacked archive.
 
 A wheel's own RECORD does not do: some are wrong, and what a RECORD leaves out is not in it. An inventory is
 made right after the wheel was unpacked, while its pages are in memory, and stands for it ever after: for
@@ -49,7 +49,7 @@ class InventoryFile:
 
     @property
     def executable(self) -> bool:
-        """Whether its owner may execute it."""
+        """True if its owner may execute it."""
         return bool(self.mode & stat.S_IXUSR)
 
 
@@ -72,11 +72,11 @@ class Inventory:
 
     @property
     def stem(self) -> str:
-        """What its `.dist-info` and `.data` folders are named by, such as `alpha-1.0`; empty without one."""
+        """The stem of its `.dist-info` and `.data` folders, such as `alpha-1.0`; empty without one."""
         return next((_stem_of(file.path) for file in self.files if _is_record(file.path)), "")
 
     def installed_as_is(self) -> Iterator[InventoryFile]:
-        """Give the files that an installer links to the same path under site-packages.
+        """Yield the files that an installer links to the same path under site-packages.
 
         RECORD and the like are written anew, and the `.data` folder is spread over the environment.
         """
@@ -89,7 +89,7 @@ class Inventory:
 
 
 def inventory_path(prefix: Prefix, wheel_sha256: str) -> Path:
-    """Give the place of a wheel's inventory."""
+    """Return the path of a wheel's inventory."""
     return prefix.wheels / f"{wheel_sha256}.files.gz"
 
 
@@ -199,7 +199,7 @@ def read_inventory(prefix: Prefix, wheel_sha256: str) -> Inventory | None:
 
 
 def keep_inventory(prefix: Prefix, inventory: Inventory, staged: Path) -> None:
-    """Give an inventory its name, unless one of the same content has it: manifests hold its digest.
+    """Publish an inventory, unless one of the same content exists: manifests hold its digest.
 
     Args:
         prefix: The prefix.

@@ -13,7 +13,7 @@ from gens.generation import Generation
 
 
 def latest_name(prefix: Prefix) -> str | None:
-    """Give the name of the generation that `latest` leads to, however the link is spelled, or None."""
+    """Return the name of the generation that `latest` leads to, however the link is spelled, or None."""
     try:
         text = str(prefix.latest.readlink())
         place = Path(os.path.realpath(prefix.latest))
@@ -25,7 +25,7 @@ def latest_name(prefix: Prefix) -> str | None:
 
 
 def point_latest(writer: WriterLock, generations: Sequence[Generation]) -> str | None:
-    """Let `latest` name the newest sealed generation of the active ones.
+    """Point `latest` at the newest sealed generation of the active ones.
 
     Args:
         writer: The right to write to the prefix.

@@ -1,4 +1,4 @@
-"""Leases: a running model says that it uses a generation, so that pruning keeps it.
+"""Leases: a running model shows that it uses a generation, so that prune keeps it.
 
 A lease is a shared flock(2) on the folder of the generation. It needs no write access, so it works on a
 read-only mount of the same node; it ends with the process that holds it, however that ends; and it leaves no
@@ -14,7 +14,7 @@ _NAMED = 5
 
 
 def reserve(directory: Path) -> int | None:
-    """Make sure that nobody has a lease on a generation, and that nobody gets one.
+    """Check that nobody leases a generation, and keep everybody from leasing it.
 
     Args:
         directory: The folder of the generation.
@@ -32,7 +32,7 @@ def reserve(directory: Path) -> int | None:
 
 
 def is_leased(directory: Path) -> bool:
-    """Tell whether somebody has a lease on a generation now."""
+    """Return whether a generation is leased now."""
     descriptor = reserve(directory)
     if descriptor is None:
         return True
@@ -41,7 +41,7 @@ def is_leased(directory: Path) -> bool:
 
 
 def describe_lease(directory: Path) -> str:
-    """Say that a generation is leased, and by whom as far as the kernel tells.
+    """Return that a generation is leased, and by whom as far as the kernel tells.
 
     Args:
         directory: The folder of the generation.
@@ -61,7 +61,7 @@ def describe_lease(directory: Path) -> str:
 
 
 def _holders(directory: Path) -> set[int]:
-    """Give the processes that have a lock on a folder: those of this PID namespace.
+    """Return the processes of this PID namespace that have a lock on a folder.
 
     `/proc/locks` names the process that took it, which with `flock 9` has ended; so each is asked.
     """

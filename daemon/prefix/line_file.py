@@ -66,7 +66,7 @@ def read_lines(path: Path, kind: str) -> list[str]:
 
 
 def has_digest(path: Path, sha256: str) -> bool:
-    """Tell whether a file of lines has the text that a digest was taken of.
+    """Return whether a file of lines has the text that a digest was taken of.
 
     Args:
         path: The file.

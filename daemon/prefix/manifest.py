@@ -1,4 +1,4 @@
-"""What stands in one installed tree, to the byte: written when it is sealed, read by `verify`.
+"""The manifest of an installed tree: all that is in it, to the byte.
 
 Format of `.manifest`: a file of lines (`daemon/prefix/line_file.py`), whose first is
 `monobase-manifest 1`:
@@ -58,7 +58,7 @@ class BytecodePart:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What stands in one tree.
+    """The content of one tree.
 
     Attributes:
         target: Name of the environment or toolkit.
@@ -165,7 +165,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def expected_files(prefix: Prefix, manifest: Manifest) -> dict[str, InventoryFile]:
-    """Give every file that a manifest says there is, by its path in the tree.
+    """Return each file that a manifest lists, by its path in the tree.
 
     Raises:
         DamageError: An inventory or list that it names is missing or not the one of then.

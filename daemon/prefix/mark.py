@@ -21,7 +21,7 @@ _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What a generation was sealed as.
+    """The content of a mark.
 
     Attributes:
         generation: Its ID.

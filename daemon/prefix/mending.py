@@ -1,4 +1,4 @@
-"""Put single files of an installed tree in place, whatever stands there: by renames, never by writing.
+"""Repairs single files of an installed tree by renames, never by writing to a file.
 
 Whoever has the damaged file open, or mapped, keeps it; every other name of it stays as it is.
 """
@@ -15,7 +15,7 @@ from daemon.prefix.finding import Finding
 
 
 def mend_tree(tree: Path, made: Path, findings: Iterable[Finding]) -> None:
-    """Let a tree be what was made anew beside it.
+    """Repair a tree from the same tree, made again beside it.
 
     Args:
         tree: The tree.
@@ -32,7 +32,7 @@ def mend_tree(tree: Path, made: Path, findings: Iterable[Finding]) -> None:
 
 
 def mend_entry(tree: Path, made: Path, relative: str) -> None:
-    """Let something in a tree be what it is in what was made anew; a folder gets its mode and owner alone."""
+    """Repair one path of a tree from the same tree, made again; a folder gets its mode and owner alone."""
     source = made / relative
     if source.is_dir() and not source.is_symlink():
         make_folder(tree, relative)
@@ -100,7 +100,7 @@ def make_folder(tree: Path, relative: str) -> None:
 
 
 def set_folder(path: Path) -> None:
-    """Give a folder the mode that all have, and where it is another's, to who runs this."""
+    """Set the mode of a folder, and as root its owner."""
     status = path.lstat()
     if status.st_uid != os.geteuid() and os.geteuid() == 0:
         os.chown(path, 0, -1, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""The folder on the node that holds everything: where each thing has its place."""
+"""The folder on the node that holds everything, and the paths below it."""
 
 import os
 import re
@@ -12,6 +12,7 @@ from gens.path_component import path_component
 DEFAULT_PREFIX = Path("/srv/r8/monobase")
 MARK_NAME = ".done"
 ENVIRONMENTS_NAME = "environments"
+LATEST_NAME = "latest"
 _GENERATION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})")
 
 
@@ -37,11 +38,11 @@ class Prefix:
 
     @property
     def uv_python_staging(self) -> Path:
-        """Where an interpreter is made before a rename publishes it; beside the others, so on their mount."""
+        """The folder in which an interpreter is made; beside the others, so on their mount."""
         return self.uv_python / ".staging"
 
     def interpreter_manifest(self, directory_name: str) -> Path:
-        """Give the file that marks an interpreter as complete, and says what stands in its folder.
+        """Return the manifest of an interpreter, which marks it as complete.
 
         Beside the folder, which may be called by uv's own name of it, and is removed by uv as it likes.
 
@@ -67,7 +68,7 @@ class Prefix:
 
     @property
     def wheels(self) -> Path:
-        """What each wheel holds: inventories, by the digest of the wheel."""
+        """The inventories and lists of bytecode, by the digest of the wheel."""
         return self.root / "wheels"
 
     @property
@@ -77,7 +78,7 @@ class Prefix:
 
     @property
     def staging(self) -> Path:
-        """Where everything is made, before a rename publishes it; nothing in it outlives an install.
+        """The folder in which everything is made; nothing in it outlives its writer.
 
         It is as deep as a generation, so that a relative link in an environment is right in both.
         """
@@ -101,10 +102,10 @@ class Prefix:
     @property
     def latest(self) -> Path:
         """The link to the newest sealed generation that is active."""
-        return self.generations / "latest"
+        return self.generations / LATEST_NAME
 
     def generation(self, directory_name: str) -> Path:
-        """Give the folder of a generation, by its name such as `g00003`.
+        """Return the folder of a generation, by its name such as `g00003`.
 
         Raises:
             DefinitionError: The name is more, or less, than one part of a path.
@@ -112,15 +113,15 @@ class Prefix:
         return self.generations / path_component(directory_name)
 
     def sealed_mark(self, directory_name: str) -> Path:
-        """Give the file that marks a generation as sealed."""
+        """Return the path of a generation's mark."""
         return self.generation(directory_name) / MARK_NAME
 
     def environments_file(self, directory_name: str) -> Path:
-        """Give the file that tells the runtime what a generation offers."""
+        """Return the path of a generation's list for the runtime."""
         return self.generation(directory_name) / ENVIRONMENTS_NAME
 
     def installed_generations(self) -> list[str]:
-        """Give the names of the generations that have a folder here, oldest first."""
+        """Return the names of the generations that have a folder, oldest first."""
         try:
             names = [
                 entry.name
@@ -151,13 +152,13 @@ class Prefix:
 
 
 def is_generation_name(name: str) -> bool:
-    """Tell whether the folder of a generation is called so: `g00003`, `g123456`, not `g000003`."""
+    """Return whether a name is one of a generation: `g00003`, `g123456`, not `g000003`."""
     found = _GENERATION.fullmatch(name)
     return found is not None and name == f"g{int(found[1]):05}"
 
 
 def prefix_at(path: Path) -> Prefix:
-    """Give the prefix at a path, made absolute without following links.
+    """Return the prefix at a path, made absolute without following links.
 
     Args:
         path: The folder, as a person gave it.

@@ -1,4 +1,4 @@
-"""Gives complete trees their final names, and seals generations: from then on nothing of them changes.
+"""Publishes complete trees, and seals generations: nothing of them changes from then on.
 
 Everything is synced before the first rename and the folder after it, so that after a power loss a name
 stands for a whole tree or for nothing.
@@ -40,7 +40,7 @@ class CompleteTree:
 
 
 def publish(writer: WriterLock, generation: Generation, finished: Sequence[CompleteTree]) -> None:
-    """Give trees their final names.
+    """Publish trees: rename them to their final names, link toolkits, and rewrite the list.
 
     Args:
         writer: The right to write to the prefix.
@@ -72,7 +72,7 @@ def publish(writer: WriterLock, generation: Generation, finished: Sequence[Compl
 
 
 def replace_tree(writer: WriterLock, made: Path, tree: Path) -> None:
-    """Give a tree its final name, in place of anything that is not a folder.
+    """Publish a tree in place of anything that is not a folder.
 
     Args:
         writer: The right to write to the prefix.
@@ -90,7 +90,7 @@ def replace_tree(writer: WriterLock, made: Path, tree: Path) -> None:
 
 
 def publish_record(writer: WriterLock, staged: Path, final: Path) -> None:
-    """Give an inventory or a list of bytecode its final name, whatever has that name.
+    """Publish an inventory or a list of bytecode, whatever has its name.
 
     Args:
         writer: The right to write to the prefix.

@@ -18,7 +18,7 @@ _POLL_S = 0.2
 def service_lock(
     prefix: Prefix, stop: threading.Event, say: Callable[[str], None]
 ) -> Iterator[ExclusiveLock | None]:
-    """Be the one daemon of a prefix.
+    """Acquire the service lock of a prefix.
 
     Args:
         prefix: The prefix; its folders exist.

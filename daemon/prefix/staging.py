@@ -122,7 +122,7 @@ def remove_folders(tree: Path, name: str) -> None:
 
 
 def open_folders(tree: Path) -> None:
-    """Give each folder of a staged tree the mode that all folders have."""
+    """Set the mode of each folder of a staged tree."""
     for entry in walk_tree(str(tree)):
         if entry.is_folder:
             os.chmod(entry.path, FOLDER_MODE)  # noqa: PTH101 (there are many)

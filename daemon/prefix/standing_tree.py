@@ -1,4 +1,4 @@
-"""Whether a tree that an earlier run made may be sealed by this one: it may have been written to since."""
+"""Checks a tree that an earlier run published, before this one seals it: it may have been written to."""
 
 from pathlib import Path
 

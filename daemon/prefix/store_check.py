@@ -1,4 +1,4 @@
-"""What belongs to no generation: shared files, bytecode, inventories, and strangers among them.
+"""Checks what belongs to no generation: shared files, bytecode, inventories, and names of no install.
 
 A store is only named things: each entry says what it is, so that what is not named so does not belong there.
 """
@@ -53,12 +53,12 @@ def check_stores(prefix: Prefix, findings: list[Finding]) -> None:
 
 
 def is_of_a_store(finding: Finding) -> bool:
-    """Tell whether a finding is about something that is in no tree and of no generation."""
+    """Return whether a finding is of a store: of no tree and of no generation."""
     return finding.tree in {"monobase", "cuda", "files", "pyc", "wheels"}
 
 
 def strangers(prefix: Prefix) -> Iterator[Finding]:
-    """Give what stands among the generations and toolkits and was made by no install."""
+    """Yield what is among the generations and toolkits and was made by no install."""
     for name in _names(prefix.generations):
         path = prefix.generations / name
         folder = path.is_dir() and not path.is_symlink()

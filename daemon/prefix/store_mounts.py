@@ -1,4 +1,4 @@
-"""Whether the stores of a prefix and its staging folder are of one piece: found out before any download."""
+"""Checks, before any download, that the stores and the staging folder are on one mount with hard links."""
 
 import errno
 import secrets
@@ -36,7 +36,7 @@ def check_stores(prefix: Prefix, *, copy: bool) -> None:
 
 
 def stores(prefix: Prefix) -> tuple[Path, ...]:
-    """Give the folders of the prefix that what is installed shares."""
+    """Return the folders of the prefix that all installs share."""
     return (
         prefix.uv_cache, prefix.uv_python, prefix.toolkits, prefix.bytecode, prefix.files, prefix.wheels,
     )  # fmt: skip

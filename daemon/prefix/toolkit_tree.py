@@ -55,7 +55,7 @@ def toolkit_link(name: str) -> str:
 
 
 def link_toolkit(path: Path, name: str) -> None:
-    """Let the link of a generation lead to a toolkit, whatever is at its path.
+    """Point the link of a generation at a toolkit, whatever has its path.
 
     Args:
         path: The link.

@@ -1,4 +1,4 @@
-"""One installed tree, held against its manifest."""
+"""Compares an installed tree with its manifest."""
 
 import os
 import stat
@@ -27,7 +27,7 @@ class Digests:
     read_bytes: int = 0
 
     def digest(self, files: Iterable[tuple[str, os.stat_result]]) -> Iterator[tuple[str, str]]:
-        """Give path and digest of each file; those of one inode are read once."""
+        """Yield the path and the digest of each file; those of one inode are read once."""
         files = list(files)
         new = {}
         for path, status in files:
@@ -230,7 +230,7 @@ class _Comparison:
 
 
 def trusted_owners(prefix: Prefix) -> set[int]:
-    """Give who may own what is installed: root, who owns the prefix, and who looks."""
+    """Return the users that may own installed files: root, the owner of the prefix, and this process's."""
     owners = {0, os.geteuid()}
     with suppress(OSError):
         owners.add(prefix.generations.stat().st_uid)
@@ -238,7 +238,7 @@ def trusted_owners(prefix: Prefix) -> set[int]:
 
 
 def folder_mode(mode: int) -> str:
-    """Say that a folder has another mode than all have."""
+    """Return the detail of a finding of a folder with a wrong mode."""
     return f"a folder of mode {mode:o}, not {FOLDER_MODE:o}"
 
 

@@ -25,7 +25,7 @@ _CONTENT = re.compile(r"[0-9a-f]{64}(\.x)?")
 
 @dataclass(slots=True)
 class Used:
-    """What is in use.
+    """The trees, wheels and bytecode that are in use.
 
     Attributes:
         toolkits: Names below `cuda/`.
@@ -44,7 +44,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Unused:
-    """Something that nothing uses.
+    """One tree or record that nothing uses.
 
     Attributes:
         kind: Whether it is a tree, or something that belongs to one or to a store.

@@ -27,7 +27,7 @@ class Usage:
 
     @property
     def total_bytes(self) -> int:
-        """What the prefix takes on the disk."""
+        """The bytes that the prefix takes on the disk."""
         return sum(self.disk_bytes.values())
 
 

@@ -65,5 +65,5 @@ def remove_uv_locks(prefix: Prefix) -> None:
 
 
 def waited_for_a_lock(said: str) -> bool:
-    """Tell from what uv said whether it gave up on one of its locks."""
+    """Return whether uv's message says that it gave up on one of its locks."""
     return _TIMED_OUT.search(said) is not None

@@ -35,7 +35,7 @@ class WriterLock:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What holds the locks.
+        """The descriptors that hold the locks.
 
         Children that write to the prefix inherit them, so that one that outlives a killed parent keeps the
         next writer waiting.
@@ -59,7 +59,7 @@ class WriterLock:
 
 @contextmanager
 def writer_lock(prefix: Prefix, timeout_s: float | None, say: Callable[[str], None]) -> Iterator[WriterLock]:
-    """Be the one writer of a prefix.
+    """Acquire the writer lock of a prefix.
 
     Args:
         prefix: The prefix; its folders exist.

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from daemon.errors import DiskError, PrefixError
 from daemon.install.pipeline import InstallResult, install
+from daemon.prefix.prefix import LATEST_NAME
 from daemon.service.context import ServiceContext
 from daemon.service.state import INSTALL
 from daemon.upkeep.readiness import GenerationReadiness, Readiness
@@ -75,8 +76,8 @@ class Installs:
         context.metrics.fetched_bytes.inc(result.fetched_bytes)
         context.retries.succeeded(INSTALL)
         failures = dict(result.failures)
-        if "latest" in failures:
-            failures.setdefault(name, failures.pop("latest"))
+        if LATEST_NAME in failures:
+            failures.setdefault(name, failures.pop(LATEST_NAME))
         for label in (name, *(f"{name}/{item}" for item in due)):
             if label in failures:
                 context.fail(f"{INSTALL} {label}", failures[label])

@@ -23,10 +23,8 @@ _ALLOWED = {
     "daemon/install/link.py": ("compares the staged tree that uv made", {"os.readlink", "walk_files"}),
     "daemon/install/lock_index.py": ("a uv cache of its own, in a private folder", {".glob"}),
     "daemon/install/wheel_install.py": ("the metadata that uv wrote into a staged tree", {".glob"}),
-    "daemon/install/pipeline.py": ("names the link in a message", {"prefix.latest"}),
     "daemon/interpreters/interpreter_tree.py": ("the staged interpreter that uv made", {"walk_files"}),
     "daemon/service/feature_file.py": ("node-feature-discovery's folder", {"write_if_changed"}),
-    "daemon/service/loop.py": ("a failure that is named so", {"the name 'latest'"}),
 }
 
 
