@@ -16,13 +16,13 @@ from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.modes import make_folder, make_new_folder
 from daemon.install.link import InventoryCache, LinkedTree
-from daemon.install.placement import bytecode_of
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.interpreter import Interpreter
 from daemon.prefix.bytecode_list import (
     BytecodeFile,
     bytecode_list_path,
     bytecode_path,
+    compiled_sources,
     format_bytecode_list,
     keep_bytecode_lists,
     read_bytecode_list,
@@ -215,12 +215,7 @@ class Compiler:
     def _list(self, wheel: LockedWheel, tree: LinkedTree) -> bytes:
         key = tree.interpreter.bytecode_key
         files = []
-        inventory = self.inventories.get(wheel)
-        brought = {file.path for file in inventory.files if file.path.endswith(".pyc")}
-        for file in inventory.installed_as_is():
-            path = bytecode_of(file.path, tree.interpreter.cache_tag)
-            if not file.path.endswith(".py") or path in brought:
-                continue  # bytecode of the wheel's own is part of what its lock pins
+        for path, file in compiled_sources(self.inventories.get(wheel), tree.interpreter.cache_tag):
             sha256 = self.store.find(key, file.sha256)
             if sha256 is not None:  # else it does not compile
                 size = bytecode_path(self.prefix, key, file.sha256, sha256).stat().st_size

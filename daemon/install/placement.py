@@ -15,6 +15,7 @@ from typing import Literal
 from packaging.utils import canonicalize_name
 
 from daemon.errors import WheelContentError
+from daemon.prefix.bytecode_list import bytecode_of
 from daemon.prefix.inventory import WRITTEN_BY_INSTALLERS, Inventory, InventoryFile
 from gens.lock import LockedWheel
 
@@ -138,17 +139,6 @@ def place_environment(label: str, placed: Iterable[Placed], python: str, cache_t
                 f"{label}: {files[path].owner} brings a file {path}, where {item.owner} needs a folder"
             )
     return files
-
-
-def bytecode_of(path: str, cache_tag: str) -> str:
-    """Give the path of a source's bytecode.
-
-    Args:
-        path: Of the source, ending with `.py`.
-        cache_tag: Such as `cpython-311`.
-    """
-    directory, _, name = path.rpartition("/")
-    return f"{directory}/__pycache__/{name[:-3]}.{cache_tag}.pyc".lstrip("/")
 
 
 def read_entry_points(text: str, wheel: LockedWheel, python: str) -> dict[str, str]:

@@ -3,12 +3,12 @@ import pytest
 from daemon.errors import WheelContentError
 from daemon.install.placement import (
     Placed,
-    bytecode_of,
     is_of_environment,
     place_environment,
     place_wheel,
     read_entry_points,
 )
+from daemon.prefix.bytecode_list import bytecode_of
 from daemon.prefix.inventory import Inventory, InventoryFile
 from gens.lock import LockedWheel
 

@@ -5,12 +5,13 @@ which is `monobase-bytecode 1`; then `SOURCE-SHA256 SHA256 SIZE PATH`, sorted by
 the `.pyc` file, relative to site-packages.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import DamageError
 from daemon.host.durability import sync_directory, sync_filesystem, write_new_file
+from daemon.prefix.inventory import Inventory, InventoryFile
 from daemon.prefix.line_file import format_lines, read_lines
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
@@ -34,6 +35,28 @@ class BytecodeFile:
     source_sha256: str
     sha256: str
     size_bytes: int
+
+
+def bytecode_of(path: str, cache_tag: str) -> str:
+    """Return the path of a source's bytecode.
+
+    Args:
+        path: Path of the source, which ends with `.py`.
+        cache_tag: Such as `cpython-311`.
+    """
+    directory, _, name = path.rpartition("/")
+    return f"{directory}/__pycache__/{name[:-3]}.{cache_tag}.pyc".lstrip("/")
+
+
+def compiled_sources(inventory: Inventory, cache_tag: str) -> Iterator[tuple[str, InventoryFile]]:
+    """Yield the path of the bytecode of each source of a wheel, and the source.
+
+    Bytecode that the wheel brings is part of what its lock pins, and is not made.
+    """
+    brought = {file.path for file in inventory.files if file.path.endswith(".pyc")}
+    for file in inventory.installed_as_is():
+        if file.path.endswith(".py") and (path := bytecode_of(file.path, cache_tag)) not in brought:
+            yield path, file
 
 
 def bytecode_list_path(prefix: Prefix, wheel_sha256: str, key: str) -> Path:

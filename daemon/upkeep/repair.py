@@ -16,8 +16,6 @@ from daemon.host.durability import sync_filesystem
 from daemon.host.system_error import system_errors
 from daemon.install.pipeline import InstallOptions, make_uv
 from daemon.interpreters.interpreter import ManagedInterpreters
-from daemon.prefix.content_source import ContentSource
-from daemon.prefix.content_store import ContentStore
 from daemon.prefix.environments_file import replace_environments
 from daemon.prefix.finding import Finding, by_tree, summarize
 from daemon.prefix.generation import is_sealed
@@ -37,11 +35,11 @@ from daemon.prefix.toolkit_tree import (
     sealed_toolkit,
     toolkit_directory_name,
 )
-from daemon.prefix.tree_check import trusted_owners
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter, Value
 from daemon.report.shown_text import visible
-from daemon.upkeep.tree_repair import TreeRepair, TreeRepairer
+from daemon.upkeep.repair_source import RepairSource
+from daemon.upkeep.tree_repair import TreeRepair
 from daemon.upkeep.verify import VerifyResult, needs_a_person, verify
 from daemon.uv.leftovers import clean_leftovers
 from daemon.uv.program import Uv
@@ -138,17 +136,15 @@ class _Repair:
         self.failures: dict[str, MonobaseError] = {}
         self._links: dict[str, list[Path]] = {}  # of generations, by the toolkit that they should lead to
         self._writer = writer
-        self._prefix = prefix = writer.prefix
+        self._prefix = writer.prefix
         self._catalog = catalog
         self._uv = uv
         self._options = options
         self._reporter = reporter
-        store = ContentStore(prefix.files, prefix.staging, enabled=not options.copy)
-        source = ContentSource(prefix.staging, store, trusted_owners(prefix))
         self._interpreters = ManagedInterpreters(
             uv, reporter.warning, None if options.downloads else "downloads are switched off"
         )
-        self._trees = TreeRepairer(writer, catalog, uv, options, reporter, store, source)
+        self._source = RepairSource(writer, catalog, uv, options, reporter)
 
     def run(self, findings: list[Finding]) -> None:
         """Restore what can be: what others run on first, what vouches for others last."""
@@ -216,8 +212,11 @@ class _Repair:
         text = link_text(link)
         if text is not None:
             return linked_toolkit(text)
-        wanted = self._trees.wanted(label)
-        if wanted is None or not isinstance(wanted.target, Toolkit):
+        try:
+            wanted = self._source.locks.wanted(label)
+        except MonobaseError:
+            return None
+        if not isinstance(wanted.target, Toolkit):
             return None
         try:
             return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
@@ -271,9 +270,7 @@ class _Repair:
         return None
 
     def _toolkit_of_definition(self, finding: Finding) -> str | None:
-        wanted = self._trees.wanted(f"{finding.tree}/{finding.path}")
-        if wanted is None:
-            raise self._trees.unknown(f"{finding.tree}/{finding.path}")
+        wanted = self._source.locks.wanted(f"{finding.tree}/{finding.path}")
         if not isinstance(wanted.target, Toolkit):
             return None
         return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
@@ -289,7 +286,7 @@ class _Repair:
                 f"removed {tree}: no generation uses it; an install that needs it makes it anew"
             )
             return
-        done = TreeRepair(self._trees, tree).run(findings)
+        done = TreeRepair(self._source, tree).run(findings)
         for link in self._links.get(tree, ()):
             link_toolkit(link, tree.rpartition("/")[2])
         for text, paths in (("restored", done.restored), ("removed", done.removed)):
