@@ -11,8 +11,9 @@ from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import RunSettings
 from daemon.install.pipeline import InstallOptions
 from daemon.prefix.prefix import prefix_at
+from daemon.service.address import parse_address
 from daemon.service.context import ServiceContext
-from daemon.service.http_server import HttpServer, parse_address
+from daemon.service.http_server import HttpServer
 from daemon.service.loop import Loop
 from daemon.service.options import ServiceOptions
 from daemon.uv.program import find_uv

@@ -1,6 +1,9 @@
 """The status of a prefix as a person reads it."""
 
-from daemon.report.progress import human_bytes
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
 from daemon.upkeep.status import PrefixStatus
 
 _UNBOUNDED = 10_000  # columns
@@ -9,9 +12,6 @@ _SHOWN = 3
 
 def print_status(status: PrefixStatus) -> None:
     """Write the status to standard output: a table of the generations, and what the disk holds."""
-    from rich.console import Console  # noqa: PLC0415 (it takes longer to load than the rest to run)
-    from rich.table import Table  # noqa: PLC0415
-
     console = Console(soft_wrap=True, highlight=False)
     if not console.is_terminal:
         console.width = _UNBOUNDED  # a reader such as grep wants each generation in one line
@@ -27,17 +27,17 @@ def print_status(status: PrefixStatus) -> None:
             generation.name + (" (latest)" if generation.latest else ""),
             "sealed" if generation.sealed else "mark unreadable" if generation.problem else "partial",
             f"{generation.ready} of {len(generation.targets)}",
-            human_bytes(generation.apparent_bytes),
+            decimal(generation.apparent_bytes),
             _some(missing),
         )
     console.print(table)
     console.print(
-        f"environments and toolkits: {human_bytes(status.apparent_bytes)} apparent, "
-        f"{human_bytes(status.distinct_bytes)} distinct, {human_bytes(status.saved_bytes)} saved by sharing"
+        f"environments and toolkits: {decimal(status.apparent_bytes)} apparent, "
+        f"{decimal(status.distinct_bytes)} distinct, {decimal(status.saved_bytes)} saved by sharing"
     )
     console.print(
-        f"{status.prefix}: {human_bytes(status.disk_bytes)} on disk with uv's cache, "
-        f"{human_bytes(status.free_bytes)} free"
+        f"{status.prefix}: {decimal(status.disk_bytes)} on disk with uv's cache, "
+        f"{decimal(status.free_bytes)} free"
     )
 
 

@@ -65,9 +65,9 @@ def test_the_table_tells_the_state_of_each_generation(capsys: pytest.CaptureFixt
         "monobase/lost+found",
         "g00000: [x] its mark is damaged",
         "generation state ready apparent missing",
-        f"g00000 mark unreadable 2 of 12 0 B {', '.join(_NAMES[2:5])} and 7 more",
+        f"g00000 mark unreadable 2 of 12 0 bytes {', '.join(_NAMES[2:5])} and 7 more",
         "g00001 (latest) sealed 12 of 12 1.5 kB",
-        f"g00002 partial 7 of 12 0 B {', '.join(_NAMES[7:10])} and 2 more",
+        f"g00002 partial 7 of 12 0 bytes {', '.join(_NAMES[7:10])} and 2 more",
         "environments and toolkits: 4.0 GB apparent, 1.0 GB distinct, 3.0 GB saved by sharing",
         "/srv/p: 2.0 GB on disk with uv's cache, 500.0 MB free",
     ]

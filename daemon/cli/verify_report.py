@@ -4,13 +4,14 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import click
+from rich.filesize import decimal
 
 from daemon.errors import DamageError, NewerFormatError
 from daemon.prefix.finding import Finding, count_differences, summarize
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import STRANGER
 from daemon.prefix.toolkit_tree import is_without_toolkits
-from daemon.report.progress import Reporter, human_bytes
+from daemon.report.progress import Reporter
 from daemon.report.shown_text import json_document
 from daemon.upkeep.verify import VerifyResult, needs_a_person
 from gens.errors import MonobaseError
@@ -83,7 +84,7 @@ def end_verify(
     reporter.info(
         f"verified {', '.join(names)}: {result.trees} environments and toolkits, "
         f"{result.interpreters} interpreters, {result.files:,} files, "
-        f"{human_bytes(result.read_bytes)} read; no difference"
+        f"{decimal(result.read_bytes)} read; no difference"
     )
 
 

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from daemon.report.progress import Reporter, human_bytes
+from daemon.report.progress import Reporter
 
 
 def test_a_stage_is_one_line_with_its_facts_where_there_is_no_terminal() -> None:
@@ -57,11 +57,3 @@ def test_quiet_keeps_warnings() -> None:
         pass
     reporter.warning("look")
     assert stream.getvalue() == "warning: look\n"
-
-
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_800_000_000, "2.8 GB"), (10**13, "10.0 TB")],
-)
-def test_bytes_are_written_for_people(count: int, expected: str) -> None:
-    assert human_bytes(count) == expected

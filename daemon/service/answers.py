@@ -1,4 +1,4 @@
-"""What the daemon answers: `/`, `/healthz`, `/readyz`, `/metrics`."""
+"""Answers requests for `/`, `/healthz`, `/readyz` and `/metrics`."""
 
 import os
 import sys
@@ -29,10 +29,10 @@ class Response:
     """An answer.
 
     Attributes:
-        status: Its status.
-        content_type: What its body is.
-        body: Its body.
-        allow: The methods that there are, where another was asked for.
+        status: HTTP status.
+        content_type: Media type of the body.
+        body: The body.
+        allow: The methods that exist, in the answer to another one.
     """
 
     status: HTTPStatus
@@ -43,11 +43,11 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked; two that are equal have the same answer at one time.
+    """A question whose answer needs the prefix; equal questions have the same answer at one time.
 
     Attributes:
         path: `/`, `/readyz` or `/metrics`.
-        as_text: Whether lines are wanted where there would be JSON.
+        as_text: Whether lines are wanted instead of JSON.
     """
 
     path: str
@@ -55,14 +55,11 @@ class Question:
 
 
 def question_of(context: ServiceContext, request: Request) -> Question | Response:
-    """Find out what a request asks; what needs no look at the prefix is answered at once.
+    """Return what a request asks, or the answer if it does not need the prefix.
 
     Args:
         context: The service.
         request: The request.
-
-    Returns:
-        The question, or the answer.
     """
     if request.method not in _METHODS:
         refusal = plain(HTTPStatus.METHOD_NOT_ALLOWED, f"only {_METHODS[0]} and {_METHODS[1]} are answered\n")
@@ -80,14 +77,11 @@ def question_of(context: ServiceContext, request: Request) -> Question | Respons
 
 
 def respond(context: ServiceContext, question: Question) -> Response:
-    """Answer a question; the prefix may be read for it, which can take as long as a disk takes.
+    """Return the answer to a question; may read the prefix, for as long as the disk takes.
 
     Args:
         context: The service.
-        question: What is asked.
-
-    Returns:
-        The answer.
+        question: The question.
     """
     try:
         return _PAGES[question.path](context, question)
@@ -129,5 +123,5 @@ _PAGES: dict[str, Callable[[ServiceContext, Question], Response]] = {
 
 
 def plain(status: HTTPStatus, text: str) -> Response:
-    """Answer with a line for people."""
+    """Return an answer with a line of text."""
     return Response(status, _PLAIN, visible(text, "\n").encode())

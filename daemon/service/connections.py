@@ -1,8 +1,8 @@
-"""The connections that a server holds: no more than a bound, and nobody keeps others out.
+"""The open connections of a server: limited in number, and a new one is always accepted.
 
-A probe must be answered while somebody opens connections and says nothing on them. So a new connection always
-gets in, and another one is dropped for it when the bound is reached: one that has its answer, else one whose
-request is not whole, else one that waits for its answer; of the address that has most of these, the oldest.
+A probe must be answered while a client opens connections and sends nothing. So at the limit, an old
+connection is dropped for a new one: one that has its answer, else one whose request is incomplete, else one
+that waits for its answer. Among these it is the oldest of the address that has most of them.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from enum import IntEnum
 
 
 class Stage(IntEnum):
-    """How far a connection is, in the order in which they are dropped."""
+    """The stage of a connection; the lowest is dropped first."""
 
     ANSWERED = 0
     READING = 1
@@ -27,21 +27,21 @@ class _Connection:
 
 @dataclass(slots=True)
 class Connections:
-    """The connections that are open, as the tasks that serve them.
+    """The open connections, as the tasks that serve them.
 
     Attributes:
-        most: The bound.
+        most: The limit.
     """
 
     most: int
     _held: dict[asyncio.Task[None], _Connection] = field(default_factory=dict)  # oldest first
 
     def __len__(self) -> int:
-        """Give how many there are."""
+        """Return their number."""
         return len(self._held)
 
     async def make_room(self) -> None:
-        """Drop connections until one more is within the bound, and wait until they are closed."""
+        """Drop connections until there is room for one more, and wait until they are closed."""
         while len(self._held) >= self.most:
             stage = min(connection.stage for connection in self._held.values())
             those = {task: held.address for task, held in self._held.items() if held.stage == stage}
@@ -52,17 +52,17 @@ class Connections:
             self._held.pop(oldest, None)
 
     def add(self, task: asyncio.Task[None], address: str) -> None:
-        """Hold a connection until its task ends.
+        """Count a connection until its task ends.
 
         Args:
-            task: What serves it; it ends when it is cancelled.
-            address: Where it comes from.
+            task: Serves the connection; ends when it is cancelled.
+            address: IP address of the client.
         """
         self._held[task] = _Connection(address)
         task.add_done_callback(lambda ended: self._held.pop(ended, None))
 
     def reach(self, stage: Stage) -> None:
-        """Note how far the connection is that the task of now serves."""
+        """Set the stage of the connection that the current task serves."""
         task = asyncio.current_task()
         if task in self._held:
             self._held[task].stage = stage

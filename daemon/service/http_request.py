@@ -1,7 +1,7 @@
-"""The head of an HTTP/1 request: what is asked for, or why it is no such head (RFC 9110, RFC 9112).
+"""The head of an HTTP/1 request (RFC 9110, RFC 9112).
 
-The daemon answers one request on each connection and closes it, and reads no body: what follows a head is of
-no interest, and no length has to be right.
+The daemon answers one request for each connection and reads no body: whatever follows the head is ignored,
+and no length in it has to be right.
 """
 
 import re
@@ -25,11 +25,11 @@ _END = re.compile(rb"\r?\n\r?\n")
 
 
 class RequestError(Exception):
-    """What came is no request that can be answered.
+    """The received bytes are not a request that can be answered.
 
     Args:
-        status: What to answer.
-        text: Why, for who asked.
+        status: Status of the answer.
+        text: Reason, for the client.
     """
 
     def __init__(self, status: HTTPStatus, text: str) -> None:
@@ -40,13 +40,13 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks for.
+    """A request.
 
     Attributes:
         method: Such as `GET`.
         path: Path of the target, decoded.
-        query: What the target asks besides.
-        headers: The fields, by name in lower case; of several with one name, the first.
+        query: Fields of the query of the target.
+        headers: Header fields, by name in lower case; of several with one name, the first.
     """
 
     method: str
@@ -57,23 +57,23 @@ class Request:
 
 @dataclass(slots=True)
 class HeadReader:
-    """Takes what comes on a connection until the head of a request is whole."""
+    """Collects received bytes until the head of a request is complete."""
 
     _received: bytearray = field(default_factory=bytearray)
     _searched: int = 0
     _has_line: bool = False
 
     def feed(self, chunk: bytes) -> Request | None:
-        """Take some more.
+        """Add received bytes.
 
         Args:
-            chunk: What came.
+            chunk: The bytes.
 
         Returns:
-            The request; None when more must come.
+            The request; None while it is incomplete.
 
         Raises:
-            RequestError: It can become no request any more, or is too long.
+            RequestError: The bytes are not the beginning of a request, or are too many.
         """
         self._received += chunk if self._received else chunk.lstrip(b"\r\n")
         if not self._received:
@@ -89,9 +89,9 @@ class HeadReader:
         return None if found is None else parse_head(bytes(self._received[: found.start()]))
 
     def _look_at_first_line(self) -> None:
-        """Refuse what is no HTTP/1 at once: a client of another protocol sends no empty line."""
+        """Refuse another protocol at once: its clients send no empty line to wait for."""
         if re.match(_TOKEN, self._received) is None:
-            raise RequestError(HTTPStatus.BAD_REQUEST, "this is no HTTP request\n")
+            raise RequestError(HTTPStatus.BAD_REQUEST, "this is not an HTTP request\n")
         end = self._received.find(b"\n")
         if end >= 0:
             self._has_line = True
@@ -99,16 +99,16 @@ class HeadReader:
 
 
 def parse_head(head: bytes) -> Request:
-    """Read the head of a request.
+    """Parse the head of a request.
 
     Args:
         head: Its lines, without the empty line at its end.
 
     Returns:
-        What is asked for.
+        The request.
 
     Raises:
-        RequestError: It is none.
+        RequestError: The bytes are not the head of a request.
     """
     lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
     found = _REQUEST_LINE.fullmatch(lines[0])
@@ -128,7 +128,7 @@ def parse_head(head: bytes) -> Request:
 
 
 def _split_target(target: str) -> tuple[str, dict[str, list[str]]]:
-    """Read an origin-form (`/readyz?format=text`) or an absolute-form (`http://host/readyz`) of a target."""
+    """Split the origin form (`/readyz?format=text`) or absolute form (`http://host/readyz`) of a target."""
     if target == "*":  # of OPTIONS
         return target, {}
     if not target.startswith("/"):
@@ -145,5 +145,5 @@ def _split_target(target: str) -> tuple[str, dict[str, list[str]]]:
             unquote_to_bytes(path).decode(),
             parse_qs(query, errors="strict", max_num_fields=_MAX_QUERY_FIELDS),
         )
-    except ValueError as error:  # no UTF-8, or too many fields
+    except ValueError as error:  # not UTF-8, or too many fields
         raise RequestError(HTTPStatus.BAD_REQUEST, "the target cannot be read\n") from error

@@ -1,108 +1,61 @@
-"""The server of the probes, in a thread of its own: one request on each connection, then it is closed.
+"""Serves the probes in a thread of its own: one request for each connection.
 
-It is ours, as no server that was looked at bounds a whole request: their time-outs are between two bytes, so
-that a byte now and then keeps a connection for ever; and at their bound they stop accepting, which shuts out
-the probes as well (waitress), or have none (uvicorn, hypercorn, the standard library's). Here:
+No slow, silent or malicious client keeps a probe from its answer (docs/decisions/http-server.md):
 
-- a request, from its first byte to the last of its answer, has one deadline;
-- there are never more connections than a bound, and a new one always gets in
-  (`daemon/service/connections.py`);
-- an answer that needs the prefix is made in a thread, one for all that asked while the one before was made:
-  many who ask cost no more than one, and a disk that hangs keeps `/healthz` from nobody.
+- A request has one deadline, from its first byte to the last byte of its answer.
+- The number of connections has a limit, and a new one is always accepted (`connections.py`).
+- Answers that read the prefix are made in threads and shared (`shared_answers.py`), so that neither many
+  clients nor a hanging disk delay `/healthz`.
 """
 
 import asyncio
 import errno
-import re
 import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
 
-from daemon.errors import ListenError
 from daemon.report.redaction import redact
+from daemon.service.address import Address, listen
 from daemon.service.answers import Question, Response, plain, question_of, respond
 from daemon.service.connections import Connections, Stage
 from daemon.service.context import ServiceContext
 from daemon.service.http_request import HeadReader, Request, RequestError
+from daemon.service.shared_answers import SharedAnswers
 
-_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Za-z:.%_-]*)\]|(?P<host>[0-9A-Za-z._-]*)):(?P<port>[0-9]{1,5})")
 _REQUEST_S = 10.0
 _LAST_WORD_S = 1.0
 _MOST_CONNECTIONS = 64
-_BACKLOG = 256
 _CHUNK_BYTES = 8_192
 _UNREAD_BYTES = 1_000_000
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _EXHAUSTED_PAUSE_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen.
-
-    Attributes:
-        host: A name or an address; empty for all of the machine's.
-        port: TCP port; 0 for a free one.
-    """
-
-    host: str
-    port: int
-
-
-def parse_address(text: str) -> Address:
-    """Read `HOST:PORT`, `:PORT` or `[ADDRESS]:PORT`.
-
-    Raises:
-        ValueError: It is none of these.
-    """
-    found = _ADDRESS.fullmatch(text)
-    if found is None or int(found["port"]) > 65535:
-        raise ValueError(f"{text!r} is not HOST:PORT, such as 0.0.0.0:8080, :8080 or [::1]:8080")
-    return Address(found["six"] if found["six"] is not None else found["host"], int(found["port"]))
-
-
 class HttpServer:
-    """The server.
+    """Serves a service at an address.
 
     Args:
         context: The service that answers.
-        address: Where to listen.
+        address: Where to listen; port 0 for a free one.
         request_s: How long a request may take, from its first byte to the last of its answer.
     """
 
     def __init__(self, context: ServiceContext, address: Address, request_s: float = _REQUEST_S) -> None:
         self._context = context
         self._request_s = request_s
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        try:
-            self._socket = socket.create_server(
-                (address.host, address.port),
-                family=family,
-                backlog=_BACKLOG,
-                dualstack_ipv6=family == socket.AF_INET6 and socket.has_dualstack_ipv6(),
-            )
-        except (OSError, UnicodeError) as error:
-            told = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise ListenError(
-                f"--listen {address.host}:{address.port}: {told}; give an address of this "
-                "machine and a port that nothing else listens on"
-            ) from error
-        self._socket.setblocking(False)
+        self._socket = listen(address)
         self.address = Address(address.host, self._socket.getsockname()[1])
         self._connections = Connections(_MOST_CONNECTIONS)
-        self._desk = _Desk(lambda question: respond(context, question))
+        self._answers = SharedAnswers(lambda question: respond(context, question))
         self._thread = threading.Thread(target=lambda: asyncio.run(self._accept()), name="http", daemon=True)
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start to answer."""
         self._thread.start()
 
     async def _accept(self) -> None:
@@ -110,7 +63,7 @@ class HttpServer:
         while True:
             try:
                 connection, peer = await loop.sock_accept(self._socket)
-            except OSError as error:  # the client is gone already, or the process has no descriptor left
+            except OSError as error:  # the client is gone, or the process has no file descriptor left
                 if error.errno in _EXHAUSTED:
                     await asyncio.sleep(_EXHAUSTED_PAUSE_S)
                 continue
@@ -121,13 +74,12 @@ class HttpServer:
             self._connections.add(task, str(peer[0]))
 
     async def _serve(self, connection: socket.socket) -> None:
-        """Answer the one request of a connection."""
+        """Answer the request of a connection; a failure leaves the other connections alone."""
         try:
             await self._converse(connection)
         except OSError:
-            pass  # a client that went away is no news
+            pass  # the client went away
         except Exception:
-            # A fault to see; the other connections go on.
             print(redact(traceback.format_exc()), file=sys.stderr)
 
     async def _converse(self, connection: socket.socket) -> None:
@@ -148,7 +100,7 @@ class HttpServer:
                     )
                     response = question_of(self._context, request)
                     if isinstance(response, Question):
-                        response = await self._desk.answer(response)
+                        response = await self._answers.answer(response)
                 except RequestError as error:
                     response = plain(error.status, error.text)
                 begun = True
@@ -161,36 +113,8 @@ class HttpServer:
         await _close_gently(connection)
 
 
-@dataclass(slots=True)
-class _Desk:
-    """Where questions are answered: one at a time of each, for all who asked before it was begun.
-
-    Attributes:
-        find: Finds an answer; may take long.
-    """
-
-    find: Callable[[Question], Response]
-    _waiting: dict[Question, asyncio.Task[Response]] = field(default_factory=dict)
-    _turns: dict[Question, asyncio.Lock] = field(default_factory=dict)
-    _threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(4, thread_name_prefix="answer")  # as there are questions
-    )
-
-    async def answer(self, question: Question) -> Response:
-        """Give an answer that was not begun before the question was asked."""
-        task = self._waiting.get(question)
-        if task is None:
-            task = self._waiting[question] = asyncio.create_task(self._find(question))
-        return await asyncio.shield(task)  # who goes away takes it from nobody else
-
-    async def _find(self, question: Question) -> Response:
-        async with self._turns.setdefault(question, asyncio.Lock()):
-            del self._waiting[question]  # who asks from now on wants a newer answer
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self.find, question)
-
-
 async def _read_request(connection: socket.socket) -> Request | None:
-    """Read a request; None when the client went away before it had sent one."""
+    """Return the request; None if the client went away before it had sent one."""
     loop = asyncio.get_running_loop()
     reader = HeadReader()
     while chunk := await loop.sock_recv(connection, _CHUNK_BYTES):
@@ -221,7 +145,7 @@ def _close(connection: socket.socket, _task: asyncio.Task[None]) -> None:
 
 
 async def _close_gently(connection: socket.socket) -> None:
-    """End the answer, and read what the client still sends: else a reset could overtake the answer."""
+    """End the answer, and read what the client still sends: else a reset can overtake the answer."""
     loop = asyncio.get_running_loop()
     connection.shutdown(socket.SHUT_WR)
     unread = _UNREAD_BYTES

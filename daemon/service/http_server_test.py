@@ -1,4 +1,4 @@
-"""The server: its addresses, and clients of all kinds."""
+"""The server, and clients of all kinds."""
 
 import os
 import socket
@@ -13,32 +13,13 @@ from daemon.errors import ListenError
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.service import http_server
+from daemon.service.address import Address
 from daemon.service.answers import Response, plain
 from daemon.service.context import ServiceContext
-from daemon.service.http_server import Address, HttpServer, parse_address
+from daemon.service.http_server import HttpServer
 from daemon.service.options import ServiceOptions
 from gens.catalog import Catalog
 from gens.generation import Generation
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        ("0.0.0.0:8080", "0.0.0.0", 8080),  # noqa: S104 (what is read, not where a test listens)
-        (":80", "", 80),
-        ("localhost:0", "localhost", 0),
-        ("[::1]:8080", "::1", 8080),
-    ],
-)
-def test_an_address_has_a_host_and_a_port(text: str, host: str, port: int) -> None:
-    assert parse_address(text) == Address(host, port)
-
-
-@pytest.mark.parametrize("text", ["", "8080", "localhost", "::1:80", "host:65536", "host:-1", "host:80/x"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="HOST:PORT"):
-        parse_address(text)
-
 
 _PATIENCE_S = 60.0
 _REQUEST_S = 2.0
@@ -249,9 +230,3 @@ def test_the_loopback_of_ipv6_can_be_listened_at(node: _Node) -> None:
     with socket.create_connection(("::1", server.address.port), timeout=_PATIENCE_S) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
         assert _rest(connection).startswith(b"HTTP/1.1 200")
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "a..b", "x" * 300])
-def test_where_nobody_can_listen_is_named(node: _Node, host: str) -> None:
-    with pytest.raises(ListenError, match="--listen"):
-        HttpServer(node.context, Address(host, 0))

@@ -4,7 +4,8 @@ import html
 import math
 import time
 
-from daemon.report.progress import human_bytes
+from rich.filesize import decimal
+
 from daemon.service.state import ErrorEntry, ServiceState
 from daemon.upkeep.readiness import GenerationReadiness, Readiness, State
 
@@ -138,15 +139,15 @@ def _disk(state: ServiceState, free_bytes: int | None) -> str:
     if usage is None:
         return "<h2>Disk</h2><p class=dim>not counted yet</p>"
     rows = "".join(
-        f"<tr><td>{_KINDS[kind]}</td><td class=n>{human_bytes(count)}</td></tr>"
+        f"<tr><td>{_KINDS[kind]}</td><td class=n>{decimal(count)}</td></tr>"
         for kind, count in usage.disk_bytes.items()
     )
     share = 100 * usage.saved_bytes // usage.apparent_bytes if usage.apparent_bytes else 0
-    free = f", {human_bytes(free_bytes)} free" if free_bytes is not None else ""
+    free = f", {decimal(free_bytes)} free" if free_bytes is not None else ""
     return (
-        f"<h2>Disk</h2><p><b>{human_bytes(usage.total_bytes)}</b> on disk{free}. Without sharing, "
-        f"environments and toolkits would take {human_bytes(usage.apparent_bytes)}: "
-        f"<b>{human_bytes(usage.saved_bytes)}</b> "
+        f"<h2>Disk</h2><p><b>{decimal(usage.total_bytes)}</b> on disk{free}. Without sharing, "
+        f"environments and toolkits would take {decimal(usage.apparent_bytes)}: "
+        f"<b>{decimal(usage.saved_bytes)}</b> "
         f"({share} %) saved.</p><div class=bar><i style='width:{share}%'></i></div><table>{rows}</table>"
     )
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon.service.http_server import Address, parse_address
+from daemon.service.address import Address, parse_address
 
 _HOSTS = st.sampled_from(["", "0.0.0.0", "localhost", "node-1.example", "::", "::1", "fe80::1%eth0"])  # noqa: S104
 
