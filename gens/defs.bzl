@@ -11,6 +11,8 @@ _DEFAULTS = {
     "packages": [],
     "platform": "x86_64-manylinux_2_28",
     "indexes": {},
+    "companions": {},
+    "absences": None,
 }
 
 def monogen(**fields):

@@ -1,7 +1,7 @@
 """Expands the definition of a generation into its environments and toolkits; Python reads the result as JSON."""
 
 load(":cuda.bzl", "CUDNN_RELEASES")
-load(":torch.bzl", "TORCH_RELEASES")
+load(":torch.bzl", "COMPANIONS", "TORCH_RELEASES", "companion", "companion_releases", "companion_serves")
 
 def build_tag(cuda):
     """Returns PyTorch's tag for builds of a CUDA version: cu121 for 12.1."""
@@ -37,7 +37,8 @@ def expand(fields):
       a dict of the shape of `gens.generation.Generation`, which reads its JSON.
     """
     return dict(
-        fields,
+        # What a definition chooses of companions stands in the requirements that it leads to.
+        {name: value for name, value in fields.items() if name != "companions"},
         environments = _environments(fields),
         toolkits = _cuda_toolkits(fields) + _cudnn_toolkits(fields),
         absences = _absences(fields),
@@ -68,8 +69,8 @@ def _environments(fields):
 def _torch_inputs(fields, python, release, build):
     facts = TORCH_RELEASES[release]
     pins = {"torch": release}
-    for package, version in facts.companions.items():
-        if version != None and python not in facts.absent.get(package, []):
+    for package, version in companions_of(fields, release).items():
+        if version != None and companion_serves(package, version, python):
             pins[package] = version
 
     # An index for one build has the build in the local version. Spelled out, it excludes all other builds.
@@ -86,28 +87,51 @@ def _torch_inputs(fields, python, release, build):
     )
 
 def _absences(fields):
-    """Returns inputs that must not resolve. If one does, the default index serves more than the Torch table says."""
+    """Returns inputs that must not resolve. If one does, the default index serves more than releases.json says."""
+    if fields["absences"] != None:
+        chosen = [absence.split(" for ") for absence in fields["absences"]]
+        return [
+            dict(_inputs(fields, fields["python"][python], [requirement]), no_deps = True)
+            for requirement, python in chosen
+        ]
     absences = []
     for release in fields["torch"]:
         facts = TORCH_RELEASES[release]
         pythons = [python for python in fields["python"] if python in facts.python]
         wanted = [("torch==" + release, python) for python in fields["python"] if python not in facts.python]
-        for package, version in facts.companions.items():
-            requirement = "%s==%s" % (package, version or _usual_companion(package, release))
-            absent = pythons[:1] if version == None else facts.absent.get(package, [])
-            wanted += [(requirement, python) for python in pythons if python in absent]
         absences += [
             dict(_inputs(fields, fields["python"][python], [requirement]), no_deps = True)
             for requirement, python in wanted
         ]
+        for package, version in companions_of(fields, release).items():
+            if package in fields["companions"].get(release, {}):
+                continue  # the definition says which one it wants, whatever there is
+
+            # Unpinned beside this very Torch: a companion that suits would be found whatever its version is. The first ones of
+            # all, which nobody wants, name no Torch.
+            requirements = ["torch==" + release, "%s>=%s" % (package, companion_releases(package)[0])]
+            absences += [
+                _inputs(fields, fields["python"][python], requirements)
+                for python in pythons
+                if version == None or not companion_serves(package, version, python)
+            ]
     return absences
 
-def _usual_companion(package, release):
-    """Returns the version that a companion of a Torch release has by convention."""
-    if package == "torchaudio":
-        return release
-    _, minor, patch = release.split(".")
-    return "0.%d.%s" % (int(minor) + 15, patch)
+def companions_of(fields, release):
+    """Returns the companions of a Torch release in a generation.
+
+    Args:
+      fields: the fields of `monogen`.
+      release: the Torch release.
+
+    Returns:
+      the version by package, None where it has none.
+    """
+    chosen = fields["companions"].get(release, {})
+    return {
+        package: chosen[package] if package in chosen else companion(package, release, fields["exclude_newer"])
+        for package in COMPANIONS
+    }
 
 def _cuda_toolkits(fields):
     return [

@@ -2,6 +2,7 @@
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load(":matrix.bzl", "expand")
+load(":torch.bzl", "companion", "companion_serves")
 
 _FIELDS = {
     "id": 7,
@@ -13,6 +14,8 @@ _FIELDS = {
     "exclude_newer": "2026-11-01T00:00:00Z",
     "platform": "x86_64-manylinux_2_28",
     "indexes": {},
+    "companions": {},
+    "absences": None,
 }
 
 def _cells(expanded):
@@ -72,10 +75,10 @@ def _inputs_hold_what_the_table_knows_impl(ctx):
     asserts.equals(env, "x86_64-manylinux_2_28", old["platform"])
     asserts.equals(env, "2026-11-01T00:00:00Z", old["exclude_newer"])
 
-    # No torchvision and torchaudio of 2.5 for Python 3.13, and no torchaudio of 2.12 at all.
+    # No torchvision and torchaudio of 2.5 for Python 3.13; the torchaudio of 2.12 is of 2.11, and names no Torch.
     asserts.equals(env, ["torch==2.5.1", "numpy", "pip", "wheel"], inputs[("3.13", "2.5.1")]["requirements"])
     asserts.equals(env, "torchvision==0.27.1", inputs[("3.13", "2.12.1")]["requirements"][1])
-    asserts.equals(env, "numpy", inputs[("3.13", "2.12.1")]["requirements"][2])
+    asserts.equals(env, "torchaudio==2.11.0", inputs[("3.13", "2.12.1")]["requirements"][2])
     asserts.equals(env, ["pip", "wheel"], inputs[("3.13", None)]["requirements"])
     return unittest.end(env)
 
@@ -102,14 +105,41 @@ def _toolkits_are_cuda_and_the_cudnn_that_exist_impl(ctx):
 def _absences_are_what_the_table_leaves_out_impl(ctx):
     env = unittest.begin(ctx)
     asserts.equals(env, [
-        ("torch==2.2.2", "3.13.1"),
-        ("torchvision==0.20.1", "3.13.1"),
-        ("torchaudio==2.5.1", "3.13.1"),
-        ("torchaudio==2.12.1", "3.12.7"),
+        (["torch==2.2.2"], "3.13.1"),
+        (["torch==2.5.1", "torchvision>=0.16.0"], "3.13.1"),
+        (["torch==2.5.1", "torchaudio>=2.1.0"], "3.13.1"),
     ], [
-        (absence["requirements"][0], absence["python"])
+        (absence["requirements"], absence["python"])
         for absence in expand(_FIELDS)["absences"]
     ])
+    return unittest.end(env)
+
+def _a_companion_is_the_newest_of_its_torch_at_the_cutoff_impl(ctx):
+    env = unittest.begin(ctx)
+    later, before = "2026-11-01T00:00:00Z", "2026-10-28T15:20:00Z"  # torchvision 0.29.2 came in between
+
+    asserts.equals(env, "0.20.1", companion("torchvision", "2.5.1", later))
+    asserts.equals(env, "0.29.0", companion("torchvision", "2.14.0", later), "the one that requires this very Torch")
+    asserts.equals(env, "0.29.2", companion("torchvision", "2.15.0", later), "the newest that admits it")
+    asserts.equals(env, "0.29.1", companion("torchvision", "2.15.0", before), "the newest that there was")
+    asserts.equals(env, "2.11.0", companion("torchaudio", "2.15.0", later), "by its symbols, as it names no Torch")
+    asserts.equals(env, "2.10.0", companion("torchaudio", "2.10.0", later))
+    asserts.equals(env, None, companion("torchvision", "2.14.0", "2026-09-01T00:00:00Z"))
+    asserts.true(env, companion_serves("torchvision", "0.29.2", "3.15"), "a wheel for py3 serves all")
+    asserts.false(env, companion_serves("torchaudio", "2.11.0", "3.15"))
+    return unittest.end(env)
+
+def _a_definition_may_choose_companions_impl(ctx):
+    env = unittest.begin(ctx)
+    fields = dict(_FIELDS, torch = ["2.12.1"], companions = {"2.12.1": {"torchvision": "0.27.0", "torchaudio": None}})
+    expanded = expand(fields)
+    cell = [cell for cell in expanded["environments"] if cell.get("torch")][0]
+    asserts.equals(env, ["torch==2.12.1", "torchvision==0.27.0", "numpy", "pip", "wheel"], cell["inputs"]["requirements"])
+    asserts.equals(env, [], expanded["absences"], "nobody asks for what the definition left out")
+    asserts.false(env, "companions" in expanded)
+
+    asked = expand(dict(fields, absences = ["torchaudio==2.12.1 for 3.13"]))["absences"]
+    asserts.equals(env, [("3.13.1", ["torchaudio==2.12.1"])], [(absence["python"], absence["requirements"]) for absence in asked])
     return unittest.end(env)
 
 cells_are_those_of_the_table_test = unittest.make(_cells_are_those_of_the_table_impl)
@@ -117,6 +147,8 @@ named_indexes_add_builds_test = unittest.make(_named_indexes_add_builds_impl)
 inputs_hold_what_the_table_knows_test = unittest.make(_inputs_hold_what_the_table_knows_impl)
 toolkits_are_cuda_and_the_cudnn_that_exist_test = unittest.make(_toolkits_are_cuda_and_the_cudnn_that_exist_impl)
 absences_are_what_the_table_leaves_out_test = unittest.make(_absences_are_what_the_table_leaves_out_impl)
+a_companion_is_the_newest_of_its_torch_at_the_cutoff_test = unittest.make(_a_companion_is_the_newest_of_its_torch_at_the_cutoff_impl)
+a_definition_may_choose_companions_test = unittest.make(_a_definition_may_choose_companions_impl)
 
 def matrix_test_suite(name):
     """Makes the tests of this file, and a suite of them.
@@ -131,4 +163,6 @@ def matrix_test_suite(name):
         inputs_hold_what_the_table_knows_test,
         toolkits_are_cuda_and_the_cudnn_that_exist_test,
         absences_are_what_the_table_leaves_out_test,
+        a_companion_is_the_newest_of_its_torch_at_the_cutoff_test,
+        a_definition_may_choose_companions_test,
     )

@@ -1,75 +1,96 @@
 """The table of Torch releases: their Pythons, builds, companions and constraints.
 
-It was read from the wheels of the default index: file names give the Pythons, the pinned CUDA runtime gives the build, and
-Requires-Dist of torchvision and torchaudio gives their match. `bazel run //tools:update` checks the rows that a generation
-uses against the index: cells of the table resolve to the listed build, and all others do not resolve. `builds` are those of
-PyTorch's own index (https://download.pytorch.org/whl/BUILD); a generation that names that index gets them.
+What the default index serves stands in releases.json, which `bazel run //tools:update_releases` reads from it: the Pythons
+by the names of the wheels, the build by the CUDA runtime that the wheels pin, and which companions suit. `bazel run
+//tools:update` checks what a generation uses of it: that the cells said to exist resolve to the said build, and that the
+others do not resolve. By hand stand here what no index says.
 """
 
-def _pythons(first, last):
-    """Returns all minor versions of Python 3 from first to last, such as 8 and 12."""
-    return ["3.%d" % minor for minor in range(first, last + 1)]
+load("@releases//:releases.bzl", "RELEASES")
 
-def _release(python, build, torchvision, torchaudio, builds, absent = {}, constraints = []):
-    """Returns the facts of one Torch release.
+COMPANIONS = ["torchvision", "torchaudio"]
+_MACHINE = "x86_64"
 
-    Args:
-      python: Pythons that have wheels.
-      build: tag of the build that the default index serves.
-      torchvision: matching torchvision, or None if the index has none.
-      torchaudio: matching torchaudio, or None if the index has none.
-      builds: tags of the builds in PyTorch's own index.
-      absent: by package, Pythons for which Torch has a wheel, and torchvision or torchaudio has none.
-      constraints: version bounds that the wheels' metadata lacks.
+# Torch's first releases that work with NumPy 2 are those of 2.3; those before crash with it, and do not say so.
+_CONSTRAINTS = {"2.1": ["numpy<2"], "2.2": ["numpy<2"]}
 
-    Returns:
-      a struct of these.
-    """
+# Which builds PyTorch's own index (https://download.pytorch.org/whl/BUILD) serves, besides the one of the default index. It
+# has not been seen for the releases that are not here: of those, the CPU build and that of the default index are assumed.
+_BUILDS = {
+    "2.1": ["cpu", "cu118", "cu121"],
+    "2.2": ["cpu", "cu118", "cu121"],
+    "2.3": ["cpu", "cu118", "cu121"],
+    "2.4": ["cpu", "cu118", "cu121", "cu124"],
+    "2.5": ["cpu", "cu118", "cu121", "cu124"],
+    "2.6": ["cpu", "cu118", "cu124", "cu126"],
+    "2.7": ["cpu", "cu118", "cu126", "cu128"],
+    "2.8": ["cpu", "cu126", "cu128", "cu129"],
+    "2.9": ["cpu", "cu126", "cu128", "cu130"],
+    "2.10": ["cpu", "cu126", "cu128", "cu130"],
+}
+
+def _release(version, facts):
+    minor = version.rpartition(".")[0]
+    build = facts["build"][_MACHINE]
     return struct(
-        python = python,
+        python = facts["wheels"][_MACHINE]["python"],
         build = build,
-        companions = {"torchvision": torchvision, "torchaudio": torchaudio},
-        builds = builds,
-        absent = absent,
-        constraints = constraints,
+        builds = _BUILDS.get(minor, ["cpu", build]),
+        constraints = _CONSTRAINTS.get(minor, []),
     )
 
-# Torch supports NumPy 2 from 2.3 on. Earlier releases crash with it, and their metadata allows it.
-_NUMPY_1 = ["numpy<2"]
-
-# In 2.5 only Torch itself has wheels for Python 3.13.
-_NO_COMPANION_313 = {"torchvision": ["3.13"], "torchaudio": ["3.13"]}
-
-_BUILDS_2_2 = ["cpu", "cu118", "cu121"]
-_BUILDS_2_4 = ["cpu", "cu118", "cu121", "cu124"]
-_BUILDS_2_6 = ["cpu", "cu118", "cu124", "cu126"]
-_BUILDS_2_7 = ["cpu", "cu118", "cu126", "cu128"]
-_BUILDS_2_8 = ["cpu", "cu126", "cu128", "cu129"]
-_BUILDS_2_9 = ["cpu", "cu126", "cu128", "cu130"]
-
+# By version: the Pythons that it has wheels for, the build of the default index, those of PyTorch's own index, and bounds that
+# its metadata forgot.
 TORCH_RELEASES = {
-    "2.2.0": _release(_pythons(8, 12), "cu121", "0.17.0", "2.2.0", _BUILDS_2_2, constraints = _NUMPY_1),
-    "2.2.1": _release(_pythons(8, 12), "cu121", "0.17.1", "2.2.1", _BUILDS_2_2, constraints = _NUMPY_1),
-    "2.2.2": _release(_pythons(8, 12), "cu121", "0.17.2", "2.2.2", _BUILDS_2_2, constraints = _NUMPY_1),
-    "2.3.0": _release(_pythons(8, 12), "cu121", "0.18.0", "2.3.0", _BUILDS_2_2),
-    "2.3.1": _release(_pythons(8, 12), "cu121", "0.18.1", "2.3.1", _BUILDS_2_2),
-    "2.4.0": _release(_pythons(8, 12), "cu121", "0.19.0", "2.4.0", _BUILDS_2_4),
-    "2.4.1": _release(_pythons(8, 12), "cu121", "0.19.1", "2.4.1", _BUILDS_2_4),
-    "2.5.0": _release(_pythons(9, 13), "cu124", "0.20.0", "2.5.0", _BUILDS_2_4, absent = _NO_COMPANION_313),
-    "2.5.1": _release(_pythons(9, 13), "cu124", "0.20.1", "2.5.1", _BUILDS_2_4, absent = _NO_COMPANION_313),
-    "2.6.0": _release(_pythons(9, 13), "cu124", "0.21.0", "2.6.0", _BUILDS_2_6),
-    "2.7.0": _release(_pythons(9, 13), "cu126", "0.22.0", "2.7.0", _BUILDS_2_7),
-    "2.7.1": _release(_pythons(9, 13), "cu126", "0.22.1", "2.7.1", _BUILDS_2_7),
-    "2.8.0": _release(_pythons(9, 13), "cu128", "0.23.0", "2.8.0", _BUILDS_2_8),
-    "2.9.0": _release(_pythons(10, 14), "cu128", "0.24.0", "2.9.0", _BUILDS_2_9),
-    "2.9.1": _release(_pythons(10, 14), "cu128", "0.24.1", "2.9.1", _BUILDS_2_9),
-    "2.10.0": _release(_pythons(10, 14), "cu128", "0.25.0", "2.10.0", _BUILDS_2_9),
-    # Which CUDA builds PyTorch's own index serves from here on has not been seen: add them when they have.
-    "2.11.0": _release(_pythons(10, 14), "cu130", "0.26.0", "2.11.0", ["cpu", "cu130"]),
-    "2.12.0": _release(_pythons(10, 14), "cu130", "0.27.0", None, ["cpu", "cu130"]),
-    "2.12.1": _release(_pythons(10, 14), "cu130", "0.27.1", None, ["cpu", "cu130"]),
-    "2.13.0": _release(_pythons(10, 14), "cu130", "0.28.0", None, ["cpu", "cu130"]),
-    "2.14.0": _release(_pythons(10, 14), "cu130", "0.29.0", None, ["cpu", "cu130"]),
-    "2.14.1": _release(_pythons(10, 14), "cu130", "0.29.1", None, ["cpu", "cu130"]),
-    "2.15.0": _release(_pythons(11, 15), "cu132", None, None, ["cpu", "cu132"]),
+    version: _release(version, facts)
+    for version, facts in RELEASES["torch"].items()
+    if _MACHINE in facts["build"]
 }
+
+def companion(package, torch, exclude_newer):
+    """Returns the release of a companion that belongs to a Torch release.
+
+    It is the newest that requires this very release; where there is none, the newest that works with it: what it requires
+    of Torch says so, or, where it names no Torch, the symbols of both.
+
+    Args:
+      package: torchvision or torchaudio.
+      torch: the Torch release.
+      exclude_newer: what was uploaded after this time does not exist.
+
+    Returns:
+      the version, or None where there is none.
+    """
+    exact, suits = None, None
+    for version, facts in RELEASES[package].items():
+        if torch not in facts["admits"] or facts["uploaded"] > exclude_newer or _MACHINE not in facts["wheels"]:
+            continue
+        suits = version
+        if facts["torch"] == "==" + torch:
+            exact = version
+    return exact or suits
+
+def companion_serves(package, version, python):
+    """Returns whether a release of a companion has a wheel for a Python.
+
+    Args:
+      package: torchvision or torchaudio.
+      version: its release.
+      python: a minor version.
+
+    Returns:
+      whether there is one.
+    """
+    pythons = RELEASES[package][version]["wheels"][_MACHINE]["python"]
+    return python in pythons or "any" in pythons
+
+def companion_releases(package):
+    """Returns the releases of a companion that the default index serves.
+
+    Args:
+      package: torchvision or torchaudio.
+
+    Returns:
+      a list of versions, oldest first.
+    """
+    return [version for version, facts in RELEASES[package].items() if _MACHINE in facts["wheels"]]

@@ -5,7 +5,7 @@ The functions return messages, so that tests can read all of them; `monogen` in 
 
 load(":cuda.bzl", "CUDA_RELEASES", "CUDNN_RELEASES")
 load(":matrix.bzl", "build_tag", "torch_builds")
-load(":torch.bzl", "TORCH_RELEASES")
+load(":torch.bzl", "COMPANIONS", "TORCH_RELEASES", "companion_releases")
 
 # In uv's words (`--python-platform`). The tables of torch.bzl and cuda.bzl are read from x86_64 wheels: an aarch64
 # platform needs only tables of its own.
@@ -21,6 +21,8 @@ _FIELDS = {
     "exclude_newer": "string",
     "platform": "string",
     "indexes": "dict",
+    "companions": "dict",
+    "absences": "list or None",
 }
 _REQUIRED = ["id", "python", "exclude_newer"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -39,7 +41,7 @@ def validate_monogen(fields):
     for name in fields:
         if name not in _FIELDS:
             errors.append("%s: unknown field; allowed: %s" % (name, ", ".join(_FIELDS.keys())))
-        elif type(fields[name]) != _FIELDS[name]:
+        elif name != "absences" and type(fields[name]) != _FIELDS[name]:
             errors.append("%s: %r is not of type %s" % (name, fields[name], _FIELDS[name]))
     for name in _REQUIRED:
         if name not in fields:
@@ -60,6 +62,8 @@ def validate_monogen(fields):
         # These compute the cells, which needs valid fields.
         errors += _torch_errors(fields)
         errors += _indexes_errors(fields)
+        errors += _companions_errors(fields)
+        errors += _absences_errors(fields)
     return ["generation %s: %s" % (fields.get("id", "without id"), error) for error in errors]
 
 def validate_order(ids):
@@ -178,6 +182,42 @@ def _indexes_errors(fields):
         elif "@" in url:
             # A definition is public, and so is each lock that it leads to.
             errors.append("indexes: the URL for %r holds credentials; allowed: those of uv's own configuration" % build)
+    return errors
+
+def _companions_errors(fields):
+    errors = []
+    for release, chosen in fields["companions"].items():
+        if release not in fields["torch"]:
+            errors.append("companions: %r; allowed: torch releases of the generation, %s" % (release, ", ".join(fields["torch"])))
+        elif type(chosen) != "dict":
+            errors.append("companions: %r for %r; allowed: for example {\"torchaudio\": None}" % (chosen, release))
+        else:
+            for package, version in chosen.items():
+                if package not in COMPANIONS:
+                    errors.append("companions: %r for torch %s; allowed: %s" % (package, release, ", ".join(COMPANIONS)))
+                elif version != None and version not in companion_releases(package):
+                    errors.append("companions: %s %r for torch %s; allowed: None, %s" % (
+                        package,
+                        version,
+                        release,
+                        ", ".join(companion_releases(package)),
+                    ))
+    return errors
+
+def _absences_errors(fields):
+    absences = fields["absences"]
+    if absences == None:
+        return []
+    example = "a list of, for example, torchaudio==2.15.0 for 3.11"
+    if type(absences) != "list":
+        return ["absences: %r; allowed: %s" % (absences, example)]
+    errors = []
+    for absence in absences:
+        requirement, _, python = absence.partition(" for ") if type(absence) == "string" else ("", "", "")
+        if "==" not in requirement or not python:
+            errors.append("absences: %r; allowed: %s" % (absence, example))
+        elif python not in fields["python"]:
+            errors.append("absences: %r; allowed: Pythons of the generation, %s" % (absence, ", ".join(fields["python"].keys())))
     return errors
 
 def _majors(cuda):

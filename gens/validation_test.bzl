@@ -13,6 +13,8 @@ _GOOD = {
     "exclude_newer": "2026-11-01T00:00:00Z",
     "platform": "x86_64-manylinux_2_28",
     "indexes": {},
+    "companions": {},
+    "absences": None,
 }
 
 # Changed fields, and what the one message must hold.
@@ -45,6 +47,13 @@ _BAD = [
     ({"indexes": {"cu118": "https://example.org/cu118"}}, ["indexes: \"cu118\"", "allowed: cpu, cu121, cu124"]),
     ({"indexes": {"cpu": "example.org"}}, ["indexes: \"example.org\" for \"cpu\"", "URL"]),
     ({"indexes": {"cpu": "https://u:p@example.org"}}, ["indexes: the URL for \"cpu\" holds credentials"]),
+    ({"absences": "torch==2.4.1 for 3.11"}, ["absences: \"torch==2.4.1 for 3.11\"", "torchaudio==2.15.0 for 3.11"]),
+    ({"absences": ["torch==2.4.1"]}, ["absences: \"torch==2.4.1\"", "torchaudio==2.15.0 for 3.11"]),
+    ({"absences": ["torch==2.4.1 for 3.12"]}, ["absences: \"torch==2.4.1 for 3.12\"", "Pythons of the generation, 3.11"]),
+    ({"companions": {"2.6.0": {}}}, ["companions: \"2.6.0\"", "torch releases of the generation, 2.4.1, 2.5.1"]),
+    ({"companions": {"2.4.1": "0.19.1"}}, ["companions: \"0.19.1\" for \"2.4.1\"", "torchaudio"]),
+    ({"companions": {"2.4.1": {"torchtext": None}}}, ["companions: \"torchtext\" for torch 2.4.1", "torchvision, torchaudio"]),
+    ({"companions": {"2.4.1": {"torchvision": "0.19.9"}}}, ["companions: torchvision \"0.19.9\" for torch 2.4.1", "0.19.1"]),
     ({"indexes": {"cpu": "https://example.org"}, "torch": []}, ["indexes: \"cpu\": none of the torch releases"]),
 ]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from gens.generation import Environment, Inputs
@@ -50,6 +51,11 @@ def absence_disagreement(absence: Inputs, outcome: object) -> str | None:
     """
     if not isinstance(outcome, Resolution):
         return None
-    (requirement,) = absence.requirements
-    filename = ", ".join(wheel.filename for wheel in outcome.wheels)
-    return f"the table says there is no {requirement} for Python {absence.python}, the index gave {filename}"
+    requirement = absence.requirements[-1]
+    beside = "".join(f" beside {other}" for other in absence.requirements[:-1])
+    name = Requirement(requirement).name
+    filename = ", ".join(wheel.filename for wheel in outcome.wheels if wheel.name == name)
+    return (
+        f"gens/releases.json says there is no {requirement}{beside} for Python {absence.python}, the index "
+        f"gave {filename}; run `bazel run //tools:update_releases`"
+    )

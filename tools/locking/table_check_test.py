@@ -1,5 +1,7 @@
 """The Torch table against what an index gave."""
 
+from dataclasses import replace
+
 import pytest
 
 from gens.generation import Environment, Inputs
@@ -76,6 +78,24 @@ def test_a_cell_that_is_not_what_the_table_says_is_named(
 def test_what_the_table_leaves_out_and_the_index_serves_is_named() -> None:
     resolution = Resolution((LockedWheel("torch", "2.4.1", "0" * 64, "torch-2.4.1-cp311.whl", 1),), ())
     assert absence_disagreement(INPUTS, resolution) == (
-        "the table says there is no torch==2.4.1 for Python 3.11.10, the index gave torch-2.4.1-cp311.whl"
+        "gens/releases.json says there is no torch==2.4.1 for Python 3.11.10, the index gave "
+        "torch-2.4.1-cp311.whl; run `bazel run //tools:update_releases`"
     )
     assert absence_disagreement(INPUTS, UnsatisfiableError("No solution found")) is None
+
+
+def test_a_companion_that_has_appeared_beside_a_torch_is_named_by_its_wheel() -> None:
+    asked = replace(INPUTS, requirements=("torch==2.4.1", "torchvision>=0.16.0"))
+    resolution = Resolution(
+        (
+            LockedWheel("torch", "2.4.1", "0" * 64, "torch-2.4.1-cp311.whl", 1),
+            LockedWheel("torchvision", "0.19.1", "0" * 64, "torchvision-0.19.1-py3.whl", 1),
+        ),
+        (),
+    )
+    said = absence_disagreement(asked, resolution)
+    assert said is not None
+    assert said.startswith(
+        "gens/releases.json says there is no torchvision>=0.16.0 beside torch==2.4.1 for Python 3.11.10, the "
+        "index gave torchvision-0.19.1-py3.whl"
+    )
