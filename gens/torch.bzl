@@ -33,14 +33,15 @@ def _release(version, facts):
     minor = version.rpartition(".")[0]
     build = facts["build"][_MACHINE]
     return struct(
+        uploaded = facts["uploaded"],
         python = facts["wheels"][_MACHINE]["python"],
         build = build,
         builds = _BUILDS.get(minor, ["cpu", build]),
         constraints = _CONSTRAINTS.get(minor, []),
     )
 
-# By version: the Pythons that it has wheels for, the build of the default index, those of PyTorch's own index, and bounds that
-# its metadata forgot.
+# By version: when its first wheel was uploaded, the Pythons that it has wheels for, the build of the default index, those of
+# PyTorch's own index, and bounds that its metadata forgot.
 TORCH_RELEASES = {
     version: _release(version, facts)
     for version, facts in RELEASES["torch"].items()

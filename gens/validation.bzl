@@ -154,6 +154,12 @@ def _torch_errors(fields):
     for release in fields["torch"]:
         if release not in TORCH_RELEASES:
             errors.append("torch: %r; allowed: %s" % (release, ", ".join(TORCH_RELEASES.keys())))
+        elif TORCH_RELEASES[release].uploaded > fields["exclude_newer"]:
+            errors.append("torch: %s was uploaded at %s; the generation excludes what is newer than %s" % (
+                release,
+                TORCH_RELEASES[release].uploaded,
+                fields["exclude_newer"],
+            ))
         elif not [python for python in fields["python"] if python in TORCH_RELEASES[release].python]:
             errors.append("torch: %s has wheels for Python %s; the generation has %s" % (
                 release,

@@ -25,6 +25,7 @@ _BAD = [
     ({"torch": "2.4.1"}, ["generation 7: torch", "is not of type list"]),
     ({"torch": [2.4]}, ["torch: 2.4", "strings, quoted"]),
     ({"torch": ["2.4.9"]}, ["torch: \"2.4.9\"", "2.4.1, 2.5.0"]),
+    ({"torch": ["2.15.0"], "exclude_newer": "2026-10-28T00:00:00Z"}, ["torch: 2.15.0 was uploaded at 2026-10-28T15:16:25Z", "newer than 2026-10-28T00:00:00Z"]),
     ({"torch": ["2.4.1", "2.4.1"]}, ["torch: \"2.4.1\" stands twice"]),
     ({"torch": ["2.15.0"]}, ["torch: the default index serves build cu132 of 2.15.0", "the generation has cu121, cu124"]),
     ({"torch": ["2.4.1"], "python": {"3.14": "3.14.0"}}, ["torch: 2.4.1 has wheels for Python 3.8", "the generation has 3.14"]),

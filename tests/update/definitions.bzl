@@ -4,7 +4,7 @@ load("//gens:defs.bzl", "monogen")
 
 _COMMON = {
     "cudnn": {"9": "9.1.0.70"},
-    "exclude_newer": "2024-06-01T00:00:00Z",
+    "exclude_newer": "2024-10-01T00:00:00Z",
     "packages": ["setuptools", "wheel"],
 }
 

@@ -499,7 +499,7 @@ def test_a_table_that_promises_another_cuda_is_named(workshop: Workshop) -> None
         "g00000/python3.11-torch2.4.1-cu124: the table says CUDA 12.4, the index gave nvidia-cuda-runti"
         in output
     )
-    assert "gens/torch.bzl" in output
+    assert "gens/releases.json" in output
     assert workshop.tree() == {}
 
 
@@ -508,7 +508,7 @@ def test_a_table_that_leaves_out_what_the_index_serves_is_named(workshop: Worksh
     workshop.define(generation(0, plain("3.12"), absences=(absence,)))
     output = workshop.update("--min-gen-id", "0", exit_code=4).output
     assert (
-        "the table says there is no torch==2.4.1 for Python 3.12.7, the index gave torch-2.4.1-cp312"
+        "gens/releases.json says there is no torch==2.4.1 for Python 3.12.7, the index gave torch-2.4.1-cp312"
         in output
     )
     assert workshop.tree() == {}

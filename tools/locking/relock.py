@@ -140,15 +140,13 @@ def _result(resolver: Resolver, work: Work, outcomes: Mapping[Inputs, Outcome]) 
             continue
         if isinstance(target, Environment):
             failures += [
-                f"{directory}/{target.name}: {message} (gens/torch.bzl)"
+                f"{directory}/{target.name}: {message} (gens/releases.json; run `bazel run //tools:update_releases`)"
                 for message in cell_disagreements(target, outcome.wheels)
             ]
         new_locks[_file_name(target)] = _lock(resolver, work.generation, target, outcome)
     if work.stale:
         messages = (absence_disagreement(absence, outcomes[absence]) for absence in work.generation.absences)
-        failures += [
-            f"{directory}: {message} (gens/torch.bzl)" for message in messages if message is not None
-        ]
+        failures += [f"{directory}: {message}" for message in messages if message is not None]
     return Result(work, failures=tuple(failures)) if failures else Result(work, _locks(work, new_locks))
 
 
