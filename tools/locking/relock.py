@@ -140,7 +140,8 @@ def _result(resolver: Resolver, work: Work, outcomes: Mapping[Inputs, Outcome]) 
             continue
         if isinstance(target, Environment):
             failures += [
-                f"{directory}/{target.name}: {message} (gens/releases.json; run `bazel run //tools:update_releases`)"
+                f"{directory}/{target.name}: {message}; gens/releases.json is out of date: run "
+                "`bazel run //tools:update_releases`"
                 for message in cell_disagreements(target, outcome.wheels)
             ]
         new_locks[_file_name(target)] = _lock(resolver, work.generation, target, outcome)
