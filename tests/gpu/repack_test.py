@@ -2,10 +2,8 @@
 
 import subprocess
 import sys
-from importlib.metadata import distribution, distributions
+from importlib.metadata import distributions
 from pathlib import Path
-
-import pytest
 
 from tests.gpu.repack import repack, with_requirements
 from tests.index.client import pip_environment
@@ -60,16 +58,22 @@ def test_a_repacked_wheel_installs_what_the_first_one_did(tmp_path: Path) -> Non
     assert _files(second) == _files(first)
 
 
-def test_a_real_distribution_is_repacked_for_a_real_installer(tmp_path: Path) -> None:
-    wheel = repack(distribution("pytest"), tmp_path / "wheels")
+def test_what_pip_has_installed_is_repacked_for_pip(tmp_path: Path) -> None:
+    files = {"alpha/__init__.py": b"NAME = 'alpha'\n\n\ndef main():\n    print(NAME)\n"}
+    spec = WheelSpec("alpha", "1.0", files=files, console_scripts={"alpha": "alpha:main"})
+    _install(tmp_path / "first", write_wheel(spec, tmp_path / "wheels").path)
+    (held,) = distributions(path=[str(tmp_path / "first")])
 
-    _install(tmp_path / "target", wheel.path)
+    _install(tmp_path / "second", repack(held, tmp_path / "again").path)
 
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import _pytest._version as v; print(v.version)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import alpha; alpha.main()"
     done = subprocess.run(
-        [sys.executable, "-I", "-c", code, tmp_path / "target"], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", code, tmp_path / "second"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == wheel.spec.version == pytest.__version__
+    assert done.stdout == "alpha\n"
+    assert (tmp_path / "second" / "bin" / "alpha").exists()
+    (again,) = distributions(path=[str(tmp_path / "second")])
+    assert again.version == "1.0"
 
 
 def test_what_a_distribution_requires_comes_along_and_no_extra_that_nobody_asked_for() -> None:
