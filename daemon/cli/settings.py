@@ -59,7 +59,7 @@ class ActiveSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkSettings:
-    """How files are downloaded and written.
+    """The settings of downloads and of writing.
 
     Attributes:
         jobs: How many things are done at once.
@@ -129,7 +129,7 @@ class WorkSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramSettings:
-    """What a command works with.
+    """The settings of definitions, uv and log.
 
     Attributes:
         gens: Folder of definitions and locks, or None for the built-in ones.

@@ -1,4 +1,4 @@
-"""How an installed environment is used: what `install` prints at its end."""
+"""The hint that `install` prints at its end: a command that uses an installed environment."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ def installed_environments(prefix: Prefix, generations: Iterable[Generation]) ->
 
 
 def usage_hint(prefix: Prefix, labels: Sequence[str]) -> str:
-    """Return how the richest of some environments is used.
+    """Return commands that use the richest of some environments.
 
     Args:
         prefix: The prefix.

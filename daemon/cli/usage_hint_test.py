@@ -1,4 +1,4 @@
-"""How to use what was installed."""
+"""Tests of the hint how to use an installed environment."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `verify` says at its end, and what it exits with."""
+"""The report at the end of `verify`, and its exit code."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from gens.errors import MonobaseError
 
 
 def check_names(prefix: Prefix, names: Sequence[str]) -> None:
-    """Refuse to check what is not there.
+    """Refuse generations that are not installed.
 
     Args:
         prefix: The prefix.
@@ -49,15 +49,15 @@ def end_verify(
     *,
     as_json: bool,
 ) -> None:
-    """Say what was found: a line a tree for people, everything for machines.
+    """Print the findings: one line for each tree for people, everything for machines.
 
     Args:
         prefix: The prefix.
         names: The generations that were checked.
-        result: What was found, after the repair if there was one.
-        failures: Why something could not be restored, by its path; None when nothing was repaired.
-        reporter: Where lines go.
-        as_json: Whether a document goes to standard output instead of lines.
+        result: The findings, after the repair if there was one.
+        failures: Errors of the repair, by path; None if nothing was to be repaired.
+        reporter: Receives messages.
+        as_json: Whether a document is printed instead of lines.
 
     Raises:
         DamageError: There are differences.

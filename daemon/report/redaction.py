@@ -1,10 +1,10 @@
-"""Passwords of URLs: learnt wherever one is read, shown nowhere.
+"""Redaction: removes the passwords of URLs from every text that is shown.
 
-Two nets. What was learnt is found in whatever spelling: raw, percent-encoded in part or whole, decoded, as
-the header that it becomes. And where nothing was learnt, what stands in an URL before its last `@` may be a
-password: one with a raw `/` is no user and password to a parser, nor to a pattern that ends at the first `/`.
+There are two ways. A password that was read anywhere (`learn`) is found in every spelling: raw,
+percent-encoded in part or whole, decoded, and as an HTTP header. And in any URL, the part before the last `@`
+may be a password, though a parser does not see one if it contains a raw `/`.
 
-What was learnt is kept for the whole process: a secret of one place is one at every other.
+A learnt password is kept for the whole process: a secret in one place is a secret everywhere.
 """
 
 import base64
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 MASK = "***"
-# A shorter one would be found in every other word. Between `://` and `@` it is masked whatever its length.
+# A shorter password would be found in many words. Between `://` and `@` its length does not matter.
 _LEAST_CHARACTERS = 4
 _LEAST_USER_CHARACTERS = 8  # a name alone may be a token, or just a name
 _USER_INFO = re.compile(r"(?<=://)[^\s\"'`<>|]*@")
@@ -28,7 +28,7 @@ def learn(*texts: str | None) -> None:
     """Remember the passwords of URLs.
 
     Args:
-        texts: URLs, or lists of them with blanks between; what holds no password is passed over.
+        texts: URLs, or lists of them with blanks between; those without a password are ignored.
     """
     _remember(secret for text in texts if text for url in text.split() for secret in _secrets(url))
 
@@ -44,13 +44,13 @@ def learn_variables(variables: Mapping[str, str]) -> None:
 
 
 def redact(text: str) -> str:
-    """Give a text without passwords, for a page, a log, a file or a person.
+    """Return a text without passwords.
 
     Args:
         text: Such as a message of uv.
 
     Returns:
-        The same with `***` in their place, or nothing where an URL is clear without.
+        The text with `***` in their place, or with nothing where the rest of a URL is clear.
     """
     pattern = _pattern
     if pattern is not None:
@@ -59,12 +59,12 @@ def redact(text: str) -> str:
 
 
 def _without(found: re.Match[str]) -> str:
-    """Leave user and password out; where that may as well be a host and a path, leave a mask."""
+    """Remove user and password; leave a mask where they may as well be a host and a path."""
     return f"{MASK}@" if re.search(r"[/?#]", found[0]) else ""
 
 
 def _remember(secrets: Iterable[str]) -> None:
-    global _pattern  # noqa: PLW0603 (what is a secret is one for all of the process)
+    global _pattern  # noqa: PLW0603 (secrets are the same in the whole process)
     new = {secret for secret in secrets if len(secret) >= _LEAST_CHARACTERS}
     with _guard:
         if new - _learnt:
@@ -74,7 +74,7 @@ def _remember(secrets: Iterable[str]) -> None:
 
 
 def _secrets(url: str) -> Iterable[str]:
-    """Give what may be a password in an URL, raw and decoded."""
+    """Yield what may be a password in a URL, raw and decoded."""
     _, separator, rest = url.partition("://")
     user_info, at, _ = rest.rpartition("@")
     if not separator or not at:
@@ -86,7 +86,7 @@ def _secrets(url: str) -> Iterable[str]:
     if colon:
         yield password
         yield unquote(password)
-        # A parser ends the host at the first of these, and tells what stands before alone.
+        # A parser ends the host at the first of these, and reports the part before it alone.
         begin = re.split(r"[/?#]", password)[0]
         if begin != password:
             yield f"{user}:{begin}"
@@ -97,7 +97,7 @@ def _secrets(url: str) -> Iterable[str]:
 
 
 def _spellings(secret: str) -> str:
-    """Write a pattern that finds each character as itself, percent-encoded, or escaped."""
+    """Return a pattern that finds each character as itself, percent-encoded, or escaped."""
     return "".join(_spelling(character) for character in secret)
 
 

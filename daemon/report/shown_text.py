@@ -1,7 +1,7 @@
-"""What is shown to people and machines: text of one kind, whatever bytes the names of files consist of.
+"""Text that is safe to show: printable and UTF-8, whatever bytes the names of files consist of.
 
-A name may have line breaks, signs that steer a terminal, and bytes that are no UTF-8, which no JSON, page or
-log can carry.
+A name may contain line breaks, control characters of a terminal, and bytes that are not UTF-8, which JSON,
+pages and logs cannot hold.
 """
 
 import re
@@ -10,14 +10,14 @@ _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""Write what cannot be seen or encoded as an escape, such as `\n`, `\x1b` or `\xff`.
+    r"""Replace what cannot be seen or encoded by an escape, such as `\n`, `\x1b` or `\xff`.
 
     Args:
         text: A path, or a message with one in it.
-        keep: Signs that stay as they are, such as the line breaks of a message.
+        keep: Characters that stay, such as the line breaks of a message.
 
     Returns:
-        Printable text, which is the same where it was printable before.
+        Printable text; the same text if it was printable.
     """
     if text.isprintable():
         return text
@@ -25,13 +25,13 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def json_document(value: object, indent: int = 1) -> bytes:
-    """Write a value of ours as JSON for machines: bytes of names that are no UTF-8 are escapes in it.
+    """Return a value as JSON; bytes that are not UTF-8 become escapes.
 
     Args:
-        value: What msgspec can write.
-        indent: By how many blanks; 0 for all in one line.
+        value: A value that msgspec can encode.
+        indent: Number of blanks; 0 for one line.
     """
-    import msgspec  # noqa: PLC0415 (what only shows a message need not load it)
+    import msgspec  # noqa: PLC0415 (a program that only shows messages does not load it)
 
     text = msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
     return msgspec.json.format(text, indent=indent) if indent else text
@@ -49,6 +49,6 @@ def _encodable(value: object) -> object:
 
 def _escape(sign: str) -> str:
     code = ord(sign)
-    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     return sign.encode("unicode_escape").decode()

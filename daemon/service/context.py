@@ -1,4 +1,4 @@
-"""What the parts of the service share: the prefix, the definitions, the state, and how a failure is handled.
+"""The context of the service's parts: prefix, definitions, state, and the handling of failures.
 
 A failure of one subject is logged, counted, shown on the page, and tried again after a delay of its own
 (`daemon/host/retries.py`); all other subjects go on.

@@ -1,8 +1,8 @@
-"""The definitions that a daemon goes by: what it has read last and could be read.
+"""The definitions in force: those that were read last without an error.
 
-A folder given with `--gens` is read again each round, maybe in the middle of a change. What was read before
-stays in force while the folder cannot be read; so does a generation, which never changes, while its own file
-cannot be.
+A folder given with `--gens` is read again each round, maybe in the middle of a change. The definitions read
+before stay in force while the folder cannot be read. So does a generation, which never changes, while its
+own file cannot be read.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,15 +14,15 @@ from gens.errors import DefinitionError
 
 @dataclass(slots=True)
 class Definitions:
-    """What a daemon is to install.
+    """The definitions in force.
 
     Attributes:
-        load: Reads the definitions; the catalog carries those that are broken.
+        load: Reads the definitions; its catalog names those that cannot be read.
         min_gen_id: Oldest active generation, or None.
         max_gen_id: Newest active generation, or None.
-        catalog: What is in force.
-        broken: Why definitions of the range cannot be read now, by name such as `g00003`, whether or not
-            they were read before.
+        catalog: The definitions in force.
+        broken: Errors of the definitions of the range that cannot be read now, by name such as `g00003`,
+            whether or not they were read before.
     """
 
     load: Callable[[], Catalog]
@@ -32,7 +32,7 @@ class Definitions:
     broken: Mapping[str, DefinitionError] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Read them for the first time.
+        """Read the definitions for the first time.
 
         Raises:
             DefinitionError: No generation of the range can be read.
@@ -44,7 +44,8 @@ class Definitions:
         """Read the definitions again.
 
         Raises:
-            DefinitionError: They cannot be read, or hold no generation of the range; those of before stay.
+            DefinitionError: They cannot be read, or hold no generation of the range; the last ones stay in
+                force.
         """
         new = self.load()
         read = {generation.id for generation in new.generations}

@@ -1,9 +1,9 @@
-"""The features of a node for node-feature-discovery's local source: which generations a model can use here.
+"""The file for node-feature-discovery's local source: the generations that a model can use on this node.
 
 https://kubernetes-sigs.github.io/node-feature-discovery/stable/usage/customization-guide.html#local-feature-source
-Each line `LABEL=VALUE` becomes a label of the node. Its prefix is spelt out: a missing one is only added
-while the `DisableAutoPrefix` gate is off. Files whose name begins with a dot are not read, so one that is
-being written is not seen.
+Each line `LABEL=VALUE` becomes a label of the node. The label has its prefix: node-feature-discovery adds a
+missing one only while its `DisableAutoPrefix` gate is off. It does not read files whose name begins with a
+dot, so it never reads a file that is being written.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ _PREFIX = "feature.node.kubernetes.io/monobase-"
 
 
 def features_text(readiness: Readiness) -> str:
-    """Write the features: a line for each ready generation, and what `latest` names."""
+    """Return the features: a line for each ready generation, and the target of `latest`."""
     lines = [f"{_PREFIX}{generation.name}=true" for generation in readiness.generations if generation.ready]
     if readiness.latest is not None:
         lines.append(f"{_PREFIX}latest={readiness.latest}")
@@ -26,11 +26,11 @@ def features_text(readiness: Readiness) -> str:
 
 
 def write_features(directory: Path, readiness: Readiness) -> bool:
-    """Tell node-feature-discovery what is ready.
+    """Write the file for node-feature-discovery.
 
     Args:
-        directory: Its `features.d`.
-        readiness: What is ready.
+        directory: Its folder `features.d`.
+        readiness: The readiness of the node.
 
     Returns:
         Whether the file has changed.

@@ -90,8 +90,8 @@ class Installs:
         if not self._context.options.prune_old_gen or not old:
             return ""
         return (
-            f"; {', '.join(old)}: pruned only when the active generations are ready, as models use what "
-            "stands there: make the disk larger, or install less with --only"
+            f"; {', '.join(old)}: pruned only when the active generations are ready, because models may use "
+            "them: make the disk larger, or install less with --only"
         )
 
 

@@ -61,7 +61,9 @@ class Loop:
         state.remember_damage(read_known(context.prefix, context.reporter.warning).damage)
         while not context.stop.is_set():
             if lock.is_lost():
-                context.reporter.warning("somebody removed the lock of the one daemon; taking it anew")
+                context.reporter.warning(
+                    "another process removed the lock of the one daemon; acquiring it again"
+                )
                 return
             began_s = state.round_began_s = time.monotonic()
             context.retries.draw_jitter()

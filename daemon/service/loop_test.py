@@ -142,7 +142,7 @@ def test_a_lock_that_somebody_removed_is_taken_again(
     lost = iter([False, True])
     monkeypatch.setattr("daemon.host.exclusive_lock.ExclusiveLock.is_lost", lambda _: next(lost, False))
     _run(service, 2, monkeypatch)
-    assert "warning: somebody removed the lock of the one daemon; taking it anew" in service.log
+    assert "warning: another process removed the lock of the one daemon; acquiring it again" in service.log
 
 
 def test_a_second_service_says_that_it_waits(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:

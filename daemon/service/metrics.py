@@ -1,4 +1,4 @@
-"""What Prometheus reads: counters that the loop advances, and gauges that are read when asked for."""
+"""The metrics for Prometheus: counters that the loop advances, and gauges that are read on request."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from daemon.upkeep.readiness import Readiness
 from gens.version import Version, read_version
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-disable_created_metrics()  # type: ignore[no-untyped-call]  # series that nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # series that nobody reads
 _STATES = ("ready", "installing", "missing", "failed", "damaged", "left out")
 _INSTALL_BUCKETS_S = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200)
 
@@ -30,11 +30,11 @@ class Metrics:
     """The metrics of one daemon.
 
     Attributes:
-        installs: Seconds of each install that brought something or failed.
+        installs: Seconds of each install that installed something or failed.
         failures: Failures by kind.
         fetched_bytes: Bytes of the wheels that were downloaded.
         pruned_bytes: Bytes that pruning freed.
-        repaired: Repairs that ended without a difference.
+        repaired: Repairs after which no damage was left.
     """
 
     def __init__(self, prefix: Prefix, state: ServiceState, read: Callable[[], Readiness]) -> None:
@@ -64,7 +64,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:
-        """Write all metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 

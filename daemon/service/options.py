@@ -1,4 +1,4 @@
-"""What an operator decides about the service."""
+"""The options of the service."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the daemon knows of itself: one writer, the loop, and many readers, the requests."""
+"""The state of the service: one writer, the loop, and many readers, the requests."""
 
 import threading
 import time
@@ -11,20 +11,20 @@ from daemon.prefix.finding import Finding
 from daemon.prefix.usage import Usage
 from daemon.upkeep.readiness import Known
 
-# What can fail, as retries name it, before the name of a generation or of what is in it.
+# The first word of a subject in retries; the name of a generation, environment or toolkit follows.
 DEFINITION, SCAN, REPAIR, INSTALL = "definition", "scan", "repair", "install"
 _ERRORS_KEPT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorEntry:
-    """Something that went wrong.
+    """An error on the page.
 
     Attributes:
-        time_s: When, in seconds since the epoch.
+        time_s: Seconds since the epoch.
         kind: Such as `index`, `disk`, `damage`.
-        subject: What it concerns, such as `g00003/python3.11`.
-        text: What a person should know.
+        subject: Such as `g00003/python3.11`.
+        text: The message.
     """
 
     time_s: float
@@ -35,18 +35,17 @@ class ErrorEntry:
 
 @dataclass(slots=True)
 class ServiceState:
-    """What the daemon does and what went wrong.
+    """The state of the service.
 
     Attributes:
-        retries: What failed and is tried again.
-        activity: What it does now, for people.
-        damage: What the last scan found, by generation.
+        retries: The subjects that failed and are tried again.
+        activity: What the service does now, for people.
+        damage: Findings of the last scan, by generation.
         installing: Generations that are being installed.
         errors: The last errors, newest first.
         usage: The bytes on the prefix when they were last counted.
-        checked_s: When the loop last compared what is with what should be, in seconds since the epoch.
-        round_began_s: When the round of the loop that goes on began, by a clock that never goes back; None
-            between two rounds.
+        checked_s: Time of the last complete round, in seconds since the epoch.
+        round_began_s: Begin of the current round, by a monotonic clock; None between two rounds.
         alive: Whether the loop runs.
         scanned: Whether a scan was made since the start.
     """
@@ -64,33 +63,33 @@ class ServiceState:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def remember_damage(self, damage: Mapping[str, Iterable[Finding]]) -> None:
-        """Take over what the daemon before this one had found, until a scan replaces it."""
+        """Take over the findings of the last daemon, until a scan replaces them."""
         with self._guard:
             self.damage = {name: list(findings) for name, findings in damage.items()}
 
     def set_damage(self, damage: Mapping[str, Iterable[Finding]]) -> None:
-        """Replace what is damaged by what a scan has found."""
+        """Replace the damage by the findings of a scan."""
         with self._guard:
             self.damage = {name: list(findings) for name, findings in damage.items() if findings}
             self.scanned = True
 
     def add_error(self, kind: str, subject: str, text: str) -> None:
-        """Remember an error."""
+        """Add an error."""
         with self._guard:
             self.errors.appendleft(ErrorEntry(time.time(), kind, subject, text))
 
     def last_errors(self) -> list[ErrorEntry]:
-        """Give the last errors, newest first."""
+        """Return the last errors, newest first."""
         with self._guard:
             return list(self.errors)
 
     def round_s(self) -> float:
-        """Give the seconds since the round that goes on began; 0 between two rounds."""
+        """Return the seconds since the current round began; 0 between two rounds."""
         began_s = self.round_began_s
         return 0.0 if began_s is None else time.monotonic() - began_s
 
     def known(self) -> Known:
-        """Give what the probe cannot see on the prefix."""
+        """Return what a probe cannot read from the prefix itself."""
         retries = tuple(self.retries.pending())
         with self._guard:
             return Known(

@@ -1,4 +1,4 @@
-"""The page for people: one file, no script, no external asset, readable on a phone."""
+"""The status page: one HTML file without script or external asset, readable on a phone."""
 
 import html
 import math
@@ -56,13 +56,13 @@ td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabul
 def status_page(
     readiness: Readiness, state: ServiceState, prefix: str, free_bytes: int | None, now_s: float
 ) -> str:
-    """Write the page.
+    """Return the status page.
 
     Args:
-        readiness: What is ready.
-        state: What the daemon does, and what went wrong.
+        readiness: The readiness of the node.
+        state: The state of the service.
         prefix: Path of the prefix.
-        free_bytes: Free on its disk; None when that is not known.
+        free_bytes: Free on its disk; None if that is unknown.
         now_s: Seconds since the epoch.
 
     Returns:

@@ -1,7 +1,9 @@
-"""What the daemon knows beyond the prefix's own marks, for a probe that is a process of its own.
+"""The file with the daemon's knowledge, for probes in other processes: `monobase/.known.json`.
 
-`monobase/.known.json` is written by the one daemon whenever it changes. A daemon that has ended leaves its
-last word: the next one takes it over, looks at everything before it says ready, and corrects it.
+It holds what the marks on the prefix do not say: failures, findings of scans, retries. The one daemon of the
+prefix writes it whenever it changes. The file outlives the daemon: the next daemon reads it, and scans
+everything before it reports the node as ready. Format: JSON, `{"format": 1}` and the fields of
+`readiness.Known`.
 """
 
 from collections.abc import Callable
@@ -23,11 +25,11 @@ class _Format:
 
 
 def write_known(prefix: Prefix, known: Known) -> bool:
-    """Tell probes what is known.
+    """Write the file, if it changes.
 
     Args:
         prefix: The prefix; its folders exist.
-        known: What is known.
+        known: The knowledge of the daemon.
 
     Returns:
         Whether the file has changed.
@@ -35,20 +37,20 @@ def write_known(prefix: Prefix, known: Known) -> bool:
     Raises:
         OSError: It cannot be written.
     """
-    lasting = replace(known, installing=frozenset(), scanned=True)  # no install goes on for ever
+    lasting = replace(known, installing=frozenset(), scanned=True)  # the reader may outlive the install
     text = json_document({"format": _FORMAT, **asdict(lasting)}, indent=0)
     return write_record(prefix, text)
 
 
 def read_known(prefix: Prefix, say: Callable[[str], None] = lambda _: None) -> Known:
-    """Read what the daemon knows; nothing, where no daemon has written.
+    """Return the knowledge of the daemon; nothing if no daemon has written it.
 
     Args:
         prefix: The prefix.
-        say: Told when there is something that cannot be read.
+        say: Receives a warning if the file cannot be read.
 
     Returns:
-        What it knows; nothing when a newer release has written it, or it is no sound file.
+        The knowledge; nothing if a newer release has written it, or the file is damaged.
     """
     path = record_path(prefix)
     try:
@@ -64,5 +66,5 @@ def read_known(prefix: Prefix, say: Callable[[str], None] = lambda _: None) -> K
     except FileNotFoundError:
         return NOTHING_KNOWN
     except (OSError, msgspec.MsgspecError, RecursionError) as error:
-        say(f"{path}: cannot be read: {error}; the daemon writes it anew")
+        say(f"{path}: cannot be read: {error}; the daemon writes it again")
         return NOTHING_KNOWN

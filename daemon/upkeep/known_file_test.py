@@ -47,7 +47,7 @@ def test_what_is_no_file_is_not_waited_for_and_gives_way_to_one(
     make(record_path(prefix))
     said: list[str] = []
     assert read_known(prefix, said.append) == NOTHING_KNOWN
-    assert "the daemon writes it anew" in said[0]
+    assert "the daemon writes it again" in said[0]
     assert write_known(prefix, _KNOWN)
     assert read_known(prefix) == _KNOWN
 

@@ -282,7 +282,9 @@ def test_a_daemon_whose_lock_or_whole_prefix_is_removed_goes_on(node: Node) -> N
     with node.daemon() as daemon:
         daemon.wait_ready()
         node.prefix.service_lock_file.unlink()
-        daemon.wait_until(lambda: daemon.said("taking it anew") and node.prefix.service_lock_file.exists())
+        daemon.wait_until(
+            lambda: daemon.said("acquiring it again") and node.prefix.service_lock_file.exists()
+        )
         daemon.wait_ready()
         shutil.rmtree(node.prefix.generations)
         daemon.wait_until(lambda: not daemon.ready())
