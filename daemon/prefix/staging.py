@@ -87,8 +87,8 @@ def make_link(path: Path, target: str) -> None:
     """Make a symbolic link in a staged tree, and the folders above it.
 
     Raises:
-        FileExistsError: Something has the name.
-        NotADirectoryError: A file is where a folder above it must be.
+        FileExistsError: Something has the name, or a file is where its folder must be.
+        NotADirectoryError: A file is where a folder above that must be.
     """
     make_folder(path.parent)
     path.symlink_to(target)

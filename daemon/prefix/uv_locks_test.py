@@ -1,0 +1,48 @@
+"""uv's locks are in memory while a writer writes, and none is left for a model to hold."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.uv_locks import private_uv_locks, remove_uv_locks, waited_for_a_lock
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Prefix:
+    prefix = Prefix(tmp_path)
+    prefix.make_directories()
+    return prefix
+
+
+def test_the_locks_lead_to_inherited_descriptors_and_go_at_the_end(prefix: Prefix) -> None:
+    paths = (prefix.uv_cache / ".lock", prefix.uv_python / ".lock")
+    paths[0].write_bytes(b"of another uv")
+    with private_uv_locks(prefix) as descriptors:
+        for path, descriptor in zip(paths, descriptors, strict=True):
+            assert os.stat(path).st_ino == os.fstat(descriptor).st_ino  # noqa: PTH116 (as uv opens it)
+    assert not any(os.path.lexists(path) for path in paths)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptors[0])
+
+
+def test_locks_of_wheels_and_of_staged_environments_are_removed(prefix: Prefix) -> None:
+    left = [
+        prefix.staging / "g00000.python3.11" / ".lock",
+        prefix.staging / "probe" / "cache" / ".lock",
+        prefix.uv_cache / "sdists-v9" / ".git",
+        prefix.uv_cache / "wheels-v8" / "index" / "abc" / "alpha" / "1.0-py3-none-any.lock",
+    ]
+    kept = prefix.uv_cache / "wheels-v8" / "index" / "abc" / "alpha" / "1.0-py3-none-any.http"
+    for path in (*left, kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    remove_uv_locks(prefix)
+    assert not any(path.exists() for path in left)
+    assert kept.exists()
+
+
+def test_a_uv_that_gave_up_on_a_lock_says_so() -> None:
+    assert waited_for_a_lock("error: Timeout (5s) when waiting for lock on `x`")
+    assert not waited_for_a_lock("error: no such file")
