@@ -117,7 +117,7 @@ def _adopt(fake: FakePrefix, path: Path) -> None:
 
 def _replace_bytecode(fake: FakePrefix, path: Path) -> None:
     wheel = fake.catalog.lock(fake.generation(0), fake.generation(0).environments[0]).wheels[0]
-    (file,) = read_bytecode_list(fake.prefix, wheel.sha256, BYTECODE_KEY) or ()
+    (file,) = read_bytecode_list(fake.prefix, wheel.sha256, BYTECODE_KEY) or []
     wanted = (BYTECODE_KEY, file.source_sha256, file.sha256)
     store = BytecodeStore(fake.prefix, KnownContents(1))
     assert store.check([wanted]) == set()
