@@ -83,7 +83,7 @@ def run_to_its_end(
             preexec_fn=die_with_parent,  # noqa: PLW1509 (one system call through a function loaded before)
         )
     except OSError as error:
-        if error.errno not in _NO_PROGRAM or error.filename == str(directory):
+        if error.errno not in _NO_PROGRAM or str(error.filename) == str(directory):
             raise
         raise MachineError(
             f"{command[0]}: cannot be started: {error.strerror}; it must be a program for this machine that "

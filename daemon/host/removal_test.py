@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from daemon.host.removal import LinkCount, remove
+import pytest
+
+from daemon.host.removal import LinkCount, remove, walk
 
 
 def _blocks(path: Path) -> int:
@@ -46,3 +48,31 @@ def test_what_a_link_names_stays(tmp_path: Path) -> None:
     remove([str(tmp_path / "link"), str(tmp_path / "nowhere")])
     assert (tmp_path / "folder" / "file").exists()
     assert not (tmp_path / "link").is_symlink()
+
+
+def test_a_file_a_link_and_nothing_are_walked_as_such(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("file", "link"):
+        assert [(path, folder) for path, _, folder in walk(str(tmp_path / name))] == [
+            (str(tmp_path / name), False)
+        ]
+    assert list(walk(str(tmp_path / "nowhere"))) == []
+
+
+def test_what_cannot_be_listed_is_not_said_to_be_freed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> object:
+        raise PermissionError(13, "Permission denied", path)
+
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError):
+        remove([str(tmp_path / "folder")])
+
+
+def test_what_two_removals_freed_is_added() -> None:
+    first, second = LinkCount(1, 2), LinkCount(10, 20)
+    first.add(second)
+    assert (first.freed_bytes, first.freed_inodes) == (11, 22)
