@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from daemon.cli.settings import ActiveSettings, WorkSettings
 from daemon.download_limit.limiting_proxy import limit_downloads
@@ -35,15 +36,13 @@ def install_options(
         The options.
     """
     with limit_downloads(work.max_download_rate, os.environ, reporter.warning) as proxy_url:
-        yield InstallOptions(
-            active.min_gen_id if active else None,
-            active.max_gen_id if active else None,
-            active.only if active else (),
-            work.jobs,
-            work.copy,
-            work.python_downloads,
-            work.index_url,
-            lock_timeout_s,
-            proxy_url,
+        options = InstallOptions(
+            jobs=work.jobs, copy=work.copy, downloads=work.python_downloads, index_url=work.index_url,
+            lock_timeout_s=lock_timeout_s, proxy_url=proxy_url,
             uv_downloads=Downloads(concurrent_downloads, python_mirror, work.least_rate),
-        )
+        )  # fmt: skip
+        if active is not None:
+            options = replace(
+                options, min_gen_id=active.min_gen_id, max_gen_id=active.max_gen_id, only=active.only
+            )
+        yield options

@@ -40,12 +40,9 @@ def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
     program = settings.program
     reporter = make_reporter(program.log_format)
     with install_options(
-        settings.work,
-        reporter,
-        settings.active,
-        concurrent_downloads=settings.concurrent_downloads,
-        python_mirror=settings.python_mirror,
-    ) as options:
+        settings.work, reporter, settings.active,
+        concurrent_downloads=settings.concurrent_downloads, python_mirror=settings.python_mirror,
+    ) as options:  # fmt: skip
         context = ServiceContext(
             prefix_at(settings.prefix),
             lambda: load_catalog(program.gens, keep_broken=True),
@@ -64,17 +61,10 @@ def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
 
 def _service_options(settings: RunSettings, install: InstallOptions) -> ServiceOptions:
     return ServiceOptions(
-        install,
-        settings.prune_old_gen,
-        settings.clean_uv_cache,
-        settings.repair,
-        settings.features_dir,
-        settings.check_interval,
-        settings.scan_interval,
-        settings.verify_interval,
-        settings.retry_delay,
-        settings.max_retry_delay,
-    )
+        install, settings.prune_old_gen, settings.clean_uv_cache, settings.repair, settings.features_dir,
+        settings.check_interval, settings.scan_interval, settings.verify_interval,
+        settings.retry_delay, settings.max_retry_delay,
+    )  # fmt: skip
 
 
 def _run_until(asked_to_stop: threading.Event, context: ServiceContext) -> None:

@@ -19,39 +19,28 @@ _INTERVAL = Seconds(0.05)
 _SHARES = 16  # twice as many uv processes as run at once
 
 
+# Not formatted by ruff: an option is two or three lines here, with its type in the first.
+# fmt: off
+
 # Options of several commands.
-_PrefixPath = Annotated[
-    Path, option("Folder of the node that holds everything.", type=_PATH, default=DEFAULT_PREFIX)
-]
-_Gens = Annotated[
-    Path | None, option("Folder of definitions and locks instead of the built-in ones.", type=_DIRECTORY)
-]
-_LockTimeout = Annotated[
-    float | None,
-    option(
-        "How long to wait for another writer of the prefix; without it, as long as it takes.", type=Seconds()
-    ),
-]
-_MaxGenId = Annotated[int | None, option("Newest active generation.", type=_GENERATION_ID)]
+_PrefixPath = Annotated[Path, option(
+    "Folder of the node that holds everything.", _PATH, default=DEFAULT_PREFIX)]
+_Gens = Annotated[Path | None, option(
+    "Folder of definitions and locks instead of the built-in ones.", _DIRECTORY)]
+_LockTimeout = Annotated[float | None, option(
+    "How long to wait for another writer of the prefix; without it, as long as it takes.", Seconds())]
+_MaxGenId = Annotated[int | None, option("Newest active generation.", _GENERATION_ID)]
 _Json = Annotated[bool, option("For machines.", flag="--json", has_variable=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveSettings:
-    """The active generations, and what of them is wanted.
+    """The active generations, and what of them is wanted."""
 
-    Attributes:
-        min_gen_id: Oldest active generation, or None.
-        max_gen_id: Newest active generation, or None.
-        only: Patterns (fnmatch) of environments and toolkits; none means all.
-    """
-
-    min_gen_id: Annotated[int | None, option("Oldest active generation.", type=_GENERATION_ID)]
+    min_gen_id: Annotated[int | None, option("Oldest active generation.", _GENERATION_ID)]
     max_gen_id: _MaxGenId
-    only: Annotated[
-        tuple[str, ...],
-        option("Names of environments and toolkits; may be repeated.", multiple=True, metavar="PATTERN"),
-    ]
+    only: Annotated[tuple[str, ...], option(
+        "Names of environments and toolkits; may be repeated.", multiple=True, metavar="PATTERN")]
 
     def __post_init__(self) -> None:
         check_range(self.min_gen_id, self.max_gen_id)
@@ -59,64 +48,26 @@ class ActiveSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkSettings:
-    """The settings of downloads and of writing.
+    """The settings of downloads and of writing."""
 
-    Attributes:
-        jobs: How many things are done at once.
-        copy: Whether files are copied, where the file system has no hard links.
-        index_url: Default index, or None for uv's own configuration.
-        max_download_rate: Bytes per second of all downloads together, or None.
-        min_download_rate: Bytes per second that an index must send; 0 for no limit.
-        min_download_window: Seconds over which it must.
-        python_downloads: Whether uv may download interpreters.
-    """
-
-    jobs: Annotated[
-        int,
-        option(
-            "How many things are done at once; the number of processors, at most 8, when not given.",
-            type=click.IntRange(min=1),
-            default=lambda: min(8, len(os.sched_getaffinity(0))),
-        ),
-    ]
-    copy: Annotated[
-        bool,
-        option("Copy files, for a file system without hard links: each environment takes its full size."),
-    ]
-    index_url: Annotated[
-        str | None, option("Default index, instead of the one of uv's own configuration.", type=IndexUrl())
-    ]
-    max_download_rate: Annotated[
-        int | None,
-        option(
-            "Bytes a second that all downloads together may take, such as 50M; no limit when not given.",
-            type=Rate(),
-        ),
-    ]
-    min_download_rate: Annotated[
-        int,
-        option(
-            "Bytes a second that an index must send over --min-download-window; 0 for as slow as it likes.",
-            type=Rate(least=0),
-            default="1k",
-        ),
-    ]
-    min_download_window: Annotated[
-        float,
-        option(
-            "How long a download may be slower than --min-download-rate.",
-            type=Seconds(0.1),
-            default=DEFAULT_WINDOW_S,
-        ),
-    ]
-    python_downloads: Annotated[
-        bool,
-        option(
-            "Whether uv may download interpreters.",
-            flag="--python-downloads/--no-python-downloads",
-            default=True,
-        ),
-    ]
+    jobs: Annotated[int, option(
+        "How many things are done at once; the number of processors, at most 8, when not given.",
+        click.IntRange(min=1), default=lambda: min(8, len(os.sched_getaffinity(0))))]
+    copy: Annotated[bool, option(
+        "Copy files, for a file system without hard links: each environment takes its full size.")]
+    index_url: Annotated[str | None, option(
+        "Default index, instead of the one of uv's own configuration.", IndexUrl())]
+    max_download_rate: Annotated[int | None, option(
+        "Bytes a second that all downloads together may take, such as 50M; no limit when not given.", Rate())]
+    min_download_rate: Annotated[int, option(
+        "Bytes a second that an index must send over --min-download-window; 0 for as slow as it likes.",
+        Rate(least=0), default="1k")]
+    min_download_window: Annotated[float, option(
+        "How long a download may be slower than --min-download-rate.",
+        Seconds(0.1), default=DEFAULT_WINDOW_S)]
+    python_downloads: Annotated[bool, option(
+        "Whether uv may download interpreters.",
+        flag="--python-downloads/--no-python-downloads", default=True)]
 
     @property
     def least_rate(self) -> LeastRate | None:
@@ -129,20 +80,12 @@ class WorkSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramSettings:
-    """The settings of definitions, uv and log.
-
-    Attributes:
-        gens: Folder of definitions and locks, or None for the built-in ones.
-        uv: The uv binary, or None for the built-in one.
-        log_format: Format of standard error.
-    """
+    """The settings of definitions, uv and log."""
 
     gens: _Gens
-    uv: Annotated[Path | None, option("uv's binary instead of the built-in one.", type=_PATH)]
-    log_format: Annotated[
-        Literal["text", "json"],
-        option("For people, or an object a line.", type=click.Choice(["text", "json"]), default="text"),
-    ]
+    uv: Annotated[Path | None, option("uv's binary instead of the built-in one.", _PATH)]
+    log_format: Annotated[Literal["text", "json"], option(
+        "For people, or an object a line.", click.Choice(["text", "json"]), default="text")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,13 +104,11 @@ class VerifySettings:
     """The settings of `verify`."""
 
     prefix: _PrefixPath
-    gen: Annotated[
-        tuple[int, ...], option("Only this generation; may be repeated.", type=_GENERATION_ID, multiple=True)
-    ]
+    gen: Annotated[tuple[int, ...], option(
+        "Only this generation; may be repeated.", _GENERATION_ID, multiple=True)]
     repair: Annotated[bool, option("Restore what is damaged, from the prefix, the cache or the index.")]
-    as_json: Annotated[
-        bool, option("All differences, for machines, on standard output.", flag="--json", has_variable=False)
-    ]
+    as_json: Annotated[bool, option(
+        "All differences, for machines, on standard output.", flag="--json", has_variable=False)]
     work: WorkSettings
     lock_timeout: _LockTimeout
     program: ProgramSettings
@@ -196,11 +137,10 @@ class PruneSettings:
     """The settings of `prune`."""
 
     prefix: _PrefixPath
-    min_gen_id: Annotated[int, option("Oldest generation that stays.", type=_GENERATION_ID, required=True)]
+    min_gen_id: Annotated[int, option("Oldest generation that stays.", _GENERATION_ID, required=True)]
     max_gen_id: _MaxGenId
-    dry_run: Annotated[
-        bool, option("Only say what would go and what that frees; nothing is written.", has_variable=False)
-    ]
+    dry_run: Annotated[bool, option(
+        "Only say what would go and what that frees; nothing is written.", has_variable=False)]
     lock_timeout: _LockTimeout
     program: ProgramSettings
 
@@ -214,45 +154,26 @@ class RunSettings:
 
     prefix: _PrefixPath
     active: ActiveSettings
-    prune_old_gen: Annotated[
-        bool, option("Remove generations older than --min-gen-id, and what only they use.")
-    ]
-    clean_uv_cache: Annotated[
-        bool, option("Empty uv's cache at the start; installed generations stay as they are.")
-    ]
-    listen: Annotated[
-        str,
-        option(
-            "Address of /, /healthz, /readyz, /metrics; `off` for none.",
-            default="0.0.0.0:8080",
-            metavar="HOST:PORT",
-        ),
-    ]
-    repair: Annotated[
-        bool,
-        option("Whether damage that a check finds is restored.", flag="--repair/--no-repair", default=True),
-    ]
-    features_dir: Annotated[
-        Path | None,
-        option(
-            "node-feature-discovery's features.d, to tell there which generations are ready.", type=_DIRECTORY
-        ),
-    ]
-    check_interval: Annotated[float, option("Between two looks at the marks.", type=_INTERVAL, default=60.0)]
-    scan_interval: Annotated[
-        float,
-        option(
-            "Between two looks at each file's size, mode and time of change.", type=_INTERVAL, default=3600.0
-        ),
-    ]
-    verify_interval: Annotated[
-        float, option("Between two readings of every file; 0 for never.", type=Seconds(), default=604_800.0)
-    ]
-    retry_delay: Annotated[float, option("Before the first retry; it doubles.", type=_INTERVAL, default=5.0)]
-    max_retry_delay: Annotated[float, option("The longest of the delays.", type=_INTERVAL, default=600.0)]
-    concurrent_downloads: Annotated[
-        int | None, option("How many wheels a uv downloads at once.", type=click.IntRange(min=1))
-    ]
+    prune_old_gen: Annotated[bool, option(
+        "Remove generations older than --min-gen-id, and what only they use.")]
+    clean_uv_cache: Annotated[bool, option(
+        "Empty uv's cache at the start; installed generations stay as they are.")]
+    listen: Annotated[str, option(
+        "Address of /, /healthz, /readyz, /metrics; `off` for none.",
+        default="0.0.0.0:8080", metavar="HOST:PORT")]
+    repair: Annotated[bool, option(
+        "Whether damage that a check finds is restored.", flag="--repair/--no-repair", default=True)]
+    features_dir: Annotated[Path | None, option(
+        "node-feature-discovery's features.d, to tell there which generations are ready.", _DIRECTORY)]
+    check_interval: Annotated[float, option("Between two looks at the marks.", _INTERVAL, default=60.0)]
+    scan_interval: Annotated[float, option(
+        "Between two looks at each file's size, mode and time of change.", _INTERVAL, default=3600.0)]
+    verify_interval: Annotated[float, option(
+        "Between two readings of every file; 0 for never.", Seconds(), default=604_800.0)]
+    retry_delay: Annotated[float, option("Before the first retry; it doubles.", _INTERVAL, default=5.0)]
+    max_retry_delay: Annotated[float, option("The longest of the delays.", _INTERVAL, default=600.0)]
+    concurrent_downloads: Annotated[int | None, option(
+        "How many wheels a uv downloads at once.", click.IntRange(min=1))]
     python_mirror: Annotated[str | None, option("Where uv downloads interpreters from.", metavar="URL")]
     work: WorkSettings
     program: ProgramSettings

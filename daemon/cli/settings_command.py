@@ -32,16 +32,24 @@ class _Option:
         return click.Option([flag, name], **attributes)
 
 
-def option(help_text: str, *, flag: str = "", has_variable: bool = True, **attributes: Any) -> _Option:  # noqa: ANN401 (click's)
+def option(
+    help_text: str,
+    value_type: click.ParamType[Any] | None = None,
+    *,
+    flag: str = "",
+    has_variable: bool = True,
+    **attributes: Any,  # noqa: ANN401 (click's own)
+) -> _Option:
     """Describe the option of a field.
 
     Args:
         help_text: What `--help` prints for it.
+        value_type: How its value is parsed; None for text or a flag.
         flag: The option; by default `--min-gen-id` for `min_gen_id`.
         has_variable: Whether an environment variable sets it as well: `MONOBASE_MIN_GEN_ID`.
         **attributes: Further arguments of `click.Option`.
     """
-    return _Option(flag, has_variable, {"help": help_text, **attributes})
+    return _Option(flag, has_variable, {"help": help_text, "type": value_type, **attributes})
 
 
 def command(group: click.Group, settings: type[S]) -> Callable[[Callable[[S], None]], click.Command]:

@@ -28,21 +28,11 @@ from gens.generation import Generation
 
 
 class ServiceContext:
-    """The service of one prefix, as its parts see it.
-
-    Args:
-        prefix: The prefix.
-        load: Reads the definitions.
-        uv_program: The uv binary.
-        options: What an operator decides.
-        reporter: The log.
+    """The context of the parts of a service.
 
     Attributes:
-        retries: What failed, with the delay of each subject.
-        state: What the service does, and what went wrong.
+        retries: The subjects that failed, with their delays.
         stop: Set when the service is to end.
-        metrics: The metrics.
-        definitions: The generations to install.
         is_counted: Whether the bytes on the prefix were counted since they last changed.
 
     Raises:
@@ -87,25 +77,14 @@ class ServiceContext:
 
     def readiness(self) -> Readiness:
         """Read from the prefix whether the node is ready."""
-        options = self.options.install
-        return read_readiness(
-            self.prefix,
-            self.catalog,
-            options.min_gen_id,
-            options.max_gen_id,
-            self.state.known(),
-            options.only,
-        )
+        known, options = self.state.known(), self.options.install
+        least, most = options.min_gen_id, options.max_gen_id
+        return read_readiness(self.prefix, self.catalog, least, most, known, options.only)
 
     def attempt(self, subject: str, work: Callable[[], None]) -> bool:
-        """Do something that may fail, unless it failed before and its delay has not expired.
+        """Do the work of a subject such as `repair g00003`; return whether it was done.
 
-        Args:
-            subject: Name of the work for retries, such as `repair g00003`.
-            work: Does it.
-
-        Returns:
-            Whether it was done.
+        It is not done while the delay after a failure has not expired, or once the service is to stop.
         """
         if self.stop.is_set() or not self.retries.may(subject):
             return False
@@ -120,24 +99,12 @@ class ServiceContext:
         return True
 
     def fail(self, subject: str, error: BaseException, note: str = "") -> None:
-        """Report a failure, and have it tried again after the delay of its subject.
-
-        Args:
-            subject: What failed.
-            error: The failure.
-            note: Text after the message.
-        """
+        """Report a failure, with a note after its message; the subject is tried again after its delay."""
         delay_s = self.retries.failed(subject, for_everybody(text_of(error) + note))
         self.report(subject, error, f"{note}; trying again in {delay_s:.1f} s")
 
     def report(self, subject: str, error: BaseException, note: str = "") -> None:
-        """Report a failure in the log, the metrics and on the page.
-
-        Args:
-            subject: What failed.
-            error: The failure.
-            note: Text after the message, in the log only.
-        """
+        """Report a failure in the log, the metrics and on the page; the note in the log only."""
         text = for_everybody(text_of(error))
         self.metrics.failures.labels(kind_of(error)).inc()
         self.state.add_error(kind_of(error), subject, text)
@@ -146,10 +113,6 @@ class ServiceContext:
         self.reporter.error(text + note, subject=subject, kind=kind_of(error))
 
     def write_known(self, known: Known | None = None) -> None:
-        """Write what the service knows for probes in other processes.
-
-        Args:
-            known: What it knows; None for what its state says.
-        """
+        """Write the file for probes in other processes: the given knowledge, or that of the state."""
         with system_errors(self.prefix.root):
             write_known(self.prefix, self.state.known() if known is None else known)

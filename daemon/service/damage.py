@@ -86,14 +86,8 @@ class DamageWatch:
             return {}
         context = self._context
         try:
-            found = scan(
-                context.prefix,
-                names,
-                full=full,
-                jobs=context.options.install.jobs,
-                stop=context.stop,
-                warn=self._warn_once,
-            )
+            jobs, stop = context.options.install.jobs, context.stop
+            found = scan(context.prefix, names, full=full, jobs=jobs, stop=stop, warn=self._warn_once)
         except ScanInterruptedError:
             raise
         except Exception as error:

@@ -1,7 +1,7 @@
 """The metrics for Prometheus: counters that the loop advances, and gauges that are read on request."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,7 +18,7 @@ from daemon.prefix.prefix import Prefix
 from daemon.service.failure import KINDS
 from daemon.service.state import ServiceState
 from daemon.upkeep.readiness import Readiness
-from gens.version import Version, read_version
+from gens.version import read_version
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # series that nobody reads
@@ -60,7 +60,6 @@ class Metrics:
             "monobase_repairs", "Damage that was found and restored.", registry=self._registry
         )
         self._registry.register(_Gauges(prefix, state, read))
-        self._registry.register(_Build(read_version()))
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:
@@ -68,122 +67,113 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _Build(Collector):
-    def __init__(self, version: Version) -> None:
-        self._version = version
-
-    def collect(self) -> Iterator[Metric]:
-        """Return the version as a metric."""
-        build = GaugeMetricFamily(
-            "monobase_build_info",
-            "The version of this daemon and the commit that it was built from; the value is 1.",
-            labels=["version", "revision"],
-        )
-        build.add_metric([self._version.version, self._version.revision], 1)
-        yield build
-
-
 class _Gauges(Collector):
     def __init__(self, prefix: Prefix, state: ServiceState, read: Callable[[], Readiness]) -> None:
         self._prefix = prefix
         self._state = state
         self._read = read
+        self._version = read_version()
 
     def collect(self) -> Iterator[Metric]:
         """Read the gauges."""
-        readiness = self._read()
-        yield GaugeMetricFamily("monobase_ready", "Whether the node is ready.", value=readiness.ready)
-        generations = GaugeMetricFamily(
-            "monobase_generation_ready",
-            "Whether an active generation is sealed and whole.",
-            labels=["generation"],
+        yield _by(
+            ["version", "revision"],
+            "build_info",
+            "The version of this daemon and the commit that it was built from; the value is 1.",
+            {(self._version.version, self._version.revision): 1},
         )
-        environments = GaugeMetricFamily(
-            "monobase_environments",
-            "Environments of an active generation by state.",
-            labels=["generation", "state"],
-        )
-        toolkits = GaugeMetricFamily(
-            "monobase_toolkits", "Toolkits of an active generation by state.", labels=["generation", "state"]
-        )
-        for generation in readiness.generations:
-            generations.add_metric([generation.name], generation.ready)
-            for family, kind in ((environments, "environment"), (toolkits, "toolkit")):
-                for state in _STATES:
-                    count = sum(
-                        target.kind == kind and target.state == state for target in generation.targets
-                    )
-                    family.add_metric([generation.name, state], count)
-        yield from (generations, environments, toolkits)
-        yield GaugeMetricFamily(
-            "monobase_generations_active", "Active generations.", value=len(readiness.generations)
-        )
-        yield GaugeMetricFamily(
-            "monobase_generations_ready",
-            "Active generations that are sealed and whole.",
-            value=sum(generation.ready for generation in readiness.generations),
-        )
-        latest = GaugeMetricFamily(
-            "monobase_latest_generation", "ID of the generation that `latest` names; absent when none."
-        )
-        if readiness.latest is not None and readiness.latest[1:].isdigit():
-            latest.add_metric([], int(readiness.latest[1:]))
-        yield latest
-        yield GaugeMetricFamily(
-            "monobase_last_check_timestamp_seconds",
+        yield from self._readiness()
+        yield _gauge(
+            "last_check_timestamp_seconds",
             "When the loop last compared what is with what should be.",
-            value=self._state.checked_s,
+            self._state.checked_s,
         )
-        yield GaugeMetricFamily(
-            "monobase_round_seconds",
+        yield _gauge(
+            "round_seconds",
             "How long the round of the loop that goes on lasts by now; 0 between two rounds.",
-            value=self._state.round_s(),
+            self._state.round_s(),
         )
         yield from self._retries()
         yield from self._bytes()
 
+    def _readiness(self) -> Iterator[Metric]:
+        readiness = self._read()
+        generations = readiness.generations
+        yield _gauge("ready", "Whether the node is ready.", readiness.ready)
+        yield _by(
+            ["generation"],
+            "generation_ready",
+            "Whether an active generation is sealed and whole.",
+            {(generation.name,): generation.ready for generation in generations},
+        )
+        for kind in ("environment", "toolkit"):
+            yield _by(
+                ["generation", "state"],
+                f"{kind}s",
+                f"{kind.capitalize()}s of an active generation by state.",
+                {
+                    (generation.name, state): sum(
+                        target.kind == kind and target.state == state for target in generation.targets
+                    )
+                    for generation in generations
+                    for state in _STATES
+                },
+            )
+        yield _gauge("generations_active", "Active generations.", len(generations))
+        yield _gauge(
+            "generations_ready",
+            "Active generations that are sealed and whole.",
+            sum(generation.ready for generation in generations),
+        )
+        latest = readiness.latest or ""
+        text = "ID of the generation that `latest` names; absent when none."
+        yield _by([], "latest_generation", text, {(): int(latest[1:])} if latest[1:].isdigit() else {})
+
     def _retries(self) -> Iterator[Metric]:
-        attempts = GaugeMetricFamily(
-            "monobase_failing_attempts",
+        retries = self._state.retries
+        pending = retries.pending()
+        yield _by(
+            ["subject"],
+            "failing_attempts",
             "How often in a row something failed that is tried again.",
-            labels=["subject"],
+            {(retry.subject,): retry.attempts for retry in pending},
         )
-        delays = GaugeMetricFamily(
-            "monobase_next_try_seconds", "Seconds until it is tried again.", labels=["subject"]
+        yield _by(
+            ["subject"],
+            "next_try_seconds",
+            "Seconds until it is tried again.",
+            {(retry.subject,): retries.next_s(retry.subject) or 0.0 for retry in pending},
         )
-        for retry in self._state.retries.pending():
-            attempts.add_metric([retry.subject], retry.attempts)
-            delays.add_metric([retry.subject], self._state.retries.next_s(retry.subject) or 0.0)
-        yield from (attempts, delays)
 
     def _bytes(self) -> Iterator[Metric]:
         usage = self._state.usage
         if usage is not None:
-            disk = GaugeMetricFamily(
-                "monobase_disk_usage_bytes",
+            yield _by(
+                ["kind"],
+                "disk_usage_bytes",
                 "Bytes on the disk by kind, each inode once, for the first kind that links it.",
-                labels=["kind"],
+                {(kind,): count for kind, count in usage.disk_bytes.items()},
             )
-            for kind, count in usage.disk_bytes.items():
-                disk.add_metric([kind], count)
-            yield disk
-            yield GaugeMetricFamily(
-                "monobase_apparent_bytes",
-                "Bytes of environments and toolkits if nothing were shared.",
-                value=usage.apparent_bytes,
-            )
-            yield GaugeMetricFamily(
-                "monobase_saved_bytes", "Bytes that sharing saves of them.", value=usage.saved_bytes
-            )
+            text = "Bytes of environments and toolkits if nothing were shared."
+            yield _gauge("apparent_bytes", text, usage.apparent_bytes)
+            yield _gauge("saved_bytes", "Bytes that sharing saves of them.", usage.saved_bytes)
         try:
             room = os.statvfs(self._prefix.root)
         except OSError:
             return
-        yield GaugeMetricFamily(
-            "monobase_disk_free_bytes", "Free on the prefix.", value=room.f_bavail * room.f_frsize
-        )
-        yield GaugeMetricFamily(
-            "monobase_disk_size_bytes", "Size of the prefix.", value=room.f_blocks * room.f_frsize
-        )
+        yield _gauge("disk_free_bytes", "Free on the prefix.", room.f_bavail * room.f_frsize)
+        yield _gauge("disk_size_bytes", "Size of the prefix.", room.f_blocks * room.f_frsize)
         if room.f_files:
-            yield GaugeMetricFamily("monobase_inodes_free", "Free on the prefix.", value=room.f_favail)
+            yield _gauge("inodes_free", "Free on the prefix.", room.f_favail)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"monobase_{name}", text, value=value)
+
+
+def _by(labels: Sequence[str], name: str, text: str, values: Mapping[tuple[str, ...], float]) -> Metric:
+    """Return a gauge with a value for each tuple of values of its labels."""
+    family = GaugeMetricFamily(f"monobase_{name}", text, labels=labels)
+    for label_values, value in values.items():
+        family.add_metric(label_values, value)
+    return family

@@ -40,13 +40,9 @@ class Pruning:
             return
         context.state.activity = "pruning"
         plan = prune(
-            context.prefix,
-            context.catalog,
-            context.uv_program,
-            options.min_gen_id,
-            options.max_gen_id,
+            context.prefix, context.catalog, context.uv_program, options.min_gen_id, options.max_gen_id,
             context.reporter,
-        )
+        )  # fmt: skip
         context.metrics.pruned_bytes.inc(plan.freed_bytes)
         if not plan.empty:
             context.is_counted = False
