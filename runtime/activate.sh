@@ -1,16 +1,16 @@
 # shellcheck shell=sh disable=SC2128,SC3013,SC3028 # used where they are, or all shells have them
-# Activates the environment that PYTHON_VERSION, TORCH_VERSION, CUDA_VERSION and CUDNN_VERSION name, in the shell that says
-# `. /opt/monobase/activate.sh`. README.md beside this file is for its users. For its authors:
+# Activates the environment that PYTHON_VERSION, TORCH_VERSION, CUDA_VERSION and CUDNN_VERSION name, in the shell that runs
+# `. /opt/monobase/activate.sh`. README.md beside this file is for users. For authors:
 #
 # - It runs in the caller's shell, which may be dash, bash, busybox ash or zsh, with any options. So: POSIX sh; every name
-#   begins with _mb_ and is unset at the end; a failure returns, it never exits; stdout is not ours.
-# - A shell reads all of it at every container start. So it holds the way without errors, and starts no process. Other files
-#   are read when they are needed: activation/ for what is rare, refusal/ for what is to be explained.
-# - A folder that the variables name is complete when it is there (it appears by one rename). Only two lines of the list of
-#   environments are read: `read` costs some shells a system call for each byte.
-# - Variables of the caller are changed at the very end, when nothing can fail any more.
+#   begins with _mb_ and is unset at the end; a failure returns, it never exits; nothing is printed to stdout.
+# - A shell reads all of it at every container start. So it holds the way without errors, and starts no process. It reads
+#   other files only if needed: activation/ for rare cases, refusal/ to explain an error.
+# - A folder that the variables name is complete if it exists (it is renamed into place). Only two lines of the list of
+#   environments are read: in some shells `read` makes a system call for each byte.
+# - Variables of the caller are changed at the end, when nothing can fail any more.
 
-# zsh reads a file by the options of the caller, some of which (cshjunkiequotes) make another file of it: once more, as sh.
+# zsh parses a file by the options of the caller, some of which (cshjunkiequotes) change its meaning: read it again as sh.
 if [ -n "${ZSH_VERSION-}" ] && [ -z "${_mb_zsh-}" ]; then
     eval '_mb_zsh=${(%):-%x}'
     emulate sh -c ". \"\$_mb_zsh\""
@@ -26,7 +26,7 @@ _mb_do() { # FILE FUNCTION [ARGUMENT ...]: calls a function of another file of t
 _mb_read_file() { # FILE, which lies beside this one (called by its path, by that of a link, or by its name alone)
     [ -n "$_mb_here" ] || _mb_here=${_mb_zsh:-${BASH_VERSION:+${BASH_SOURCE-}}}
     if [ -z "$_mb_here" ]; then
-        # dash and busybox do not tell which file they read, but have it open.
+        # dash and busybox do not report which file they read, but keep it open.
         _mb_here=/opt/monobase/activate.sh
         for _mb_item in /proc/self/fd/??*; do
             [ ! "$_mb_item" -ef "$_mb_here" ] || break
@@ -89,7 +89,7 @@ _mb_take_settings() {
     esac || _mb_do activation/user_venv _mb_take_user_venv
 }
 
-_mb_find() { # returns 75 where a part (_mb_lack) may still come; another code, with a message, where it will not
+_mb_find() { # returns 75 if a part (_mb_lack) may still be installed; another code, after a message, if not
     _mb_generations=${_mb_prefix%/}/monobase
     _mb_folder=$_mb_generations/$_mb_generation
     [ -r "$_mb_folder/environments" ] || _mb_do activation/search _mb_search_generation || return
@@ -108,10 +108,10 @@ _mb_find() { # returns 75 where a part (_mb_lack) may still come; another code, 
     [ -d "${_mb_cudnn_home:-/}" ] || _mb_do activation/search _mb_search_cudnn
 }
 
-_mb_is_prepared() { # whether what user_venv/ wrote into the venv on top stands as it left it, and for this environment
+_mb_is_prepared() { # whether user_venv/ has prepared the venv on top for this environment, and all that it wrote exists
     [ -r "$_mb_user_venv/.monobase" ] && read -r _mb_format _mb_item <"$_mb_user_venv/.monobase" || return
     [ "$_mb_format $_mb_item" = "2 $_mb_environment" ] || return
-    # Links to all that an installer (`uv sync`) may have taken away since: the shell sees it without reading anything.
+    # Links to all files that an installer (`uv sync`) may have removed since: checked without reading any.
     for _mb_item in "$_mb_user_venv/.monobase-watched"/*; do
         [ -e "$_mb_item" ] || return
     done
@@ -123,12 +123,12 @@ _mb_set() { # VARIABLE VALUE: exports a value that is not empty
 }
 
 _mb_set_variables() {
-    # What an earlier activation has set goes, and so do the image's entries for processes that are not activated.
+    # Remove what an earlier activation has set, and the image's entries for processes that are not activated.
     case :${PATH-}:${LD_LIBRARY_PATH-}:${LIBRARY_PATH-}:${CMAKE_LIBRARY_PATH-}:${CPATH-}:${CUDA_HOME-}:${CUDNN_HOME-} in
     */monobase/* | *:/usr/local/nvidia/* | *:"${VIRTUAL_ENV:-/dev/null}"/* | *:"${_mb_user_venv:-/dev/null}"/*) false ;;
     esac || _mb_do activation/former _mb_remove_former
-    # The driver first: where NVIDIA's images and GKE expect it. Then the libraries that Torch brings, before those of the
-    # toolkits: a process can have one of each, and cuDNN loads its parts by name, from LD_LIBRARY_PATH first.
+    # The driver first, where NVIDIA's images and GKE have it. Then Torch's own libraries, before those of the toolkits: a
+    # process can load one of each, and cuDNN loads its parts by name, from LD_LIBRARY_PATH first.
     _mb_libraries=/usr/local/nvidia/lib64:/usr/local/nvidia/lib _mb_link='' _mb_include=''
     _mb_torch_home=$_mb_environment/$_mb_packages _mb_other=${_mb_user_venv:-/dev/null}/$_mb_packages
     if [ -d "$_mb_other/nvidia" ] || [ -d "$_mb_other/torch/lib" ]; then
@@ -160,12 +160,12 @@ _mb_set_variables() {
     _mb_set CUDNN_HOME "$_mb_cudnn_home" && _mb_set CUDNN_PATH "$_mb_cudnn_home"
     _mb_set VIRTUAL_ENV "${_mb_user_venv:-$_mb_environment}" && _mb_set MONOBASE_ENVIRONMENT "$_mb_environment"
     [ -z "${PYTHONHOME+set}" ] || _mb_do activation/former _mb_unset_python_home
-    # busybox's -w says yes to root whatever the mount; opening for appending changes nothing, and tells.
+    # In busybox, -w is true for root on any mount. Opening for appending changes nothing, and fails on a read-only one.
     { [ -w "$_mb_environment" ] && { { :; } >>"$_mb_environment/pyvenv.cfg"; } 2>/dev/null; } ||
         _mb_set PYTHONDONTWRITEBYTECODE "${PYTHONDONTWRITEBYTECODE:-1}"
-    # A name and a place to write, where the container gives none. (root has a name.)
+    # A user name and a folder for caches, if the container lacks them. (root has a name.)
     if [ -z "${LOGNAME-}${USER-}${LNAME-}${USERNAME-}" ]; then
-        { while read -r _mb_item _mb_two _mb_uid _mb_found && [ "$_mb_item" != Uid: ]; do :; done </proc/self/status; } 2>/dev/null
+        { while read -r _mb_item _mb_two _mb_uid _mb_kind && [ "$_mb_item" != Uid: ]; do :; done; } 2>/dev/null </proc/self/status
         { [ "$_mb_uid" = 0 ] && [ -r /etc/passwd ]; } || _mb_do activation/user _mb_set_user
     fi
     { [ -w "${HOME:-/dev/null}/." ] && [ -w "${TMPDIR:-/tmp}/." ]; } || _mb_do activation/caches _mb_set_caches
@@ -188,7 +188,7 @@ _mb_activate && _mb_code=0 || _mb_code=$?
 "$_mb_leave"
 case $_mb_options in *f*) set -f ;; esac
 [ -z "$_mb_ifs_set" ] || IFS=$_mb_ifs
-# Nothing is left behind but, for exec, which has set _mb_home, the folder of the generation to lease.
+# Leave nothing behind. (exec, which has set _mb_home, needs the folder of the generation for the lease.)
 [ -n "${_mb_home+set}" ] || unset _mb_folder
 eval "unset -f _mb_activate _mb_do _mb_find _mb_is_prepared _mb_log _mb_read_file _mb_set _mb_set_variables _mb_take_settings \
     _mb_take_version $_mb_functions

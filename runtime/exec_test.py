@@ -283,8 +283,9 @@ def test_a_generation_that_somebody_has_locked_for_himself_keeps_no_model_from_s
     assert outcome == Outcome(
         0,
         "ran\n9 is closed\n",
-        f"monobase: warning: MONOBASE_LEASE=1, but something else has held {generation} locked for itself "
-        "for 5 s (flock -x: a model may, no daemon does so long); "
+        "monobase: warning: MONOBASE_LEASE=1, "
+        f"but another process has held an exclusive lock on {generation} "
+        "for 5 s (flock -x; the daemon holds it for a moment only); "
         "going on without a lease: the node may prune the generation\n",
     )
 

@@ -11,7 +11,7 @@ from runtime.shells import SHELLS, Shell
 
 @pytest.fixture(scope="session")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> SamplePrefix:
-    """Give a prefix that tests do not change; its path has what paths can have."""
+    """Return a prefix that tests do not change; its path contains blanks and non-ASCII characters."""
     folder = tmp_path_factory.mktemp("sample")
     (folder / "wheels").mkdir()
     return make_sample_prefix(folder / "préfixe of a node", folder / "wheels")
@@ -19,7 +19,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> SamplePrefix:
 
 @pytest.fixture
 def own_prefix(prefix: SamplePrefix, tmp_path: Path) -> SamplePrefix:
-    """Give a copy of the prefix that a test may change."""
+    """Return a copy of the prefix that a test may change."""
     root = tmp_path / "own"
     shutil.copytree(prefix.root, root, symlinks=True, copy_function=_copy)
     return SamplePrefix(root, prefix.wheels)
@@ -38,7 +38,7 @@ def venv(tmp_path: Path) -> Path:
 
 
 def _copy(source: str, target: str) -> None:
-    """Copy a file, but for those of pip: there are many, and no test writes to one."""
+    """Copy a file, or link it if it is one of the many of pip, to which no test writes."""
     if "/site-packages/pip/" in source:
         Path(target).hardlink_to(source)
     else:
@@ -47,7 +47,7 @@ def _copy(source: str, target: str) -> None:
 
 @pytest.fixture(params=SHELLS, ids=lambda shell: shell.name)
 def shell(request: pytest.FixtureRequest) -> Shell:
-    """Give each shell in turn."""
+    """Return each shell in turn."""
     shell: Shell = request.param
     if not shell.installed:
         pytest.skip(f"{shell.command[0]} is not installed")

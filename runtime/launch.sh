@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What a launcher reads: it becomes the command of its own name, of the environment that the variables name. See README.md.
+# Runs the environment's command that has the name of the launcher which reads this file. See README.md.
 #
-# In a process that is not activated, exec activates, and becomes the launcher once more. That one takes what the PATH has by
-# its name, but no launcher: two of one name would call each other for ever.
+# In a process that is not activated, exec activates and runs the launcher again. In an activated process, the launcher runs
+# the first command of its name on the PATH that is not a launcher: two launchers of one name would call each other for ever.
 
 _mb_name=${0##*/}
 
@@ -22,7 +22,7 @@ while [ -n "$_mb_todo" ]; do
     _mb_todo=${_mb_todo#*:}
     case $_mb_item in
     */monobase/g[0-9][0-9][0-9][0-9][0-9]*/python*/bin)
-        # One that was pruned meanwhile is none.
+        # The environment may have been pruned since.
         if [ -z "$_mb_environment" ] && [ -d "$_mb_item" ]; then
             _mb_environment=${_mb_item%/bin}
         fi

@@ -1,6 +1,6 @@
-"""The launchers: what people type, in a process that no entrypoint has activated.
+"""The launchers: commands that users type in a process that is not activated.
 
-None has the name of what images get from elsewhere and use while they are built, where there is no environment (uv, ninja).
+Commands that Dockerfiles use have none (uv, ninja): while an image is built there is no environment.
 """
 
 # Python 3.N that a generation has or may get.

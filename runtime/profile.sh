@@ -1,16 +1,16 @@
 # shellcheck shell=sh
-# /etc/profile.d/monobase.sh: a login shell is activated, as /etc/profile has just set PATH anew. See README.md.
+# /etc/profile.d/monobase.sh: activates login shells, for which /etc/profile has just set another PATH. See README.md.
 #
-# Nothing is said where there is nothing to activate: the launchers say why when somebody asks for Python.
+# It prints nothing if there is nothing to activate: the launchers explain that to a user who runs Python.
 
 _mb_login() {
-    # As in exec: activate.sh leaves _mb_folder, the generation, to whoever has set this.
+    # As in exec: if this is set, activate.sh leaves _mb_folder, the folder of the generation.
     _mb_home=/opt/monobase
     while :; do
         # shellcheck source=runtime/activate.sh
         . "$_mb_home/activate.sh" || return 0
-        # A lease like that of exec, for as long as the shell and what it starts live. A shell that has one, or has another
-        # use for descriptor 9, keeps that; one that cannot have a lease at once does without.
+        # A lease like that of exec, for the shell and the processes that it starts. If descriptor 9 is in use, by a lease or
+        # otherwise, it stays. If the lock is not free at once, the shell has no lease.
         if [ "${MONOBASE_LEASE:-0}" != 1 ] || [ -e /proc/self/fd/9 ]; then
             return 0
         fi
@@ -29,16 +29,16 @@ _mb_login() {
         elif [ -d "$_mb_folder" ]; then
             return 0
         fi
-        # It was pruned meanwhile.
+        # The generation was pruned since: activate again.
     done
 }
 
 export PATH="/opt/monobase/bin:$PATH:/usr/local/nvidia/bin"
 if [ -n "${PYTHON_VERSION-}" ] && [ -d "${MONOBASE_PREFIX:-/srv/r8/monobase}" ]; then
     _mb_wait_set=${MONOBASE_WAIT_S+set} _mb_wait=${MONOBASE_WAIT_S-}
-    # Who looks into a container does not wait for an installation; a script does, if the variable says so.
+    # An interactive shell does not wait for an installation; a script does, if the variable says so.
     case $- in *i*) export MONOBASE_WAIT_S=0 ;; esac
-    # (dash would end when an activation fails, whatever stands around it.)
+    # (Under `set -e`, dash would exit if the activation fails, even in a condition.)
     case $- in
     *e*) set +e && _mb_login && set -e ;;
     *) _mb_login ;;

@@ -18,7 +18,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """A shell with the arguments that give the mode to test.
+    """A shell with the arguments for the mode to test.
 
     Attributes:
         name: As tests show it.
@@ -30,7 +30,7 @@ class Shell:
 
     @property
     def installed(self) -> bool:
-        """Whether it is on the PATH."""
+        """True if the shell is on the PATH."""
         return shutil.which(self.command[0], path=SYSTEM_PATH) is not None
 
     def run(self, script: str, variables: Mapping[str, str], *, wrapper: tuple[str, ...] = ()) -> "Outcome":
@@ -52,7 +52,7 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a program ended.
+    """The exit code and the output of a program.
 
     Attributes:
         code: Its exit code.
@@ -66,7 +66,7 @@ class Outcome:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What `env` printed."""
+        """The variables that `env` printed."""
         return dict(line.partition("=")[::2] for line in self.stdout.splitlines())
 
 
@@ -99,7 +99,7 @@ def run(command: list[str], environment: Mapping[str, str]) -> Outcome:
 
 
 def read_only(folder: Path) -> tuple[str, ...]:
-    """Give the start of a command line that runs the rest where the folder is mounted read-only."""
+    """Return the start of a command line that runs the rest with the folder mounted read-only."""
     script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
     wrapper = ("unshare", "--mount", "--", "sh", "-c", script, str(folder))
     if run([*wrapper, "true"], {"PATH": SYSTEM_PATH}).code != 0:

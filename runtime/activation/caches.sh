@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC3067 # activate.sh and user.sh set them; all shells have -O
-# A place for caches, where the container gives no home that can be written to. README.md beside activate.sh has the rules.
+# Finds a folder for caches if HOME is not writable. README.md beside activate.sh has the rules.
 _mb_functions="$_mb_functions _mb_allows_exec _mb_can_write _mb_find_place _mb_make_private _mb_set_caches _mb_set_default"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_flags _mb_has_temporary _mb_last_resort _mb_longest _mb_place"
 
@@ -33,7 +33,7 @@ _mb_set_caches() { # README.md has the rule
     '' | /) [ -d /.cache ] || _mb_set HOME "$_mb_place" ;;
     esac
     if [ "${HOME-}" != "$_mb_place" ]; then
-        # What the image holds in ~/.cache, such as weights, must be found there.
+        # An image may hold weights in ~/.cache: they must be found there.
         if [ ! -d "${HOME-}/.cache" ]; then
             _mb_set_default XDG_CACHE_HOME "$_mb_place/.cache"
         fi
@@ -46,7 +46,7 @@ _mb_set_caches() { # README.md has the rule
         _mb_log warning "$_mb_place is all that can be written to, and is mounted noexec: what torch.compile, Triton and extensions build cannot be loaded. Mount a volume (Kubernetes: an emptyDir) at /tmp"
 }
 
-_mb_find_place() { # sets _mb_place to a folder for caches, or to nothing
+_mb_find_place() { # sets _mb_place to a folder for caches; empty if there is none
     _mb_place=
     _mb_do activation/user _mb_find_user
     for _mb_item in "${XDG_CACHE_HOME-}" "${HOME:-/dev/null}/.cache"; do
@@ -67,9 +67,9 @@ _mb_find_place() { # sets _mb_place to a folder for caches, or to nothing
     _mb_place=$_mb_last_resort
 }
 
-_mb_make_private() { # FOLDER: sets _mb_place to it, or to one beside it where somebody else has the name
+_mb_make_private() { # FOLDER: creates it, or one beside it if another user owns the name; sets _mb_place
     _mb_place=$1
-    # Who owns a folder in a sticky one is who made it; we make ours for ourselves alone.
+    # In a sticky folder, the owner of a folder is the user who created it.
     if [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; then
         _mb_can_write "$1" && return 0
     elif [ ! -e "$1" ] && [ ! -L "$1" ]; then
@@ -79,7 +79,7 @@ _mb_make_private() { # FOLDER: sets _mb_place to it, or to one beside it where s
     _mb_place=$(mktemp -d "$1-XXXXXXXX" 2>/dev/null) && [ -n "$_mb_place" ]
 }
 
-_mb_allows_exec() { # FOLDER: whether programs and libraries in it may run, as far as the list of mounts tells
+_mb_allows_exec() { # FOLDER: whether it is not mounted noexec, according to the list of mounts
     [ -r /proc/self/mounts ] || return 0
     _mb_longest=
     _mb_flags=
@@ -96,7 +96,7 @@ _mb_allows_exec() { # FOLDER: whether programs and libraries in it may run, as f
     case ,$_mb_flags, in *,noexec,*) return 1 ;; esac
 }
 
-_mb_set_default() { # VARIABLE VALUE: exports a value where the caller has none
+_mb_set_default() { # VARIABLE VALUE: exports a value if the caller has none
     eval "_mb_item=\${$1-}"
     if [ -z "$_mb_item" ]; then
         eval "$1=\$2"

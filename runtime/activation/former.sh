@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
-# What stands in the variables already: an earlier activation's, the image's own for processes that are not activated.
+# Removes from the variables what an earlier activation set, and the image's entries for processes that are not activated.
 _mb_functions="$_mb_functions _mb_remove_former _mb_remove_from _mb_unset_python_home"
 _mb_variables="$_mb_variables _mb_rest _mb_todo"
 
@@ -15,7 +15,7 @@ _mb_remove_former() {
     done
 }
 
-_mb_remove_from() { # VARIABLE LIST: leaves what the caller has put there
+_mb_remove_from() { # VARIABLE LIST: keeps the caller's own entries
     [ -n "$2" ] || return 0
     _mb_rest=
     _mb_todo=$2:
@@ -25,7 +25,7 @@ _mb_remove_from() { # VARIABLE LIST: leaves what the caller has put there
         case $_mb_item in
         */monobase/g[0-9][0-9][0-9][0-9][0-9]*/*) ;;
         /usr/local/nvidia/bin | /usr/local/nvidia/lib | /usr/local/nvidia/lib64) ;;
-        # Launchers of what a toolkit may have: who looks for nvcc now finds it, or finds none.
+        # The image's launchers of a toolkit's commands: from now on nvcc is the toolkit's, or not found.
         /opt/monobase/bin) ;;
         "${_mb_user_venv:-/dev/null}/bin" | "${_mb_user_venv:-/dev/null}"/lib/python*/nvidia/*/lib) ;;
         "${VIRTUAL_ENV:-/dev/null}/bin" | "${VIRTUAL_ENV:-/dev/null}"/lib/python*/nvidia/*/lib) ;;
@@ -39,7 +39,7 @@ _mb_remove_from() { # VARIABLE LIST: leaves what the caller has put there
     fi
 }
 
-_mb_unset_python_home() { # as a venv's own activate does: it would send Python to another library than its own
+_mb_unset_python_home() { # as a venv's own activate does: Python would load another standard library
     _mb_log info "PYTHONHOME=$PYTHONHOME is unset: a virtual environment's Python does not start with it"
     unset PYTHONHOME
 }

@@ -1,4 +1,4 @@
-"""Which of two libraries of one name is loaded, and which headers a build gets: with real libraries."""
+"""Real libraries: of two with one name, the right one is loaded, and a build gets the right headers."""
 
 import os
 import shutil
@@ -81,7 +81,7 @@ def install_torch(packages: Path) -> None:
 
 @pytest.fixture
 def base(own_prefix: SamplePrefix) -> Path:
-    """Give an environment whose Torch is linked to its cuDNN 9.10."""
+    """Return an environment whose Torch is linked to its cuDNN 9.10."""
     if shutil.which("gcc", path=SYSTEM_PATH) is None:
         pytest.skip("gcc is not installed")
     base = own_prefix.root / "monobase" / "g00002" / f"python{PYTHON}-torch2.4.1-cu124"
@@ -123,8 +123,9 @@ def test_all_parts_of_a_library_are_of_the_side_that_torch_is_of(base: Path, ven
         == Outcome(
             0,
             "9.10.0 graph=9.10.0 new=none\n",
-            "monobase: warning: Torch of the environment runs with its own nvidia-cudnn-cu12 9.10.0 (not "
-            f"nvidia-cudnn-cu12 9.20.0, which pip shows); install Torch in {venv} too to use those\n",
+            "monobase: warning: the environment's Torch loads its own nvidia-cudnn-cu12 9.10.0 (not "
+            "nvidia-cudnn-cu12 9.20.0, which pip shows); "
+            f"to use the venv's, install Torch in {venv} as well\n",
         )
     )
 
@@ -224,8 +225,8 @@ def test_a_build_gets_the_headers_of_the_cudnn_that_it_will_run_with(
     assert variables["CMAKE_LIBRARY_PATH"] == str(base.parent / "cudnn9-cuda12" / "lib")
     assert outcome.stdout == "9.10.0, 9.10.0 graph=9.10.0 new=none\n"
     assert outcome.stderr == (
-        "monobase: warning: cuDNN 9.10.0, Torch's own, is what runs: builds get its headers, "
-        "not those of cuDNN 9.1.0.70, the toolkit's\n"
+        "monobase: warning: Torch loads its own cuDNN 9.10.0: builds get its headers, "
+        "not those of the toolkit's cuDNN 9.1.0.70\n"
     )
 
 
@@ -250,8 +251,8 @@ def test_without_headers_of_torchs_own_both_versions_are_named(base: Path) -> No
 
     assert outcome.variables["CUDNN_HOME"] == str(base.parent / "cudnn9-cuda12")
     assert outcome.stderr == (
-        "monobase: warning: builds get the headers of cuDNN 9.1.0.70, the toolkit's; "
-        "what runs is cuDNN 9.10.0, Torch's own\n"
+        "monobase: warning: Torch loads its own cuDNN 9.10.0, "
+        "but builds get the headers of the toolkit's cuDNN 9.1.0.70\n"
     )
 
 
@@ -274,4 +275,4 @@ def test_a_toolkit_of_another_cuda_than_torchs_is_told_at_level_info(prefix: Sam
         MONOBASE_LOG_LEVEL="info",
     )
 
-    assert "built by the toolkit of CUDA 12.4, and run with the libraries of cu121" in outcome.stderr
+    assert "built with the toolkit of CUDA 12.4, and run with the libraries of cu121" in outcome.stderr

@@ -1,15 +1,15 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
-# What is not where the variables say: looks for it in the generation's list of what it offers, waits for it, or gives up.
+# Searches the generation's list for what is not where the variables say, and waits for what is not installed yet.
 #
-# A function returns 0 when it found its part, 75 when that may still come (_mb_lack says what it waits for), and another exit
-# code, with the message printed, when it will not.
+# A function returns 0 if it found its part, 75 if that part may still be installed (_mb_lack names it), and another exit
+# code, after a message, if not.
 _mb_functions="$_mb_functions _mb_fits _mb_fits_build _mb_scan _mb_search_cuda _mb_search_cudnn _mb_search_environment \
     _mb_search_generation _mb_search_toolkit _mb_take_the_only_build _mb_wait"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_cuda_decided_by _mb_lack _mb_only_build _mb_only_cuda \
     _mb_only_found _mb_ready _mb_toolkit _mb_waited_s"
 _mb_only_build='' _mb_waited_s=0
 
-_mb_wait() { # EXIT_CODE: tries until all is found, as long as the code of the last try says that it may come
+_mb_wait() { # EXIT_CODE of _mb_find: tries again as long as it is 75
     while [ "$1" = 75 ]; do
         if [ "$_mb_waited_s" -ge "$_mb_wait_s" ]; then
             _mb_do refusal/prefix _mb_refuse_to_wait_longer
@@ -22,7 +22,7 @@ _mb_wait() { # EXIT_CODE: tries until all is found, as long as the code of the l
         fi
         sleep 1
         _mb_waited_s=$((_mb_waited_s + 1))
-        if [ -n "$_mb_only_build" ]; then # there may be more builds meanwhile
+        if [ -n "$_mb_only_build" ]; then # there may be more builds by now
             _mb_only_build='' _mb_build='' _mb_cuda='' _mb_cuda_two='' _mb_name=python$_mb_python_two-torch$_mb_torch-cpu
         fi
         if _mb_find; then
@@ -38,7 +38,7 @@ _mb_wait() { # EXIT_CODE: tries until all is found, as long as the code of the l
 _mb_search_generation() {
     [ -d "$_mb_prefix" ] || _mb_do refusal/prefix _mb_refuse_prefix || return
     if [ "$_mb_generation" = latest ] && [ ! -e "$_mb_folder" ]; then
-        # Nothing is sealed yet: the newest that there is; its environments are complete one by one.
+        # No generation is sealed yet: use the newest. Each of its environments is complete when it is there.
         for _mb_item in "$_mb_generations"/g[0-9][0-9][0-9][0-9][0-9]*; do
             [ ! -d "$_mb_item" ] || _mb_folder=$_mb_item
         done
@@ -70,7 +70,7 @@ _mb_search_environment() {
     [ -x "$_mb_folder/$_mb_name/bin/python" ] || _mb_do refusal/prefix _mb_refuse_python "$_mb_folder/$_mb_name"
 }
 
-_mb_take_the_only_build() { # the one build of this Torch and Python, where CUDA_VERSION names none and it is not cpu's
+_mb_take_the_only_build() { # without CUDA_VERSION: takes the build of this Torch and Python if there is one, not for CPUs
     while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 || [ -n "$_mb_kind" ]; do
         if [ "$_mb_kind" != environment ] || ! _mb_fits "$PYTHON_VERSION" "$_mb_1" || ! _mb_fits "$_mb_torch" "$_mb_3"; then
             continue
@@ -118,13 +118,13 @@ _mb_search_toolkit() { # KIND: sets _mb_toolkit
         ;;
     missing)
         if [ "$1" = cuda ] && [ -n "$_mb_only_build" ]; then
-            # Nobody asked for it: it is taken along where it is there.
+            # The caller did not ask for it.
             _mb_log info "$_mb_found of $_mb_generation_found is not installed yet; going on without it"
         elif [ -z "$_mb_torch" ] || [ "$_mb_waited_s" -lt "$_mb_wait_s" ]; then
             _mb_lack=$_mb_found
             return 75
         else
-            # Torch brings the libraries that it runs with; what is lacking is for builds.
+            # Torch brings the libraries that it runs with; the toolkit is for builds.
             _mb_log warning "$_mb_found of $_mb_generation_found is not installed yet; going on without it (no CUDA extension can be built)"
         fi
         ;;
@@ -138,11 +138,11 @@ _mb_search_toolkit() { # KIND: sets _mb_toolkit
     esac
 }
 
-_mb_fits() { # VALUE OFFERED: whether the value is what is offered, or longer
+_mb_fits() { # VALUE OFFERED: whether the value is the offered version, or a longer form of it
     case $1 in "$2" | "$2".*) ;; *) return 1 ;; esac
 }
 
-_mb_fits_build() { # BUILD CUDA: whether a build is the one that was asked for
+_mb_fits_build() { # BUILD CUDA: whether the caller asked for this build
     if [ -n "$_mb_build" ]; then
         [ "$1" = "$_mb_build" ]
     elif [ -n "$_mb_cuda" ]; then
@@ -152,7 +152,7 @@ _mb_fits_build() { # BUILD CUDA: whether a build is the one that was asked for
     fi
 }
 
-_mb_scan() { # KIND: looks in the generation's list; sets _mb_state to ready, missing or none, and _mb_found to the name
+_mb_scan() { # KIND: searches the list; sets _mb_state to ready, missing or none, and _mb_found to the name
     _mb_state=none
     while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 || [ -n "$_mb_kind" ]; do
         [ "$_mb_kind" = "$1" ] || continue

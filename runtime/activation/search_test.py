@@ -13,7 +13,7 @@ pytest_plugins = ["runtime.fixtures"]
 
 
 def one_build(prefix: SamplePrefix, *lines: tuple[str, ...], toolkit: str = "ready") -> Path:
-    """Let the first generation have just these builds of Torch 2.3.1; give its folder."""
+    """Replace the list of the first generation by these builds of Torch 2.3.1, and return its folder."""
     folder = prefix.root / "monobase" / "g00001"
     listed = ["monobase-environments 1", "generation g00001 sealed", f"python {PYTHON} {PYTHON}.9"]
     listed += [f"cuda cuda12.1 {toolkit} 12.1 12.1.1", "cudnn cudnn9-cuda12 ready 9 9.1.0.70 12"]

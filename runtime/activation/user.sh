@@ -1,10 +1,10 @@
 # shellcheck shell=sh disable=SC3028 # EUID is asked for in bash and zsh alone
-# Who the user is: Kubernetes runs containers as users that the image knows nothing of.
+# Finds the user's name: Kubernetes runs containers as users whom the image does not know.
 _mb_functions="$_mb_functions _mb_find_user _mb_set_user"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_other _mb_user _mb_user_home"
 unset _mb_user
 
-_mb_find_user() { # sets _mb_uid, and, of the system's list, _mb_user and _mb_user_home; to nothing what cannot be found
+_mb_find_user() { # sets _mb_uid, and _mb_user and _mb_user_home from /etc/passwd; empty if unknown
     [ -z "${_mb_user+set}" ] || return 0
     _mb_user='' _mb_user_home=''
     if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
@@ -22,7 +22,7 @@ _mb_find_user() { # sets _mb_uid, and, of the system's list, _mb_user and _mb_us
     done </etc/passwd
 }
 
-_mb_set_user() { # Python's getpass asks four variables, then the system, which knows no name for most uids of Kubernetes
+_mb_set_user() { # Python's getpass reads four variables, then /etc/passwd, which lacks most uids of Kubernetes
     _mb_find_user
     if [ -n "$_mb_uid" ] && [ -z "$_mb_user" ]; then
         _mb_set USER "uid$_mb_uid"

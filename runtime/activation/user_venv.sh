@@ -1,13 +1,13 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
-# A virtual environment of the user on top of the environment: which one it is, and its preparation (user_venv/).
+# Checks and prepares a virtual environment of the user on top of the environment. user_venv/ does the preparation.
 _mb_functions="$_mb_functions _mb_is_noted _mb_prepare_user_venv _mb_take_user_venv"
 
-_mb_take_user_venv() { # sets _mb_user_venv to its one form, or to nothing
+_mb_take_user_venv() { # normalizes _mb_user_venv, or empties it
     _mb_found=MONOBASE_USER_VENV
     if [ -z "${MONOBASE_USER_VENV+set}" ]; then
         _mb_found=VIRTUAL_ENV
         [ -f "$_mb_user_venv/pyvenv.cfg" ] || _mb_user_venv=
-        # One that an activation put there, of whatever prefix, is none of the user's.
+        # An earlier activation, of any prefix, may have set it.
         case $_mb_user_venv in */monobase/g[0-9][0-9][0-9][0-9][0-9]*/*) _mb_user_venv= ;; esac
         [ -n "$_mb_user_venv" ] || return 0
     fi
@@ -19,7 +19,7 @@ _mb_take_user_venv() { # sets _mb_user_venv to its one form, or to nothing
     esac
 }
 
-_mb_is_noted() { # whether it was written down which CUDA libraries both sides have, if they have any
+_mb_is_noted() { # whether the note of CUDA libraries that both sides have exists, if they have any
     for _mb_item in "$_mb_user_venv/$_mb_packages"/nvidia/*/lib; do
         if [ -d "$_mb_item" ] && [ -d "$_mb_environment${_mb_item#"$_mb_user_venv"}" ]; then
             [ -e "$_mb_user_venv/.monobase-note" ]

@@ -1,14 +1,14 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
-# How messages are written: to stderr, with what cannot be seen written out.
+# Prints messages to stderr, with invisible characters escaped.
 _mb_functions="$_mb_functions _mb_fail _mb_log_controls _mb_show_controls _mb_show_invisible"
 _mb_variables="$_mb_variables _mb_char _mb_code_point _mb_invisible _mb_line _mb_rest _mb_shown _mb_summary _mb_todo"
 
-_mb_log_controls() { # LEVEL TEXT: _mb_log of a text with control characters
+_mb_log_controls() { # LEVEL TEXT: logs a text that contains control characters
     _mb_show_controls "$2"
     _mb_log "$1" "$_mb_shown"
 }
 
-_mb_fail() { # EXIT_CODE SUMMARY [LINE ...]: whatever the level
+_mb_fail() { # EXIT_CODE SUMMARY [LINE ...]: prints an error, at any log level, and returns the code
     _mb_code=$1
     _mb_show_invisible "$2"
     _mb_summary=$_mb_shown
@@ -23,13 +23,13 @@ _mb_fail() { # EXIT_CODE SUMMARY [LINE ...]: whatever the level
         printf '    %s\n' 'The \r is a carriage return: a file of variables with Windows line ends (CRLF) leaves one after each value.' >&2
         ;;
     *\\u[0-9a-f][0-9a-f][0-9a-f][0-9a-f]* | *\\[0-7][0-7][0-7]* | *\\[nt]*)
-        printf '    %s\n' 'What begins with a backslash is a character that cannot be seen: type the value anew, without it.' >&2
+        printf '    %s\n' 'A backslash stands for a character that cannot be seen: type the value again without it.' >&2
         ;;
     esac
     return "$_mb_code"
 }
 
-_mb_show_controls() { # TEXT: sets _mb_shown to the text with its control characters written out
+_mb_show_controls() { # TEXT: sets _mb_shown to the text with its control characters escaped
     _mb_shown=$1
     case $1 in *[[:cntrl:]]*) ;; *) return 0 ;; esac
     _mb_todo=$1
@@ -49,7 +49,7 @@ _mb_show_controls() { # TEXT: sets _mb_shown to the text with its control charac
     done
 }
 
-_mb_show_invisible() { # TEXT: the same for what Unicode has of the kind; for messages only, as it starts a process
+_mb_show_invisible() { # TEXT: escapes invisible characters of Unicode too; it starts a process
     _mb_show_controls "$1"
     case $_mb_shown in *[![:print:]]* | *[!\ -~]*) ;; *) return 0 ;; esac
     if [ -z "${_mb_invisible-}" ]; then

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
-# Why the prefix does not have what was asked for: what was asked, which variable decided, and what is nearest.
+# Explains why the prefix lacks what was asked for: what that was, which variable decided, and what is nearest.
 _mb_functions="$_mb_functions _mb_add _mb_ask _mb_refuse_environment _mb_refuse_list _mb_refuse_lost_toolkit _mb_refuse_prefix \
     _mb_refuse_python _mb_refuse_to_wait_longer _mb_refuse_toolkit"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_builds _mb_by _mb_cudas _mb_cudnns _mb_elsewhere _mb_near_build _mb_near_python \
@@ -25,7 +25,7 @@ _mb_refuse_list() {
         ;;
     esac
     _mb_do refusal/message _mb_fail 72 "$_mb_folder/environments is damaged: it does not begin like a list of environments." \
-        "On the node, \`monobase verify --repair\` writes the file anew."
+        "On the node, \`monobase verify --repair\` writes the file again."
 }
 
 _mb_refuse_python() { # ENVIRONMENT
@@ -47,7 +47,7 @@ _mb_add() { # LIST_NAME ITEM: adds an item to a comma-separated list, once
     esac
 }
 
-_mb_ask() { # sets _mb_asked to the question in the caller's own words
+_mb_ask() { # sets _mb_asked to the variables as the caller has set them
     _mb_asked="generation $_mb_generation_found ("
     if [ -n "${MONOBASE_GEN_ID-}" ]; then
         _mb_asked="${_mb_asked}MONOBASE_GEN_ID=$MONOBASE_GEN_ID)"
@@ -129,7 +129,7 @@ _mb_refuse_environment() {
         [ -z "$_mb_torches_of_python" ] || set -- "$@" "same Python: TORCH_VERSION=$_mb_torches_of_python"
         [ -z "$_mb_pythons_of_torch" ] || set -- "$@" "same Torch: PYTHON_VERSION=$_mb_pythons_of_torch"
     fi
-    # What was asked for may stand in another generation.
+    # Another generation may have it.
     _mb_elsewhere=
     for _mb_other in "$_mb_generations"/g[0-9][0-9][0-9][0-9][0-9]*; do
         if [ "$_mb_other" != "$_mb_folder" ] && [ -d "$_mb_other/$_mb_name" ]; then

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
-# Why a setting is refused: one function for each reason. All end with code 64.
+# Explains why a setting is refused: one function for each reason. All return 64.
 _mb_functions="$_mb_functions _mb_refuse_build _mb_refuse_cudnn_alone _mb_refuse_lease _mb_refuse_path _mb_refuse_readonly \
     _mb_refuse_setting _mb_refuse_user_venv _mb_refuse_version"
 _mb_variables="$_mb_variables _mb_example"
@@ -14,7 +14,7 @@ _mb_refuse_version() { # VARIABLE
     case $_mb_item in
     '') _mb_refuse_setting "$1 is not set." "Set it to the Python that the model needs, such as $1=$_mb_example." ;;
     *[[:space:]]*)
-        _mb_refuse_setting "$1='$_mb_item' is not a version: it holds a blank." \
+        _mb_refuse_setting "$1='$_mb_item' is not a version: it contains a blank." \
             "Write numbers with dots between them, such as $1=$_mb_example."
         ;;
     *[!0-9A-Za-z.+_-]* | [!0-9]* | *..* | *.)
@@ -32,18 +32,18 @@ _mb_refuse_cudnn_alone() {
 _mb_refuse_build() {
     _mb_refuse_setting "TORCH_VERSION=$TORCH_VERSION and CUDA_VERSION=$CUDA_VERSION contradict each other." \
         "A Torch built for CUDA ${_mb_build_cuda%%.*} cannot be used with a toolkit of CUDA ${_mb_cuda%%.*}." \
-        "Drop the part after the + and let CUDA_VERSION decide, or unset CUDA_VERSION."
+        "Remove the part after the + so that CUDA_VERSION decides, or unset CUDA_VERSION."
 }
 
 _mb_refuse_lease() {
     _mb_refuse_setting "MONOBASE_LEASE=$MONOBASE_LEASE is neither 1 nor 0." \
-        "Write MONOBASE_LEASE=1 to keep the generation from being pruned while the model runs; 0 or nothing for not."
+        "Write MONOBASE_LEASE=1 to keep the generation from being pruned while the model runs; 0 or an empty value does not."
 }
 
 _mb_refuse_path() { # VARIABLE VALUE
     case $2 in
-    *[[:cntrl:]]*) _mb_refuse_setting "$1=$2 holds a control character, which no path of ours may." "Write it without." ;;
-    *:*) _mb_refuse_setting "$1=$2 holds a colon, which no search path can carry." "Use another folder." ;;
+    *[[:cntrl:]]*) _mb_refuse_setting "$1=$2 contains a control character." "Remove it." ;;
+    *:*) _mb_refuse_setting "$1=$2 contains a colon, which separates the entries of search paths." "Use another folder." ;;
     *) _mb_refuse_setting "$1=$2 is not an absolute path." "Write it from the root, such as /srv/r8/monobase." ;;
     esac
 }
@@ -55,5 +55,5 @@ _mb_refuse_user_venv() { # VARIABLE
 
 _mb_refuse_readonly() { # VARIABLE
     _mb_refuse_setting "$1 cannot be set: it is read-only (readonly, or a restricted shell)." \
-        "Start from a shell in which it is not, or let exec start the command."
+        "Start a shell in which it is not, or let exec start the command."
 }

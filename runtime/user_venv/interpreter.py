@@ -66,8 +66,8 @@ def repair_interpreter(venv: Path, base: Path) -> None:
     except OSError as error:
         raise PreparationError(
             f"{venv} cannot be prepared: {error.filename}: {error.strerror}",
-            f"Its {python}{f' leads to {was}, which' if was else ''} is no {PYTHON} that runs here; "
-            f"it was to be linked to {interpreter}.",
+            f"Its {python}{f' leads to {was}, which' if was else ''} is not a {PYTHON} that runs here; "
+            f"it should be linked to {interpreter}.",
         ) from error
     if not has_interpreter(venv):
         raise PreparationError(f"{python} does not run, though it was linked to {interpreter}.")

@@ -17,9 +17,9 @@ _REFUSED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBA
 
 @contextlib.contextmanager
 def locked(venv: Path, wait_s: float) -> Iterator[None]:
-    """Let one process at a time prepare a venv.
+    """Lock a venv, so that one process at a time prepares it.
 
-    A file system without locks gives none: then nobody waits.
+    On a file system without locks, nobody waits.
 
     Args:
         venv: The venv.

@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> int:
         f"    MONOBASE_USER_VENV (or else VIRTUAL_ENV) names it as the venv on top of {base}.",
         *(f"    {line}" for line in advice),
         (
-            "    Give an empty or absent folder that this user can write to, or a venv of this Python; "
-            "empty for none."
+            "    Name an empty or absent folder that this user can write to, or a venv of this Python; "
+            "an empty value uses none."
         ),
     ]
     sys.stderr.write("".join(f"{line}\n" for line in lines))

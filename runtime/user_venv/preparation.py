@@ -24,7 +24,7 @@ from .scripts import repair_scripts
 
 
 def prepare(venv: Path, base: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> None:
-    """Let a venv see the packages of an environment, and create the venv if it does not exist.
+    """Make the packages of an environment visible in a venv, which is created if it does not exist.
 
     Args:
         venv: The venv, or an empty or absent folder.
@@ -74,14 +74,14 @@ def _prepare_locked(venv: Path, base: Path) -> None:
 
 
 def _refuse_place(venv: Path, base: Path) -> None:
-    # What the installer sealed is never written to, whatever mount would let us.
+    # A sealed generation is never written to, even if it is mounted writable.
     generations = Path(os.path.realpath(base)).parent.parent
     prefix = generations if generations.parent == Path("/") else generations.parent
     place = Path(os.path.realpath(venv))
     if place == prefix or prefix in place.parents:
         raise PreparationError(f"{venv} lies in the prefix {prefix}, which only the installer writes to.")
     if (venv / "conda-meta").is_dir():
-        raise PreparationError(f"{venv} is a conda environment, and no virtual environment of Python's venv.")
+        raise PreparationError(f"{venv} is a conda environment, not a virtual environment of Python's venv.")
 
 
 def _remove_leftovers(venv: Path) -> None:

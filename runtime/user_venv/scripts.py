@@ -9,7 +9,7 @@ _SIZE_LIMIT_BYTES = 1 << 20
 
 
 def repair_scripts(venv: Path) -> None:
-    """Let the scripts of a venv run with its own interpreter, wherever it was created.
+    """Make the scripts of a venv run with its own interpreter, wherever it was created.
 
     Args:
         venv: The venv.

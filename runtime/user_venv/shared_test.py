@@ -13,7 +13,7 @@ pytest_plugins = ["runtime.fixtures"]
 
 @pytest.fixture
 def shared_base(own_prefix: SamplePrefix) -> Path:
-    """Give an environment with packages that have no __init__.py, one that does nothing, or one that does."""
+    """Return an environment whose packages have no __init__.py, an empty one, or one with code."""
     base = own_prefix.root / "monobase" / "g00002" / f"python{PYTHON}-torch2.4.1-cpu"
     packages = base / SITE_PACKAGES
     install_into(packages, "nvidia_a", {"nvidia/__init__.py": "", "nvidia/a/__init__.py": "v = 'base'\n"})
