@@ -9,7 +9,7 @@ load(":torch.bzl", "COMPANIONS", "TORCH_RELEASES", "companion_releases")
 
 # In uv's words (`--python-platform`). The tables of torch.bzl and cuda.bzl are read from x86_64 wheels: an aarch64
 # platform needs only tables of its own.
-PLATFORMS = ["x86_64-manylinux_2_%d" % minor for minor in range(28, 41)]
+PLATFORMS = ["x86_64-manylinux_2_%d" % minor for minor in [28] + list(range(31, 41))]
 
 _FIELDS = {
     "id": "int",

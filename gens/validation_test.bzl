@@ -44,6 +44,7 @@ _BAD = [
     ({"packages": ["pip==latest"]}, ["packages: \"pip==latest\"", "wheel==0.45.1"]),
     ({"exclude_newer": "2026-11-01"}, ["exclude_newer: \"2026-11-01\"", "2026-11-01T00:00:00Z"]),
     ({"exclude_newer": "2026-13-01T00:00:00Z"}, ["exclude_newer: \"2026-13-01T00:00:00Z\""]),
+    ({"platform": "x86_64-manylinux_2_30"}, ["platform: \"x86_64-manylinux_2_30\"", "x86_64-manylinux_2_28, x86_64-manylinux_2_31"]),
     ({"platform": "riscv64"}, ["platform: \"riscv64\"", "x86_64-manylinux_2_28"]),
     ({"indexes": {"cu118": "https://example.org/cu118"}}, ["indexes: \"cu118\"", "allowed: cpu, cu121, cu124"]),
     ({"indexes": {"cpu": "example.org"}}, ["indexes: \"example.org\" for \"cpu\"", "URL"]),

@@ -129,31 +129,35 @@ def leftovers(prefix: Prefix) -> list[str]:
 
 def _incomplete_generation(prefix: Prefix, name: str, reference: Reference) -> Iterator[str]:
     directory = prefix.generation(name)
-    expected = {Path(path).name for path in reference.trees if path.startswith(f"monobase/{name}/")}
     for entry in directory.iterdir():
         if entry.is_symlink() and not entry.is_dir():
             yield f"{name}/{entry.name}: links to {entry.readlink()}, which is not there"
     listed = prefix.environments_file(name)
-    if listed.exists():
-        lines = [line.split(" ") for line in listed.read_text().splitlines()]
-        if lines[0] != ["monobase-environments", "1"]:
-            yield f"{name}/environments: begins with {lines[0]}"
-        for line in lines:
-            ready = line[0] in {"environment", "cuda", "cudnn"} and line[2] == "ready"
-            if ready and not (directory / line[1]).is_dir():
-                yield f"{name}/environments: {line[1]} is called ready and is not there"
+    lines = [line.split(" ") for line in listed.read_text().splitlines()] if listed.exists() else []
+    if lines and lines[0] != ["monobase-environments", "1"]:
+        yield f"{name}/environments: begins with {lines[0]}"
+    for line in lines:
+        ready = line[0] in {"environment", "cuda", "cudnn"} and line[2] == "ready"
+        if ready and not (directory / line[1]).is_dir():
+            yield f"{name}/environments: {line[1]} is called ready and is not there"
     mark = prefix.sealed_mark(name)
     if mark.exists():
-        manifests = json.loads(mark.read_bytes())["manifests"]
-        missing = sorted(target for target in {*manifests, *expected} if not (directory / target).is_dir())
-        if missing:
-            yield f"{name}/.done: stands, and {missing} do not"
-        for target, sha256 in manifests.items():
-            text = gzip.decompress((directory / target / ".manifest").read_bytes())
-            if hashlib.sha256(text).hexdigest() != sha256:
-                yield f"{name}/{target}/.manifest: is not the one that was sealed"
+        expected = {Path(path).name for path in reference.trees if path.startswith(f"monobase/{name}/")}
+        for difference in _differences_of_mark(mark, expected):
+            yield f"{name}/{difference}"
         if lines[1][2] != "sealed":
             yield f"{name}/.done: stands, and environments says {lines[1][2]}"
+
+
+def _differences_of_mark(mark: Path, expected: set[str]) -> Iterator[str]:
+    manifests = json.loads(mark.read_bytes())["manifests"]
+    missing = sorted(target for target in {*manifests, *expected} if not (mark.parent / target).is_dir())
+    if missing:
+        yield f".done: stands, and {missing} do not"
+    for target, sha256 in manifests.items():
+        text = gzip.decompress((mark.parent / target / ".manifest").read_bytes())
+        if hashlib.sha256(text).hexdigest() != sha256:
+            yield f"{target}/.manifest: is not the one that was sealed"
 
 
 def _differences(found: Tree, expected: Tree) -> Iterator[str]:

@@ -77,6 +77,14 @@ def _serving(manifests: list[Manifest]) -> list[Manifest]:
     return manifests
 
 
+def _push_two_releases(cluster: Cluster, old: Layout, new: Layout) -> None:
+    """Push a daemon and its next release: only its own small layer goes over the wire."""
+    cluster.push(old, "monobase-daemon", "v1")
+    said = cluster.push(new, "monobase-daemon", "v2")
+    assert "pushed 2 blobs" in said
+    assert f"skipped {len(daemon_layout().layers)} that were there" in said
+
+
 def test_from_a_push_to_a_model_that_stays_while_the_node_moves_on(
     cluster: Cluster, local_index: LocalIndex, tmp_path: Path
 ) -> None:
@@ -85,12 +93,8 @@ def test_from_a_push_to_a_model_that_stays_while_the_node_moves_on(
     new = write_release(daemon_layout(), {0: first, 1: second}, tmp_path / "new")
     runtime = runtime_layout()
 
-    # Push both images, and the next release: only its own small layer goes over the wire.
     cluster.push(runtime, "monobase-runtime", "v1")
-    cluster.push(old, "monobase-daemon", "v1")
-    said = cluster.push(new, "monobase-daemon", "v2")
-    assert "pushed 2 blobs" in said
-    assert f"skipped {len(daemon_layout().layers)} that were there" in said
+    _push_two_releases(cluster, old, new)
 
     with interpreter_mirror(tmp_path / "interpreters") as mirror:
         credentials = secret(

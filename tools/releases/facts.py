@@ -51,7 +51,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFrom:
-    """Where the facts come from.
+    """The source of the facts.
 
     Attributes:
         date: When they last changed.

@@ -67,7 +67,7 @@ class Index:
 
     @property
     def name(self) -> str:
-        """Its URL as it was named, without credentials; `the default index` where nobody named one."""
+        """The URL as it was named, without credentials; `the default index` if none was named."""
         if self._named is None:
             return "the default index"
         scheme, _, rest = self._named.partition("://")

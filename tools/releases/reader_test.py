@@ -1,4 +1,4 @@
-"""What is read of an index, and what is not read again."""
+"""Reads releases from a local index, and again after it has changed."""
 
 from datetime import date
 from pathlib import Path

@@ -17,7 +17,7 @@ ANY = "any"
 
 @dataclass(frozen=True, slots=True)
 class WheelSet:
-    """What the wheels of a release serve on one machine.
+    """The Pythons that the wheels of a release serve on one machine.
 
     Attributes:
         glibc: The oldest glibc that all of them run on, such as `2.28`; `0` where they need none.

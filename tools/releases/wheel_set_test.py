@@ -1,4 +1,4 @@
-"""What the file names of a release's wheels say of machines and Pythons."""
+"""Reads machines and Pythons from the tags of wheels."""
 
 from collections.abc import Iterator
 
