@@ -17,7 +17,7 @@ from daemon.host.fault import fault_point
 from daemon.host.modes import make_folder, make_new_folder
 from daemon.install.link import InventoryCache, LinkedTree
 from daemon.interpreters.compile_run import run_compile_worker
-from daemon.interpreters.interpreter import Interpreter
+from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.bytecode_list import (
     BytecodeFile,
     bytecode_list_path,

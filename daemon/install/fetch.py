@@ -26,7 +26,7 @@ from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
 from daemon.install.lock_index import CacheFolders
 from daemon.install.plan import WheelToFetch
-from daemon.interpreters.interpreter import Interpreter
+from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import (
     Inventory,

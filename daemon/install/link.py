@@ -26,7 +26,7 @@ from daemon.install.placement import (
 )
 from daemon.install.plan import Wanted
 from daemon.install.wheel_install import install_wheels
-from daemon.interpreters.interpreter import Interpreter
+from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import WRITTEN_BY_INSTALLERS, Inventory, InventoryFile, read_inventory
 from daemon.prefix.manifest import Link

@@ -24,7 +24,8 @@ from daemon.install.plan import Plan, Wanted, check_room, make_plan, wheels_to_f
 from daemon.install.seal import Finished, finish_environment, finish_toolkit
 from daemon.install.toolkit import lay_out_toolkit
 from daemon.install.workbench import Workbench, make_workbench
-from daemon.interpreters.interpreter import Interpreter, provide_interpreters
+from daemon.interpreters.interpreter import provide_interpreters
+from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.environments_file import write_environments
 from daemon.prefix.generation import is_present, is_sealed
 from daemon.prefix.latest import point_latest

@@ -9,7 +9,7 @@ from daemon.errors import IndexAccessError, WheelContentError
 from daemon.install.fetch import format_requirements
 from daemon.install.lock_index import CacheFolders, Listing, LockIndex
 from daemon.install.plan import Wanted
-from daemon.interpreters.interpreter import Interpreter
+from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.staging import set_file, temporary_path
 from daemon.uv.cache import drop_wheel, find_archive

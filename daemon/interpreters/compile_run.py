@@ -1,4 +1,4 @@
-"""One run of the compile worker: sources in, bytecode out, the same bytes each time."""
+"""Runs the compile worker: the same sources give the same bytecode each time."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from daemon.host.child_process import run_to_its_end, signal_name
 from daemon.interpreters.running_interpreter import Interpreter, plain_variables
 from daemon.uv.program import last_lines
 
-# What a source that the interpreter cannot bear ends it by.
+# Signals by which a source crashes its interpreter.
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 _WORKER = Path(__file__).with_name("compile_worker.py")
 
@@ -22,18 +22,18 @@ def run_compile_worker(
     """Compile sources; those that do not compile are left out.
 
     Args:
-        interpreter: What compiles.
-        items: Path of each source, path of its bytecode, and what stands for the source's path in it.
+        interpreter: The interpreter that compiles.
+        items: Path of each source, path of its bytecode, and the label that replaces the source's path in it.
         inherit: Descriptors that the worker keeps.
 
     Raises:
-        InterpreterError: It ended with an error.
-        ProgramKilledError: A signal ended it.
+        InterpreterError: The worker ended with an error, or a source crashed it.
+        ProgramKilledError: Another signal ended the worker.
         OSError: The disk is full.
     """
     worker = run_to_its_end(
         [str(interpreter.executable), "-s", "-S", "-B", str(_WORKER)],
-        # The order of a set is in the bytecode.
+        # Bytecode holds sets in the order of their hashes.
         environment=plain_variables(os.environ) | {"PYTHONHASHSEED": "0"},
         directory=Path("/"),
         descriptors=tuple(inherit),

@@ -1,9 +1,9 @@
-"""Compile Python sources; runs under the interpreter of an environment, on its standard library alone.
+"""Compiles Python sources; runs under the interpreter of an environment, with its standard library alone.
 
-Reads lines `SOURCE<nul>TARGET<nul>LABEL` and writes `TARGET` for each source that it could compile. What
-cannot be compiled (templates, code for other Pythons) is no error: the interpreter will compile or refuse
-it when imported. LABEL stands for the source's path in the bytecode, which the importer corrects when it
-loads a file (`_fix_co_filename`): so the same bytes serve each environment.
+It reads lines `SOURCE<nul>TARGET<nul>LABEL`, and writes `TARGET` for each source that compiles. A source that
+does not compile (a template, code for another Python) is not an error: the interpreter will compile or refuse
+it when it is imported. LABEL replaces the source's path in the bytecode, and the importer corrects it when it
+loads a file (`_fix_co_filename`): so each environment can use the same bytes.
 """
 
 import os
@@ -13,7 +13,7 @@ import warnings
 
 
 def main() -> None:
-    """Compile what stdin lists."""
+    """Compile the sources that standard input lists."""
     warnings.simplefilter("ignore")
     for line in sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split("\n"):
         if not line:
@@ -21,7 +21,7 @@ def main() -> None:
         if sys.version_info >= (3, 11):  # noqa: UP036 (older ones run this file)
             compile_source(*line.split("\0"))
         elif (child := os.fork()) == 0:
-            # What Python 3.10 writes depends on what was compiled before: each source gets the same past.
+            # Bytecode of Python 3.10 depends on what the process compiled before: each source gets its own.
             compile_source(*line.split("\0"))
             os._exit(0)
         elif (status := os.waitpid(child, 0)[1]) != 0:
@@ -34,7 +34,7 @@ def compile_source(source: str, target: str, label: str) -> None:
     Args:
         source: Its path.
         target: Path of the bytecode.
-        label: What stands for the path of the source in it.
+        label: The text that replaces the path of the source in it.
 
     Raises:
         OSError: The bytecode could not be written.
@@ -47,7 +47,7 @@ def compile_source(source: str, target: str, label: str) -> None:
     except (RecursionError, MemoryError):
         return
     except OSError as error:
-        # A disk that is full must be told; a source that cannot be read as text must not.
+        # A full disk is an error; a source that is not text is not.
         if error.filename != source:
             raise
 

@@ -1,9 +1,8 @@
-"""The Python interpreters that environments run on: uv-managed, or the system's where none can be had."""
+"""Finds the interpreters that environments run on: managed by uv, or the system's where none can be had."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import (
@@ -20,36 +19,30 @@ from daemon.uv.program import Uv, last_lines
 from gens.errors import MonobaseError
 from gens.path_component import path_component
 
-__all__ = ["Interpreter", "ManagedInterpreters", "describe", "minor_of", "provide_interpreters"]
-
 
 def provide_interpreters(
     uv: Uv, versions: Iterable[str], *, downloads: bool, warn: Callable[[str], None]
 ) -> tuple[dict[str, Interpreter], dict[str, MonobaseError]]:
-    """Find or install an interpreter for each version, each by itself.
-
-    A managed interpreter of the exact version that is what its manifest says is preferred; one that is
-    damaged is made anew. When it cannot be downloaded, an interpreter of the system with the same minor
-    version serves, with a warning.
+    """Find or install an interpreter for each version; one that fails leaves the others alone.
 
     Args:
         uv: How to run uv.
         versions: Full versions, such as `3.11.10`.
-        downloads: Whether to try a download.
-        warn: Told about each stand-in, and of each managed one that was damaged.
+        downloads: Whether an interpreter may be downloaded.
+        warn: Called with each damaged interpreter, and each that the system provides instead.
 
     Returns:
-        The interpreters by the version that was asked for, and why there is none for the others.
+        The interpreters by the version that was requested, and the failures by version.
 
     Raises:
-        PrefixError: The disk is full, or the machine.
+        PrefixError: The disk is full, or the machine lacks something else.
     """
-    managed = ManagedInterpreters(uv, warn, None if downloads else "downloads are switched off")
+    search = InterpreterSearch(uv, warn, downloads=downloads)
     found: dict[str, Interpreter] = {}
     failures: dict[str, MonobaseError] = {}
     for version in sorted(set(versions)):
         try:
-            found[version] = managed.provide(version) or _stand_in(uv, version, managed.reason, warn)
+            found[version] = search.provide(version)
         except PrefixError:
             raise
         except MonobaseError as error:
@@ -57,61 +50,66 @@ def provide_interpreters(
     return found, failures
 
 
-@dataclass(slots=True)
-class ManagedInterpreters:
-    """One search for managed interpreters, and what it has learnt.
+class InterpreterSearch:
+    """Finds or installs interpreters, and remembers which hosts do not answer.
 
     Attributes:
-        uv: How to run uv.
-        warn: Where warnings go.
-        no_downloads: Why no download is tried any more; None while it is.
-        reason: Why the version that was asked for last could not be had.
+        reason: Why the last managed interpreter could not be had.
     """
 
-    uv: Uv
-    warn: Callable[[str], None]
-    no_downloads: str | None
-    reason: str = ""
+    def __init__(self, uv: Uv, warn: Callable[[str], None], *, downloads: bool) -> None:
+        self.reason = ""
+        self._uv = uv
+        self._warn = warn
+        self._no_downloads = "" if downloads else "downloads are switched off"
 
-    def provide(self, version: str) -> Interpreter | None:
-        """Give the managed interpreter of a version: as it is when it is sound, else mended or made.
+    def provide(self, version: str) -> Interpreter:
+        """Return the managed interpreter of a version, or the system's of the same minor version.
+
+        Raises:
+            InterpreterError: There is neither.
+            MonobaseError: As in `managed`.
+        """
+        found = self.managed(version)
+        if found is not None:
+            return found
+        found = _system(self._uv, version, self.reason)
+        self._warn(
+            f"Python {version} cannot be downloaded ({self.reason}): the system's {found.executable}, "
+            f"{found.version}, serves; models need it at the same path"
+        )
+        return found
+
+    def managed(self, version: str) -> Interpreter | None:
+        """Return the managed interpreter of a version: as it is if undamaged, else repaired or installed.
 
         Raises:
             DefinitionError: The version is more than one part of a path.
-            PrefixError: The disk is full, or the machine.
-            NewerFormatError: A newer monobase has made it.
+            PrefixError: The disk is full, or the machine lacks something else.
+            NewerFormatError: A newer release has made it.
             UvConfigurationError: The machine's configuration of uv is malformed.
-            IndexUrlError: The URL of an index is.
+            IndexUrlError: The URL of an index is malformed.
         """
         path_component(version)
-        found = managed_interpreter(self.uv.prefix, version, self.warn)
+        found = managed_interpreter(self._uv.prefix, version, self._warn)
         if found is not None:
             return found
-        self.reason = self.no_downloads or ""
+        self.reason = self._no_downloads
         if not self.reason:
             try:
-                return make_interpreter(self.uv, version)
+                return make_interpreter(self._uv, version)
             except (PrefixError, NewerFormatError, UvConfigurationError, IndexUrlError):
                 raise
             except MonobaseError as error:
                 self.reason = _reason(error)
                 if isinstance(error, IndexUnreachableError) and _same_host_for_all(str(error)):
                     # The next version would wait as long, for the same host.
-                    self.no_downloads = f"not tried, as no host answered for Python {version}: {self.reason}"
-        return adopt_interpreter(self.uv, version, self.warn)
-
-
-def _stand_in(uv: Uv, version: str, reason: str, warn: Callable[[str], None]) -> Interpreter:
-    found = _system(uv, version, reason)
-    warn(
-        f"Python {version} cannot be downloaded ({reason}): the system's {found.executable}, "
-        f"{found.version}, serves; models need it at the same path"
-    )
-    return found
+                    self._no_downloads = f"not tried, as no host answered for Python {version}: {self.reason}"
+        return adopt_interpreter(self._uv, version, self._warn)
 
 
 def _reason(error: MonobaseError) -> str:
-    """Say in one line why uv could not install an interpreter: from where, and what came of it."""
+    """Return one line on why uv could not install an interpreter: where from, and what happened."""
     lines = [line.removeprefix("  cause: ").strip() for line in str(error).splitlines()]
     where = next((line for line in lines if line.startswith("Failed to download")), "")
     why = last_lines(str(error), 1).removeprefix("  cause: ").removeprefix("cause: ")
@@ -119,9 +117,9 @@ def _reason(error: MonobaseError) -> str:
 
 
 def _same_host_for_all(said: str) -> bool:
-    # A list of one's own may name a host for each version; unless it is the list that cannot be had.
-    own_list = os.environ.get("UV_PYTHON_DOWNLOADS_JSON_URL")
-    return not own_list or own_list in said
+    # A list that an operator gives may name a host for each version, unless the list itself cannot be had.
+    given_list = os.environ.get("UV_PYTHON_DOWNLOADS_JSON_URL")
+    return not given_list or given_list in said
 
 
 def _system(uv: Uv, version: str, reason: str) -> Interpreter:
@@ -137,15 +135,8 @@ def _system(uv: Uv, version: str, reason: str) -> Interpreter:
             if interpreter.minor == minor:
                 return interpreter
     try:
-        path = uv.run(
-            "python",
-            "find",
-            "--no-managed-python",
-            "--no-python-downloads",
-            "--no-project",
-            "--system",
-            minor,
-        ).stdout.strip()
+        options = ("--no-managed-python", "--no-python-downloads", "--no-project", "--system")
+        path = uv.run("python", "find", *options, minor).stdout.strip()
         interpreter = describe(Path(path), managed=False)
     except PrefixError:
         raise

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import IndexUrlError
-from daemon.interpreters.interpreter import describe, provide_interpreters
+from daemon.interpreters.interpreter import provide_interpreters
+from daemon.interpreters.running_interpreter import describe
 from daemon.prefix.prefix import Prefix
 from daemon.uv.program import Uv
 

@@ -21,6 +21,7 @@ from daemon.host.durability import sync_filesystem
 from daemon.host.tree_walk import walk_files
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.running_interpreter import Interpreter, describe, minor_of
+from daemon.prefix.bytecode_list import bytecode_of
 from daemon.prefix.finding import Finding, count_differences
 from daemon.prefix.interpreter_folder import (
     interpreter_names,
@@ -42,23 +43,23 @@ _MAX_PATCHED_BYTES = 1_000_000
 
 
 def managed_interpreter(prefix: Prefix, version: str, warn: Callable[[str], None]) -> Interpreter | None:
-    """Give the managed interpreter of a version, if it is what its manifest says, and runs.
+    """Return the managed interpreter of a version, if it is undamaged and runs.
 
-    What is extra in it is removed.
+    Extra files in it are removed.
 
     Args:
         prefix: The prefix.
         version: Full version.
-        warn: Told what is wrong with one that is not given.
+        warn: Called with each interpreter of the version that is not returned, and why.
 
     Raises:
-        NewerFormatError: A newer monobase has written its manifest.
+        NewerFormatError: A newer release has written its manifest.
     """
     for name in interpreter_names(prefix.uv_python, version):
         mark = prefix.interpreter_manifest(name)
         if not mark.exists() or is_of_an_earlier_release(mark):
-            continue  # its install was interrupted, or what belongs to it is not known
-        with suppress(DamageError):  # that is found below
+            continue  # its install was interrupted, or nothing lists its files
+        with suppress(DamageError):  # `_differences` finds it as well
             read_manifest(mark)
         tree = prefix.uv_python / name
         findings = _remove_extra(tree, _differences(prefix, name))
@@ -73,14 +74,14 @@ def managed_interpreter(prefix: Prefix, version: str, warn: Callable[[str], None
 
 
 def make_interpreter(uv: Uv, version: str) -> Interpreter:
-    """Let uv install an interpreter, and put it in place, or mend the one that stands there.
+    """Install an interpreter with uv, or repair the existing one with what uv installed.
 
     Args:
         uv: How to run uv.
         version: Full version.
 
     Raises:
-        MonobaseError: It cannot be had, or does not run.
+        MonobaseError: It cannot be downloaded, or does not run.
     """
     prefix = uv.prefix
     with interpreter_staging(prefix) as staging:
@@ -94,15 +95,17 @@ def make_interpreter(uv: Uv, version: str) -> Interpreter:
 
 
 def adopt_interpreter(uv: Uv, version: str, warn: Callable[[str], None]) -> Interpreter | None:
-    """Take an interpreter of an earlier release, which kept no list, as it is now: none can be had anew.
+    """List the files of an interpreter of an earlier release, which kept no list, and return it.
+
+    The files are taken as they are: this is for when no other interpreter can be downloaded.
 
     Args:
         uv: How to run uv.
         version: Full version.
-        warn: Told that it is.
+        warn: Called with the interpreter.
 
     Returns:
-        It, or None when there is none that runs.
+        The interpreter; None when there is none that runs.
     """
     prefix = uv.prefix
     for name in interpreter_names(prefix.uv_python, version):
@@ -113,7 +116,7 @@ def adopt_interpreter(uv: Uv, version: str, warn: Callable[[str], None]) -> Inte
             interpreter = _run(tree, version)
         except InterpreterError:
             continue
-        remove_folders(tree, "__pycache__")  # whoever wrote it
+        remove_folders(tree, "__pycache__")  # nothing tells who wrote the bytecode
         compile_library(interpreter, tree, uv.inherit)
         manifest = list_interpreter(tree)
         sync_filesystem(prefix.uv_python)
@@ -130,20 +133,19 @@ def compile_library(interpreter: Interpreter, tree: Path, inherit: Sequence[int]
     """Write the bytecode of an interpreter's library, beside its sources.
 
     Args:
-        interpreter: What compiles.
+        interpreter: The interpreter.
         tree: Its folder.
         inherit: Descriptors that the workers keep.
 
     Raises:
-        InterpreterError: It ended with an error.
+        InterpreterError: A worker ended with an error.
     """
     items = []
     sources = (path for path, status in walk_files(str(tree)) if not stat.S_ISLNK(status.st_mode))
     for source in sorted(path for path in sources if path.endswith(".py")):
-        directory, _, name = source.rpartition("/")
-        target = f"{directory}/__pycache__/{name[:-3]}.{interpreter.cache_tag}.pyc"
+        relative = os.path.relpath(source, tree)
         if not set("\t\n") & set(source):
-            items.append((source, target, os.path.relpath(source, tree)))
+            items.append((source, f"{tree}/{bytecode_of(relative, interpreter.cache_tag)}", relative))
     parts = [items[number::_JOBS] for number in range(_JOBS)]
     with ThreadPoolExecutor(_JOBS) as pool:
         list(pool.map(lambda part: run_compile_worker(interpreter, part, inherit), parts))
@@ -163,7 +165,7 @@ def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:
 
 
 def _forget_the_staging(made: Path) -> None:
-    """Let files name the final folder where uv has written the one that it installed to."""
+    """Replace the path of the staging folder, which uv has written into some files, by the final path."""
     here, final = f"/{made.parent.name}/{made.name}".encode(), f"/{made.name}".encode()
     for path, status in list(walk_files(str(made))):
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_PATCHED_BYTES:

@@ -1,4 +1,4 @@
-"""What an interpreter says of itself when it is run."""
+"""An interpreter on this machine, as it describes itself when it is run."""
 
 import json
 import os
@@ -23,8 +23,8 @@ class Interpreter:
     Attributes:
         executable: Its path.
         version: Its full version, such as `3.11.10`.
-        cache_tag: What names its bytecode files, such as `cpython-311`.
-        managed: Whether it stands on the prefix.
+        cache_tag: Part of the names of its bytecode files, such as `cpython-311`.
+        managed: Whether it is on the prefix.
     """
 
     executable: Path
@@ -34,29 +34,29 @@ class Interpreter:
 
     @property
     def minor(self) -> str:
-        """Its minor version, such as `3.11`."""
+        """The minor version, such as `3.11`."""
         return minor_of(self.version)
 
     @property
     def bytecode_key(self) -> str:
-        """What its bytecode is kept under: bytecode may differ between patch releases."""
+        """Key of its bytecode in the shared store; bytecode may differ between patch releases."""
         return f"{self.cache_tag}-{self.version}"
 
 
 def minor_of(version: str) -> str:
-    """Give the minor version of a full one: `3.11` of `3.11.10`."""
+    """Return the minor version of a full one: `3.11` of `3.11.10`."""
     return ".".join(version.split(".")[:2])
 
 
 def describe(executable: Path, *, managed: bool) -> Interpreter:
-    """Ask an interpreter what it is.
+    """Run an interpreter to learn its version.
 
     Args:
         executable: Its path.
-        managed: Whether it stands on the prefix.
+        managed: Whether it is on the prefix.
 
     Raises:
-        InterpreterError: It does not run, or is no Python.
+        InterpreterError: It does not run, or is not a Python.
     """
     try:
         answer = subprocess.run(
@@ -69,10 +69,10 @@ def describe(executable: Path, *, managed: bool) -> Interpreter:
         version, tag, path = (str(facts[name]) for name in ("version", "tag", "path"))
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         raise InterpreterError(f"{executable}: does not run: {error}") from error
-    # A managed one keeps the prefix's own spelling; a system one may be a shim, and says where it really is.
+    # A managed one keeps the spelling of the prefix; a system one may be a shim, and reports its real path.
     return Interpreter(executable if managed else Path(path).resolve(), version, tag, managed)
 
 
 def plain_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give an environment without the variables that Python itself heeds."""
+    """Return the environment variables without those that Python reads."""
     return {name: value for name, value in environment.items() if not name.startswith("PYTHON")}

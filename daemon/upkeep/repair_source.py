@@ -12,8 +12,8 @@ from daemon.install.seal import finish_environment, finish_toolkit
 from daemon.install.toolkit import lay_out_toolkit
 from daemon.install.workbench import make_workbench
 from daemon.interpreters.compile_run import run_compile_worker
-from daemon.interpreters.interpreter import Interpreter, provide_interpreters
-from daemon.interpreters.running_interpreter import describe
+from daemon.interpreters.interpreter import InterpreterSearch
+from daemon.interpreters.running_interpreter import Interpreter, describe
 from daemon.prefix.content_source import ContentSource
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.interpreter_folder import program_of
@@ -41,6 +41,7 @@ class RepairSource:
         prefix: The prefix.
         locks: The definitions and locks.
         contents: The contents on the prefix.
+        interpreters: The interpreters on the prefix and on the machine.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class RepairSource:
         self.locks = LockLookup(self.prefix, catalog)
         self._store = ContentStore(self.prefix.files, self.prefix.staging, enabled=not options.copy)
         self.contents = ContentSource(self.prefix.staging, self._store, trusted_owners(self.prefix))
+        self.interpreters = InterpreterSearch(uv, reporter.warning, downloads=options.downloads)
         self._uv = uv
         self._options = options
         self._reporter = reporter
@@ -103,12 +105,7 @@ class RepairSource:
             MonobaseError: There is none.
         """
         if python not in self._interpreters:
-            found, missing = provide_interpreters(
-                self._uv, [python], downloads=self._options.downloads, warn=self._reporter.warning
-            )
-            if python in missing:
-                raise missing[python]
-            self._interpreters[python] = found[python]
+            self._interpreters[python] = self.interpreters.provide(python)
         return self._interpreters[python]
 
     def rebuild(self, label: str) -> Path:

@@ -8,7 +8,7 @@ rebuilt tree.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.errors import DamageError, PrefixError
@@ -24,20 +24,8 @@ from daemon.prefix.tree_check import compare_tree, verify_tree
 from daemon.upkeep.origins import Origins
 from daemon.upkeep.record_repair import RecordRepair
 from daemon.upkeep.repair_source import RepairSource
+from daemon.upkeep.repaired import Repaired
 from gens.errors import MonobaseError
-
-
-@dataclass(slots=True)
-class Repaired:
-    """The paths of a tree that a repair has changed.
-
-    Attributes:
-        restored: Paths that were missing or damaged.
-        removed: Paths that were extra.
-    """
-
-    restored: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
 
 
 class TreeRepair:

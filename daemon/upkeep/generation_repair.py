@@ -1,0 +1,146 @@
+"""Restores the folder of a generation: its mode, its links to toolkits, its list and its mark."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from daemon.errors import DamageError
+from daemon.prefix.environments_file import replace_environments
+from daemon.prefix.finding import Finding
+from daemon.prefix.generation import is_sealed
+from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.prefix.mending import remove_anything, remove_extra, set_folder
+from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME
+from daemon.prefix.publication import seal, unseal
+from daemon.prefix.toolkit_tree import (
+    link_text,
+    link_toolkit,
+    linked_toolkit,
+    sealed_toolkit,
+    toolkit_directory_name,
+)
+from daemon.report.progress import Reporter
+from daemon.upkeep.repair_source import RepairSource
+from daemon.upkeep.repaired import Repaired
+from daemon.upkeep.verify import needs_a_person
+from gens.catalog import Catalog
+from gens.errors import MonobaseError
+from gens.generation import Toolkit
+
+_GENERATION = re.compile(r"monobase/g[0-9]+")
+_WRITTEN_LAST = (MARK_NAME, ENVIRONMENTS_NAME)  # they list trees, which are restored first
+
+
+def is_generation(tree: str) -> bool:
+    """Return whether the tree of a finding is the folder of a generation."""
+    return _GENERATION.fullmatch(tree) is not None
+
+
+class GenerationRepair:
+    """The repair of the folders of generations.
+
+    Attributes:
+        links: The links to make when a toolkit is restored, by the path of the toolkit below the prefix.
+    """
+
+    def __init__(self, source: RepairSource, catalog: Catalog, reporter: Reporter) -> None:
+        self.links: dict[str, list[Path]] = {}
+        self._source = source
+        self._prefix = source.prefix
+        self._catalog = catalog
+        self._reporter = reporter
+
+    def place(self, finding: Finding) -> Finding:
+        """Return a finding with the tree that it is about: a mark lists the manifests of other trees."""
+        target, _, name = finding.path.partition("/")
+        if not is_generation(finding.tree) or name != MANIFEST_NAME:
+            return finding
+        label = f"{finding.tree}/{target}"
+        toolkit = self._toolkit_behind(label)
+        if toolkit is not None:
+            self.links.setdefault(f"cuda/{toolkit}", []).append(self._prefix.root / label)
+            label = f"cuda/{toolkit}"
+        return Finding(label, MANIFEST_NAME, finding.kind, finding.detail)
+
+    def restore(self, tree: str, findings: Iterable[Finding]) -> Repaired:
+        """Restore all but the mark and the list.
+
+        Raises:
+            MonobaseError: No definition tells what a damaged link leads to.
+        """
+        directory = self._prefix.root / tree
+        done = [item for item in findings if item.path not in _WRITTEN_LAST and not needs_a_person(item)]
+        for finding in done:
+            if finding.path == ".":
+                set_folder(directory)
+            elif finding.kind == "extra":
+                remove_extra(directory, finding.path)
+            elif finding.path:
+                self._restore_target(tree, finding.path)
+        return Repaired.of(done)
+
+    def write_last(self, tree: str, findings: Iterable[Finding], failures: Iterable[str]) -> Repaired:
+        """Restore the mark and the list.
+
+        Args:
+            tree: Path of the generation below the prefix.
+            findings: Its findings.
+            failures: The trees that could not be restored.
+
+        Raises:
+            DamageError: One of these is of the generation.
+            MonobaseError: The definition of the generation cannot be read, or it was sealed from another one.
+        """
+        damaged = [item for item in findings if item.kind != "extra" and item.path in _WRITTEN_LAST]
+        if not damaged:
+            return Repaired()
+        broken = [label for label in failures if label == tree or label.startswith(f"{tree}/")]
+        if broken:
+            raise DamageError(f"waits for what could not be restored: {', '.join(broken)}")
+        name = tree.rpartition("/")[2]
+        generation = self._catalog.generation(int(name[1:]))
+        mark_is_damaged = any(item.path == MARK_NAME for item in damaged)
+        if mark_is_damaged:
+            unseal(self._source.writer, name)
+        replace_environments(self._prefix, generation, sealed=is_sealed(self._prefix, generation))
+        if mark_is_damaged and not seal(self._source.writer, generation):
+            self._reporter.warning(f"{name} lacks environments, so it is not sealed; `install` completes it")
+        return Repaired.of(damaged)
+
+    def _toolkit_behind(self, label: str) -> str | None:
+        """Return the name of the toolkit that a link leads to, or should lead to; None for another target."""
+        text = link_text(self._prefix.root / label)
+        if text is not None:
+            return linked_toolkit(text)
+        try:
+            target = self._source.locks.wanted(label).target
+        except MonobaseError:
+            return None
+        try:
+            return self._defined_toolkit(label)
+        except MonobaseError:
+            return target.directory_name if isinstance(target, Toolkit) else None
+
+    def _restore_target(self, tree: str, name: str) -> None:
+        """Restore the link to a toolkit; remove what has the name of an environment and is not a folder."""
+        path = self._prefix.root / tree / name
+        toolkit = self._sealed_toolkit(path) or self._defined_toolkit(f"{tree}/{name}")
+        if toolkit is None:
+            if path.is_symlink() or not path.is_dir():
+                remove_anything(path)
+        elif (self._prefix.toolkits / toolkit).is_dir():
+            link_toolkit(path, toolkit)
+        else:
+            self.links.setdefault(f"cuda/{toolkit}", []).append(path)
+
+    def _sealed_toolkit(self, path: Path) -> str | None:
+        try:
+            return sealed_toolkit(self._prefix, path.parent.name, path.name)
+        except MonobaseError:
+            return None
+
+    def _defined_toolkit(self, label: str) -> str | None:
+        wanted = self._source.locks.wanted(label)
+        if not isinstance(wanted.target, Toolkit):
+            return None
+        return toolkit_directory_name(self._prefix, wanted.target, wanted.lock)[0]
