@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -99,3 +100,48 @@ def test_what_is_no_file_of_the_right_mode_is_dropped_and_made_anew(
     assert again.check([(_KEY, _SOURCE, sha256)]) == set()
     assert _publish(again, tmp_path) == sha256
     assert _fresh(tmp_path).check([(_KEY, _SOURCE, sha256)]) == {(_KEY, _SOURCE, sha256)}
+
+
+def test_bytecode_is_linked_and_where_links_are_off_copied(tmp_path: Path, store: BytecodeStore) -> None:
+    sha256 = _publish(store, tmp_path)
+    shared = bytecode_path(store.prefix, _KEY, _SOURCE, sha256)
+    store.link(_KEY, _SOURCE, sha256, str(tmp_path / "copy"))
+    assert not (tmp_path / "copy").samefile(shared)
+    linking = BytecodeStore(store.prefix, KnownContents(1))
+    linking.link(_KEY, _SOURCE, sha256, str(tmp_path / "link"))
+    assert (tmp_path / "link").samefile(shared)
+    linking.link(_KEY, _SOURCE, sha256, str(tmp_path / "link"))  # two packages may bring one source
+    (tmp_path / "other").write_bytes(b"something else")
+    with pytest.raises(FileExistsError):
+        linking.link(_KEY, _SOURCE, sha256, str(tmp_path / "other"))
+    with pytest.raises(FileNotFoundError):
+        linking.link(_KEY, _SOURCE, "0" * 64, str(tmp_path / "none"))
+
+
+def test_an_inode_without_links_to_give_is_renewed_once_for_all(
+    tmp_path: Path, store: BytecodeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = _publish(store, tmp_path)
+    shared = bytecode_path(store.prefix, _KEY, _SOURCE, sha256)
+    store.prefix.staging.mkdir(parents=True)
+    full, real = shared.stat().st_ino, os.link
+
+    def link(source: str | Path, target: str | Path) -> None:
+        if os.stat(source).st_ino == full:  # noqa: PTH116 (as os.link has it)
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK), str(source))
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    linking = BytecodeStore(store.prefix, KnownContents(1))
+    for name in ("a", "b"):
+        linking.link(_KEY, _SOURCE, sha256, str(tmp_path / name))
+    assert (tmp_path / "a").samefile(tmp_path / "b")
+    assert (tmp_path / "a").samefile(shared)
+    assert shared.stat().st_ino != full
+
+
+def test_bytecode_is_published_by_a_link_beside_what_is_there(tmp_path: Path) -> None:
+    store = BytecodeStore(Prefix(tmp_path / "prefix"), KnownContents(1))
+    sha256 = _publish(store, tmp_path)
+    assert _publish(store, tmp_path) == sha256
+    assert bytecode_path(store.prefix, _KEY, _SOURCE, sha256).read_bytes() == b"bytecode"

@@ -1,3 +1,4 @@
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +117,52 @@ def test_an_entry_of_another_owner_gives_way_to_the_new_file(store: ContentStore
     os.chown(first, 65534, -1)
     assert _adopt(store, second) == "renewed"
     assert Path(second).stat().st_uid == 0
+
+
+def _refuse_links(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """Let one file have no more links to give, as ext4 does after 65,000."""
+    real = os.link
+
+    def link(found: str | Path, target: str | Path) -> None:
+        if Path(found).samefile(source):
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK), str(found))
+        real(found, target)
+
+    monkeypatch.setattr(os, "link", link)
+
+
+def test_a_file_is_placed_as_a_link_and_where_it_has_none_to_give_as_a_shared_copy(
+    store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = _file(tmp_path, "a", b"same")
+    first, second, third = (str(tmp_path / "tree" / name) for name in ("b", "c", "d"))
+    store.place(source, first, file_sha256(source))
+    assert Path(first).samefile(source)
+    with pytest.raises(FileExistsError):
+        store.place(source, first, file_sha256(source))
+    _refuse_links(monkeypatch, source)
+    store.place(source, second, file_sha256(source))
+    store.place(source, third, file_sha256(source))
+    assert not Path(second).samefile(source)
+    assert Path(second).samefile(third)
+    assert same_content(second, source)
+
+
+def test_a_first_file_that_has_no_link_to_give_is_copied_to_its_digest(
+    store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = _file(tmp_path, "a", b"same")
+    _refuse_links(monkeypatch, source)
+    assert _adopt(store, source) == "renewed"
+    entry = store.path(file_sha256(source), False)
+    assert same_content(entry, source)
+    assert not entry.samefile(source)
+
+
+def test_without_links_a_file_is_placed_as_a_copy(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    store = ContentStore(tmp_path / "files", tmp_path / "staging", enabled=False)
+    source = _file(tmp_path, "a", b"same")
+    store.place(source, str(tmp_path / "b"), file_sha256(source))
+    assert not (tmp_path / "b").samefile(source)
+    assert not (tmp_path / "files").exists()

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.usage import disk_bytes, read_usage
+from daemon.prefix.usage import DistinctFiles, disk_bytes, read_usage
 
 
 def _prefix(root: Path) -> Prefix:
@@ -70,3 +70,12 @@ def test_what_vanishes_meanwhile_is_no_error(tmp_path: Path) -> None:
 
 def test_an_empty_prefix_has_nothing(tmp_path: Path) -> None:
     assert read_usage(Prefix(tmp_path / "nowhere")).apparent_bytes == 0
+
+
+def test_files_of_several_trees_are_told_by_name_and_counted_by_inode(tmp_path: Path) -> None:
+    prefix = _prefix(tmp_path)
+    files = DistinctFiles()
+    trees = [prefix.generation("g00000") / name for name in ("python3.11", "python3.12")]
+    assert [files.add(tree) for tree in trees] == [100_000, 100_000]
+    assert files.add(trees[0]) == 100_000
+    assert files.distinct_bytes == 100_000
