@@ -1,4 +1,4 @@
-"""What a probe of another process is told."""
+"""The file by which the daemon tells probes of other processes what it knows."""
 
 import json
 import os

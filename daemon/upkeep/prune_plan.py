@@ -47,7 +47,7 @@ class PrunePlan:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to remove."""
+        """True when there is nothing to remove."""
         return not self.generations and not self.paths
 
     def keep(self, name: str, reason: str) -> None:

@@ -1,12 +1,13 @@
-"""Whether a node is ready: all active generations sealed and whole, and `latest` names the newest of them.
+"""Reads whether a node is ready: each active generation is sealed and undamaged, `latest` names the newest.
 
-It is read from the prefix each time it is asked for, so that it is true whoever changed the prefix. What only
-a look at every file can tell comes from the last scan (`daemon/upkeep/scan.py`).
+The prefix is read for each answer, so it holds whoever has changed the prefix. Only damage that takes a scan
+of all files to find comes from the last scan (`daemon/upkeep/scan.py`). The service asks this for its answers
+and the command `ready` for a probe of its own, which loads nothing of the service.
 """
 
 import fnmatch
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,8 +34,8 @@ class TargetReadiness:
     Attributes:
         name: Such as `python3.11-torch2.4.1-cu121`.
         kind: `environment` or `toolkit`.
-        state: `ready` when it stands there, whole as far as known; `left out` when it was not asked for.
-        reason: What a person should know of it; empty when there is nothing.
+        state: `ready` when it is installed and not known to be damaged; `left out` when it was not requested.
+        reason: Why it is not ready, if that is known.
     """
 
     name: str
@@ -49,8 +50,8 @@ class GenerationReadiness:
 
     Attributes:
         name: Such as `g00003`.
-        ready: Whether it is sealed and whole; with `--only`, whether what was asked for stands there, whole.
-        sealed: Whether it is marked as complete.
+        ready: Whether it is sealed and undamaged; with `--only`, whether what was requested is so.
+        sealed: Whether it has a mark.
         reason: Why it is not ready; empty when it is.
         targets: Its environments, then its toolkits.
     """
@@ -64,14 +65,14 @@ class GenerationReadiness:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What the probe says.
+    """The readiness of a node.
 
     Attributes:
         ready: Whether the node is ready.
         reasons: Why it is not; empty when it is.
         latest: What `latest` names, or None.
         generations: The active generations, newest first.
-        retries: What failed, and when each is tried again; a node may be ready all the same.
+        retries: The failures, and when each is tried again; a node may be ready all the same.
     """
 
     ready: bool
@@ -83,17 +84,17 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What cannot be seen on the prefix itself.
+    """The state of a daemon that the prefix itself does not show.
 
     Attributes:
         failures: Why an environment or toolkit could not be installed, by `g00003/NAME`; or a generation as a
             whole, by `g00003`.
-        damage: What the last scan found, by name of the generation.
+        damage: The findings of the last scan, by name of the generation.
         installing: Names of the generations that are being installed.
-        general: What keeps all from being installed, such as a full disk; empty when nothing does.
-        scanned: Whether the daemon has looked at the files since it started.
-        retries: What failed, and when each is tried again.
-        unchecked: Why the files of a generation could not be looked at, by its name.
+        general: Why nothing can be installed, such as a full disk; empty when something can.
+        scanned: Whether the daemon has scanned the files since it started.
+        retries: The failures, and when each is tried again.
+        unchecked: Why the files of a generation could not be scanned, by its name.
     """
 
     failures: Mapping[str, str]
@@ -116,19 +117,19 @@ def read_readiness(
     known: Known = NOTHING_KNOWN,
     only: Sequence[str] = (),
 ) -> Readiness:
-    """Compare the active generations with what stands on the prefix, reading only marks and manifests.
+    """Compare the active generations with the prefix, reading only marks and manifests.
 
     Args:
         prefix: The prefix; it may be empty or not exist.
         catalog: The generations.
         min_gen_id: Oldest active generation, or None.
         max_gen_id: Newest active generation, or None.
-        known: What cannot be seen there.
-        only: Patterns (fnmatch) of what is asked for; none means all. A part is never sealed, so
-            `latest` need not name it.
+        known: The state of the daemon.
+        only: Patterns (fnmatch) of the targets that are requested; none means all. A part of a generation is
+            never sealed, so `latest` need not name it.
 
     Returns:
-        The readiness, with each reason that there is against it.
+        The readiness, with all reasons against it.
 
     Raises:
         DefinitionError: No generation is active.
@@ -150,7 +151,7 @@ def read_readiness(
 
 
 def readiness_text(readiness: Readiness) -> str:
-    """Say in lines whether the node is ready, why not, and what failed and is tried again."""
+    """Return lines on whether the node is ready, on why it is not, and on failures that are tried again."""
     if readiness.ready:
         names = " ".join(generation.name for generation in readiness.generations)
         lines = [f"ready: {names}, latest {readiness.latest or 'none'}"]
@@ -161,7 +162,7 @@ def readiness_text(readiness: Readiness) -> str:
 
 
 def retry_text(retry: Retry) -> str:
-    """Say in one line what failed, and when it is tried again."""
+    """Return one line on a failure, and on when it is tried again."""
     often = "once" if retry.attempts == 1 else f"{retry.attempts} times in a row"
     at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(retry.next_try_s))
     return f"{retry.subject} failed {often}, next try at {at}: {retry.reason}"
@@ -171,36 +172,40 @@ def _generation(
     prefix: Prefix, generation: Generation, known: Known, only: Sequence[str]
 ) -> GenerationReadiness:
     name = generation.directory_name
-    findings = list(known.damage.get(name, ()))
-    sealed, reason = False, ""
+    sealed, unreadable = False, ""
     marked: list[Finding] = []
     try:
         sealed = is_sealed(prefix, generation)
         if sealed:
             check_mark(prefix, name, marked)
     except (MonobaseError, OSError) as error:
-        reason = str(error)
-    findings += [finding for finding in marked if finding not in findings]
+        unreadable = str(error)
+    findings = list(dict.fromkeys([*known.damage.get(name, ()), *marked]))
     found = by_tree(findings)
     targets = tuple(_target(prefix, generation, target, found, known, only) for target in generation.targets)
-    if not reason and findings:
-        reason = (
-            f"{count_differences(findings)} from what was sealed: {_some([str(item) for item in findings])}"
-        )
-    missing = [target for target in targets if target.state in {"missing", "installing", "failed"}]
-    if not reason and name in known.failures and (missing or not sealed):
-        reason = known.failures[name]
-    asked_for = sum(target.state != "left out" for target in targets)
-    if not reason and missing:
-        told = [f"{target.name} ({target.reason or target.state})" for target in missing]
-        reason = f"{asked_for - len(missing)} of {asked_for} ready; missing: {_some(told)}"
-    if not reason and not sealed and asked_for == len(targets):
-        reason = "complete, not sealed yet"
-    if not reason and name in known.unchecked:
-        reason = f"its files could not be looked at: {known.unchecked[name]}"
-    if not reason and not known.scanned:
-        reason = "its files were not looked at yet since the daemon started"
+    reason = unreadable or next(_reasons(name, sealed, findings, targets, known), "")
     return GenerationReadiness(name, not reason, sealed, reason, targets)
+
+
+def _reasons(
+    name: str, sealed: bool, findings: Sequence[Finding], targets: Sequence[TargetReadiness], known: Known
+) -> Iterator[str]:
+    """Yield the reasons why a generation is not ready, the most important one first."""
+    if findings:
+        yield f"{count_differences(findings)} from what was sealed: {_some([str(item) for item in findings])}"
+    missing = [target for target in targets if target.state in {"missing", "installing", "failed"}]
+    if name in known.failures and (missing or not sealed):
+        yield known.failures[name]
+    requested = sum(target.state != "left out" for target in targets)
+    if missing:
+        named = [f"{target.name} ({target.reason or target.state})" for target in missing]
+        yield f"{requested - len(missing)} of {requested} ready; missing: {_some(named)}"
+    if not sealed and requested == len(targets):
+        yield "complete, not sealed yet"
+    if name in known.unchecked:
+        yield f"its files could not be scanned: {known.unchecked[name]}"
+    if not known.scanned:
+        yield "its files have not been scanned since the daemon started"
 
 
 def _target(
@@ -233,7 +238,7 @@ def _target(
 
 
 def _damage(prefix: Prefix, label: str, found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
-    """Give what was found of a tree, which may be a toolkit behind its link, and of what it runs on."""
+    """Return the findings of a target: of its tree, its toolkit or its interpreter."""
     if not found:
         return []
     top, _, name = f"monobase/{label}".rpartition("/")

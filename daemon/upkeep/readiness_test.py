@@ -1,214 +1,221 @@
-"""Readiness of prefixes that a test makes by hand."""
+"""The readiness of fake prefixes."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.host.retries import Retry
 from daemon.prefix.finding import Finding
-from daemon.prefix.generation import definition_digest
-from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.prefix.generation import is_present
 from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
+from daemon.upkeep import readiness as module
 from daemon.upkeep.readiness import Known, Readiness, read_readiness, readiness_text
-from gens.catalog import Catalog
 from gens.errors import DefinitionError
-from gens.generation import Environment, Generation, Inputs, Toolkit
+from tests.fake_prefix.fake_prefix import INTERPRETER, FakePrefix
+from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell
 
-_INPUTS = Inputs("3.11.10", "x86_64-manylinux_2_28", "2026-11-01T00:00:00Z", ("numpy",))
-_PLAIN = Environment("3.11", "3.11.10", _INPUTS)
-_TORCH = Environment("3.11", "3.11.10", _INPUTS, "2.4.1", "cpu")
-_CUDA = Toolkit("cuda", "12.4", "12.4.1", _INPUTS)
-
-
-def _generation(number: int) -> Generation:
-    return Generation(
-        number,
-        "x86_64-manylinux_2_28",
-        "2026-11-01T00:00:00Z",
-        {"3.11": "3.11.10"},
-        (_PLAIN, _TORCH),
-        (_CUDA,),
-    )
+_PLAIN = f"python{PYTHON}"
+_TORCH = f"python{PYTHON}-torch2.4.1-cpu"
+_CUDA = "cuda12.4"
 
 
-_CATALOG = Catalog((_generation(0), _generation(1)), Path("nowhere"))
+class _Node(FakePrefix):
+    """A fake prefix with two definitions: an environment without Torch, one with it, and a toolkit."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        alpha = self.wheel("alpha")
+        nvcc = self.wheel("nvidia-cuda-nvcc-cu12", files={"nvidia/cuda_nvcc/bin/ptxas": b"\x7fELF"})
+        for number in range(2):
+            cells = (
+                environment_cell([alpha]),
+                environment_cell([alpha], "2.4.1"),
+                toolkit_cell([nvcc], "12.4.1"),
+            )
+            self.define(number, *cells)
+
+    def install_both(self) -> None:
+        """Publish and seal both generations, and let `latest` name the newer one."""
+        for number in range(2):
+            self.publish(number)
+            self.seal(number)
+        self.point_latest(1)
+
+    def read(self, known: Known | None = None, only: tuple[str, ...] = ()) -> Readiness:
+        """Read the readiness of both."""
+        return read_readiness(self.prefix, self.catalog, None, None, known or Known({}, {}), only)
 
 
 @pytest.fixture
-def prefix(tmp_path: Path) -> Prefix:
-    return Prefix(tmp_path)
+def node(tmp_path: Path) -> _Node:
+    return _Node(tmp_path)
 
 
-def _stand(prefix: Prefix, generation: Generation, *, sealed: bool = True, without: str = "") -> None:
-    directory = prefix.generation(generation.directory_name)
-    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    for target in generation.targets:
-        if target.name == without:
-            continue
-        tree = directory / target.name
-        if isinstance(target, Toolkit):
-            tree = prefix.toolkits / target.directory_name
-            (directory / target.name).parent.mkdir(parents=True, exist_ok=True)
-            (directory / target.name).symlink_to(f"../../cuda/{target.directory_name}")
-        tree.mkdir(parents=True, exist_ok=True)
-        (tree / MANIFEST_NAME).write_bytes(b"")
-    prefix.environments_file(generation.directory_name).write_bytes(b"")
-    if sealed:
-        mark = {
-            "generation": generation.id,
-            "definition": definition_digest(generation),
-            "environments": empty,
-            "manifests": {target.name: empty for target in generation.targets},
-        }
-        prefix.sealed_mark(generation.directory_name).write_text(json.dumps(mark))
+@pytest.fixture
+def installed(node: _Node) -> _Node:
+    node.install_both()
+    return node
 
 
-def _latest(prefix: Prefix, name: str) -> None:
-    prefix.latest.symlink_to(name)
+def _states(readiness: Readiness, index: int = 0) -> list[str]:
+    return [target.state for target in readiness.generations[index].targets]
 
 
-def _read(prefix: Prefix, known: Known | None = None, only: tuple[str, ...] = ()) -> Readiness:
-    return read_readiness(prefix, _CATALOG, None, None, known or Known({}, {}), only)
-
-
-def test_a_prefix_that_does_not_exist_is_not_ready(tmp_path: Path) -> None:
-    readiness = _read(Prefix(tmp_path / "nowhere"))
+def test_a_prefix_that_does_not_exist_is_not_ready(node: _Node, tmp_path: Path) -> None:
+    readiness = read_readiness(Prefix(tmp_path / "nowhere"), node.catalog, None, None)
     assert not readiness.ready
     assert readiness.reasons[-1] == "latest: names nothing instead of g00001"
+    assert readiness_text(readiness).startswith("not ready\ng00001: 0 of 3 ready; missing: ")
 
 
-def test_all_sealed_and_latest_at_the_newest_is_ready(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation)
-    _latest(prefix, "g00001")
-    assert _read(prefix).ready
+def test_all_sealed_and_latest_at_the_newest_is_ready(installed: _Node) -> None:
+    assert installed.read().ready
 
 
-def test_before_the_first_scan_nothing_is_ready_and_older_findings_count(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation)
-    _latest(prefix, "g00001")
-    finding = Finding("monobase/g00000/python3.11", "lib/x.py", "changed")
-    readiness = _read(prefix, Known({}, {"g00000": [finding]}, scanned=False))
+def test_before_the_first_scan_nothing_is_ready_and_older_findings_count(installed: _Node) -> None:
+    finding = Finding(f"monobase/g00000/{_PLAIN}", "lib/x.py", "changed")
+    readiness = installed.read(Known({}, {"g00000": [finding]}, scanned=False))
     assert readiness.reasons == (
-        "g00001: its files were not looked at yet since the daemon started",
+        "g00001: its files have not been scanned since the daemon started",
         f"g00000: 1 difference from what was sealed: {finding}",
     )
 
 
-def test_latest_at_an_older_one_is_not_ready(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation)
-    _latest(prefix, "g00000")
-    assert _read(prefix).reasons == ("latest: names g00000 instead of g00001",)
+def test_latest_at_an_older_one_is_not_ready(installed: _Node) -> None:
+    installed.point_latest(0)
+    assert installed.read().reasons == ("latest: names g00000 instead of g00001",)
 
 
-def test_a_complete_generation_without_its_mark_is_not_ready(prefix: Prefix) -> None:
-    _stand(prefix, _generation(0))
-    _stand(prefix, _generation(1), sealed=False)
-    _latest(prefix, "g00001")
-    assert _read(prefix).reasons == ("g00001: complete, not sealed yet",)
+def test_a_complete_generation_without_its_mark_is_not_ready(installed: _Node) -> None:
+    installed.prefix.sealed_mark("g00001").unlink()
+    assert installed.read().reasons == ("g00001: complete, not sealed yet",)
 
 
-def test_what_is_missing_is_named_with_why(prefix: Prefix) -> None:
-    _stand(prefix, _generation(0))
-    _stand(prefix, _generation(1), sealed=False, without=_TORCH.name)
-    _latest(prefix, "g00001")
-    readiness = _read(prefix, Known({f"g00001/{_TORCH.name}": "the index lost it"}, {}))
-    assert readiness.reasons == (f"g00001: 2 of 3 ready; missing: {_TORCH.name} (the index lost it)",)
-    assert [target.state for target in readiness.generations[0].targets] == ["ready", "failed", "ready"]
+def test_what_is_missing_is_named_with_why(node: _Node) -> None:
+    node.publish(0)
+    node.seal(0)
+    node.publish(1, _PLAIN, _CUDA)
+    node.point_latest(1)
+    readiness = node.read(Known({f"g00001/{_TORCH}": "the index lost it"}, {}))
+    assert readiness.reasons == (f"g00001: 2 of 3 ready; missing: {_TORCH} (the index lost it)",)
+    assert _states(readiness) == ["ready", "failed", "ready"]
+    assert _states(node.read(Known({}, {}, installing=frozenset({"g00001"})))) == [
+        "ready",
+        "installing",
+        "ready",
+    ]
 
 
-def test_what_keeps_all_from_being_installed_is_said(prefix: Prefix) -> None:
-    assert _read(prefix, Known({}, {}, general="no space left")).reasons[-1] == "no space left"
+def test_what_keeps_all_from_being_installed_is_said(node: _Node) -> None:
+    assert node.read(Known({}, {}, general="no space left")).reasons[-1] == "no space left"
 
 
-def test_damage_that_a_scan_found_takes_readiness_away(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation)
-    _latest(prefix, "g00001")
-    finding = Finding("cuda/cuda-12.4.1", "bin/ptxas", "changed")
-    readiness = _read(prefix, Known({}, {"g00000": [finding]}))
+def test_damage_that_a_scan_found_takes_readiness_away(installed: _Node) -> None:
+    readiness = installed.read(Known({}, {"g00000": [Finding("cuda/cuda-12.4.1", "bin/ptxas", "changed")]}))
     assert not readiness.ready
     assert "changed: cuda/cuda-12.4.1/bin/ptxas" in readiness.reasons[0]
-    assert [target.state for target in readiness.generations[1].targets] == ["ready", "ready", "damaged"]
+    assert _states(readiness, 1) == ["ready", "ready", "damaged"]
 
 
-def test_a_manifest_that_is_not_the_one_of_the_sealing_is_seen_at_once(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation)
-    _latest(prefix, "g00001")
-    (prefix.generation("g00001") / _PLAIN.name / MANIFEST_NAME).write_bytes(b"other")
-    readiness = _read(prefix)
+def test_damage_of_an_interpreter_is_damage_of_each_environment_that_runs_on_it(installed: _Node) -> None:
+    readiness = installed.read(Known({}, {"g00001": [Finding(f"uv/python/{INTERPRETER}", "bin/x", "extra")]}))
+    assert _states(readiness) == ["damaged", "damaged", "ready"]
+
+
+def test_many_findings_are_counted_and_some_are_named(installed: _Node) -> None:
+    findings = [Finding(f"monobase/g00001/{_PLAIN}", f"{number}.py", "missing") for number in range(9)]
+    readiness = installed.read(Known({}, {"g00001": findings}))
+    assert readiness.reasons[0].startswith("g00001: 9 differences from what was sealed: missing: ")
+    assert readiness.reasons[0].endswith("; and 4 more")
+
+
+def test_a_manifest_that_is_not_the_one_of_the_sealing_is_seen_at_once(installed: _Node) -> None:
+    (installed.tree(1, _PLAIN) / ".manifest").write_bytes(b"other")
+    readiness = installed.read()
     assert not readiness.ready
-    assert [target.state for target in readiness.generations[0].targets] == ["damaged", "ready", "ready"]
+    assert _states(readiness) == ["damaged", "ready", "ready"]
 
 
-def test_a_mark_that_is_damaged_or_from_another_definition_is_said(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation)
-    _latest(prefix, "g00001")
-    prefix.sealed_mark("g00001").write_text("{")
+def test_a_mark_that_is_damaged_newer_or_from_another_definition_is_said(installed: _Node) -> None:
+    installed.prefix.sealed_mark("g00001").write_text("{")
     other = Mark(generation=0, definition="sha256:0", environments="0" * 64, manifests={})
-    write_mark(prefix.sealed_mark("g00000"), other)
-    reasons = _read(prefix).reasons
-    assert "is damaged" in reasons[0]
-    assert "another definition" in reasons[1]
+    write_mark(installed.prefix.sealed_mark("g00000"), other)
+    damaged, of_another = installed.read().reasons
+    assert "is damaged" in damaged
+    assert "another definition" in of_another
+    installed.make_newer(0)
+    assert "newer monobase" in installed.read().reasons[1]
 
 
-def test_a_part_that_was_asked_for_is_ready_without_a_seal(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation, sealed=False, without=_TORCH.name)
-    only = (_PLAIN.name, _CUDA.name)
-    readiness = _read(prefix, only=only)
+def test_a_part_that_was_asked_for_is_ready_without_a_seal(node: _Node) -> None:
+    for number in range(2):
+        node.publish(number, _PLAIN, _CUDA)
+    readiness = node.read(only=(_PLAIN, _CUDA))
     assert readiness.ready
-    assert readiness.generations[0].targets[1].state == "left out"
-    assert not _read(prefix).ready
+    assert readiness_text(readiness) == "ready: g00001 g00000, latest none\n"
+    assert _states(readiness)[1] == "left out"
+    assert not node.read().ready
 
 
-def test_what_was_left_out_is_not_counted_as_ready(prefix: Prefix) -> None:
-    assert "0 of 1 ready; missing: " in _read(prefix, only=(_TORCH.name,)).reasons[0]
+def test_what_was_left_out_is_not_counted_as_ready(node: _Node) -> None:
+    assert "0 of 1 ready; missing: " in node.read(only=(_TORCH,)).reasons[0]
 
 
-def test_a_generation_whose_files_could_not_be_looked_at_is_not_ready(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation)
-    _latest(prefix, "g00001")
-    readiness = _read(prefix, Known({}, {}, unchecked={"g00000": "Input/output error"}))
-    assert readiness.reasons == ("g00000: its files could not be looked at: Input/output error",)
+def test_a_generation_whose_files_could_not_be_scanned_is_not_ready(installed: _Node) -> None:
+    readiness = installed.read(Known({}, {}, unchecked={"g00000": "Input/output error"}))
+    assert readiness.reasons == ("g00000: its files could not be scanned: Input/output error",)
 
 
-def test_a_generation_that_failed_as_a_whole_says_so_once(prefix: Prefix) -> None:
-    _stand(prefix, _generation(0))
-    readiness = _read(prefix, Known({"g00001": "its lock"}, {}))
+def test_a_target_that_cannot_be_read_has_failed(installed: _Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def present(prefix: Prefix, generation: object, target: object) -> bool:
+        if target.name == _TORCH:  # type: ignore[attr-defined]
+            raise OSError(5, "Input/output error")
+        return is_present(prefix, generation, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "is_present", present)
+    readiness = installed.read()
+    assert _states(readiness) == ["ready", "failed", "ready"]
+    assert readiness.generations[0].targets[1].reason == "cannot be read: Input/output error"
+
+
+def test_a_generation_that_failed_as_a_whole_says_so_once(node: _Node) -> None:
+    node.publish(0)
+    node.seal(0)
+    known = Known({"g00001": "its lock"}, {})
+    readiness = node.read(known)
     assert readiness.reasons[0] == "g00001: its lock"
-    assert {target.state for target in readiness.generations[0].targets} == {"failed"}
-    _stand(prefix, _generation(1))
-    _latest(prefix, "g00001")
-    assert _read(prefix, Known({"g00001": "its lock"}, {})).ready
+    assert set(_states(readiness)) == {"failed"}
+    node.install_both()
+    assert node.read(known).ready
 
 
-def test_what_is_tried_again_is_told_whether_or_not_the_node_is_ready(prefix: Prefix) -> None:
-    for generation in _CATALOG.generations:
-        _stand(prefix, generation)
-    _latest(prefix, "g00001")
-    retries = (Retry("features", 1, "read-only", 1_700_000_000),)
-    assert readiness_text(_read(prefix, Known({}, {}, retries=retries))) == (
+def test_a_generation_that_is_being_removed_is_missing(installed: _Node) -> None:
+    installed.retire(0)
+    readiness = installed.read()
+    assert readiness.reasons[0].startswith("g00000: 0 of 3 ready")
+    assert set(_states(readiness, 1)) == {"missing"}
+
+
+def test_what_is_tried_again_is_told_whether_or_not_the_node_is_ready(installed: _Node) -> None:
+    retries = (Retry("features", 1, "read-only", 1_700_000_000), Retry("latest", 2, "full", 1_700_000_060))
+    assert readiness_text(installed.read(Known({}, {}, retries=retries))) == (
         "ready: g00001 g00000, latest g00001\n"
         "features failed once, next try at 2023-11-14 22:13:20 UTC: read-only\n"
+        "latest failed 2 times in a row, next try at 2023-11-14 22:14:20 UTC: full\n"
     )
 
 
-def test_a_definition_that_cannot_be_read_is_a_reason(prefix: Prefix) -> None:
-    catalog = Catalog((_generation(0),), Path("nowhere"), {1: DefinitionError("g00001.json: no JSON")})
-    _stand(prefix, _generation(0))
-    _latest(prefix, "g00000")
-    assert read_readiness(prefix, catalog, None, None).reasons == ("g00001: g00001.json: no JSON",)
-    assert read_readiness(prefix, catalog, None, 0).ready
+def test_a_definition_that_cannot_be_read_is_a_reason(installed: _Node) -> None:
+    installed.point_latest(0)
+    first = installed.catalog.generations[:1]
+    broken = {1: DefinitionError("g00001.json: not JSON")}
+    catalog = replace(installed.catalog, generations=first, broken=broken)
+    assert read_readiness(installed.prefix, catalog, None, None).reasons == ("g00001: g00001.json: not JSON",)
+    assert read_readiness(installed.prefix, catalog, None, 0).ready
 
 
-def test_a_range_without_a_generation_is_an_error(prefix: Prefix) -> None:
+def test_a_range_without_a_generation_is_an_error(node: _Node) -> None:
     with pytest.raises(DefinitionError):
-        read_readiness(prefix, _CATALOG, 7, None)
+        read_readiness(node.prefix, node.catalog, 7, None)

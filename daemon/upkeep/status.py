@@ -1,4 +1,4 @@
-"""What stands on a prefix, and how many bytes sharing saves."""
+"""The installed generations of a prefix, and the bytes that sharing saves."""
 
 import os
 from dataclasses import dataclass, field
@@ -29,9 +29,9 @@ class GenerationStatus:
         name: Such as `g00003`.
         sealed: Whether it is complete.
         latest: Whether `latest` names it.
-        targets: What it defines.
+        targets: The environments and toolkits that it defines.
         apparent_bytes: Bytes of its files, each name of a shared file counted.
-        problem: What is wrong with its mark, which `verify` tells in full; empty when nothing is.
+        problem: Why its mark cannot be read; empty when it can.
     """
 
     name: str
@@ -43,25 +43,25 @@ class GenerationStatus:
 
     @property
     def ready(self) -> int:
-        """How many of its environments and toolkits are ready."""
+        """Number of its environments and toolkits that are ready."""
         return sum(target.ready for target in self.targets)
 
 
 @dataclass(slots=True)
 class PrefixStatus:
-    """All of a prefix.
+    """The status of a prefix.
 
     Attributes:
         prefix: Its path.
         latest: What `latest` names, or None.
         generations: Oldest first.
-        apparent_bytes: Bytes of environments and toolkits, each name of a shared file counted: what separate
-            images would hold.
+        apparent_bytes: Bytes of environments and toolkits, each name of a shared file counted: the size that
+            separate images would have.
         distinct_bytes: Bytes of their files, each inode counted once.
-        saved_bytes: What sharing saves: the difference.
-        disk_bytes: What the whole prefix takes on the disk, with uv's cache, interpreters and folders.
+        saved_bytes: The difference, which sharing saves.
+        disk_bytes: Bytes on the disk of the whole prefix, with uv's cache, interpreters and folders.
         free_bytes: Free on its file system.
-        strangers: What stands among the generations and toolkits and was made by no install.
+        strangers: What is among the generations and toolkits and was not made by an install.
     """
 
     prefix: str
@@ -76,13 +76,13 @@ class PrefixStatus:
 
 
 def read_status(prefix: Prefix) -> PrefixStatus:
-    """Look at a prefix, without writing.
+    """Read the status of a prefix, without writing.
 
     Args:
         prefix: The prefix; it may be empty or not exist.
 
     Returns:
-        What stands on it.
+        Its status.
     """
     latest = latest_name(prefix)
     status = PrefixStatus(str(prefix.root), latest)

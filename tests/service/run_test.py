@@ -240,7 +240,7 @@ def test_a_daemon_that_waits_has_not_looked_at_the_files_and_does_not_say_ready(
             second.wait_until(lambda: second.said("waiting for the daemon process"))
             status_code, body = second.get("/readyz?format=text")
             assert status_code == 503
-            assert "g00000: its files were not looked at yet since the daemon started" in body
+            assert "g00000: its files have not been scanned since the daemon started" in body
             assert second.metric("monobase_ready") == 0
             first.end()
             second.wait_ready()
