@@ -62,13 +62,14 @@ from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
 from gens.catalog import Catalog, load_catalog
 from gens.generation import Environment, Generation, Toolkit, generation_directory_name
-from gens.lock import Lock, LockedWheel
+from gens.lock import Lock
 from tests.index.wheel import Wheel, WheelSpec, normalized, write_wheel
 from tests.synthetic.catalog import (
     PYTHON,
     PYTHON_FULL,
     Cell,
     environment_cell,
+    locked_wheel,
     toolkit_cell,
     write_catalog,
 )
@@ -140,6 +141,8 @@ class FakePrefix:
         version: str = "1.0",
         *,
         files: Mapping[str, bytes] | None = None,
+        data: Mapping[str, bytes] | None = None,
+        console_scripts: Mapping[str, str] | None = None,
         cached: bool = True,
     ) -> Wheel:
         """Make a wheel, and keep it as a fetch does: unpacked in uv's cache, with its inventory.
@@ -148,17 +151,33 @@ class FakePrefix:
             name: Name of the package.
             version: Its version.
             files: What goes into site-packages; a module of the package's name by default.
+            data: What its `.data` folder holds, such as `scripts/tool`.
+            console_scripts: Its commands, with the object of each.
             cached: Whether the prefix holds it. A tree can be made only of wheels that it holds.
         """
         content = {f"{normalized(name)}.py": f"NAME = {name!r}\n".encode()} if files is None else files
-        wheel = write_wheel(WheelSpec(name, version, files=content), self.directory / "wheels")
+        spec = WheelSpec(name, version, files=content, data=data or {}, console_scripts=console_scripts or {})
+        wheel = write_wheel(spec, self.directory / "wheels")
         if cached:
             self._keep(wheel)
         return wheel
 
     def archive(self, wheel: Wheel) -> Path:
         """Return the folder of a wheel in uv's cache."""
-        return self._archives[wheel.sha256][0]
+        return self.prefix.uv_cache / "archive-v0" / wheel.sha256[:20]
+
+    def unpack(self, wheel: Wheel) -> Path:
+        """Unpack a wheel into uv's cache, as uv does it, and return the folder: it has no inventory yet."""
+        archive = self.archive(wheel)
+        with zipfile.ZipFile(wheel.path) as members:
+            for member in members.infolist():
+                executable = bool(member.external_attr >> 16 & stat.S_IXUSR)
+                _write(archive / member.filename, members.read(member), executable=executable)
+        stem = wheel.filename.removesuffix(".whl").partition("-")[2]
+        entry = self.prefix.uv_cache / _INDEX / normalized(wheel.spec.name) / stem
+        _write(entry.with_name(f"{stem}.http"), f"{wheel.filename} sha256 {wheel.sha256}".encode())
+        _link(entry, os.path.relpath(archive, entry.parent))
+        return archive
 
     # --- the states of a tree ---
 
@@ -292,20 +311,8 @@ class FakePrefix:
     def _keep(self, wheel: Wheel) -> None:
         if wheel.sha256 in self._archives:
             return
-        cache = self.prefix.uv_cache
-        archive = cache / "archive-v0" / wheel.sha256[:20]
-        with zipfile.ZipFile(wheel.path) as members:
-            for member in members.infolist():
-                executable = bool(member.external_attr >> 16 & stat.S_IXUSR)
-                _write(archive / member.filename, members.read(member), executable=executable)
-        stem = wheel.filename.removesuffix(".whl").partition("-")[2]
-        entry = cache / _INDEX / normalized(wheel.spec.name) / stem
-        _write(entry.with_name(f"{stem}.http"), f"{wheel.filename} sha256 {wheel.sha256}".encode())
-        _link(entry, os.path.relpath(archive, entry.parent))
-        locked = LockedWheel(
-            normalized(wheel.spec.name), wheel.spec.version, wheel.sha256, wheel.filename, wheel.size_bytes
-        )
-        inventory = take_inventory(archive, locked)
+        archive = self.unpack(wheel)
+        inventory = take_inventory(archive, locked_wheel(wheel))
         write_inventory(inventory, inventory_path(self.prefix, wheel.sha256))
         self._archives[wheel.sha256] = archive, inventory
         for file in inventory.files:

@@ -335,9 +335,10 @@ def test_data_files_and_headers_are_part_of_the_manifest(node: Node) -> None:
 
 
 def test_a_source_that_does_not_compile_is_installed_without_bytecode(node: Node) -> None:
-    node.define(environment_cell([node.wheel(files={"alpha/template.py": b"{{ not python }}\n"})]))
+    node.define(environment_cell([node.wheel(files={"alpha/template.py": b"{% not python %}\n"})]))
     node.run("install")
     assert (node.environment() / SITE / "alpha" / "template.py").exists()
+    assert not list(node.environment().rglob("template.*.pyc"))
     node.run("verify")
 
 

@@ -92,6 +92,13 @@ def cells(*wheels: Wheel, torch: tuple[str, ...] = ()) -> list[Cell]:
     return [environment_cell(wheels), *(environment_cell(wheels, torch=release) for release in torch)]
 
 
+def locked_wheel(wheel: Wheel) -> LockedWheel:
+    """Return a wheel as a lock names it."""
+    return LockedWheel(
+        normalized(wheel.spec.name), wheel.spec.version, wheel.sha256, wheel.filename, wheel.size_bytes
+    )
+
+
 def write_catalog(directory: Path, generations: Mapping[int, Sequence[Cell]]) -> Path:
     """Write definitions and locks as the installer reads them.
 
@@ -128,10 +135,7 @@ def _requirements(wheels: Sequence[Wheel]) -> tuple[str, ...]:
 def _lock(number: int, cell: Cell) -> Lock:
     inputs = cell.target.inputs
     wheels = tuple(
-        LockedWheel(
-            normalized(wheel.spec.name), wheel.spec.version, wheel.sha256, wheel.filename, wheel.size_bytes
-        )
-        for wheel in sorted(cell.wheels, key=lambda wheel: normalized(wheel.spec.name))
+        locked_wheel(wheel) for wheel in sorted(cell.wheels, key=lambda wheel: normalized(wheel.spec.name))
     )
     extra = () if inputs.index_url is None else (inputs.index_url,)
     return Lock(
