@@ -19,7 +19,7 @@ def installed_environments(prefix: Prefix, generations: Iterable[Generation]) ->
         f"{generation.directory_name}/{environment.name}"
         for generation in generations
         for environment in generation.environments
-        if (prefix.generation(generation.directory_name) / environment.name).is_dir()
+        if prefix.target(generation.directory_name, environment.name).is_dir()
     ]
 
 
@@ -38,7 +38,7 @@ def usage_hint(prefix: Prefix, labels: Sequence[str]) -> str:
         return ""
     label = max(environments, key=lambda label: ("-torch" in label, label))
     generation, _, name = label.partition("/")
-    python = prefix.generation(generation) / name / "bin" / "python"
+    python = prefix.target(generation, name) / "bin" / "python"
     statement = (
         "import torch; print(torch.ones(2) + 1)" if "-torch" in name else "import sys; print(sys.version)"
     )

@@ -228,14 +228,14 @@ def _check_what_stood(
     for target in generation.targets:
         label = f"{generation.directory_name}/{target.name}"
         if label not in result.installed:
-            check_tree(prefix, prefix.generation(generation.directory_name) / target.name, label, known)
+            check_tree(prefix, prefix.target(generation.directory_name, target.name), label, known)
 
 
 def _point_latest(
     writer: WriterLock, sealed: Sequence[Generation], result: InstallResult, reporter: Reporter
 ) -> None:
     try:
-        with _of_one(writer.prefix.generations / LATEST_NAME):
+        with _of_one(writer.prefix.latest):
             result.latest = point_latest(writer, sealed)
     except DamageError as error:
         result.fail(LATEST_NAME, error, reporter)
@@ -395,7 +395,7 @@ class _Install:
         name, stands = toolkit_directory_name(self._prefix, toolkit, wanted.lock)
         bench = self._bench
         if stands:  # another generation brought it
-            tree = self._prefix.toolkits / name
+            tree = self._prefix.toolkit(name)
             check_tree(self._prefix, tree, wanted.label, bench.known)
             return Finished(wanted, CompleteTree(wanted.target.name, None, tree))
         laid_out = lay_out_toolkit(self._prefix, wanted, toolkit, bench.store, bench.inventories, bench.known)

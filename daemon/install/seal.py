@@ -65,7 +65,7 @@ def finish_environment(prefix: Prefix, tree: LinkedTree) -> Finished:
         tuple(tree.links),
     )
     write_manifest(tree.directory, manifest)
-    final = prefix.generation(tree.wanted.generation.directory_name) / tree.wanted.target.name
+    final = prefix.target(tree.wanted.generation.directory_name, tree.wanted.target.name)
     return Finished(tree.wanted, CompleteTree(tree.wanted.target.name, tree.directory, final))
 
 
@@ -85,5 +85,5 @@ def finish_toolkit(prefix: Prefix, wanted: Wanted, tree: ToolkitTree, directory_
         wanted.target.name, content_digest(wanted.lock.wheels), files=tree.files, links=tree.links
     )
     write_manifest(tree.directory, manifest)
-    complete = CompleteTree(wanted.target.name, tree.directory, prefix.toolkits / directory_name)
+    complete = CompleteTree(wanted.target.name, tree.directory, prefix.toolkit(directory_name))
     return Finished(wanted, complete)

@@ -61,7 +61,7 @@ def managed_interpreter(prefix: Prefix, version: str, warn: Callable[[str], None
             continue  # its install was interrupted, or nothing lists its files
         with suppress(DamageError):  # `_differences` finds it as well
             read_manifest(mark)
-        tree = prefix.uv_python / name
+        tree = prefix.interpreter(name)
         findings = _remove_extra(tree, _differences(prefix, name))
         if findings:
             warn(f"{tree}: is damaged: {count_differences(findings)}, such as {findings[0]}")
@@ -91,7 +91,7 @@ def make_interpreter(uv: Uv, version: str) -> Interpreter:
         manifest = list_interpreter(made)
         sync_filesystem(prefix.uv_python)
         publish_interpreter(prefix, made, manifest)
-    return _run(prefix.uv_python / made.name, version)
+    return _run(prefix.interpreter(made.name), version)
 
 
 def adopt_interpreter(uv: Uv, version: str, warn: Callable[[str], None]) -> Interpreter | None:
@@ -109,7 +109,7 @@ def adopt_interpreter(uv: Uv, version: str, warn: Callable[[str], None]) -> Inte
     """
     prefix = uv.prefix
     for name in interpreter_names(prefix.uv_python, version):
-        tree = prefix.uv_python / name
+        tree = prefix.interpreter(name)
         if not is_of_an_earlier_release(prefix.interpreter_manifest(name)):
             continue
         try:

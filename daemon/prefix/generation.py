@@ -141,5 +141,5 @@ def is_marked(prefix: Prefix, name: str) -> bool:
 
 def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:
     """Return whether an environment or toolkit is published, and so is complete."""
-    path = prefix.generation(generation.directory_name) / target.name
+    path = prefix.target(generation.directory_name, target.name)
     return (path / MANIFEST_NAME).exists()

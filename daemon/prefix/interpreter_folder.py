@@ -44,6 +44,11 @@ def interpreter_names(directory: Path, version: str) -> list[str]:
     )
 
 
+def interpreter_version(name: str) -> str:
+    """Return the full version of an interpreter, by its name such as `cpython-3.11.10-linux-x86_64-gnu`."""
+    return name.split("-")[1].partition("+")[0]
+
+
 def program_of(tree: Path) -> Path:
     """Return the program that an environment runs, its link followed once.
 
@@ -111,7 +116,7 @@ def publish_interpreter(prefix: Prefix, made: Path, manifest: Manifest) -> None:
         made: The interpreter, on the disk, in the folder of `interpreter_staging`.
         manifest: What it holds.
     """
-    final = prefix.uv_python / made.name
+    final = prefix.interpreter(made.name)
     if final.is_symlink() or not final.is_dir():
         final.unlink(missing_ok=True)
         made.rename(final)

@@ -13,6 +13,7 @@ from daemon.prefix.line_file import has_digest
 from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
 from daemon.prefix.mark import Mark, read_mark
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME, Prefix
+from daemon.prefix.tree_label import generation_label
 
 
 def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
@@ -27,7 +28,7 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
         Its mark; None when there is none that can be read.
     """
     directory = prefix.generation(name)
-    tree = f"monobase/{name}"
+    tree = generation_label(name)
     try:
         mark = read_mark(prefix.sealed_mark(name))
     except NewerFormatError as error:

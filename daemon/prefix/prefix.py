@@ -112,6 +112,18 @@ class Prefix:
         """
         return self.generations / path_component(directory_name)
 
+    def target(self, directory_name: str, name: str) -> Path:
+        """Return an environment of a generation, or its link to a toolkit, by both names."""
+        return self.generation(directory_name) / name
+
+    def toolkit(self, directory_name: str) -> Path:
+        """Return the tree of a toolkit, by its name such as `cuda-12.4.1`."""
+        return self.toolkits / directory_name
+
+    def interpreter(self, directory_name: str) -> Path:
+        """Return the tree of an interpreter, by its name such as `cpython-3.11.10-linux-x86_64-gnu`."""
+        return self.uv_python / directory_name
+
     def sealed_mark(self, directory_name: str) -> Path:
         """Return the path of a generation's mark."""
         return self.generation(directory_name) / MARK_NAME

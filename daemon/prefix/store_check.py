@@ -17,6 +17,7 @@ from daemon.prefix.finding import Finding
 from daemon.prefix.inventory import read_inventory
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.prefix import Prefix, is_generation_name
+from daemon.prefix.tree_label import STORES
 
 _FILE = re.compile(r"(?P<folder>[0-9a-f]{2})/(?P=folder)[0-9a-f]{62}(\.x)?")
 _BYTECODE = re.compile(
@@ -54,7 +55,7 @@ def check_stores(prefix: Prefix, findings: list[Finding]) -> None:
 
 def is_of_a_store(finding: Finding) -> bool:
     """Return whether a finding is of a store: of no tree and of no generation."""
-    return finding.tree in {"monobase", "cuda", "files", "pyc", "wheels"}
+    return finding.tree in STORES
 
 
 def strangers(prefix: Prefix) -> Iterator[Finding]:

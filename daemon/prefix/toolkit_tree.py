@@ -32,13 +32,13 @@ def toolkit_directory_name(prefix: Prefix, toolkit: Toolkit, lock: Lock) -> tupl
     """
     content = content_digest(lock.wheels)
     for name in (toolkit.directory_name, f"{toolkit.directory_name}-{content[:8]}"):
-        manifest = prefix.toolkits / name / MANIFEST_NAME
+        manifest = prefix.toolkit(name) / MANIFEST_NAME
         if not manifest.exists():
             return name, False
         if read_manifest(manifest).content == content:
             return name, True
     raise DamageError(
-        f"{prefix.toolkits / name}: has another content than its name says; `verify --repair` makes it anew, "
+        f"{prefix.toolkit(name)}: has another content than its name says; `verify --repair` makes it anew, "
         "or removes it when no generation uses it"
     )
 

@@ -16,6 +16,7 @@ from daemon.prefix.finding import Finding, Kind
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import MANIFEST_NAME, Manifest, expected_files, read_manifest
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.tree_label import interpreter_label, tree_label
 
 
 @dataclass(slots=True)
@@ -41,13 +42,6 @@ class Digests:
         self.known |= {identity: digest for identity, digest in read.items() if not _is_error(digest)}
         for path, status in files:
             yield path, self.known.get((status.st_dev, status.st_ino)) or _digest_or_error(path)
-
-
-def tree_label(prefix: Prefix, tree: Path) -> str:
-    """Name a tree by its path under the prefix."""
-    return os.path.relpath(
-        tree, prefix.root.resolve() if tree.is_relative_to(prefix.root.resolve()) else prefix.root
-    )
 
 
 def verify_tree(prefix: Prefix, tree: Path, digests: Digests, findings: list[Finding]) -> int:
@@ -87,7 +81,7 @@ def verify_interpreter(prefix: Prefix, name: str, digests: Digests, findings: li
     Returns:
         How many files there are in it.
     """
-    label = f"uv/python/{name}"
+    label = interpreter_label(name)
     mark = prefix.interpreter_manifest(name)
     try:
         if mark.exists() and not mark.stat().st_size:
@@ -99,7 +93,7 @@ def verify_interpreter(prefix: Prefix, name: str, digests: Digests, findings: li
     except DamageError as error:
         findings.append(Finding(label, "", "unreadable", str(error)))
         return 0
-    tree = prefix.uv_python / name
+    tree = prefix.interpreter(name)
     if tree.is_symlink() or not tree.is_dir():
         findings.append(Finding(label, "", "missing", "the interpreter is not there"))
         return 0

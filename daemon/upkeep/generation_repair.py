@@ -1,6 +1,5 @@
 """Restores the folder of a generation: its mode, its links to toolkits, its list and its mark."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from daemon.prefix.toolkit_tree import (
     sealed_toolkit,
     toolkit_directory_name,
 )
+from daemon.prefix.tree_label import parse_label, target_label, toolkit_label, tree_at
 from daemon.report.progress import Reporter
 from daemon.upkeep.repair_source import RepairSource
 from daemon.upkeep.repaired import Repaired
@@ -27,13 +27,12 @@ from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Toolkit
 
-_GENERATION = re.compile(r"monobase/g[0-9]+")
 _WRITTEN_LAST = (MARK_NAME, ENVIRONMENTS_NAME)  # they list trees, which are restored first
 
 
 def is_generation(tree: str) -> bool:
     """Return whether the tree of a finding is the folder of a generation."""
-    return _GENERATION.fullmatch(tree) is not None
+    return parse_label(tree).kind == "generation"
 
 
 class GenerationRepair:
@@ -55,11 +54,11 @@ class GenerationRepair:
         target, _, name = finding.path.partition("/")
         if not is_generation(finding.tree) or name != MANIFEST_NAME:
             return finding
-        label = f"{finding.tree}/{target}"
+        label = target_label(parse_label(finding.tree).name, target)
         toolkit = self._toolkit_behind(label)
         if toolkit is not None:
-            self.links.setdefault(f"cuda/{toolkit}", []).append(self._prefix.root / label)
-            label = f"cuda/{toolkit}"
+            self.links.setdefault(toolkit_label(toolkit), []).append(tree_at(self._prefix, label))
+            label = toolkit_label(toolkit)
         return Finding(label, MANIFEST_NAME, finding.kind, finding.detail)
 
     def restore(self, tree: str, findings: Iterable[Finding]) -> Repaired:
@@ -68,7 +67,7 @@ class GenerationRepair:
         Raises:
             MonobaseError: No definition tells what a damaged link leads to.
         """
-        directory = self._prefix.root / tree
+        directory = tree_at(self._prefix, tree)
         done = [item for item in findings if item.path not in _WRITTEN_LAST and not needs_a_person(item)]
         for finding in done:
             if finding.path == ".":
@@ -97,7 +96,7 @@ class GenerationRepair:
         broken = [label for label in failures if label == tree or label.startswith(f"{tree}/")]
         if broken:
             raise DamageError(f"waits for what could not be restored: {', '.join(broken)}")
-        name = tree.rpartition("/")[2]
+        name = parse_label(tree).name
         generation = self._catalog.generation(int(name[1:]))
         mark_is_damaged = any(item.path == MARK_NAME for item in damaged)
         if mark_is_damaged:
@@ -109,7 +108,7 @@ class GenerationRepair:
 
     def _toolkit_behind(self, label: str) -> str | None:
         """Return the name of the toolkit that a link leads to, or should lead to; None for another target."""
-        text = link_text(self._prefix.root / label)
+        text = link_text(tree_at(self._prefix, label))
         if text is not None:
             return linked_toolkit(text)
         try:
@@ -123,15 +122,15 @@ class GenerationRepair:
 
     def _restore_target(self, tree: str, name: str) -> None:
         """Restore the link to a toolkit; remove what has the name of an environment and is not a folder."""
-        path = self._prefix.root / tree / name
+        path = tree_at(self._prefix, tree) / name
         toolkit = self._sealed_toolkit(path) or self._defined_toolkit(f"{tree}/{name}")
         if toolkit is None:
             if path.is_symlink() or not path.is_dir():
                 remove_anything(path)
-        elif (self._prefix.toolkits / toolkit).is_dir():
+        elif self._prefix.toolkit(toolkit).is_dir():
             link_toolkit(path, toolkit)
         else:
-            self.links.setdefault(f"cuda/{toolkit}", []).append(path)
+            self.links.setdefault(toolkit_label(toolkit), []).append(path)
 
     def _sealed_toolkit(self, path: Path) -> str | None:
         try:

@@ -7,6 +7,7 @@ from functools import cached_property
 from daemon.install.plan import Wanted
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.toolkit_tree import toolkit_behind
+from daemon.prefix.tree_label import parse_label, toolkit_label
 from gens.catalog import Catalog
 from gens.errors import DefinitionError, MonobaseError
 from gens.generation import Toolkit
@@ -30,11 +31,11 @@ class LockLookup:
             DefinitionError: No definition names the tree.
             MonobaseError: Its definition or its lock cannot be read.
         """
-        store, name, *target_name = label.split("/")
-        if store == "cuda":
-            return self._toolkit(name)
-        generation = self._catalog.generation(int(name[1:]))
-        target = generation.target("/".join(target_name))
+        found = parse_label(label)
+        if found.kind == "toolkit":
+            return self._toolkit(found.name)
+        generation = self._catalog.generation(int(found.generation[1:]))
+        target = generation.target(found.name)
         return Wanted(generation, target, self._catalog.lock(generation, target))
 
     def wheel(self, sha256: str) -> tuple[LockedWheel, Wanted] | None:
@@ -56,11 +57,13 @@ class LockLookup:
         named = []
         for item in self._readable():
             if isinstance(item.target, Toolkit):
-                directory = self._prefix.generation(item.generation.directory_name)
-                if toolkit_behind(directory / item.target.name) == name:
+                link = self._prefix.target(item.generation.directory_name, item.target.name)
+                if toolkit_behind(link) == name:
                     return item
                 if item.target.directory_name == name:
                     named.append(item)
         if not named:
-            raise DefinitionError(f"cuda/{name}: no generation with a readable definition and lock has it")
+            raise DefinitionError(
+                f"{toolkit_label(name)}: no generation with a readable definition and lock has it"
+            )
         return named[0]

@@ -19,6 +19,13 @@ from daemon.prefix.latest import latest_name
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.toolkit_tree import toolkit_behind
+from daemon.prefix.tree_label import (
+    generation_label,
+    interpreter_label,
+    is_interpreter,
+    target_label,
+    toolkit_label,
+)
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Target
@@ -223,7 +230,7 @@ def _target(
     except OSError as error:
         return TargetReadiness(name, target.kind, "failed", f"cannot be read: {error.strerror}")
     if present:
-        damage = _damage(prefix, label, found)
+        damage = _damage(prefix, generation.directory_name, name, found)
         if damage:
             return TargetReadiness(name, target.kind, "damaged", _some([str(item) for item in damage], 1))
         return TargetReadiness(name, target.kind, "ready")
@@ -237,20 +244,22 @@ def _target(
     return TargetReadiness(name, target.kind, "installing" if installing else "missing")
 
 
-def _damage(prefix: Prefix, label: str, found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+def _damage(
+    prefix: Prefix, generation: str, name: str, found: Mapping[str, Sequence[Finding]]
+) -> list[Finding]:
     """Return the findings of a target: of its tree, its toolkit or its interpreter."""
     if not found:
         return []
-    top, _, name = f"monobase/{label}".rpartition("/")
-    damage = [item for item in found.get(top, ()) if item.path == name or item.path.startswith(f"{name}/")]
-    damage += found.get(f"monobase/{label}", ())
-    tree = prefix.generations / label
+    top = found.get(generation_label(generation), ())
+    damage = [item for item in top if item.path == name or item.path.startswith(f"{name}/")]
+    damage += found.get(target_label(generation, name), ())
+    tree = prefix.target(generation, name)
     toolkit = toolkit_behind(tree)
     if toolkit is not None:
-        return [*damage, *found.get(f"cuda/{toolkit}", ())]
-    if any(of_it.startswith("uv/python/") for of_it in found):
+        return [*damage, *found.get(toolkit_label(toolkit), ())]
+    if any(is_interpreter(label) for label in found):
         for interpreter in interpreter_names_of(prefix, tree):
-            damage += found.get(f"uv/python/{interpreter}", ())
+            damage += found.get(interpreter_label(interpreter), ())
     return damage
 
 

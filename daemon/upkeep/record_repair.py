@@ -25,6 +25,7 @@ from daemon.prefix.manifest import BytecodePart, Manifest, WheelPart
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.publication import publish_record
 from daemon.prefix.staging import temporary_path
+from daemon.prefix.tree_label import tree_at
 from daemon.upkeep.repair_source import RepairSource
 from gens.errors import MonobaseError
 
@@ -36,7 +37,7 @@ class RecordRepair:
         self._source = source
         self._prefix = source.prefix
         self._label = label
-        self._tree = source.prefix.root / label
+        self._tree = tree_at(source.prefix, label)
 
     def restore_inventories(self, manifest: Manifest) -> list[str]:
         """Restore the damaged inventories, and return what to report of them.

@@ -14,6 +14,7 @@ from daemon.host.durability import sync_filesystem
 from daemon.host.system_error import system_errors
 from daemon.install.pipeline import InstallOptions, make_uv
 from daemon.prefix.finding import Finding, by_tree, summarize
+from daemon.prefix.interpreter_folder import interpreter_version
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.retirement import remove_tree
@@ -21,6 +22,7 @@ from daemon.prefix.staging import begin_staging, end_staging
 from daemon.prefix.store_check import is_of_a_store
 from daemon.prefix.store_mounts import check_stores
 from daemon.prefix.toolkit_tree import is_used, link_toolkit
+from daemon.prefix.tree_label import parse_label, tree_at
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter
 from daemon.upkeep.generation_repair import GenerationRepair, is_generation
@@ -169,7 +171,7 @@ class _Repair:
             self._reporter.error(f"{tree}: could not be restored: {error}", tree=tree)
 
     def _interpreter(self, tree: str, findings: list[Finding]) -> Repaired:
-        version = tree.split("-")[1].partition("+")[0]
+        version = interpreter_version(parse_label(tree).name)
         search = self._source.interpreters
         if search.managed(version) is None:
             raise InterpreterError(f"Python {version} cannot be downloaded: {search.reason}")
@@ -179,21 +181,21 @@ class _Repair:
         if tree == "monobase":
             return Repaired()  # a person may have made these links and files
         for finding in findings:
-            path = self._prefix.root / tree / finding.path
+            path = tree_at(self._prefix, tree) / finding.path
             if finding.kind == "unreadable" or path.is_symlink() or not path.is_dir():
                 remove_anything(path)  # what needs it makes it again; a folder that no install made stays
         return Repaired.of(findings)
 
     def _tree(self, tree: str, findings: list[Finding]) -> Repaired:
-        store, _, name = tree.rpartition("/")
+        label = parse_label(tree)
         links = self._generations.links.get(tree, [])
-        if store == "cuda" and not links and not is_used(self._prefix, name):
-            remove_tree(self._writer, self._prefix.root / tree)
+        if label.kind == "toolkit" and not links and not is_used(self._prefix, label.name):
+            remove_tree(self._writer, tree_at(self._prefix, tree))
             self._reporter.info(f"removed {tree}: no generation uses it; an install makes it again")
             return Repaired()
         done = TreeRepair(self._source, tree).run(findings)
         for link in links:
-            link_toolkit(link, name)
+            link_toolkit(link, label.name)
         return done
 
     def _write_last(self, tree: str, findings: list[Finding]) -> Repaired:
@@ -201,8 +203,5 @@ class _Repair:
 
 
 def _kind(finding: Finding) -> str:
-    if is_of_a_store(finding):
-        return "store"
-    if is_generation(finding.tree):
-        return "generation"
-    return "interpreter" if finding.tree.startswith("uv/") else "tree"
+    kind = parse_label(finding.tree).kind
+    return "tree" if kind in {"target", "toolkit"} else kind

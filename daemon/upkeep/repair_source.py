@@ -22,6 +22,7 @@ from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import discard, staged_tree
 from daemon.prefix.tree_check import Digests, trusted_owners
+from daemon.prefix.tree_label import parse_label
 from daemon.prefix.writer_lock import WriterLock
 from daemon.report.progress import Reporter, Stage
 from daemon.upkeep.lock_lookup import LockLookup
@@ -129,7 +130,7 @@ class RepairSource:
             laid_out = lay_out_toolkit(
                 self.prefix, wanted, wanted.target, bench.store, bench.inventories, bench.known
             )
-            finish_toolkit(self.prefix, wanted, laid_out, label.rpartition("/")[2])
+            finish_toolkit(self.prefix, wanted, laid_out, parse_label(label).name)
             return laid_out.directory
         tree = bench.linker.link_environment(wanted, self.interpreter(wanted.target.inputs.python))
         bench.compiler.compile_missing([tree], Stage("compile"))

@@ -97,7 +97,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
         for target in generation.targets:
             if not target.ready:
                 continue
-            apparent = files.add((prefix.generation(name) / target.name).resolve())
+            apparent = files.add(prefix.target(name, target.name).resolve())
             generation.apparent_bytes += apparent
             status.apparent_bytes += apparent
         status.generations.append(generation)
@@ -113,6 +113,6 @@ def read_status(prefix: Prefix) -> PrefixStatus:
 
 def _targets(prefix: Prefix, name: str) -> list[TargetStatus]:
     return [
-        TargetStatus(item.kind, item.name, item.ready and (prefix.generation(name) / item.name).is_dir())
+        TargetStatus(item.kind, item.name, item.ready and prefix.target(name, item.name).is_dir())
         for item in read_targets(prefix, name)
     ]

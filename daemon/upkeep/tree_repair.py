@@ -21,6 +21,7 @@ from daemon.prefix.mending import make_folder, mend_tree, put_in_place, put_link
 from daemon.prefix.publication import replace_tree
 from daemon.prefix.staging import discard, temporary_path
 from daemon.prefix.tree_check import compare_tree, verify_tree
+from daemon.prefix.tree_label import tree_at
 from daemon.upkeep.origins import Origins
 from daemon.upkeep.record_repair import RecordRepair
 from daemon.upkeep.repair_source import RepairSource
@@ -35,7 +36,7 @@ class TreeRepair:
         self._source = source
         self._prefix = source.prefix
         self._label = label
-        self._tree = source.prefix.root / label
+        self._tree = tree_at(source.prefix, label)
         self._done = Repaired()
         self._errors: list[MonobaseError] = []
 

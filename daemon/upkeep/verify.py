@@ -19,7 +19,14 @@ from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, Prefix
 from daemon.prefix.store_check import check_stores
 from daemon.prefix.toolkit_tree import linked_toolkit, toolkit_link, toolkit_names, toolkit_of_digest
-from daemon.prefix.tree_check import Digests, folder_mode, tree_label, verify_interpreter, verify_tree
+from daemon.prefix.tree_check import Digests, folder_mode, verify_interpreter, verify_tree
+from daemon.prefix.tree_label import (
+    generation_label,
+    interpreter_label,
+    parse_label,
+    toolkit_label,
+    tree_label,
+)
 
 _STRANGE_FOLDER = "a folder that no install made; it is never removed: look at it, and move it away"
 _TOOLKIT = re.compile(r"cud(a|nn)[0-9]")
@@ -96,7 +103,7 @@ class Checker:
     @property
     def interpreters(self) -> int:
         """Number of interpreters that were checked."""
-        return sum(label.startswith("uv/") for label in self._found)
+        return sum(parse_label(label).kind == "interpreter" for label in self._found)
 
     @property
     def trees(self) -> int:
@@ -113,7 +120,7 @@ class Checker:
             The differences; none when the generation is being removed, or does not exist.
         """
         directory = self.prefix.generation(name)
-        top = f"monobase/{name}"
+        top = generation_label(name)
         identity = _identity(directory)
         findings: list[Finding] = []
         mark = check_mark(self.prefix, name, findings)
@@ -141,7 +148,7 @@ class Checker:
 
     def unused_toolkits(self) -> list[Finding]:
         """Check the toolkits that no checked generation uses: the next install of one takes it as it is."""
-        unused = [name for name in toolkit_names(self.prefix) if f"cuda/{name}" not in self._found]
+        unused = [name for name in toolkit_names(self.prefix) if toolkit_label(name) not in self._found]
         return [finding for name in unused for finding in self._toolkit(name)]
 
     def _of_link(self, mark: Mark, finding: Finding) -> Finding:
@@ -160,7 +167,7 @@ class Checker:
             toolkit = linked_toolkit(entry.link)
             if toolkit is None:
                 detail = f"links to {entry.link}, which is not a toolkit of the prefix"
-            elif (self.prefix.toolkits / toolkit).is_dir():
+            elif self.prefix.toolkit(toolkit).is_dir():
                 return self._toolkit(toolkit)
             else:
                 kind, detail = "missing" if known else "extra", "a broken link"
@@ -175,14 +182,14 @@ class Checker:
         return [Finding(top, entry.name, kind, detail)]
 
     def _toolkit(self, name: str) -> list[Finding]:
-        return self._tree(f"cuda/{name}", self.prefix.toolkits / name)
+        return self._tree(toolkit_label(name), self.prefix.toolkit(name))
 
     def _environment(self, tree: Path) -> list[Finding]:
         findings = list(self._tree(tree_label(self.prefix, tree), tree))
         for name in interpreter_names_of(self.prefix, tree):
             check = partial(verify_interpreter, self.prefix, name)
             manifest = self.prefix.interpreter_manifest(name)
-            findings += self._once(f"uv/python/{name}", self.prefix.uv_python / name, manifest, check)
+            findings += self._once(interpreter_label(name), self.prefix.interpreter(name), manifest, check)
         return findings
 
     def _tree(self, label: str, tree: Path) -> list[Finding]:

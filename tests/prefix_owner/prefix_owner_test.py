@@ -23,6 +23,7 @@ _ALLOWED = {
     "daemon/install/link.py": ("compares the staged tree that uv made", {"os.readlink", "walk_files"}),
     "daemon/install/lock_index.py": ("a uv cache of its own, in a private folder", {".glob"}),
     "daemon/install/wheel_install.py": ("the metadata that uv wrote into a staged tree", {".glob"}),
+    "daemon/install/pipeline.py": ("names the link in a message", {"prefix.latest"}),
     "daemon/interpreters/interpreter_tree.py": ("the staged interpreter that uv made", {"walk_files"}),
     "daemon/service/feature_file.py": ("node-feature-discovery's folder", {"write_if_changed"}),
 }
@@ -61,6 +62,8 @@ def test_nothing_is_allowed_that_nobody_does() -> None:
         ("json.loads(self._prefix.sealed_mark(name).read_bytes())", "prefix.sealed_mark"),
         ("staged.rename(final)", ".rename"),
         ("list((prefix.generation(name)).glob('*'))", ".glob"),
+        ("path = self.prefix.generation(name) / target.name", "a path below the prefix"),
+        ("path = writer.prefix.root / label", "a path below the prefix"),
         ("path = directory / '.done'", "the name '.done'"),
         ("(tree / '.manifest').exists()", "the name '.manifest'"),
         ("shutil.rmtree(prefix.staging)", "shutil.rmtree"),
@@ -76,7 +79,8 @@ def test_a_planted_trespass_is_found(planted: str, what: str) -> None:
     "harmless",
     [
         "text.replace('a', 'b')",
-        "path = prefix.generation(name) / target.name",
+        "path = prefix.target(name, target.name)",
+        "share = free_bytes / total_bytes",
         "from daemon.prefix.latest import latest_name",
         "readiness.latest or None",
         "from daemon.host.durability import sync_directory",

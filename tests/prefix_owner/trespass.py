@@ -6,6 +6,7 @@ test names each module that must do this elsewhere than on the prefix, with its 
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,6 +31,10 @@ _NAMES = {".done", ".manifest", ".staging", "latest", "monobase-environments"}
 _PATHS = {
     "environments_file", "latest", "lock_file", "sealed_mark", "second_lock_file", "service_lock_file",
 }  # fmt: skip
+
+_FOLDER = re.compile(
+    r"(\w+\.)*_?prefix\.(root|generations|toolkits|uv_python|uv_cache|wheels|files|bytecode|generation\(.*\))"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,6 +84,8 @@ def _of_node(node: ast.expr | ast.stmt) -> Iterator[str]:
                     yield alias.name
         case ast.Attribute(value=value, attr=name):
             yield from _of_attribute(ast.unparse(value), name)
+        case ast.BinOp(left=left, op=ast.Div()) if _FOLDER.fullmatch(ast.unparse(left)):
+            yield "a path below the prefix"
         case ast.Constant(value=value) if isinstance(value, str) and value in _NAMES:
             yield f"the name {value!r}"
 
