@@ -82,7 +82,7 @@ def test_a_file_as_prefix_is_told(tmp_path: Path, gens: Path) -> None:
     _file(tmp_path / "prefix")
     done = _ready(tmp_path / "prefix", gens)
     assert done.exit_code == 5
-    assert "is no folder; give one with --prefix" in done.output
+    assert "is not a directory; name a directory with --prefix" in done.output
 
 
 def test_a_definition_that_cannot_be_read_is_named_beside_the_others(tmp_path: Path, gens: Path) -> None:

@@ -4,11 +4,11 @@ It is an OFD write lock (fcntl(2), `F_OFD_SETLK`) on a file with a name of its o
 on a descriptor that is open for writing, which a read-only mount refuses to every user; it ends with the last
 process that has the descriptor. A reader can do two things all the same: take a read lock, and a lease
 (`F_SETLEASE`). Neither can be had on a file that somebody holds, so whoever meets one knows that the file is
-free, and that it is spoilt: it gets a *successor*. For `.lock`, which is inode 12, that is `.lock.12`.
+free, and that it is blocked: it gets a *successor*. For `.lock`, which is inode 12, that is `.lock.12`.
 
 1. To hold a file is to have the write lock on the inode that the name stands for, and to have seen, after it
    was locked, that it has no successor, and then that the name still stands for it.
-2. The successor of a spoilt file is locked first, in the same way (it may have been spoilt as well). From
+2. The successor of a blocked file is locked first, in the same way (it may have been blocked as well). From
    then on nobody comes to hold the old one (1). Then is looked whether the name still stands for the old one,
    and whether somebody holds it, who was faster: then the successor is taken back. If not, it is renamed over
    the old one.
@@ -107,20 +107,20 @@ def _attempt(path: Path, successions: int) -> int | None:
     try:
         if _lock(descriptor):
             # In this order: a successor that is not there any more may have taken the name.
-            spoilt = os.path.lexists(_successor(path, os.fstat(descriptor).st_ino))
-            kept = not spoilt and _stands_for(path, descriptor)
+            blocked = os.path.lexists(_successor(path, os.fstat(descriptor).st_ino))
+            kept = not blocked and _stands_for(path, descriptor)
         else:
-            spoilt = _in_the_way(descriptor) == fcntl.F_RDLCK
+            blocked = _in_the_way(descriptor) == fcntl.F_RDLCK
     finally:
         if not kept:
             os.close(descriptor)
     if kept:
         return descriptor
-    return _replace(path, successions) if spoilt else None
+    return _replace(path, successions) if blocked else None
 
 
 def _replace(path: Path, successions: int) -> int | None:
-    """Rename the successor of a spoilt file over it (2)."""
+    """Rename the successor of a blocked file over it (2)."""
     if successions == _MAX_SUCCESSIONS:
         return None
     try:
@@ -155,7 +155,7 @@ def _open(path: Path) -> int | None:
         return None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "is no plain file", str(path))
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
     return descriptor
 
 
@@ -234,7 +234,7 @@ def _remove_successor(path: Path) -> None:
 
 def _refusal(path: Path, error: OSError) -> str:
     if error.errno in {errno.EINVAL, errno.ELOOP, errno.EISDIR}:
-        return f"{path}: is no plain file, which the lock of the prefix needs there; remove it"
+        return f"{path}: is not a regular file, which the lock of the prefix needs there; remove it"
     if error.errno in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
         return (
             f"{path}: cannot be locked: {error.strerror}; "

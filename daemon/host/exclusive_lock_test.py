@@ -149,7 +149,7 @@ def test_what_is_no_plain_file_is_refused_by_its_name_and_left_alone(tmp_path: P
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "fifo")
     for name in ("link", "folder", "fifo"):
-        with pytest.raises(DiskError, match=f"{name}: is no plain file"):
+        with pytest.raises(DiskError, match=f"{name}: is not a regular file"):
             try_lock(tmp_path / name)
     assert target.read_text() == "not ours"
 

@@ -9,13 +9,13 @@ FILE_MODE = 0o644
 
 
 def make_folder(path: str | Path) -> None:
-    """Make a folder, and those above it, for all to read. One that stands there stays as it is.
+    """Make a folder, and those above it, for all to read. An existing one stays as it is.
 
     Args:
         path: The folder.
 
     Raises:
-        FileExistsError: Something else stands there.
+        FileExistsError: Something else has the name.
         FileNotFoundError: The folder above it takes none, such as one of /proc.
     """
     try:
@@ -39,10 +39,10 @@ def _make_one_folder(path: str | Path) -> None:
 
 
 def make_new_folder(path: str | Path) -> None:
-    """Make a folder for all to read, where nothing stands.
+    """Make a folder for all to read, where nothing has the name.
 
     Raises:
-        FileExistsError: Something stands there.
+        FileExistsError: Something has the name.
     """
     os.mkdir(path, FOLDER_MODE)  # noqa: PTH102
     os.chmod(path, FOLDER_MODE)  # noqa: PTH101

@@ -17,7 +17,7 @@ def read_plain_file(path: Path, max_bytes: int = _MAX_BYTES) -> bytes:
 
     Raises:
         FileNotFoundError: There is none.
-        OSError: It is no plain file, too large, or cannot be read.
+        OSError: It is not a regular file, too large, or cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
@@ -25,7 +25,7 @@ def read_plain_file(path: Path, max_bytes: int = _MAX_BYTES) -> bytes:
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is no plain file", str(path))
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
         if status.st_size > max_bytes:
             raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, which it cannot have", str(path))
         return file.read()

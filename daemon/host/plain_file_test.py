@@ -16,7 +16,7 @@ def test_a_file_is_read_whole_through_a_link(tmp_path: Path) -> None:
 
 def test_what_is_not_a_file_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="is no plain file"):
+    with pytest.raises(OSError, match="is not a regular file"):
         read_plain_file(tmp_path / "pipe")
     with pytest.raises(IsADirectoryError):
         read_plain_file(tmp_path)

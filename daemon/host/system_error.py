@@ -23,8 +23,8 @@ _DISK = {
     errno.EACCES: "the prefix must belong to the user that writes to it",
     errno.EPERM: "the prefix must be on a file system that lets its owner do this",
     errno.EIO: "the disk fails: look at the kernel's log",
-    errno.ESTALE: "the file system of the prefix went away and came back: mount it again, and start anew",
-    errno.ENOTCONN: "the file system of the prefix went away: mount it again, and start anew",
+    errno.ESTALE: "the file system of the prefix went away and came back: mount it again, and start again",
+    errno.ENOTCONN: "the file system of the prefix went away: mount it again, and start again",
     errno.EXDEV: "the whole prefix must be on one mount, and not on an overlay over another one",
     errno.ENOLCK: "the file system of the prefix has no locks to give: use one of the node itself",
     errno.ENOTSUP: "the file system of the prefix cannot do this: use another one",
@@ -54,7 +54,7 @@ def explain(error: BaseException, root: Path) -> MonobaseError | None:
         root: The prefix, for messages that need figures or a path.
 
     Returns:
-        The error, to be raised; None when it is no refusal of the system but a fault of ours.
+        The error, to be raised; None when it is not a refusal of the system but a fault of ours.
     """
     if isinstance(error, MemoryError):
         return MachineError(f"{os.strerror(errno.ENOMEM)}; {_MACHINE[errno.ENOMEM]}")
@@ -86,7 +86,7 @@ def explain_number(number: int, place: object, root: Path) -> MonobaseError | No
     if number in _DISK:
         return DiskError(f"{place}: {said}; {_DISK[number]}")
     if number in _IN_THE_WAY:
-        return DiskError(f"{place}: {said}; look at what stands there: the prefix belongs to monobase alone")
+        return DiskError(f"{place}: {said}; look at what is there: the prefix belongs to monobase alone")
     return None
 
 

@@ -110,7 +110,7 @@ class Compiler:
                     raise DamageError(
                         f"{bytecode_list_path(self.prefix, wheel.sha256, key)}: lists {file.path}, "
                         f"which {tree.interpreter.executable} does not make any more; `verify --repair` "
-                        "makes it anew"
+                        "rebuilds it"
                     ) from error
 
     def _read_lists(

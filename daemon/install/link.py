@@ -274,7 +274,7 @@ class Linker:
 
     def _check_kind(self, label: str, relative: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
-            raise WheelContentError(f"{label}: {relative} is no plain file")
+            raise WheelContentError(f"{label}: {relative} is not a regular file")
 
     def _check_command(self, tree: LinkedTree, path: str, item: Placed) -> None:
         """Check a script or an entry point, whose first lines uv writes."""

@@ -99,7 +99,7 @@ def read_bytecode_list(prefix: Prefix, wheel_sha256: str, key: str) -> list[Byte
 
     Raises:
         DamageError: The file is malformed.
-        NewerFormatError: A newer monobase has written it.
+        NewerFormatError: A newer release has written it.
     """
     path = bytecode_list_path(prefix, wheel_sha256, key)
     try:
@@ -112,7 +112,7 @@ def read_bytecode_list(prefix: Prefix, wheel_sha256: str, key: str) -> list[Byte
             source_sha256, sha256, size, name = line.split(" ", 3)
             files.append(BytecodeFile(name, source_sha256, sha256, int(size)))
     except ValueError as error:
-        raise DamageError(f"{path}: is damaged: {error}; `verify --repair` makes it anew") from error
+        raise DamageError(f"{path}: is damaged: {error}; `verify --repair` rebuilds it") from error
     return files
 
 

@@ -1,7 +1,7 @@
 """The shared bytecode, `pyc/KEY/ab/SOURCE-DIGEST.pyc`: by interpreter, digest of source, and its own digest.
 
 The second digest was taken when the bytecode was made. Environments share the inode, so whoever writes to one
-of them has written to all: what is used again is read again, and held against its name.
+of them has written to all: bytecode that is used again is read again, and compared with its name.
 """
 
 import errno
@@ -221,7 +221,7 @@ class BytecodeStore:
             status = path.lstat()
         except FileNotFoundError:
             return False
-        # What is no file is not opened: a pipe would wait for somebody who writes to it.
+        # Open regular files only: opening a FIFO blocks until a writer appears.
         plain = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == FILE_MODE
         if plain and status.st_uid in trusted_owners(self.prefix):
             with suppress(OSError):

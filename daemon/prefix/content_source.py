@@ -28,7 +28,7 @@ class ContentSource:
         staging: Where what is taken is put, before it is renamed.
         store: The contents by digest.
         owners: Who may own a file.
-        looked_at: How many names were looked at, for what stands there.
+        looked_at: How many paths were looked at.
     """
 
     staging: Path

@@ -150,7 +150,7 @@ def replace_by_link(source: Path, path: str) -> bool:
     """Replace a file, which nothing uses yet, by a hard link.
 
     Not by a rename from another folder: a file system has one lock for all of these, and this takes half the
-    time. A kill in between leaves a wheel or an environment that is made anew anyway.
+    time. A kill in between leaves a wheel or an environment that is made again anyway.
 
     Args:
         source: The file to link.

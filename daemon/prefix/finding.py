@@ -19,7 +19,7 @@ class Finding:
     Attributes:
         tree: The environment, toolkit, interpreter or store, as its path under the prefix.
         path: The file in it; empty when the tree as a whole cannot be checked.
-        kind: What is wrong; `newer` when a newer monobase has written it, which is no damage.
+        kind: What is wrong; `newer` when a newer release has written it, which is not damage.
         detail: What was expected and what was found.
     """
 

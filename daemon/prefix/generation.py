@@ -114,7 +114,7 @@ def is_sealed(prefix: Prefix, generation: Generation) -> bool:
 
     Raises:
         DamageError: It was sealed from another definition, or its mark is damaged.
-        NewerFormatError: A newer monobase has sealed it.
+        NewerFormatError: A newer release has sealed it.
     """
     mark = read_mark(prefix.sealed_mark(generation.directory_name))
     if mark is None:

@@ -78,7 +78,7 @@ class Inventory:
     def installed_as_is(self) -> Iterator[InventoryFile]:
         """Yield the files that an installer links to the same path under site-packages.
 
-        RECORD and the like are written anew, and the `.data` folder is spread over the environment.
+        An installer writes RECORD and the like itself, and spreads the `.data` folder over the environment.
         """
         stem = self.stem
         data = f"{stem}.data/"
@@ -112,7 +112,7 @@ def take_inventory(archive: Path, wheel: LockedWheel, known: KnownContents | Non
     for path, status in walk_files(base):
         relative = path[len(base) + 1 :]
         if not stat.S_ISREG(status.st_mode) or "\n" in relative:
-            raise WheelContentError(f"{wheel.filename}: {relative!r} is no plain file with a plain name")
+            raise WheelContentError(f"{wheel.filename}: {relative!r} is not a regular file with a plain name")
         sha256 = file_sha256(path)
         if known is not None:
             known.record(status, sha256)
@@ -181,7 +181,7 @@ def read_inventory(prefix: Prefix, wheel_sha256: str) -> Inventory | None:
 
     Raises:
         DamageError: The file is malformed.
-        NewerFormatError: A newer monobase has written it.
+        NewerFormatError: A newer release has written it.
     """
     path = inventory_path(prefix, wheel_sha256)
     try:
@@ -194,7 +194,7 @@ def read_inventory(prefix: Prefix, wheel_sha256: str) -> Inventory | None:
             sha256, size, mode, name = line.split(" ", 3)
             files.append(InventoryFile(name, sha256, int(size), int(mode, 8)))
     except ValueError as error:
-        raise DamageError(f"{path}: is damaged: {error}; `verify --repair` makes it anew") from error
+        raise DamageError(f"{path}: is damaged: {error}; `verify --repair` rebuilds it") from error
     return Inventory(wheel_sha256, tuple(files))
 
 
@@ -207,7 +207,7 @@ def keep_inventory(prefix: Prefix, inventory: Inventory, staged: Path) -> None:
         staged: Its file, in the staging folder, on the disk.
 
     Raises:
-        NewerFormatError: A newer monobase has written one.
+        NewerFormatError: A newer release has written one.
     """
     try:
         held = read_inventory(prefix, inventory.wheel_sha256)
@@ -229,7 +229,7 @@ def check_against_held(prefix: Prefix, inventory: Inventory, wheel: LockedWheel)
 
     Raises:
         WheelContentError: It is something else.
-        NewerFormatError: A newer monobase has written the inventory of then.
+        NewerFormatError: A newer release has written the inventory of then.
     """
     try:
         held = read_inventory(prefix, inventory.wheel_sha256)

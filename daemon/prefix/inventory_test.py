@@ -63,7 +63,7 @@ def test_a_record_that_leaves_the_folder_is_refused(tmp_path: Path, path: str) -
 def test_a_link_in_a_wheel_is_refused(tmp_path: Path) -> None:
     archive = _archive(tmp_path, "")
     (archive / "link").symlink_to("/etc/passwd")
-    with pytest.raises(WheelContentError, match="'link' is no plain file"):
+    with pytest.raises(WheelContentError, match="'link' is not a regular file"):
         take_inventory(archive, _WHEEL)
 
 

@@ -51,8 +51,8 @@ def read_lines(path: Path, kind: str) -> list[str]:
 
     Raises:
         FileNotFoundError: There is none.
-        DamageError: It is no such file, or a cut one.
-        NewerFormatError: A newer monobase has written it.
+        DamageError: It is another file, or a cut one.
+        NewerFormatError: A newer release has written it.
     """
     lines = _text(path).decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
     first = _FIRST_LINE.fullmatch(lines[0])
@@ -90,12 +90,12 @@ def text_digest(path: Path) -> str:
 
     Raises:
         FileNotFoundError: There is none.
-        DamageError: It is no gzip file, or a cut one.
+        DamageError: It is not a gzip file, or a cut one.
     """
     return hashlib.sha256(_text(path)).hexdigest()
 
 
-_REMEDY = "`verify --repair` makes it anew"
+_REMEDY = "`verify --repair` rebuilds it"
 
 
 def _text(path: Path) -> bytes:

@@ -6,7 +6,7 @@ Format of `.manifest`: a file of lines (`daemon/prefix/line_file.py`), whose fir
 - `target NAME` and `content SHA256`: what it is, and the digest of the wheels that it was made from;
 - `wheel WHEEL-SHA256 INVENTORY-SHA256 FOLDER`: the files of that inventory stand under FOLDER;
 - `bytecode WHEEL-SHA256 KEY LIST-SHA256 FOLDER`: so does the bytecode of that list
-  (`daemon/install/compile.py`);
+  (`daemon/prefix/bytecode_list.py`);
 - `file SHA256 SIZE MODE PATH` and `link PATH<tab>TARGET`: everything else.
 
 Inventories are shared by all environments that hold the wheel, so a manifest is small.
@@ -128,13 +128,13 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises:
         DamageError: It is missing or malformed.
-        NewerFormatError: A newer monobase has written it.
+        NewerFormatError: A newer release has written it.
     """
     try:
         lines = read_lines(path, _KIND)
     except FileNotFoundError as error:
         raise DamageError(
-            f"{path}: the manifest cannot be read: {error.strerror}; `verify --repair` makes it anew"
+            f"{path}: the manifest cannot be read: {error.strerror}; `verify --repair` rebuilds it"
         ) from error
     try:
         (one, target), (two, content) = (_fields(line, 2) for line in lines[:2])
@@ -159,7 +159,7 @@ def read_manifest(path: Path) -> Manifest:
                 raise ValueError(f"malformed line {line!r}")
     except (ValueError, IndexError) as error:
         raise DamageError(
-            f"{path}: the manifest is damaged: {error}; `verify --repair` makes it anew"
+            f"{path}: the manifest is damaged: {error}; `verify --repair` rebuilds it"
         ) from error
     return Manifest(target, content, tuple(wheels), tuple(bytecode), tuple(files), tuple(links))
 
@@ -169,7 +169,7 @@ def expected_files(prefix: Prefix, manifest: Manifest) -> dict[str, InventoryFil
 
     Raises:
         DamageError: An inventory or list that it names is missing or not the one of then.
-        NewerFormatError: A newer monobase has written one of them.
+        NewerFormatError: A newer release has written one of them.
     """
     expected: dict[str, InventoryFile] = {}
     for part in manifest.wheels:
@@ -194,10 +194,10 @@ def _check(path: Path, sha256: str) -> None:
         sound = has_digest(path, sha256)
     except OSError as error:
         raise DamageError(
-            f"{path}: cannot be read: {error.strerror}; `verify --repair` makes it anew"
+            f"{path}: cannot be read: {error.strerror}; `verify --repair` rebuilds it"
         ) from error
     if not sound:
-        raise DamageError(f"{path}: is damaged; `verify --repair` makes it anew")
+        raise DamageError(f"{path}: is damaged; `verify --repair` rebuilds it")
 
 
 def _fields(text: str, count: int) -> list[str]:

@@ -54,7 +54,7 @@ def read_mark(path: Path) -> Mark | None:
 
     Raises:
         DamageError: It is there and no mark.
-        NewerFormatError: A newer monobase has written it.
+        NewerFormatError: A newer release has written it.
     """
     try:
         content = read_plain_file(path)
@@ -76,4 +76,4 @@ def write_mark(path: Path, mark: Mark) -> None:
     write_file(path, msgspec.json.format(msgspec.json.encode(mark), indent=1) + b"\n")
 
 
-_REMEDY = "`verify --repair` checks the generation and makes the mark anew"
+_REMEDY = "`verify --repair` checks the generation and writes the mark again"

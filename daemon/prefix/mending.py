@@ -19,7 +19,7 @@ def mend_tree(tree: Path, made: Path, findings: Iterable[Finding]) -> None:
 
     Args:
         tree: The tree.
-        made: The same, made anew on the same mount; what is used of it is moved.
+        made: The same tree, made again on the same mount; files of it are moved.
         findings: How they differ.
     """
     findings = list(findings)

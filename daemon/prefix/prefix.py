@@ -159,7 +159,7 @@ class Prefix:
         except OSError as error:
             raise DiskError(
                 f"{self.root}: the prefix cannot be written to: {error.strerror} ({error.filename}); "
-                "give a folder of a writable mount with --prefix"
+                "name a directory of a writable mount with --prefix"
             ) from error
 
 
@@ -180,7 +180,7 @@ def prefix_at(path: Path) -> Prefix:
 
     Raises:
         PrefixPathError: No prefix can have that path.
-        DiskError: Something stands there that is no folder.
+        DiskError: There is something else than a folder.
     """
     given = os.fspath(path)
     root = Path(os.path.abspath(given))  # noqa: PTH100 (resolve() would follow links)
@@ -198,5 +198,5 @@ def prefix_at(path: Path) -> Prefix:
     if root.is_symlink() and not root.exists():
         raise DiskError(f"{root}: is a link to {root.readlink()}, which is not there; make that folder first")
     if root.exists() and not root.is_dir():
-        raise DiskError(f"{root}: is no folder; give one with --prefix")
+        raise DiskError(f"{root}: is not a directory; name a directory with --prefix")
     return Prefix(root)

@@ -33,7 +33,7 @@ def test_a_way_up_behind_a_link_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "dangling").symlink_to("nowhere")
-    with pytest.raises(DiskError, match="file: is no folder"):
+    with pytest.raises(DiskError, match="file: is not a directory"):
         prefix_at(tmp_path / "file")
     with pytest.raises(DiskError, match="dangling: is a link to nowhere, which is not there"):
         prefix_at(tmp_path / "dangling")

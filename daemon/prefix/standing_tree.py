@@ -19,13 +19,12 @@ def check_tree(prefix: Prefix, tree: Path, label: str, known: KnownContents) -> 
         known: What this run has read.
 
     Raises:
-        DamageError: It differs; the message says where.
-        NewerFormatError: A newer monobase has made it.
+        DamageError: It differs, or a newer release has made it; the message says where.
     """
     findings: list[Finding] = []
     verify_tree(prefix, tree.resolve(), Digests(known.jobs, known.snapshot()), findings)
     if findings:
         raise DamageError(
-            f"{label}: stands there from an earlier install, with {count_differences(findings)} since, "
+            f"{label}: was published by an earlier install and has {count_differences(findings)} since, "
             f"such as {findings[0]}; run `verify --repair`, then install again"
         )

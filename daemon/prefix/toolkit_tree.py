@@ -38,7 +38,7 @@ def toolkit_directory_name(prefix: Prefix, toolkit: Toolkit, lock: Lock) -> tupl
         if read_manifest(manifest).content == content:
             return name, True
     raise DamageError(
-        f"{prefix.toolkit(name)}: has another content than its name says; `verify --repair` makes it anew, "
+        f"{prefix.toolkit(name)}: has another content than its name says; `verify --repair` rebuilds it, "
         "or removes it when no generation uses it"
     )
 
