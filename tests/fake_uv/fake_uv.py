@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from daemon.errors import IndexAccessError
@@ -34,8 +34,9 @@ class FakeUv(Uv):
     Attributes:
         calls: The command lines of all calls.
         asked: Names of the packages that each call for a download asked the index for.
-        after: Called with the folder that was made, after `venv` or `install`.
+        after: Called with the folder that was made, after `venv`, `install` or `unpack`.
         before_install: Called with the variables of an installation from the cache, before it.
+        before_refresh: Called before a call that asks the index again for its pages.
     """
 
     def __init__(self, fake: FakePrefix, *, link_mode: str = "hardlink") -> None:
@@ -46,9 +47,11 @@ class FakeUv(Uv):
         self.asked: list[list[str]] = []
         self.after: dict[str, Callable[[Path], object]] = {}
         self.before_install: Callable[[Mapping[str, str]], object] = dict
+        self.before_refresh: Callable[[], object] = dict
         self._fake = fake
         self._served: dict[str, Wheel] = {}
         self._refused: dict[str, MonobaseError] = {}
+        self._late: dict[str, MonobaseError] = {}
         self._unkept: set[str] = set()
         self._unsafe: dict[str, str] = {}
 
@@ -63,6 +66,10 @@ class FakeUv(Uv):
     def refuse(self, wheel: Wheel, error: MonobaseError) -> None:
         """Let each call fail that asks for a wheel."""
         self._refused[wheel.sha256] = error
+
+    def fail_after(self, wheel: Wheel, error: MonobaseError) -> None:
+        """Let each call fail that asks for a wheel, when all of its wheels have arrived."""
+        self._late[wheel.sha256] = error
 
     def keep_nothing_of(self, wheel: Wheel) -> None:
         """Let uv install a wheel without keeping it, as with `Cache-Control: no-store`."""
@@ -83,6 +90,8 @@ class FakeUv(Uv):
         """Make a virtual environment, install from the cache, or show where the cache keeps an index."""
         words = self._read_words(arguments)
         cache = Path((variables or {}).get("UV_CACHE_DIR", self.prefix.uv_cache))
+        if words[:2] == ["python", "find"]:
+            raise IndexAccessError("no interpreter of the system")
         if words[0] == "venv":
             self._make_venv(Path(words[-1]), Path(_option(words, "--python")))
         elif cache != self.prefix.uv_cache:
@@ -106,17 +115,18 @@ class FakeUv(Uv):
             return UvOutput("", "")
         wanted = _requirements(words)
         self.asked.append(sorted(wanted.values()))
-        for sha256 in wanted:
-            if sha256 in self._refused:
-                raise self._refused[sha256]
+        if "--refresh-package" in words:
+            self.before_refresh()
+        _raise_for(wanted, self._refused)
         for sha256, name in wanted.items():
             if sha256 not in self._served:
                 raise IndexAccessError(f"no {name} on the index")
             if sha256 not in self._unkept:
-                self._fake.unpack(self._served[sha256])
+                self.after.get("unpack", bool)(self._fake.unpack(self._served[sha256]))
             if sha256 in self._unsafe and log is not None:
                 with log.open("a") as file:
                     file.write(f"WARN Skipping unsafe file name: {self._unsafe[sha256]}\n")
+        _raise_for(wanted, self._late)
         return UvOutput("", "")
 
     # --- what it does ---
@@ -154,6 +164,12 @@ class FakeUv(Uv):
         folder = cache / "wheels-v8" / "index" / hashlib.sha256(url.encode()).hexdigest()[:16] / _PROBE
         folder.mkdir(parents=True)
         (folder / "1-py3-none-any.http").touch()
+
+
+def _raise_for(wanted: Iterable[str], errors: Mapping[str, MonobaseError]) -> None:
+    error = next((errors[sha256] for sha256 in wanted if sha256 in errors), None)
+    if error is not None:
+        raise error
 
 
 def _option(words: list[str], name: str) -> str:

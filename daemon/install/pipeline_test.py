@@ -1,0 +1,307 @@
+"""One install: what is sealed, what is refused with which message, and what is left when a stage fails."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import DiskError, IndexUnreachableError, InterpreterError, WheelContentError
+from daemon.install import pipeline
+from daemon.install.pipeline import InstallOptions, InstallResult, install, make_uv
+from daemon.prefix.finding import Finding
+from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.tree_check import Digests, verify_tree
+from daemon.prefix.writer_lock import writer_lock
+from daemon.report.progress import Reporter
+from tests.fake_prefix.fake_prefix import SITE_PACKAGES, FakePrefix
+from tests.fake_uv.fake_uv import FakeUv
+from tests.index.wheel import Wheel
+from tests.synthetic.catalog import environment_cell, toolkit_cell
+
+_TORCH = "torch2.4.1-cpu"
+_CUDNN = {"nvidia/cudnn/include/cudnn.h": b"#define CUDNN_MAJOR 9\n"}
+
+
+class _Site:
+    """A fake prefix, its uv, and what an install reports."""
+
+    def __init__(self, fake: FakePrefix) -> None:
+        self.fake = fake
+        self.prefix = fake.prefix
+        self.uv = FakeUv(fake)
+        self.log = io.StringIO()
+        assert fake.interpreter.is_dir()
+
+    def wheel(self, name: str, version: str = "1.0", **files: bytes) -> Wheel:
+        """Make a wheel that the index serves and the prefix does not hold."""
+        wheel = self.fake.wheel(name, version, files=files or None, cached=False)
+        self.uv.serve(wheel)
+        return wheel
+
+    def install(self, **options: object) -> InstallResult:
+        """Install what is missing."""
+        chosen = InstallOptions(**{"downloads": False, "jobs": 1, **options})  # type: ignore[arg-type]
+        return install(self.prefix, self.fake.catalog, self.uv.program, chosen, Reporter(self.log, "json"))
+
+    def lines(self) -> list[dict[str, object]]:
+        """Return what was reported."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    def findings(self, number: int = 0) -> list[Finding]:
+        """Return how the trees of a generation differ from their manifests."""
+        findings: list[Finding] = []
+        for manifest in self.prefix.generation(f"g{number:05}").glob(f"*/{MANIFEST_NAME}"):
+            verify_tree(self.prefix, manifest.parent.resolve(), Digests(1), findings)
+        return findings
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Site:
+    site = _Site(FakePrefix(tmp_path))
+    monkeypatch.setattr(pipeline, "make_uv", lambda *_: site.uv)
+    return site
+
+
+def _two_environments(site: _Site) -> tuple[Wheel, Wheel]:
+    """Define an environment with one wheel, and one with two."""
+    alpha, beta = site.wheel("alpha"), site.wheel("beta")
+    site.fake.define(0, environment_cell([alpha]), environment_cell([alpha, beta], "2.4.1"))
+    return alpha, beta
+
+
+def test_an_install_seals_the_generation_and_points_latest_to_it(site: _Site) -> None:
+    alpha = site.wheel("alpha")
+    site.uv.serve(cudnn := site.fake.wheel("nvidia-cudnn-cu12", "9.1.0.70", files=_CUDNN, cached=False))
+    site.fake.define(0, environment_cell([alpha]), toolkit_cell([cudnn], "9.1.0.70", "12"))
+    result = site.install()
+    assert result.failures == {}
+    assert result.installed == ["g00000/cudnn9-cuda12", f"g00000/{site.fake.environment}"]
+    assert (result.sealed, result.partial, result.latest) == (["g00000"], [], "g00000")
+    assert result.fetched_bytes == alpha.size_bytes + cudnn.size_bytes
+    assert site.findings() == []
+    assert (site.fake.tree(0) / SITE_PACKAGES / "alpha.py").is_file()
+    assert not site.prefix.staging.exists()
+
+
+def test_each_stage_reports_one_line(site: _Site) -> None:
+    _two_environments(site)
+    site.install()
+    facts = {str(line["stage"]): line for line in site.lines() if "stage" in line}
+    assert list(facts) == ["plan", "fetch", "link", "compile", "lay out", "seal"]
+    assert facts["plan"]["to_install"] == facts["link"]["environments"] == facts["seal"]["installed"] == 2
+    assert facts["fetch"]["wheels"] == facts["compile"]["sources"] == 2
+
+
+def test_a_sealed_generation_takes_no_call_of_uv(site: _Site) -> None:
+    _two_environments(site)
+    site.install()
+    site.uv.calls.clear()
+    result = site.install()
+    assert site.uv.calls == []
+    assert (result.installed, result.sealed, result.latest) == ([], ["g00000"], "g00000")
+
+
+def test_the_newest_generation_is_installed_first(site: _Site) -> None:
+    alpha = site.wheel("alpha")
+    for number in (0, 1):
+        site.fake.define(number, environment_cell([alpha]))
+    result = site.install()
+    assert result.installed == [f"g00001/{site.fake.environment}", f"g00000/{site.fake.environment}"]
+    assert result.latest == "g00001"
+    assert site.uv.asked == [["alpha"]]
+
+
+def test_one_generation_of_the_range_can_be_installed_alone(site: _Site) -> None:
+    alpha = site.wheel("alpha")
+    for number in (0, 1):
+        site.fake.define(number, environment_cell([alpha]))
+    assert site.install(generation_id=0).latest == "g00000"
+    assert site.install(generation_id=1).sealed == ["g00001"]
+    assert site.install(generation_id=0).latest == "g00001"
+
+
+def test_a_part_of_a_generation_is_published_and_not_sealed(site: _Site) -> None:
+    _two_environments(site)
+    result = site.install(only=(site.fake.environment,))
+    assert result.installed == [f"g00000/{site.fake.environment}"]
+    assert (result.sealed, result.partial, result.latest) == ([], ["g00000"], None)
+    rest = site.install()
+    assert rest.installed == [f"g00000/{site.fake.environment}-{_TORCH}"]
+    assert rest.sealed == ["g00000"]
+    assert site.findings() == []
+
+
+def test_a_selection_that_leaves_out_all_of_a_generation_makes_no_folder(site: _Site) -> None:
+    alpha = site.wheel("alpha")
+    site.fake.define(0, environment_cell([alpha]))
+    site.fake.define(1, environment_cell([alpha], "2.4.1"))
+    result = site.install(only=("*torch*",))
+    assert (result.sealed, result.partial) == (["g00001"], [])
+    assert not site.prefix.generation("g00000").exists()
+
+
+def test_a_wheel_that_cannot_be_used_keeps_only_its_environments_away(site: _Site) -> None:
+    _, beta = _two_environments(site)
+    site.uv.refuse(beta, WheelContentError(f"{beta.filename}: another hash"))
+    result = site.install()
+    assert list(result.failures) == [f"g00000/{site.fake.environment}-{_TORCH}"]
+    assert result.installed == [f"g00000/{site.fake.environment}"]
+    assert result.partial == ["g00000"]
+    errors = [line for line in site.lines() if line["level"] == "error"]
+    assert [(line["target"], line["message"]) for line in errors] == [
+        (f"g00000/{site.fake.environment}-{_TORCH}", f"{beta.filename}: another hash")
+    ]
+
+
+def test_an_environment_that_cannot_be_linked_keeps_only_itself_away(site: _Site) -> None:
+    _two_environments(site)
+
+    def leave_beta_out(tree: Path) -> None:
+        (tree / SITE_PACKAGES / "beta.py").unlink(missing_ok=True)
+
+    site.uv.after["install"] = leave_beta_out
+    result = site.install()
+    (failure,) = result.failures.values()
+    assert "uv left out 1 files" in str(failure)
+    assert result.installed == [f"g00000/{site.fake.environment}"]
+    assert not site.prefix.staging.exists()
+
+
+def test_a_toolkit_whose_wheels_hold_none_keeps_only_itself_away(site: _Site) -> None:
+    alpha = site.wheel("alpha")
+    site.fake.define(0, environment_cell([alpha]), toolkit_cell([site.wheel("beta")], "9.1.0.70", "12"))
+    result = site.install()
+    assert list(result.failures) == ["g00000/cudnn9-cuda12"]
+    assert "its wheels hold no toolkit" in str(result.failures["g00000/cudnn9-cuda12"])
+    assert result.partial == ["g00000"]
+
+
+def test_a_toolkit_of_another_generation_is_read_and_linked(site: _Site) -> None:
+    site.fake.install(0)
+    site.fake.define(1, *site.fake.default_cells())
+    assert site.install().installed == ["g00001/cudnn9-cuda12", f"g00001/{site.fake.environment}"]
+    assert site.fake.tree(1, site.fake.toolkit) == site.fake.tree(0, site.fake.toolkit)
+
+
+def test_a_damaged_toolkit_of_another_generation_is_not_used(site: _Site) -> None:
+    site.fake.install(0)
+    header = site.fake.tree(0, site.fake.toolkit) / "include/cudnn.h"
+    header.unlink()
+    header.write_bytes(b"evil")
+    site.fake.define(1, *site.fake.default_cells())
+    result = site.install()
+    assert list(result.failures) == ["g00001/cudnn9-cuda12"]
+    assert (result.partial, result.latest) == (["g00001"], "g00000")
+
+
+def test_what_an_earlier_run_published_is_read_before_it_is_sealed(site: _Site) -> None:
+    site.fake.define(0)
+    site.fake.publish(0)
+    damaged = site.fake.tree(0) / SITE_PACKAGES / "alpha/data"
+    damaged.unlink()
+    damaged.write_bytes(b"evil\n")
+    result = site.install()
+    assert list(result.failures) == ["g00000"]
+    assert site.fake.environment in str(result.failures["g00000"])
+    assert not site.prefix.sealed_mark("g00000").exists()
+
+
+def test_an_interpreter_that_is_nowhere_keeps_only_its_environments_away(site: _Site) -> None:
+    alpha = site.wheel("alpha")
+    site.fake.define(0, environment_cell([alpha]), environment_cell([alpha], python="3.99.1"))
+    result = site.install()
+    assert result.installed == [f"g00000/{site.fake.environment}"]
+    assert isinstance(result.failures["g00000/python3.99"], InterpreterError)
+
+
+def test_without_any_interpreter_nothing_is_fetched(site: _Site) -> None:
+    site.fake.define(0, environment_cell([site.wheel("alpha")], python="3.99.1"))
+    result = site.install()
+    assert list(result.failures) == ["g00000/python3.99"]
+    assert site.uv.asked == []
+
+
+def test_a_full_disk_ends_the_install_and_publishes_nothing(site: _Site) -> None:
+    alpha, _ = _two_environments(site)
+    site.uv.refuse(alpha, DiskError("no space left"))
+    with pytest.raises(DiskError, match="no space left"):
+        site.install()
+    assert not site.prefix.latest.exists()
+    assert not (site.prefix.generation("g00000") / site.fake.environment).exists()
+
+
+def test_a_full_disk_while_linking_ends_the_install(site: _Site) -> None:
+    _two_environments(site)
+
+    def fill(_: Path) -> None:
+        raise DiskError("no space left")
+
+    site.uv.after["venv"] = fill
+    with pytest.raises(DiskError, match="no space left"):
+        site.install()
+    site.uv.after.clear()
+    assert site.install().sealed == ["g00000"]
+    assert "removing what an earlier install" in site.log.getvalue()
+
+
+def test_a_file_in_place_of_a_generations_folder_keeps_no_other_generation_away(site: _Site) -> None:
+    alpha = site.wheel("alpha")
+    for number in (0, 1):
+        site.fake.define(number, environment_cell([alpha]))
+    site.prefix.generation("g00001").write_text("a file")
+    result = site.install()
+    assert list(result.failures) == ["g00001"]
+    assert str(site.prefix.generation("g00001")) in str(result.failures["g00001"])
+    assert (result.sealed, result.latest) == (["g00000"], "g00000")
+    assert site.prefix.generation("g00001").read_text() == "a file"
+
+
+def test_a_folder_in_place_of_latest_is_a_failure_of_its_own(site: _Site) -> None:
+    site.fake.define(0, environment_cell([site.wheel("alpha")]))
+    (site.prefix.latest / "of an operator").mkdir(parents=True)
+    result = site.install()
+    assert (result.sealed, list(result.failures)) == (["g00000"], ["latest"])
+    assert str(site.prefix.latest) in str(result.failures["latest"])
+
+
+def test_a_definition_that_cannot_be_planned_is_reported_and_leaves_the_rest_alone(site: _Site) -> None:
+    alpha = site.wheel("alpha")
+    for number in (0, 1):
+        site.fake.define(number, environment_cell([alpha]))
+    (site.fake.directory / "gens/g00001" / f"{site.fake.environment}.txt").write_text("junk")
+    result = site.install()
+    assert list(result.failures) == [f"g00001/{site.fake.environment}"]
+    assert result.sealed == ["g00000"]
+
+
+def test_what_another_uv_keeps_in_another_form_is_removed_with_a_warning(site: _Site) -> None:
+    site.fake.define(0, environment_cell([site.wheel("alpha")]))
+    (site.prefix.uv_cache / "wheels-v1").mkdir()
+    site.install()
+    assert not (site.prefix.uv_cache / "wheels-v1").exists()
+    assert any("wheels-v1" in str(line.get("message")) for line in site.lines() if line["level"] == "warning")
+
+
+def test_a_failure_of_the_index_is_reported_for_each_environment(site: _Site) -> None:
+    alpha, beta = _two_environments(site)
+    for wheel in (alpha, beta):
+        site.uv.refuse(wheel, IndexUnreachableError("the index cannot be reached"))
+    result = site.install()
+    assert len(result.failures) == 2
+    assert (result.installed, result.fetched_bytes) == ([], 0)
+    facts = next(line for line in site.lines() if line.get("stage") == "fetch")
+    assert facts["failed_wheels"] == 2
+
+
+def test_uv_is_run_as_the_options_say(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path)
+    prefix.make_directories()
+    with writer_lock(prefix, 1, lambda _: None) as writer:
+        plain = make_uv(Path("uv"), writer, InstallOptions())
+        assert (plain.link_mode, plain.proxy_variables) == ("hardlink", {})
+        assert plain.inherit == writer.descriptors
+        other = make_uv(Path("uv"), writer, InstallOptions(copy=True, proxy_url="http://u:p@127.0.0.1:1"))
+        assert other.link_mode == "copy"
+        assert other.proxy_variables["HTTPS_PROXY"] == "http://u:p@127.0.0.1:1"
