@@ -1,4 +1,4 @@
-"""What the catalog tells of the trees and wheels of a prefix."""
+"""Looks up trees and wheels in a catalog that can be read in part."""
 
 import re
 from pathlib import Path
@@ -61,9 +61,7 @@ def test_a_lock_that_cannot_be_read_is_an_error_of_its_own_tree_and_hides_no_oth
 
 
 def test_a_wheel_is_found_in_any_lock_and_an_unknown_one_is_not(fake: FakePrefix) -> None:
-    sha256 = fake.wheel(
-        "alpha", files={"alpha/__init__.py": b"NAME = 'alpha'\n", "alpha/data": b"data\n"}
-    ).sha256
+    (sha256,) = (wheel.sha256 for wheel in fake.catalog.lock(*_environment(fake)).wheels)
     found = _lookup(fake).wheel(sha256)
     assert found is not None
     assert (found[0].name, found[1].target.name) == ("alpha", fake.environment)

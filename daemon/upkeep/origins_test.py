@@ -1,4 +1,4 @@
-"""Where the content of a tree's files comes from."""
+"""The origins of files of environments and toolkits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,10 +86,7 @@ def test_a_toolkit_that_no_lock_names_has_no_origins(fake: FakePrefix, source: R
     fake.define(7)
     for lock in (fake.directory / "gens" / "g00007").iterdir():
         lock.unlink()
-    unknown = RepairSource(
-        source.writer, fake.catalog, Uv(Path("/bin/false"), fake.prefix), InstallOptions(), Reporter()
-    )
-    origins, file = _origins(unknown, f"cuda/{CUDNN}", LIBRARY)
+    origins, file = _origins(_source(source.writer, fake), f"cuda/{CUDNN}", LIBRARY)
     assert origins.places(file) == []
 
 

@@ -1,4 +1,4 @@
-"""What a repair restores from: fetched wheels, interpreters, rebuilt trees."""
+"""Provides a repair with fetched wheels, interpreters and rebuilt trees."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How a repair reports what it changed."""
+"""The report of what a repair changed."""
 
 import io
 import json
