@@ -28,17 +28,11 @@ def mend_tree(tree: Path, made: Path, findings: Iterable[Finding]) -> None:
             remove_extra(tree, finding.path)
     for finding in findings:
         if finding.kind in {"changed", "missing"} and finding.path:
-            mend_entry(tree, made, finding.path)
-
-
-def mend_entry(tree: Path, made: Path, relative: str) -> None:
-    """Repair one path of a tree from the same tree, made again; a folder gets its mode and owner alone."""
-    source = made / relative
-    if source.is_dir() and not source.is_symlink():
-        make_folder(tree, relative)
-        set_folder(tree / relative)
-    elif os.path.lexists(source):
-        put_in_place(source, tree, relative)
+            source = made / finding.path
+            if source.is_dir() and not source.is_symlink():
+                restore_folder(tree, finding.path)
+            elif os.path.lexists(source):
+                put_in_place(source, tree, finding.path)
 
 
 def put_in_place(source: Path, tree: Path, relative: str) -> None:
@@ -50,7 +44,7 @@ def put_in_place(source: Path, tree: Path, relative: str) -> None:
         relative: Its place, relative to the tree.
     """
     final = tree / relative
-    make_folder(tree, relative.rpartition("/")[0])
+    _replace_by_folders(tree, relative.rpartition("/")[0])
     if final.is_dir() and not final.is_symlink():
         shutil.rmtree(final)
     source.rename(final)
@@ -77,32 +71,16 @@ def put_link(staging: Path, tree: Path, relative: str, target: str) -> bool:
     return True
 
 
-def make_folder(tree: Path, relative: str) -> None:
-    """Make sure that there is a folder in a tree, with the mode that all have; not one behind a link.
+def restore_folder(tree: Path, relative: str) -> None:
+    """Restore a folder in a tree: that it is one, its mode, and as root its owner; not what is in it.
 
     Args:
         tree: The tree, which exists.
         relative: The folder, relative to the tree; empty for the tree itself.
     """
-    path = tree
-    for part in [part for part in relative.split("/") if part]:
-        path /= part
-        try:
-            status = path.lstat()
-        except FileNotFoundError:
-            path.mkdir()
-        else:
-            if stat.S_ISDIR(status.st_mode):
-                continue
-            path.unlink()
-            path.mkdir()
-        path.chmod(FOLDER_MODE)
-
-
-def set_folder(path: Path) -> None:
-    """Set the mode of a folder, and as root its owner."""
-    status = path.lstat()
-    if status.st_uid != os.geteuid() and os.geteuid() == 0:
+    _replace_by_folders(tree, relative)
+    path = tree / relative
+    if path.lstat().st_uid != os.geteuid() and os.geteuid() == 0:
         os.chown(path, 0, -1, follow_symlinks=False)
     path.chmod(FOLDER_MODE)
 
@@ -134,3 +112,20 @@ def remove_extra(tree: Path, relative: str) -> None:
     while parent != tree and not any(parent.iterdir()):
         parent.rmdir()
         parent = parent.parent
+
+
+def _replace_by_folders(tree: Path, relative: str) -> None:
+    """Make the folders on a path, in place of files and of links, which may lead out of the tree."""
+    path = tree
+    for part in [part for part in relative.split("/") if part]:
+        path /= part
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            path.mkdir()
+        else:
+            if stat.S_ISDIR(status.st_mode):
+                continue
+            path.unlink()
+            path.mkdir()
+        path.chmod(FOLDER_MODE)

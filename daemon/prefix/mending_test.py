@@ -9,13 +9,12 @@ import pytest
 from daemon.host.modes import FOLDER_MODE
 from daemon.prefix.finding import Finding
 from daemon.prefix.mending import (
-    make_folder,
     mend_tree,
     put_in_place,
     put_link,
     remove_anything,
     remove_extra,
-    set_folder,
+    restore_folder,
 )
 
 
@@ -50,7 +49,7 @@ def tree(tmp_path: Path) -> Path:
 def test_a_file_takes_its_place_whatever_is_there(
     tree: Path, tmp_path: Path, obstacle: Callable[[Path], None]
 ) -> None:
-    make_folder(tree, "lib")
+    restore_folder(tree, "lib")
     obstacle(tree / "lib" / "a.py")
     (tmp_path / "right").write_bytes(b"right")
     put_in_place(tmp_path / "right", tree, "lib/a.py")
@@ -63,7 +62,7 @@ def test_a_folder_of_a_tree_is_a_folder_and_none_behind_a_link(
     tree: Path, obstacle: Callable[[Path], None]
 ) -> None:
     obstacle(tree / "lib")
-    make_folder(tree, "lib/python")
+    restore_folder(tree, "lib/python")
     assert (tree / "lib" / "python").resolve() == tree.resolve() / "lib" / "python"
     assert (tree / "lib").lstat().st_mode & 0o777 == FOLDER_MODE
 
@@ -100,7 +99,7 @@ def test_what_is_extra_goes_with_the_folders_that_are_empty_without_it(tree: Pat
 
 def test_a_folder_gets_the_mode_of_all_folders(tree: Path) -> None:
     tree.chmod(0o777)
-    set_folder(tree)
+    restore_folder(tree, "")
     assert tree.stat().st_mode & 0o777 == FOLDER_MODE
 
 

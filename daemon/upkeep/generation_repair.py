@@ -8,7 +8,7 @@ from daemon.prefix.environments_file import replace_environments
 from daemon.prefix.finding import Finding
 from daemon.prefix.generation import is_sealed
 from daemon.prefix.manifest import MANIFEST_NAME
-from daemon.prefix.mending import remove_anything, remove_extra, set_folder
+from daemon.prefix.mending import remove_anything, remove_extra, restore_folder
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME
 from daemon.prefix.publication import seal, unseal
 from daemon.prefix.toolkit_tree import (
@@ -71,7 +71,7 @@ class GenerationRepair:
         done = [item for item in findings if item.path not in _WRITTEN_LAST and not needs_a_person(item)]
         for finding in done:
             if finding.path == ".":
-                set_folder(directory)
+                restore_folder(directory, "")
             elif finding.kind == "extra":
                 remove_extra(directory, finding.path)
             elif finding.path:

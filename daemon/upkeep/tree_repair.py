@@ -17,7 +17,7 @@ from daemon.host.modes import make_new_folder
 from daemon.prefix.finding import Finding
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import MANIFEST_NAME, Manifest, expected_files, read_manifest
-from daemon.prefix.mending import make_folder, mend_tree, put_in_place, put_link, remove_extra, set_folder
+from daemon.prefix.mending import mend_tree, put_in_place, put_link, remove_extra, restore_folder
 from daemon.prefix.publication import replace_tree
 from daemon.prefix.staging import discard, temporary_path
 from daemon.prefix.tree_check import compare_tree, verify_tree
@@ -125,9 +125,7 @@ class TreeRepair:
                 if put_link(self._prefix.staging, self._tree, path, links[path]):
                     self._done.restored.append(path)
             elif path not in expected:  # a folder, or what has its name
-                relative = "" if path == "." else path
-                make_folder(self._tree, relative)
-                set_folder(self._tree / relative)
+                restore_folder(self._tree, "" if path == "." else path)
                 self._done.restored.append(path)
         files = [expected[path] for path in paths if path in expected]
         if files:
