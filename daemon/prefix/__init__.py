@@ -43,7 +43,7 @@ Life cycle
     remove_leftovers                 staged, retired -> nothing       staging
 
 Which generation is retired is decided above the store (`daemon/upkeep`): never an active one, never the
-target of `latest`, and a newer one never.
+target of `latest` (which `retire` refuses as well), and a newer one never.
 
 What a crash leaves
 ===================

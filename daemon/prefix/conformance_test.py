@@ -85,6 +85,11 @@ def _sealed(world: World) -> None:
     world.fake.seal(0)
 
 
+def _latest(world: World) -> None:
+    _sealed(world)
+    world.fake.point_latest(0)
+
+
 def _staged(world: World) -> None:
     world.fake.stage(0, world.fake.environment)
 
@@ -130,6 +135,7 @@ _STATES: dict[str, Callable[[World], None]] = {
     "published": _published,
     "sealed": _sealed,
     "leased": _sealed,
+    "latest": _latest,
     "damaged": _damaged,
     "mark damaged": _damaged_mark,
     "retired": _retired,
@@ -307,7 +313,7 @@ _EXPECTED: dict[str, dict[str, object]] = {
     "check mark": _each(set(), mark_damaged={"unreadable"}, newer={"newer"}, newer_tree={"newer"}),
     "verify": _where_it_is(set(), {"unreadable"}, damaged={"changed"}, newer_tree={"newer"}),
     "check tree": _where_it_is(None, _DAMAGE, damaged=_DAMAGE, newer_tree=_DAMAGE),
-    "latest": _each(_OTHER),
+    "latest": _each(_OTHER, latest=_NAME),
     "leased": _where_it_is(False, _NONE, leased=True),
     "toolkit": _each((_TOOLKIT, True)),
     "toolkit used": _each(([_TOOLKIT], True)),
@@ -316,7 +322,7 @@ _EXPECTED: dict[str, dict[str, object]] = {
     "publish": _where_it_is(_CLASH, True),
     "seal": _where_it_is(True, False, mark_damaged=_DAMAGE, newer=_NEWER),
     "point latest": _where_it_is(_NAME, None, published=None, mark_damaged=_DAMAGE, newer=_NEWER),
-    "retire": _where_it_is(True, _NONE, leased=False),
+    "retire": _where_it_is(True, _NONE, leased=False, latest="ValueError"),
     "remove leftovers": _each(False, staged=True, retired=True, half_removed=True),
     "begin staging": _each(
         True, staged="FileExistsError", retired="FileExistsError", half_removed="FileExistsError"
@@ -332,6 +338,10 @@ def _answer(operation: str, world: World) -> object:
         raise
     except Exception as error:
         return type(error).__name__
+
+
+def _answer_is(operation: str, state: str, name: str) -> bool:
+    return operation == "point latest" and _EXPECTED[operation][state] == name
 
 
 def _snapshot(directory: Path) -> dict[str, tuple[int, int, int, int]]:
@@ -364,14 +374,15 @@ def test_an_operation_answers_what_its_state_says_and_breaks_no_invariant(
         assert {path: now.get(path) for path in own.keys() - allowed} == {
             path: own[path] for path in own.keys() - allowed
         }
-    # What has a final name is complete [2]; what a model leases stays [13].
+    # What has a final name is complete [2]; what a model leases stays [13], and so does `latest` [8].
     if state not in {"damaged", "newer tree"} and is_present(
         prefix, world.subject, world.subject.target(world.fake.environment)
     ):
         assert _verify(world) == set()
-    if state == "leased":
+    if state in {"leased", "latest"}:
         assert prefix.generation(_NAME).is_dir()
-    assert latest_name(prefix) in {_OTHER, _NAME if operation == "point latest" else _OTHER}
+    pointed = state == "latest" or _answer_is(operation, state, _NAME)
+    assert latest_name(prefix) == (_NAME if pointed else _OTHER)
 
 
 _WRITES: dict[str, Callable[[World], object]] = {

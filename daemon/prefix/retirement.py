@@ -11,6 +11,7 @@ from pathlib import Path
 from daemon.host.durability import sync_directory
 from daemon.host.modes import make_folder
 from daemon.host.removal import LinkCount, remove, walk
+from daemon.prefix.latest import latest_name
 from daemon.prefix.lease import reserve
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import begin_staging, temporary_path
@@ -30,9 +31,12 @@ def retire(writer: WriterLock, name: str) -> bool:
         Whether it is retired; False when a model has a lease on it.
 
     Raises:
+        ValueError: `latest` names it: models that ask for no generation use it.
         PrefixInUseError: Another process may be the writer by now.
     """
     writer.check()
+    if latest_name(writer.prefix) == name:
+        raise ValueError(f"{name}: `latest` names it, so it stays")
     directory = writer.prefix.generation(name)
     reserved = reserve(directory)
     if reserved is None:

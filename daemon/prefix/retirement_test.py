@@ -15,6 +15,7 @@ from tests.fake_prefix.fake_prefix import FakePrefix
 def fake(tmp_path: Path) -> FakePrefix:
     fake = FakePrefix(tmp_path)
     fake.install(0)
+    fake.prefix.latest.unlink()
     return fake
 
 
