@@ -144,7 +144,6 @@ _STATES: dict[str, Callable[[World], None]] = {
     "newer tree": _newer_tree,
 }
 _WITHOUT_FOLDER = ("absent", "staged", "retired", "half removed")
-_IN_STAGING = ("staged", "retired", "half removed")
 
 
 @pytest.fixture(params=_STATES)
