@@ -15,7 +15,7 @@ from daemon.errors import DamageError, InterpreterError
 from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.modes import make_folder, make_new_folder
-from daemon.install.link import InventoryCache, LinkedTree
+from daemon.install.link import LinkedTree
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.bytecode_list import (
@@ -28,6 +28,7 @@ from daemon.prefix.bytecode_list import (
     read_bytecode_list,
 )
 from daemon.prefix.bytecode_store import BytecodeStore, compiled_name
+from daemon.prefix.inventory_cache import InventoryCache
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import temporary_path
 from daemon.report.progress import Stage

@@ -7,8 +7,6 @@ packages bring the same path: what two wheels contradict each other in is refuse
 
 import os
 import stat
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +26,8 @@ from daemon.install.plan import Wanted
 from daemon.install.wheel_install import install_wheels
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
-from daemon.prefix.inventory import WRITTEN_BY_INSTALLERS, Inventory, InventoryFile, read_inventory
+from daemon.prefix.inventory import WRITTEN_BY_INSTALLERS, InventoryFile
+from daemon.prefix.inventory_cache import InventoryCache
 from daemon.prefix.manifest import Link
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
@@ -37,42 +36,7 @@ from daemon.uv.cache import find_archive
 from daemon.uv.program import Uv
 from gens.lock import LockedWheel
 
-_CACHED_FILES = 60_000
 _UV_LEFTOVERS = (".lock",)  # world-writable, and of use only to a second uv
-
-
-class InventoryCache:
-    """The inventories that were read last, so that environments with the same wheels share them in memory."""
-
-    def __init__(self, prefix: Prefix, max_files: int = _CACHED_FILES) -> None:
-        self._prefix = prefix
-        self._max_files = max_files
-        self._held: OrderedDict[str, Inventory] = OrderedDict()
-        self._files = 0
-        self._guard = threading.Lock()
-
-    def get(self, wheel: LockedWheel) -> Inventory:
-        """Give the inventory of a wheel.
-
-        Raises:
-            WheelContentError: The wheel was not fetched.
-        """
-        with self._guard:
-            inventory = self._held.get(wheel.sha256)
-            if inventory is not None:
-                self._held.move_to_end(wheel.sha256)
-                return inventory
-        inventory = read_inventory(self._prefix, wheel.sha256)
-        if inventory is None:
-            raise WheelContentError(f"{wheel.filename}: was not fetched")
-        with self._guard:
-            if wheel.sha256 not in self._held:
-                self._held[wheel.sha256] = inventory
-                self._files += len(inventory.files)
-            while self._files > self._max_files and len(self._held) > 1:
-                _, dropped = self._held.popitem(last=False)
-                self._files -= len(dropped.files)
-        return inventory
 
 
 @dataclass(slots=True)

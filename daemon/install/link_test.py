@@ -8,13 +8,14 @@ import pytest
 
 from daemon.errors import WheelContentError
 from daemon.host.known_contents import KnownContents
-from daemon.install.link import InventoryCache, LinkedTree, Linker
+from daemon.install.link import LinkedTree, Linker
 from daemon.prefix.content_store import ContentStore
+from daemon.prefix.inventory_cache import InventoryCache
 from daemon.prefix.staging import begin_staging
 from tests.fake_prefix.fake_prefix import SITE_PACKAGES, FakePrefix
 from tests.fake_uv.fake_uv import FakeUv, fake_interpreter, wanted_tree
 from tests.index.wheel import Wheel
-from tests.synthetic.catalog import environment_cell, locked_wheel
+from tests.synthetic.catalog import environment_cell
 
 _FILES = {"alpha/__init__.py": b"NAME = 'alpha'\n", "alpha/data": b"data\n"}
 
@@ -183,13 +184,3 @@ def test_a_system_interpreter_is_named_by_its_absolute_path(fake: FakePrefix, tm
     outside = type(interpreter)(program, interpreter.version, interpreter.cache_tag, managed=False)
     tree = _linker(fake, FakeUv(fake)).link_environment(wanted_tree(fake, 0), outside)
     assert (tree.directory / "bin/python").readlink() == program
-
-
-def test_inventories_are_read_once_and_the_oldest_are_forgotten(fake: FakePrefix) -> None:
-    wheels = [locked_wheel(fake.wheel(name)) for name in ("alpha", "beta")]
-    cache = InventoryCache(fake.prefix, max_files=1)
-    first = cache.get(wheels[0])
-    assert cache.get(wheels[0]) is first
-    second = cache.get(wheels[1])
-    assert cache.get(wheels[1]) is second
-    assert cache.get(wheels[0]) is not first

@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 from daemon.errors import WheelContentError
 from daemon.host.known_contents import KnownContents
 from daemon.host.modes import make_folder, make_new_folder
-from daemon.install.link import InventoryCache
 from daemon.install.plan import Wanted
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import InventoryFile
+from daemon.prefix.inventory_cache import InventoryCache
 from daemon.prefix.manifest import Link
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import make_link, staged_tree

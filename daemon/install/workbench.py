@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from daemon.host.known_contents import KnownContents
 from daemon.install.compile import Compiler
-from daemon.install.link import InventoryCache, Linker
+from daemon.install.link import Linker
 from daemon.prefix.bytecode_store import BytecodeStore
 from daemon.prefix.content_store import ContentStore
+from daemon.prefix.inventory_cache import InventoryCache
 from daemon.prefix.prefix import Prefix
 from daemon.uv.program import Uv
 
