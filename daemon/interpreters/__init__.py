@@ -1,5 +1,4 @@
-"""Python interpreters: finds or downloads one for each version, keeps them true, compiles with them.
+"""Finds or downloads a Python interpreter for each version, repairs it, and compiles sources with it.
 
-Enters: the Python versions of a generation. Leaves: `uv/python/NAME/` with a manifest, and bytecode of
-sources.
+Enters: the Python versions of a generation. Leaves: `uv/python/NAME/` with a manifest, and bytecode.
 """

@@ -1,4 +1,4 @@
-"""Finds the interpreters that environments run on: managed by uv, or the system's where none can be had."""
+"""Finds the interpreters that environments run on: managed by uv, else the system's."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ class InterpreterSearch:
     """Finds or installs interpreters, and remembers which hosts do not answer.
 
     Attributes:
-        reason: Why the last managed interpreter could not be had.
+        reason: Why the last managed interpreter could not be downloaded.
     """
 
     def __init__(self, uv: Uv, warn: Callable[[str], None], *, downloads: bool) -> None:
@@ -76,7 +76,7 @@ class InterpreterSearch:
         found = _system(self._uv, version, self.reason)
         self._warn(
             f"Python {version} cannot be downloaded ({self.reason}): the system's {found.executable}, "
-            f"{found.version}, serves; models need it at the same path"
+            f"{found.version}, is used instead; models need it at the same path"
         )
         return found
 
@@ -117,7 +117,7 @@ def _reason(error: MonobaseError) -> str:
 
 
 def _same_host_for_all(said: str) -> bool:
-    # A list that an operator gives may name a host for each version, unless the list itself cannot be had.
+    # A list that an operator gives may name a host for each version, unless the list itself cannot be read.
     given_list = os.environ.get("UV_PYTHON_DOWNLOADS_JSON_URL")
     return not given_list or given_list in said
 
@@ -150,7 +150,7 @@ def _system(uv: Uv, version: str, reason: str) -> Interpreter:
 def _nowhere(version: str, reason: str) -> InterpreterError:
     minor = minor_of(version)
     return InterpreterError(
-        f"there is no Python {version}: {reason}; nor does the system have a Python {minor} that runs. Let "
+        f"there is no Python {version}: {reason}, and the system has no Python {minor} that runs; let "
         "uv download it (UV_PYTHON_INSTALL_MIRROR and UV_PYTHON_DOWNLOADS_JSON_URL name mirrors), "
         f"or install Python {minor}"
     )

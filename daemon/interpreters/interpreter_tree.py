@@ -1,12 +1,12 @@
-"""The interpreters that uv manages, as trees that are listed, checked and mended like all that is installed.
+"""Installs, checks and repairs the interpreters that uv manages, as trees with manifests.
 
 `uv/python/.NAME.complete` is the manifest of `uv/python/NAME/` (`daemon/prefix/manifest.py`): it marks the
-folder as complete. It lists bytecode of the standard library as well: models cannot write any on a
-read-only mount, and a process of root's, which could, finds what it would write.
-Earlier releases left the mark empty.
+folder as complete. It lists the bytecode of the standard library as well: models cannot write any on a
+read-only mount, and a process of root, which could, finds what it would write. Earlier releases left the mark
+empty.
 
-An interpreter is made in `uv/python/.staging` and renamed. Where one stands already, which environments use,
-only the files that differ are renamed into place: running models keep theirs.
+An interpreter is made in `uv/python/.staging` and renamed. Where environments use an existing one, only the
+files that differ are renamed into place: running models keep theirs.
 """
 
 import os
@@ -69,7 +69,7 @@ def managed_interpreter(prefix: Prefix, version: str, warn: Callable[[str], None
         try:
             return _run(tree, version)
         except InterpreterError as error:
-            warn(f"{tree}: is as it was installed, and does not serve: {error}")
+            warn(f"{tree}: is undamaged, but does not run: {error}")
     return None
 
 
@@ -116,14 +116,14 @@ def adopt_interpreter(uv: Uv, version: str, warn: Callable[[str], None]) -> Inte
             interpreter = _run(tree, version)
         except InterpreterError:
             continue
-        remove_folders(tree, "__pycache__")  # nothing tells who wrote the bytecode
+        remove_folders(tree, "__pycache__")  # it may be anybody's
         compile_library(interpreter, tree, uv.inherit)
         manifest = list_interpreter(tree)
         sync_filesystem(prefix.uv_python)
         write_interpreter_manifest(prefix, name, manifest)
         warn(
-            f"{tree}: an earlier release kept no list of its files; they are taken as they are now, as none "
-            "can be had to compare with"
+            f"{tree}: an earlier release kept no list of its files, and none can be downloaded to compare "
+            "with; its files are listed as they are now"
         )
         return interpreter
     return None

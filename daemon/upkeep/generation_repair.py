@@ -65,7 +65,7 @@ class GenerationRepair:
         """Restore all but the mark and the list.
 
         Raises:
-            MonobaseError: No definition tells what a damaged link leads to.
+            MonobaseError: No definition names what a damaged link leads to.
         """
         directory = tree_at(self._prefix, tree)
         done = [item for item in findings if item.path not in _WRITTEN_LAST and not needs_a_person(item)]

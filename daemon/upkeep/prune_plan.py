@@ -101,7 +101,7 @@ def _plan(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | N
         for error in catalog.broken_between(min_gen_id, max_gen_id).values():
             raise error
     except (MonobaseError, OSError) as error:
-        plan.incomplete = f"what is in use cannot be told: {error}"
+        plan.incomplete = f"only generations are removed, as what is in use is not known: {error}"
     else:
         paths: dict[str, None] = {}  # two names of a wheel may lead to one archive
         for path in map(str, _unused_paths(prefix, used, plan, count)):

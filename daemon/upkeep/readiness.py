@@ -1,8 +1,8 @@
 """Reads whether a node is ready: each active generation is sealed and undamaged, `latest` names the newest.
 
-The prefix is read for each answer, so it holds whoever has changed the prefix. Only damage that takes a scan
-of all files to find comes from the last scan (`daemon/upkeep/scan.py`). The service asks this for its answers
-and the command `ready` for a probe of its own, which loads nothing of the service.
+Each answer reads the prefix, whichever process has changed it. Only damage that takes a scan of all files to
+find comes from the last scan (`daemon/upkeep/scan.py`). The service answers with it, and so does the command
+`ready`, which loads nothing of the service.
 """
 
 import fnmatch
@@ -263,6 +263,6 @@ def _damage(
     return damage
 
 
-def _some(told: Sequence[str], count: int = _NAMED) -> str:
-    more = f"; and {len(told) - count} more" if len(told) > count else ""
-    return "; ".join(told[:count]) + more
+def _some(texts: Sequence[str], count: int = _NAMED) -> str:
+    more = f"; and {len(texts) - count} more" if len(texts) > count else ""
+    return "; ".join(texts[:count]) + more

@@ -116,7 +116,7 @@ class RepairSource:
             label: Path of the tree below the prefix.
 
         Raises:
-            MonobaseError: No lock names it, or something that it needs cannot be had.
+            MonobaseError: No lock names it, or something that it needs cannot be fetched.
         """
         wanted = self.locks.wanted(label)
         lacking = [wheel.sha256 for wheel in wanted.lock.wheels if not self._is_cached(wheel)]

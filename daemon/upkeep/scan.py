@@ -55,7 +55,7 @@ def scan(
         full: Whether to read everything, and to check the stores.
         jobs: Number of files to read at once.
         stop: Set to end the scan early.
-        warn: Called with each finding that harms no model: those in the stores, and folders that no install
+        warn: Called with each finding that affects no model: those in the stores, and folders that no install
             made.
 
     Returns:

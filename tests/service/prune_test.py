@@ -272,7 +272,7 @@ def test_what_a_broken_definition_or_lock_names_is_not_taken_for_unused(node: No
     node.run("install")
     (node.directory / "gens" / broken).write_text("{")
     done = node.run("prune", "--min-gen-id", "1")
-    assert f"what is in use cannot be told: {node.directory / 'gens' / broken}" in done.stderr
+    assert f"what is in use is not known: {node.directory / 'gens' / broken}" in done.stderr
     assert node.prefix.installed_generations() == ["g00001", "g00002"]
     node.run("verify")
 
