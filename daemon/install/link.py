@@ -144,7 +144,9 @@ class Linker:
     def _archive(self, wheel: LockedWheel) -> Path:
         archive = find_archive(self.prefix.uv_cache, wheel)
         if archive is None:
-            raise WheelContentError(f"{wheel.filename}: was not fetched")
+            raise WheelContentError(
+                f"{wheel.filename}: is not in uv's cache; run the install again, which downloads it"
+            )
         return archive
 
     def _own_files(self, wanted: Wanted, directory: Path, interpreter: Interpreter) -> dict[str, str]:

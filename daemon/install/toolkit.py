@@ -155,7 +155,9 @@ def lay_out_toolkit(
     for wheel in wanted.lock.wheels:
         archive = find_archive(prefix.uv_cache, wheel)
         if archive is None:
-            raise WheelContentError(f"{wheel.filename}: was not fetched")
+            raise WheelContentError(
+                f"{wheel.filename}: is not in uv's cache; run the install again, which downloads it"
+            )
         for file in inventories.get(wheel).installed_as_is():
             path = toolkit_path(wheel.name, file.path, target.product)
             if path is None:

@@ -34,7 +34,9 @@ class InventoryCache:
                 return inventory
         inventory = read_inventory(self._prefix, wheel.sha256)
         if inventory is None:
-            raise WheelContentError(f"{wheel.filename}: was not fetched")
+            raise WheelContentError(
+                f"{wheel.filename}: is not in uv's cache; run the install again, which downloads it"
+            )
         with self._guard:
             if wheel.sha256 not in self._held:
                 self._held[wheel.sha256] = inventory
