@@ -1,4 +1,4 @@
-"""What `install` prints at its end, and what it exits with."""
+"""Tests of what `install` prints at its end, and of its exit code."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def options(monkeypatch: pytest.MonkeyPatch) -> list[InstallOptions]:
 
 
 def _installer(monkeypatch: pytest.MonkeyPatch, result: InstallResult) -> list[InstallOptions]:
-    """Let an install end with a result, and give the options of each."""
+    """Replace installs by one with a result; return the list of their options."""
     received: list[InstallOptions] = []
 
     def install(

@@ -1,4 +1,4 @@
-"""What the service tells: its log, the feature file, and the file for probes."""
+"""Tests of the announcements: the log, the feature file, and the file for probes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What each request is answered with."""
+"""Tests of the answer to each request."""
 
 import json
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Which connection is dropped when there are too many."""
+"""Tests of the choice of the connection that is dropped at the limit."""
 
 import asyncio
 

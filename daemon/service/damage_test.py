@@ -50,7 +50,7 @@ def _known(fake: FakePrefix) -> list[str]:
 
 
 def _repairs(monkeypatch: pytest.MonkeyPatch, repair: Repair) -> list[str]:
-    """Let repairs have a result, and give the generations that were repaired."""
+    """Replace repairs by a function; return the list of the generations that were repaired."""
     tried: list[str] = []
 
     def run(

@@ -25,7 +25,7 @@ def fake(tmp_path: Path) -> FakePrefix:
 def _installer(
     monkeypatch: pytest.MonkeyPatch, install: Callable[[int], InstallResult]
 ) -> list[InstallOptions]:
-    """Let an install of a generation have a result, and give the options of each."""
+    """Replace installs by a function; return the list of their options."""
     received: list[InstallOptions] = []
 
     def run(*arguments: object) -> InstallResult:

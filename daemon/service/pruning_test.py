@@ -23,7 +23,7 @@ def fake(tmp_path: Path) -> FakePrefix:
 
 
 def _prunes(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, plan: PrunePlan) -> list[int]:
-    """Let a prune remove what its plan says, and give the lowest generation of each."""
+    """Replace prunes by one with a plan; return the list of their lowest generations."""
     received: list[int] = []
 
     def prune(*arguments: object) -> PrunePlan:

@@ -1,4 +1,4 @@
-"""What the service knows of itself."""
+"""Tests of the state of the service."""
 
 import time
 
