@@ -1,6 +1,6 @@
-"""What an operator runs at a desk: the commands `update`, `diff`, `matrix` and `update_debian`.
+"""The commands of an operator's desk: `update`, `diff`, `matrix`, `update_debian` and `update_releases`.
 
-Enters: definitions and locks of `gens`, packages.txt of `image/debian`. Leaves: changed locks; answers for
-people and, with `--json`, for machines. A command reads its options here; the work is in the packages
-below.
+Enters: definitions and locks of `gens`, packages.txt of `image/debian`. Leaves: changed locks; reports for
+people and, with `--json`, for programs. The modules here read options and print results; the packages below
+do the work.
 """

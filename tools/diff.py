@@ -1,4 +1,4 @@
-"""`bazel run //tools:diff`: what changes from one generation to another."""
+"""`bazel run //tools:diff`: shows the changes from one generation to another."""
 
 import dataclasses
 import json

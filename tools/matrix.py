@@ -1,4 +1,4 @@
-"""`bazel run //tools:matrix`: what a generation offers."""
+"""`bazel run //tools:matrix`: shows the environments and toolkits of a generation."""
 
 import dataclasses
 import json
@@ -23,13 +23,13 @@ _WIDE = 500
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Content:
-    """What the locks of a generation stand for.
+    """Numbers and sizes of the locks of a generation and their wheels.
 
     Attributes:
-        locks: How many there are.
-        locked_bytes: Bytes of the wheels of each, summed up: what separate downloads would take.
-        wheels: How many distinct wheels they name.
-        wheel_bytes: Bytes of these: what a node downloads.
+        locks: Number of locks.
+        locked_bytes: Bytes of the wheels of each lock, summed up: the size of separate downloads.
+        wheels: Number of distinct wheels in them.
+        wheel_bytes: Bytes of the distinct wheels: the size of a node's download.
     """
 
     locks: int
@@ -53,22 +53,22 @@ def main(*, generation_id: int | None, as_json: bool, definitions: Path | None, 
         return
     for line in _heading(generation, content):
         click.echo(line)
-    # What is not a terminal has no width to fit.
+    # A pipe or file has no width to fit.
     Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(_table(generation))
 
 
 def count(catalog: Catalog, generation: Generation) -> Content:
-    """Count what the locks of a generation stand for.
+    """Count the locks and wheels of a generation.
 
     Args:
-        catalog: Where the locks lie.
+        catalog: Catalog with the locks.
         generation: The generation.
 
     Returns:
         The counts.
 
     Raises:
-        LockError: A lock is missing or wrong.
+        LockError: A lock is missing or malformed.
     """
     locks = [catalog.lock(generation, target) for target in generation.targets]
     sizes_bytes = {wheel.sha256: wheel.size_bytes for lock in locks for wheel in lock.wheels}
@@ -109,7 +109,7 @@ def _builds(cells: list[Environment], python: str) -> str:
 
 
 def _companion(cells: list[Environment], package: str) -> str:
-    """Give the version of a companion of Torch; where only some Pythons have one, it says which."""
+    """Return the version of a companion of Torch, with the Pythons that have it if not all do."""
     versions = {cell.python: version for cell in cells if (version := _pinned(cell, package)) is not None}
     without = sorted({cell.python for cell in cells} - versions.keys())
     note = f" (not {', '.join(without)})" if versions and without else ""

@@ -1,4 +1,4 @@
-"""The options that several commands of this folder have."""
+"""The options that several commands of this folder share."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import click
 definitions_option = click.option(
     "--definitions",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Directory of the definitions (g00000.json …).  [default: those that Bazel made from gens/prod.bzl]",
+    help="Directory of the definitions (g00000.json …).  [default: made by Bazel from gens/prod.bzl]",
 )
 
 locks_option = click.option(

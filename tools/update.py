@@ -14,7 +14,7 @@ from tools.locking.generation_tree import replace_locks
 from tools.locking.relock import Result, plan, relock
 from tools.options import definitions_option, locks_option, max_gen_id_option, min_gen_id_option
 
-# A resolution mostly waits for the index, so more of them run than there are cores.
+# A resolution mostly waits for the index, so that more of them than cores may run.
 _JOBS_FOR_EACH_CORE = 4
 
 
@@ -22,7 +22,7 @@ _JOBS_FOR_EACH_CORE = 4
 @min_gen_id_option(required=True)
 @max_gen_id_option()
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 with a diff if anything would change.")
-@click.option("--refresh", is_flag=True, help="Resolve also what has a lock of the same inputs.")
+@click.option("--refresh", is_flag=True, help="Resolve also targets whose locks are up to date.")
 @click.option(
     "--reopen", type=int, multiple=True, metavar="ID", help="Break the seal of an unpublished generation."
 )
@@ -46,10 +46,10 @@ def main(
     definitions: Path | None,
     locks: Path,
 ) -> None:
-    """Make the locks of the generations from MIN_GEN_ID on, and seal what is complete.
+    """Make the locks of the generations from MIN_GEN_ID on, and seal the complete ones.
 
-    A lock whose inputs have not changed is kept as it is. A sealed generation is never rewritten: what would
-    change is an error that shows the difference. The index is the one that uv has on this machine.
+    A lock whose inputs have not changed is kept. A sealed generation is never rewritten: if it would change,
+    the command fails and shows the difference. The index is the one of uv's configuration on this machine.
     """
     started_s = time.monotonic()
     catalog = load_catalog(definitions, locks)
@@ -99,7 +99,7 @@ def _refuse_broken_seal(result: Result) -> None:
                     *(f"  {message}" for message in broken),
                     result.difference.rstrip("\n"),
                     "A published generation is never changed: add another one to gens/prod.bzl.",
-                    f"If no node has seen this one, --reopen {generation.id} writes it anew.",
+                    f"If no node has installed this one, --reopen {generation.id} rewrites it.",
                 ]
             )
         )

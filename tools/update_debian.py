@@ -34,7 +34,7 @@ def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
     """Lock the Debian packages of image/debian/packages.txt at the versions that the mirror has now.
 
     The mirror is the one of this machine's apt configuration, or DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR. A
-    lock whose packages are all the newest stays as it is, its date as well: the date is in every image.
+    lock with the newest packages is kept, with its date: the date is part of every image.
     """
     list_path, lock_path = directory / "packages.txt", directory / "packages.lock.json"
     text = _read(list_path)
@@ -56,7 +56,7 @@ def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
             n=0,
         )
         raise DifferenceError(
-            f"{lock_path}: is not what the mirror has; `bazel run //tools:update_debian` writes it\n"
+            f"{lock_path}: differs from the mirror's packages; run `bazel run //tools:update_debian`\n"
             + "\n".join(difference)
         )
     _write(lock_path, new_text)
@@ -67,7 +67,7 @@ def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
 
 
 def _parse_if_whole(text: str, path: Path) -> Lock | None:
-    # A lock that a merge left in pieces is what this command mends.
+    # A lock that a merge left malformed is replaced.
     try:
         return parse_lock(text, path)
     except ImageError:

@@ -110,7 +110,7 @@ def test_a_check_writes_nothing_and_shows_the_difference(desk: Desk) -> None:
     desk.archive.publish([Deb("tini", "0.20-1"), GCC, LIBC])
     done = desk.run("--check")
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"error: {desk.lock}: is not what the mirror has; ")
+    assert done.stderr.startswith(f"error: {desk.lock}: differs from the mirror's packages; ")
     assert '\n-      {"name": "tini", "version": "0.19-1"' in done.stderr
     assert '\n+      {"name": "tini", "version": "0.20-1"' in done.stderr
     assert desk.lock.read_bytes() == before

@@ -27,8 +27,8 @@ _NAME = "releases.json"
 def main(*, check: bool, index_url: str | None, locks: Path) -> None:
     """Read the releases of Torch, its companions, CUDA and cuDNN from an index into gens/releases.json.
 
-    Only what has changed since is read. The first time takes minutes and gigabytes: for companions that
-    name no Torch, the symbols of Torch's libraries are compared.
+    It reads only releases that have changed. The first time takes minutes and gigabytes: for companions that
+    name no Torch, it compares symbols with those of Torch's libraries.
     """
     started_s = time.monotonic()
     path = locks / _NAME

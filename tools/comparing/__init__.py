@@ -1,5 +1,5 @@
 """The comparison of two generations.
 
-Enters: two generations with their locks. Leaves: which targets came and went, and what changed in those
-that stayed.
+Enters: two generations with their locks. Leaves: the targets that were added or removed, and the
+packages that changed in the others.
 """

@@ -1,4 +1,4 @@
-"""What one generation has that another has not, and which packages of what both have changed."""
+"""The differences of two generations: added and removed targets, and changed packages of the others."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Change:
         package: Name of the package.
         before: Version before, or None where the package is new.
         after: Version after, or None where the package is gone.
-        targets: Names of the targets that it concerns, in the order of the generation.
+        targets: Names of the targets that have this change, in the order of the generation.
     """
 
     package: str
@@ -34,8 +34,8 @@ class Comparison:
         added: Targets that only the second has.
         removed: Targets that only the first has.
         common: Targets that both have.
-        unchanged: How many of these have the same wheels.
-        changes: Changes in the others, those of most targets first.
+        unchanged: Number of common targets whose wheels are the same.
+        changes: Changes in the other common targets; a change of more targets comes first.
     """
 
     added: tuple[str, ...]
@@ -53,7 +53,7 @@ def compare(before: Locks, after: Locks) -> Comparison:
         after: Locks of the second, in its order.
 
     Returns:
-        The differences. A package whose version is the same but whose wheel is another counts as changed.
+        The differences. A package with the same version but another wheel counts as changed.
     """
     common = [name for name in after if name in before]
     targets_by_change: dict[tuple[str, str | None, str | None], list[str]] = {}

@@ -1,16 +1,16 @@
-"""Writes the names of many targets in few words."""
+"""Shortens lists of target names."""
 
 from collections.abc import Iterable, Iterator
 
 
 def joined_names(names: Iterable[str]) -> Iterator[str]:
-    """Join the environments that differ in nothing but their Python.
+    """Join the names of environments that differ only in their Python.
 
     Args:
         names: Names of environments and toolkits.
 
     Yields:
-        `python{3.10,3.11}-torch2.4.1-cu121`, or the name itself where there is but one.
+        `python{3.10,3.11}-torch2.4.1-cu121`, or the plain name of a target without a partner.
     """
     pythons: dict[str, list[str]] = {}
     for name in names:

@@ -1,7 +1,7 @@
 """A base: a folder with a `kustomization.yaml`, the manifests that it names, the digests that Bazel adds.
 
-https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/ defines the file. We read what our
-own bases say and refuse the rest: whatever else one needs, an overlay and kustomize do better.
+https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/ defines the file. This module reads the
+fields that Monobase's bases have and refuses others: for those, use an overlay and kustomize.
 """
 
 from collections.abc import Iterable
@@ -23,9 +23,9 @@ class Image:
     """An image that manifests name.
 
     Attributes:
-        name: As manifests write it.
-        digest: Digest of its manifest, `sha256:…`.
-        repository: Where clusters pull it from; None where an overlay or `render` says it.
+        name: Name in the manifests.
+        digest: Digest of the image manifest, `sha256:…`.
+        repository: Repository that clusters pull it from; None where an overlay or `render` sets it.
     """
 
     name: str
@@ -34,21 +34,21 @@ class Image:
 
     @property
     def reference(self) -> str:
-        """Give what stands in its place in the end."""
+        """Return the reference that replaces its name in manifests."""
         return f"{self.repository or self.name}@{self.digest}"
 
     def in_registry(self, registry: str) -> "Image":
-        """Give the image with a repository under a registry, with the name by which manifests know it."""
+        """Return the image with a repository below a registry: REGISTRY/NAME."""
         return replace(self, repository=f"{registry.rstrip('/')}/{self.name}")
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base that was read.
+    """A base, as `read_base` returns it.
 
     Attributes:
         directory: Its folder.
-        namespace: Where its objects go, if it says so.
+        namespace: Namespace of its objects, or None.
         manifests: Its objects, in the order of its `resources`.
         images: Its images.
     """
@@ -59,7 +59,7 @@ class Base:
     images: tuple[Image, ...]
 
     def in_registry(self, registry: str) -> "Base":
-        """Give the base with all its images under a registry."""
+        """Return the base with all its images below a registry."""
         return replace(self, images=tuple(image.in_registry(registry) for image in self.images))
 
 
@@ -67,14 +67,14 @@ def pinned(kustomization: str, images: Iterable[Image]) -> str:
     """Add images to a `kustomization.yaml`.
 
     Args:
-        kustomization: Its text, which stays as it is, comments and all.
+        kustomization: Its text, which is kept unchanged, with its comments.
         images: The images.
 
     Returns:
         The new text.
 
     Raises:
-        ManifestError: It has images already.
+        ManifestError: It already has images.
     """
     if "images" in _mapping(kustomization, Path(FILE_NAME)):
         raise ManifestError(f"{FILE_NAME}: already has `images`; a base whose images Bazel pins has none")
@@ -98,7 +98,7 @@ def read_base(directory: Path) -> Base:
         The base.
 
     Raises:
-        ManifestError: It is malformed, or needs more of kustomize than we do.
+        ManifestError: It is malformed, or has a field that only kustomize supports.
     """
     path = directory / FILE_NAME
     fields = _mapping(_text(path), path)

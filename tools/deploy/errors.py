@@ -1,4 +1,4 @@
-"""The errors of making and rendering manifests, beside those of `gens.errors` and `image.errors`."""
+"""The errors of writing and rendering manifests, in addition to those of `gens.errors` and `image.errors`."""
 
 from typing import ClassVar
 
@@ -6,6 +6,6 @@ from gens.errors import MonobaseError
 
 
 class ManifestError(MonobaseError):
-    """A kustomization or a manifest is missing, malformed, or says what we do not render."""
+    """A kustomization or a manifest is missing, malformed, or has a field that Monobase does not render."""
 
     exit_code: ClassVar[int] = 3

@@ -1,4 +1,4 @@
-"""The real kustomize and the schemas of Kubernetes' API, for tests."""
+"""Runs the real kustomize and checks objects with the schemas of Kubernetes' API, for tests."""
 
 import shutil
 import subprocess
@@ -10,15 +10,15 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-# What definitions in the cluster add, for which Kubernetes itself has no schema.
+# Kinds that custom resource definitions add: Kubernetes itself has no schema for them.
 _CUSTOM_GROUPS = ("monitoring.coreos.com/",)
 
 
 def kustomize(directory: Path) -> list[dict[str, Any]]:
-    """Render a kustomization; skip where there is no kustomize.
+    """Render a kustomization; skip the test where kustomize is not installed.
 
     Raises:
-        AssertionError: kustomize refuses it.
+        AssertionError: kustomize refuses the kustomization, or warns.
     """
     program = shutil.which("kustomize")
     if program is None:
@@ -34,8 +34,8 @@ def overlay(directory: Path, base: str, fields: dict[str, Any]) -> Path:
 
     Args:
         directory: A new folder for it.
-        base: Its base, as seen from there.
-        fields: What its kustomization says besides.
+        base: Path of its base, relative to `directory`.
+        fields: Further fields of its kustomization.
 
     Returns:
         The folder.
@@ -46,13 +46,13 @@ def overlay(directory: Path, base: str, fields: dict[str, Any]) -> Path:
 
 
 def validate(manifests: Iterable[dict[str, Any]]) -> list[str]:
-    """Compare objects with the newest Kubernetes' schemas; a field that these do not know is an error too.
+    """Validate objects with the schemas of the newest Kubernetes; an unknown field is an error as well.
 
     Returns:
-        Kind and name of each object that was compared.
+        Kind and name of each object that was validated.
 
     Raises:
-        kubernetes_validate.ValidationError: One is not valid.
+        kubernetes_validate.ValidationError: An object is not valid.
     """
     compared = []
     version = kubernetes_validate.latest_version()

@@ -1,4 +1,4 @@
-"""The command that prints a base for a cluster: `bazel run //daemon/kubernetes:render -- --registry …`."""
+"""Prints a base for a cluster: `bazel run //daemon/kubernetes:render -- --registry …`."""
 
 import re
 from pathlib import Path
@@ -41,12 +41,12 @@ def _variables(
 @click.argument("base", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
     "--registry", callback=_registry, metavar="REGISTRY[/PATH]",
-    help="Where the images were pushed to (REGISTRY/PATH/NAME); needed where the base does not say it.",
+    help="Registry and path of the pushed images (REGISTRY/PATH/NAME); required if the base has none.",
 )  # fmt: skip
-@click.option("--namespace", callback=_namespace, help="In place of the base's.")
+@click.option("--namespace", callback=_namespace, help="Namespace to use instead of the base's.")
 @click.option(
     "--env", "variables", callback=_variables, multiple=True, metavar="NAME=VALUE",
-    help="A variable of the containers, such as MONOBASE_MIN_GEN_ID=2; may be repeated.",
+    help="An environment variable of the containers, such as MONOBASE_MIN_GEN_ID=2; may be repeated.",
 )  # fmt: skip
 def main(
     base: Path,

@@ -1,7 +1,7 @@
-"""Objects of a base as they go to a cluster: `kubectl apply -f` and `podman kube play` take them so.
+"""Renders the objects of a base for `kubectl apply -f` and `podman kube play`.
 
-It does the three things that an install at a desk asks for: namespace, images, variables. kustomize does the
-same with the same base, and rendering_test compares the two.
+It sets the namespace, the images and environment variables. kustomize does the same with the same base, and
+rendering_test compares the results.
 """
 
 import copy
@@ -20,15 +20,15 @@ def render(
     """Render a base.
 
     Args:
-        base: The base; it stays as it is.
-        namespace: Where its objects go, in place of what the base says.
-        variables: Environment variables of its containers: these replace or follow those that are there.
+        base: The base; it is not changed.
+        namespace: Namespace of the objects, instead of the base's.
+        variables: Environment variables of its containers: they replace or extend the existing ones.
 
     Returns:
         The objects, in the order of the base.
 
     Raises:
-        ManifestError: There is an image without a digest, or no container for the variables.
+        ManifestError: An image has no digest, or no object has a container for the variables.
     """
     manifests = copy.deepcopy(list(base.manifests))
     namespace = namespace or base.namespace
@@ -64,7 +64,7 @@ def _move(manifest: Manifest, namespace: str) -> None:
 
 
 def _containers(manifest: Manifest) -> list[dict[str, Any]]:
-    """Give the containers of a Pod, or of the template of what makes Pods."""
+    """Return the containers of a Pod, or of the Pod template of a workload such as a DaemonSet."""
     spec = manifest.get("spec", {})
     pod = spec if manifest["kind"] == "Pod" else spec.get("template", {}).get("spec", {})
     return [*pod.get("initContainers", ()), *pod.get("containers", ())]
@@ -85,7 +85,7 @@ def _set_variables(container: dict[str, Any], variables: Mapping[str, str]) -> N
 
 
 class _Dumper(yaml.SafeDumper):
-    """Indents lists as people do."""
+    """Indents the items of a list below its key."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, indentless=False)

@@ -1,4 +1,4 @@
-"""Bazel's action: writes a base with the digests of the images that Bazel has built (defs.bzl)."""
+"""Writes a base with the digests of the images that Bazel built: the action of defs.bzl."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--image", "images", type=(str, _PATH), multiple=True, help="Name in manifests, and OCI layout."
 )
-@click.option("--registry", help="Where clusters pull the images from; empty if an overlay says so.")
+@click.option("--registry", help="Registry that clusters pull from; empty if an overlay sets it.")
 def main(output: Path, files: tuple[Path, ...], images: tuple[tuple[str, Path], ...], registry: str) -> None:
     """Write the base FILES into OUTPUT, with the digests of the images."""
     found = [Image(name, read_layout(directory).manifest.digest) for name, directory in images]

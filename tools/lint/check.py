@@ -11,14 +11,14 @@ from tools.lint.source_tree import lay_out, walk
 
 
 def main(name: str, build_file: Path) -> int:
-    """Checks a copy of the source tree.
+    """Check a copy of the source tree.
 
     Args:
-        name: of the checker.
-        build_file: of the `@source_tree` repository; the sources are in the folder `files` beside it.
+        name: Name of the checker.
+        build_file: Build file of the `@source_tree` repository; the sources are in `files` beside it.
 
     Returns:
-        0 if the checker is content, else its own exit code, after its output.
+        0 if the checker found nothing, otherwise its exit code.
     """
     checker = checkers()[name]
     with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR")) as folder:
@@ -27,12 +27,12 @@ def main(name: str, build_file: Path) -> int:
         os.chdir(root)
         files = checker.files(walk(Path()))
         if not files:
-            print(f"{name}: found no file to check, so it cannot say that all is well", file=sys.stderr)
+            print(f"{name}: found no file to check; look at tools/lint/tree.bzl", file=sys.stderr)
             return 1
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
         code = subprocess.run([*checker.check, *map(str, files)], check=False, env=environment).returncode
     if code:
-        hint = "`./bazelw run //tools:format` mends it" if checker.fixes else "this one is mended by hand"
+        hint = "run `./bazelw run //tools:format`" if checker.fixes else "edit the files by hand"
         print(f"{name}: {len(files)} files checked; {hint}", file=sys.stderr)
     else:
         print(f"{name}: {len(files)} files are clean")

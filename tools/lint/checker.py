@@ -1,4 +1,4 @@
-"""The checkers of the source tree: which files each one reads, and the commands that check and fix them."""
+"""The checkers of the source tree: the files that each one reads, and its commands to check and fix them."""
 
 import os
 import re
@@ -16,17 +16,17 @@ _STARLARK_NAMES = ("BUILD.bazel", "MODULE.bazel", "REPO.bazel")
 
 
 def is_python(path: Path) -> bool:
-    """Says whether a file is Python source or a type stub."""
+    """Return whether a file is Python source or a type stub."""
     return path.suffix in {".py", ".pyi"}
 
 
 def is_product(path: Path) -> bool:
-    """Return whether a file is Python source, and no unit test."""
+    """Return whether a file is Python source but not a unit test."""
     return is_python(path) and not path.name.endswith("_test.py")
 
 
 def is_shell(path: Path) -> bool:
-    """Says whether a file is a shell script, by its name or by its first line."""
+    """Return whether a file is a shell script, by its name or by its first line."""
     if path.suffix == ".sh":
         return True
     if path.suffix:
@@ -41,7 +41,7 @@ def is_markdown(path: Path) -> bool:
 
 
 def is_starlark(path: Path) -> bool:
-    """Says whether a file is one that Bazel reads as Starlark."""
+    """Return whether Bazel reads a file as Starlark."""
     return path.suffix == ".bzl" or path.name in _STARLARK_NAMES
 
 
@@ -50,10 +50,10 @@ class Checker:
     """One checker.
 
     Attributes:
-        name: as in the name of its test, `//tools/lint:NAME`.
-        reads: says whether it has a word on a file.
-        check: the command that checks the files appended to it, without changing one.
-        fixes: the commands that mend, in this order, what they can in the files appended to them.
+        name: Its name, as in its test `//tools/lint:NAME`.
+        reads: Returns whether it checks a file.
+        check: Command that checks the files appended to it, and changes none.
+        fixes: Commands that fix what they can in the files appended to them, in this order.
     """
 
     name: str
@@ -62,15 +62,15 @@ class Checker:
     fixes: tuple[tuple[str, ...], ...] = ()
 
     def files(self, paths: Iterable[Path]) -> list[Path]:
-        """Keeps of `paths` those that this checker reads."""
+        """Return those of `paths` that this checker reads."""
         return [path for path in paths if self.reads(path)]
 
 
 def checkers() -> dict[str, Checker]:
-    """Makes the checkers with the executables of this program's runfiles.
+    """Return the checkers, with the executables in this program's runfiles.
 
     Returns:
-        Each checker by its name, in the order in which their fixes are to run.
+        Each checker by its name, in the order in which their fixes run.
     """
     ruff = find_ruff_bin()
     buildifier = str(Path(os.environ["BUILDIFIER"]).resolve())
@@ -92,9 +92,9 @@ def checkers() -> dict[str, Checker]:
             (ruff, "format", "--no-cache", "--quiet", "--diff"),
             ((ruff, "format", "--no-cache", "--quiet"),),
         ),
-        # In this program's own interpreter, so that mypy finds the libraries where it would import them.
+        # mypy runs in this program's interpreter, so that it finds the libraries on the import path.
         Checker("mypy", is_python, (sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null")),
-        # As a script: by its name, `tools` would be loaded, and could not be looked at in the tree.
+        # As a script: as a module it would load this program's `tools`, and hide `tools` of the tree.
         Checker("imports", is_product, (sys.executable, "-P", str(_FOLDER / "imports.py"))),
         Checker("links", is_markdown, (sys.executable, str(_FOLDER / "links.py"))),
         Checker("shellcheck", is_shell, (shellcheck, "--severity=style", "--external-sources")),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Words that begin a riddle, such as "What linking needs to know."
+# Words that begin a line without a subject, such as "What linking needs to know."
 _PRONOUNS = {
     "what",
     "whether",
@@ -25,20 +25,20 @@ _PRONOUNS = {
     "be",
     "let",
 }
-# Verbs that stand where "Return" or "Report" is meant.
+# Verbs to replace by "Return" or "Report".
 _TELLING = {"give", "gives", "tell", "tells", "say", "says"}
 _PROPERTIES = {"property", "cached_property"}
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """A first line that is to be rewritten.
+    """A first line to rewrite.
 
     Attributes:
         path: File.
         line: Line of the module, class or function.
         text: First line of its docstring.
-        reason: Why it is to be rewritten.
+        reason: The rule of STYLE.md that it breaks.
     """
 
     path: Path
@@ -94,7 +94,7 @@ def _reason(node: _Documented, text: str) -> str | None:
 
 
 def _is_test(node: ast.AST) -> bool:
-    """Return whether a node is a test: its name says what it does, and its docstring why."""
+    """Return whether a node is a test: its docstring gives the reason, not an imperative."""
     return getattr(node, "name", "").startswith("test_")
 
 

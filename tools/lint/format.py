@@ -1,4 +1,4 @@
-"""Mends in the source tree what the checkers can mend: `./bazelw run //tools:format`."""
+"""Fixes in the source tree what the checkers can fix: `./bazelw run //tools:format`."""
 
 import os
 import subprocess
@@ -10,15 +10,15 @@ from tools.lint.source_tree import walk
 
 
 def main() -> int:
-    """Runs every checker's fixes over the workspace, and says which files they changed.
+    """Run the fixes of every checker over the workspace, and print the files that they changed.
 
     Returns:
-        0 if all of them ran, else the exit code of the first that did not.
+        0 if all of them succeeded, otherwise the exit code of the first that failed.
     """
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if workspace is None:
         print(
-            "format: start it with `./bazelw run //tools:format`, which says where the sources are",
+            "format: BUILD_WORKSPACE_DIRECTORY is not set; run `./bazelw run //tools:format`",
             file=sys.stderr,
         )
         return 2

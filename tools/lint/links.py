@@ -1,4 +1,4 @@
-"""Checks that links and Bazel labels in Markdown files lead somewhere.
+"""Checks that the targets of links and Bazel labels in Markdown files exist.
 
 Run in the root of the source tree as `python3 tools/lint/links.py FILES`; exits with 1 when it prints
 something. It checks links to files and headings of this tree, and labels such as `//daemon:push`. It opens no
@@ -17,11 +17,11 @@ _LABEL = re.compile(
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _WILDCARDS = {"all", "all-targets"}
-_GENERATION = re.compile(r"g[0-9]{5}")  # targets that //gens makes of its definitions
+_GENERATION = re.compile(r"g[0-9]{5}")  # targets that //gens makes from its definitions
 
 
 def broken(document: Path) -> Iterator[str]:
-    """Yield a message for each link or label of a document that leads nowhere.
+    """Yield a message for each link or label of a document whose target does not exist.
 
     Args:
         document: Markdown file, relative to the root of the source tree, which is the working directory.
@@ -44,7 +44,7 @@ def broken(document: Path) -> Iterator[str]:
 
 
 def anchors(document: Path) -> set[str]:
-    """Return the anchors that GitHub makes of the headings of a Markdown file."""
+    """Return the anchors that GitHub derives from the headings of a Markdown file."""
     text = _FENCE.sub("", document.read_text(encoding="utf-8"))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(text)}
 
@@ -67,7 +67,7 @@ def _is_label(package: str, target: str | None, *, is_wildcard: bool) -> bool:
 
 
 def main() -> None:
-    """Print what is broken in the files that the command line names."""
+    """Print the broken links and labels of the files that the command line names."""
     messages = [message for name in sys.argv[1:] for message in broken(Path(name))]
     for message in messages:
         sys.stdout.write(f"{message}\n")

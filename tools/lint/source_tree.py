@@ -1,4 +1,4 @@
-"""The source tree as the checkers see it: the workspace, or a copy made from what Bazel gives a test."""
+"""The source tree that checkers read: the workspace, or a copy of the files that Bazel links for a test."""
 
 import os
 import shutil
@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SUFFIX = ".tree"
-"""What tree.bzl appends to each file's name, so that Bazel takes no linked BUILD file for a package."""
+"""The suffix that tree.bzl appends to each file name: Bazel would treat a linked BUILD file as a package."""
 
 _SKIPPED = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules"}
 
 
 def lay_out(linked: Path, target: Path) -> None:
-    """Copies the files of the `@source_tree` repository to `target` under their real names.
+    """Copy the files of the `@source_tree` repository to `target` under their real names.
 
-    They are copies because checkers resolve links, and look for their configuration beside the original.
+    Checkers resolve symbolic links and look for their configuration beside the original: links would not do.
 
     Args:
-        linked: the repository's folder `files`.
-        target: a folder that does not exist yet.
+        linked: The repository's folder `files`.
+        target: A folder that does not exist yet.
     """
     for folder, _, names in os.walk(linked, followlinks=True):
         destination = target / Path(folder).relative_to(linked)
@@ -28,7 +28,7 @@ def lay_out(linked: Path, target: Path) -> None:
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Lists the files below `root`, relative to it and sorted, without what is not source (see tree.bzl)."""
+    """Yield the source files below `root`, relative to it and sorted; tree.bzl names what is not source."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
             name for name in folders if name not in _SKIPPED and not name.startswith("bazel-")

@@ -1,5 +1,5 @@
-"""The making of locks: what is stale, resolved by uv, checked, and written whole.
+"""Locks of generations: finds the stale ones, resolves them with uv, checks them and writes them.
 
-Enters: definitions of generations, the locks that stand, indexes that uv reaches. Leaves: the text of new
-locks and seals, or why a target does not resolve.
+Enters: definitions of generations, their present locks, the indexes that uv reaches. Leaves: the text of new
+locks and seals, or the reason why a target does not resolve.
 """

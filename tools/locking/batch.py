@@ -12,23 +12,24 @@ Outcome = Resolution | UnsatisfiableError
 def resolve_all(
     resolver: Resolver, wanted: Iterable[Inputs], jobs: int, done: Callable[[Inputs, Outcome], None]
 ) -> dict[Inputs, Outcome]:
-    """Resolve each of several inputs once; what has no solution does not keep the others from being tried.
+    """Resolve each of several inputs once; one without a solution does not stop the others.
 
     Args:
-        resolver: The uv to ask.
-        wanted: What to resolve, at least one; equal ones are resolved once.
-        jobs: How many uv processes run at a time.
-        done: Called with each outcome as it comes, in the caller's thread.
+        resolver: The uv to run.
+        wanted: Inputs to resolve, at least one; equal inputs are resolved once.
+        jobs: Number of uv processes at a time.
+        done: Called with each outcome as soon as it is known, in the caller's thread.
 
     Returns:
-        The outcome by inputs, in the order that they were given in.
+        The outcome by inputs, in the order of `wanted`.
 
     Raises:
-        ResolutionError: An index does not answer. What had not begun was not tried.
+        ResolutionError: An index does not answer. The remaining inputs were not tried.
     """
     ordered = list(dict.fromkeys(wanted))
     outcomes: dict[Inputs, Outcome] = {}
-    # One goes ahead, with as many requirements as any: all would else begin by fetching the same pages.
+    # The inputs with the most requirements run first and alone, which fills uv's cache: otherwise all
+    # processes would fetch the same pages.
     ahead = max(ordered, key=lambda inputs: len(inputs.requirements))
     outcomes[ahead] = _attempt(resolver, ahead)
     done(ahead, outcomes[ahead])

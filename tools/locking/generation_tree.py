@@ -15,7 +15,7 @@ def read_locks(directory: Path) -> dict[str, str]:
         directory: Folder of the generation, such as `gens/g00003`.
 
     Returns:
-        Text by file name; empty where there is no folder.
+        Text by file name; empty if the folder does not exist.
 
     Raises:
         LockError: A file cannot be read.
@@ -28,9 +28,9 @@ def read_locks(directory: Path) -> dict[str, str]:
 
 
 def replace_locks(directory: Path, locks: Mapping[str, str]) -> None:
-    """Make these, and no others, the locks of a generation.
+    """Replace all locks of a generation by these.
 
-    All are written beside the folder first, so that an interruption leaves the old ones or the new ones.
+    All are first written to a folder beside it, so that an interruption leaves the old or the new locks.
 
     Args:
         directory: Folder of the generation.
@@ -58,7 +58,7 @@ def replace_locks(directory: Path, locks: Mapping[str, str]) -> None:
 
 
 def diff_locks(directory: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    """Compare two states of a generation.
+    """Yield the differences of two states of a generation's locks.
 
     Args:
         directory: Name of its folder, for the headings.
@@ -80,7 +80,7 @@ def diff_locks(directory: str, before: Mapping[str, str], after: Mapping[str, st
 
 
 def _put_back(directory: Path) -> None:
-    """Undo a replacement that was interrupted between its two renames."""
+    """Undo a replacement of locks that was interrupted between its two renames."""
     old = _beside(directory, "old")
     if old.exists() and not directory.exists():
         old.rename(directory)

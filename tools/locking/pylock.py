@@ -1,4 +1,4 @@
-"""Reads packages out of a `pylock.toml`: https://packaging.python.org/en/latest/specifications/pylock-toml/."""
+"""Reads the packages of a `pylock.toml`: https://packaging.python.org/en/latest/specifications/pylock-toml/."""
 
 import tomllib
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ class PylockWheel:
     """A wheel of an index.
 
     Attributes:
-        url: Where the index has it.
+        url: Its URL on the index.
         filename: Name of the wheel file.
-        sha256: Digest that the index gives, or None.
-        size_bytes: Size that the index gives, or None.
+        sha256: Digest that the index states, or None.
+        size_bytes: Size that the index states, or None.
     """
 
     url: str
@@ -28,7 +28,7 @@ class PylockWheel:
 
 @dataclass(frozen=True, slots=True)
 class PylockPackage:
-    """A package, and the wheels of it that the target accepts.
+    """A package with those of its wheels that the target accepts.
 
     Attributes:
         name: Normalized name.
@@ -48,10 +48,10 @@ def parse_pylock(text: str) -> tuple[PylockPackage, ...]:
         text: Content of the file.
 
     Returns:
-        Its packages, in order of their names.
+        Its packages, sorted by name.
 
     Raises:
-        ResolutionError: A package does not come as wheels of an index.
+        ResolutionError: A package did not resolve to wheels of an index.
     """
     packages = (_package(package) for package in tomllib.loads(text).get("packages", []))
     return tuple(sorted(packages, key=lambda package: package.name))

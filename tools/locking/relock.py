@@ -1,4 +1,4 @@
-"""Makes the locks of generations: finds what is stale, resolves it, and says why where it cannot."""
+"""Makes the locks of generations: finds the stale ones, resolves their targets, and reports failures."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,12 +21,12 @@ from tools.locking.table_check import absence_disagreement, cell_disagreements
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to do for one generation.
+    """The work to do for one generation.
 
     Attributes:
         generation: The generation.
-        current: Text of the locks that are there, by file name.
-        seal: Its seal, or None where it has none or is reopened.
+        current: Text of the existing locks, by file name.
+        seal: Its seal; None if it has none or is reopened.
         stale: Targets to resolve.
     """
 
@@ -37,7 +37,7 @@ class Work:
 
     @property
     def wanted(self) -> Iterator[Inputs]:
-        """What to resolve; where nothing is stale, the table was checked when the locks were made."""
+        """Inputs to resolve; none if no lock is stale: the table was checked when the locks were made."""
         if self.stale:
             yield from (target.inputs for target in self.stale)
             yield from self.generation.absences
@@ -45,12 +45,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one generation.
+    """The outcome for one generation.
 
     Attributes:
-        work: What was to do.
+        work: The work.
         locks: Text of its locks by file name, all of them unless there are failures.
-        failures: Why it has no locks, if it has none.
+        failures: The reasons why it has no locks; empty if it has them.
     """
 
     work: Work
@@ -59,23 +59,23 @@ class Result:
 
     @property
     def seal(self) -> Seal:
-        """The seal that it should have."""
+        """The seal of these locks."""
         return make_seal(self.work.generation, self.locks)
 
     @property
     def difference(self) -> str:
-        """Unified diff between the locks that are there and these."""
+        """Unified diff from the existing locks to these."""
         return "".join(diff_locks(self.work.generation.directory_name, self.work.current, self.locks))
 
 
 def plan(catalog: Catalog, generation: Generation, seal: Seal | None, *, refresh: bool) -> Work:
-    """Find out what is to do for a generation.
+    """Return the work to do for a generation.
 
     Args:
-        catalog: Where the locks lie.
+        catalog: Catalog with the existing locks.
         generation: The generation.
         seal: Its seal, or None.
-        refresh: Whether to resolve also what has a lock that belongs to it.
+        refresh: Whether to resolve targets whose locks are up to date as well.
 
     Returns:
         The work.
@@ -97,17 +97,17 @@ def plan(catalog: Catalog, generation: Generation, seal: Seal | None, *, refresh
 
 
 def relock(works: Iterable[Work], jobs: int) -> list[Result]:
-    """Resolve all that is stale, and make locks of it.
+    """Resolve all stale targets, and make their locks.
 
     Args:
-        works: What is to do.
-        jobs: How many resolutions run at a time.
+        works: The work, by generation.
+        jobs: Number of resolutions at a time.
 
     Returns:
         The result of each, in the same order.
 
     Raises:
-        ResolutionError: An index does not answer, or leaves out what a lock needs.
+        ResolutionError: An index does not answer, or leaves out a digest or size.
         DefinitionError: uv cannot install a Python that a generation names.
     """
     works = list(works)
@@ -155,7 +155,7 @@ def _locks(work: Work, new_locks: Mapping[str, Lock]) -> dict[str, str]:
     locks = {}
     for name in sorted(_file_name(target) for target in work.generation.targets):
         current = work.current.get(name)
-        # A lock that differs in nothing but the resolver's version stays as it is.
+        # Keep a lock that differs only in the resolver's version.
         if name not in new_locks or (current is not None and _says_the_same(current, new_locks[name])):
             locks[name] = work.current[name]
         else:
@@ -185,7 +185,7 @@ def _lock(resolver: Resolver, generation: Generation, target: Target, resolution
 
 
 def _names(works: Iterable[Work]) -> dict[Inputs, list[str]]:
-    """Names of the targets that each resolution serves: generations may share one."""
+    """Return the names of the targets of each resolution: generations may share one."""
     names: dict[Inputs, list[str]] = {}
     for work in works:
         for target in work.stale:

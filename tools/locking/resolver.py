@@ -24,12 +24,12 @@ from tools.locking.target_tags import best_wheel, target_tags
 _HEAD_TIMEOUT_S = 60
 _CONSTRAINTS = "constraints.txt"
 
-# An index that says nothing of caching is asked for the same thirty pages by each resolution, and that takes
-# 0.45 s instead of 0.05 s. Ten minutes is what the public index itself allows.
+# Without a Cache-Control from the index, each resolution requests the same thirty pages again, which takes
+# 0.45 s instead of 0.05 s. Ten minutes is the value of the public index.
 _FRESH = "max-age=600"
 
-# What a machine may decide: which host serves the default index, how to reach it, where the cache is. All
-# other settings of uv would make two machines resolve differently.
+# Settings that a machine may decide: the host of the default index, how to reach it, the cache's folder. Any
+# other setting of uv would make two machines resolve differently.
 _MACHINE_SETTINGS = (
     "UV_CACHE_DIR",
     "UV_CONFIG_FILE",
@@ -47,16 +47,16 @@ _MACHINE_SETTINGS = (
 
 
 class UnsatisfiableError(ResolutionError):
-    """The index answered, and what was asked has no solution."""
+    """The index answered, and the requirements have no solution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What uv found.
+    """The result of one resolution.
 
     Attributes:
-        wheels: The wheels, in order of their names.
-        warnings: What uv warned of, such as a yanked release.
+        wheels: The wheels, sorted by name.
+        warnings: Warnings of uv, such as a yanked release.
     """
 
     wheels: tuple[LockedWheel, ...]
@@ -65,13 +65,13 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """A uv and the environment variables that it runs with.
+    """The program uv, with its environment variables.
 
     Attributes:
         program: Path of uv.
         name: Its name and version, such as `uv 0.13.9`.
-        environment: Environment variables.
-        default_index: URL of the default index where uv may be told how long to cache it, or None.
+        environment: Environment variables of its processes.
+        default_index: URL of the default index if uv's `cache-control` can be set for it, or None.
     """
 
     program: str
@@ -81,7 +81,7 @@ class Resolver:
 
 
 def find_resolver(environment: Mapping[str, str] = os.environ) -> Resolver:
-    """Take the uv that the project pins, with this machine's index configuration.
+    """Return the uv that the project pins, with this machine's index configuration.
 
     Args:
         environment: Environment variables of the caller.
@@ -98,8 +98,8 @@ def find_resolver(environment: Mapping[str, str] = os.environ) -> Resolver:
     kept |= {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
     resolver = Resolver(program, f"uv {version}", kept)
     if "UV_NO_CONFIG" in kept or "UV_CONFIG_FILE" in kept or any(map(_is_credential, kept)):
-        # With either of the two uv reads no index from the project; and where credentials belong to an index
-        # by its name, it must keep that name.
+        # With either of these variables uv reads no index from the project. Credentials may belong to an
+        # index by its name, which it must then keep.
         return resolver
     index = kept.get("UV_DEFAULT_INDEX") or kept.get("UV_INDEX_URL") or _ask_for_default_index(resolver)
     index = index and re.sub(r"^[\w-]+=", "", index)
@@ -114,14 +114,14 @@ def resolve(resolver: Resolver, inputs: Inputs) -> Resolution:
 
     Args:
         resolver: The uv to ask.
-        inputs: What decides the resolution.
+        inputs: All that decides the resolution.
 
     Returns:
         The wheels, each with its hash and size.
 
     Raises:
-        UnsatisfiableError: There is no solution; the message is uv's reason.
-        ResolutionError: An index did not answer, or left out what a lock needs.
+        UnsatisfiableError: The requirements have no solution; the message is uv's reason.
+        ResolutionError: An index did not answer, or left out a digest or size.
     """
     with tempfile.TemporaryDirectory(prefix="monobase-update-") as folder:
         Path(folder, "pyproject.toml").write_text(_project(inputs, resolver.default_index), encoding="utf-8")
@@ -147,14 +147,14 @@ def resolve(resolver: Resolver, inputs: Inputs) -> Resolution:
 
 
 def check_pythons(resolver: Resolver, versions: Sequence[str]) -> None:
-    """Check that uv can install each of these Pythons on a node.
+    """Check that uv can install each of some Pythons on a node.
 
     Args:
-        resolver: The uv to ask; it answers from the list that it was built with.
+        resolver: The uv to run; it answers from its built-in list.
         versions: Full versions.
 
     Raises:
-        DefinitionError: uv does not know one; the message tells those of the same minor version that it does.
+        DefinitionError: uv does not know a version; the message lists the known ones of its minor version.
     """
     listing = subprocess.run(
         [
@@ -183,7 +183,7 @@ def check_pythons(resolver: Resolver, versions: Sequence[str]) -> None:
 
 
 def _ask_for_default_index(resolver: Resolver) -> str | None:
-    """Ask uv which index it takes a package from that every index has."""
+    """Return the default index as uv sees it: the one that serves a package which every index has."""
     command = [
         "pip",
         "compile",
@@ -204,7 +204,7 @@ def _ask_for_default_index(resolver: Resolver) -> str | None:
         check=False,
     ).stdout
     found = re.search(r"# from (http\S+)", output)
-    # A URL with its password blotted out is of no use.
+    # uv masks the password in the URL: such a URL cannot be used.
     return found[1] if found is not None and "*" not in found[1] else None
 
 
@@ -222,11 +222,11 @@ def _arguments(inputs: Inputs) -> Iterator[str]:
         "--no-header",
         "--no-annotate",
     )
-    # Wheels tell their requirements themselves, so no interpreter of the target's version is needed; with
-    # this one named, uv does not look for another along the PATH, which takes seconds where shims stand.
+    # Requirements come from the metadata of wheels, so no interpreter of the target's version is needed. With
+    # this one named, uv does not search the PATH for another, which takes seconds if it finds shims.
     yield from ("--python", sys.executable, "--python-version", inputs.python)
     yield from ("--python-platform", inputs.platform, "--only-binary=:all:")
-    # Spelt out, for a machine's configuration may hold other choices.
+    # Explicit, as the configuration of a machine may differ.
     yield from (
         "--resolution=highest",
         "--prerelease=if-necessary",
@@ -242,22 +242,22 @@ def _arguments(inputs: Inputs) -> Iterator[str]:
 
 
 def _project(inputs: Inputs, default_index: str | None) -> str:
-    """Write the project that uv compiles: as TOML, whose strings and lists are JSON's."""
+    """Return the TOML of the project that uv compiles; strings and lists are written as JSON."""
     lines = [
         "[project]",
         'name = "monobase"',
         'version = "0"',
         f"requires-python = {json.dumps('==' + inputs.python)}",
         f"dependencies = {json.dumps(inputs.requirements)}",
-        # This table stops uv from looking for settings in the folders above. No bound stands in it: where
-        # UV_NO_CONFIG or UV_CONFIG_FILE is set, uv reads nothing here but the sources and their indexes.
+        # This table stops uv from looking for settings in the parent folders. It holds no constraint: with
+        # UV_NO_CONFIG or UV_CONFIG_FILE set, uv reads only the sources and their indexes from it.
         "[tool.uv]",
     ]
     if default_index is not None:
         lines += ["[[tool.uv.index]]", f"url = {json.dumps(default_index)}", "default = true"]
         lines.append(f"cache-control = {{ api = {json.dumps(_FRESH)}, files = {json.dumps(_FRESH)} }}")
     if inputs.index_url is not None:
-        # Explicit: what else that index has does not stand in for the default index's.
+        # Explicit: other packages of that index do not replace those of the default index.
         lines += [
             "[[tool.uv.index]]",
             'name = "build"',
@@ -283,7 +283,7 @@ def _locked(package: PylockPackage, tags: tuple[Tag, ...]) -> LockedWheel:
 
 
 def _content_length(url: str) -> int:
-    """Ask for the size of a wheel: an index without JSON pages (PEP 691), as PyTorch's, does not tell it."""
+    """Request the size of a wheel: an index without JSON pages (PEP 691), like PyTorch's, omits it."""
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (the URL is one that uv has just used)
     try:
         with urllib.request.urlopen(request, timeout=_HEAD_TIMEOUT_S) as answer:  # noqa: S310

@@ -1,4 +1,4 @@
-"""Holds the Torch table (`gens/torch.bzl`) against what an index really serves."""
+"""Compares the Torch table (`gens/torch.bzl`) with the wheels that an index serves."""
 
 from collections.abc import Iterator
 
@@ -13,11 +13,11 @@ _CUDA_RUNTIMES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu11", "nvidia-cud
 
 
 def cell_disagreements(environment: Environment, wheels: tuple[LockedWheel, ...]) -> Iterator[str]:
-    """Say where a resolved environment is not the one that the table promised.
+    """Yield the differences between a resolved environment and the table.
 
     Args:
         environment: The cell.
-        wheels: What it resolved to.
+        wheels: The wheels that it resolved to.
 
     Yields:
         Messages.
@@ -30,7 +30,7 @@ def cell_disagreements(environment: Environment, wheels: tuple[LockedWheel, ...]
         yield f"the table says torch {environment.torch}, the index gave {torch}"
     if environment.inputs.index_url is not None and torch is not None and torch.local != environment.build:
         yield f"the table says build {environment.build}, the index gave torch {torch}"
-    # Builds with CUDA linked in bring no runtime of their own: then there is nothing to compare.
+    # Builds with CUDA linked statically require no runtime wheels: then there is nothing to compare.
     for name in _CUDA_RUNTIMES:
         if name in versions:
             cuda = ".".join(str(part) for part in versions[name].release[:2])
@@ -40,11 +40,11 @@ def cell_disagreements(environment: Environment, wheels: tuple[LockedWheel, ...]
 
 
 def absence_disagreement(absence: Inputs, outcome: object) -> str | None:
-    """Say whether the index has what the table says it has not.
+    """Return a message if the index has a wheel that the table lists as absent.
 
     Args:
-        absence: What should not resolve.
-        outcome: What came of resolving it.
+        absence: Inputs that should not resolve.
+        outcome: Outcome of their resolution.
 
     Returns:
         A message, or None.

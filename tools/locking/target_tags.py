@@ -1,4 +1,4 @@
-"""The wheel tags that a target accepts, best first, told without an interpreter of the target."""
+"""Computes the wheel tags that a target accepts, best first, without an interpreter of the target."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
 def target_tags(python: str, platform: str) -> tuple[Tag, ...]:
-    """Give the tags of a target, those that an installer prefers first.
+    """Return the tags of a target, in the order of an installer's preference.
 
     Args:
         python: Version of CPython, such as `3.11.10`.
@@ -34,7 +34,7 @@ def target_tags(python: str, platform: str) -> tuple[Tag, ...]:
 
 
 def best_wheel(filenames: list[str], tags: tuple[Tag, ...]) -> str:
-    """Choose the wheel that an installer would.
+    """Return the wheel that an installer would choose.
 
     Args:
         filenames: Wheels of one version of a package, each with a tag of the target.
@@ -53,7 +53,7 @@ def best_wheel(filenames: list[str], tags: tuple[Tag, ...]) -> str:
 
 
 def _platforms(arch: str, newest: int) -> Iterator[str]:
-    # The oldest glibc that the tags know of: 2.5 for x86_64, 2.17 for what came later (PEP 600).
+    # The oldest glibc of the tags: 2.5 for x86_64, 2.17 for newer architectures (PEP 600).
     for minor in range(newest, 4 if arch == "x86_64" else 16, -1):
         yield f"manylinux_2_{minor}_{arch}"
         if minor in _LEGACY:

@@ -1,4 +1,4 @@
-"""Runs pytest the way Bazel's test encyclopedia asks of a test runner."""
+"""Runs pytest as a test runner of Bazel's test encyclopedia."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 
 class Shard:
-    """A pytest plugin that keeps the tests of one shard, so that `shard_count` works.
+    """Selects the tests of one shard, as a pytest plugin, so that `shard_count` works.
 
     Specification: "Test sharding" in the Bazel test encyclopedia.
     """
@@ -19,20 +19,20 @@ class Shard:
         self._total = total
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Deselects what belongs to other shards; the name decides, so that a new test moves no other."""
+        """Deselect tests of other shards. A test's name decides, so that a new test moves no other."""
         mine = [item for item in items if zlib.crc32(item.nodeid.encode()) % self._total == self._index]
         config.hook.pytest_deselected(items=[item for item in items if item not in mine])
         items[:] = mine
 
 
 def main(arguments: list[str]) -> int:
-    """Runs pytest on the files and with the flags in `arguments`.
+    """Run pytest on the files and with the flags in `arguments`.
 
     Args:
-        arguments: test files, relative to the root of the runfiles, and flags of pytest.
+        arguments: Test files, relative to the root of the runfiles, and flags of pytest.
 
     Returns:
-        pytest's exit code. No test collected is a failure (5), except in a shard that got none of the tests.
+        pytest's exit code. No collected test is a failure (5), except in a shard that has none of the tests.
     """
     options = ["-p", "no:cacheprovider", f"--rootdir={Path.cwd()}", "--config-file=pyproject.toml"]
     if xml := os.environ.get("XML_OUTPUT_FILE"):

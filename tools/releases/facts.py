@@ -33,7 +33,7 @@ class Release:
     Attributes:
         uploaded: When its first wheel was uploaded, UTC.
         source: Digest of the file names and digests of its wheels.
-        wheels: What they serve, by machine.
+        wheels: Pythons and glibc of its wheels, by machine.
         build: Of Torch: the build of each machine, such as `cu130` or `cpu`.
         torch: Of a companion: what it requires of Torch; None where it names none.
         admits: Of a companion: the Torch releases that it works with.
@@ -54,8 +54,8 @@ class ReadFrom:
     """The source of the facts.
 
     Attributes:
-        date: When they last changed.
-        index: What was read.
+        date: Date of their last change.
+        index: Name of the index.
     """
 
     date: str
@@ -64,7 +64,7 @@ class ReadFrom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that is known of an index's releases; the module says what each field is."""
+    """All facts about an index's releases; the module's docstring describes the fields."""
 
     format: int
     read: ReadFrom
@@ -76,7 +76,7 @@ class Facts:
 
 
 def read_facts(path: Path) -> Facts | None:
-    """Read the file; None when there is none.
+    """Read the file; return None if it does not exist.
 
     Raises:
         DefinitionError: It is malformed, or of a newer format.

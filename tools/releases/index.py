@@ -35,10 +35,10 @@ class IndexedWheel:
     Attributes:
         filename: Its file name.
         version: Its version.
-        tags: What its file name says that it runs on.
+        tags: Compatibility tags of its file name.
         uploaded: When it was uploaded, in UTC, `2026-11-01T00:00:00Z`; empty where the index does not say.
         sha256: Its digest.
-        package: The same, as pypi-simple has it.
+        package: The wheel as an object of pypi-simple.
     """
 
     filename: str
@@ -53,7 +53,7 @@ class Index:
     """A package index.
 
     Args:
-        url: Its URL, the folder of projects; None for what uv's and pip's variables name, or the
+        url: Its URL, the folder of projects; None for the index that the variables of uv and pip name, or the
             default of the client.
         variables: Environment variables, such as `os.environ`.
     """
@@ -80,7 +80,7 @@ class Index:
             project: Its normalized name.
 
         Raises:
-            ResolutionError: The index does not answer, or not as an index does.
+            ResolutionError: The index does not answer, or its answer is not a page of an index.
         """
         try:
             page = self._client.get_project_page(project, timeout=_TIMEOUT_S)
@@ -110,17 +110,17 @@ class Index:
             raise ResolutionError(f"{self.name}: {wheel.filename}: no metadata: {error}") from error
 
     def read(self, wheel: IndexedWheel, reader: Callable[[ZipFile], _Read]) -> _Read:
-        """Read the archive of a wheel, of which what is read is fetched by byte ranges.
+        """Read parts of a wheel's archive: only the byte ranges that `reader` reads are downloaded.
 
         Args:
             wheel: The wheel.
-            reader: Reads it.
+            reader: Reads the archive.
 
         Returns:
-            What it returns.
+            The result of `reader`.
 
         Raises:
-            ResolutionError: The index does not serve it, or no ranges of it.
+            ResolutionError: The index does not serve the wheel, or serves no byte ranges.
         """
         try:
             with RemoteZip(wheel.package.url, session=self._session, timeout=_TIMEOUT_S) as archive:
@@ -137,7 +137,7 @@ def _metadata_member(archive: ZipFile) -> str:
 
 
 def _wheel(package: DistributionPackage) -> IndexedWheel | None:
-    """Return the wheel of a file; None for source archives and old file names that are no wheel's."""
+    """Return the wheel of a file; None for source archives and malformed names of old wheels."""
     try:
         _, version, _, tags = parse_wheel_filename(package.filename)
     except InvalidWheelFilename:

@@ -1,4 +1,4 @@
-"""Reads all releases from an index, and only what has changed since they were read last."""
+"""Reads the releases of an index; only those that have changed since the last time."""
 
 import hashlib
 from collections import defaultdict
@@ -21,7 +21,7 @@ from tools.releases.symbols import needed_symbols, not_exported
 from tools.releases.wheel_set import MACHINES, WheelSet, wheel_sets
 
 COMPANIONS = ("torchaudio", "torchvision")
-# What came before does not matter to anybody who starts today.
+# Nobody who starts today needs older releases.
 _OLDEST = {"torch": Version("2.1"), "torchvision": Version("0.16"), "torchaudio": Version("2.1")}
 _OLDEST_CUDNN = Version("8.5")
 _CUDNN = {major: f"nvidia-cudnn-cu{major}" for major in ("11", "12", "13")}
@@ -29,15 +29,15 @@ _JOBS = 8
 
 
 def read_releases(index: Index, known: Facts | None, today: date) -> Facts:
-    """Read what an index serves.
+    """Read the releases that an index serves.
 
     Args:
         index: The index.
-        known: What was read last, or None.
-        today: For `read.date`, where something has changed.
+        known: Facts of the last time, or None.
+        today: Value of `read.date` if something has changed.
 
     Returns:
-        The facts; `known` itself where nothing has changed.
+        The facts; `known` itself if nothing has changed.
 
     Raises:
         ResolutionError: The index does not answer, or a release contradicts itself.
@@ -91,7 +91,7 @@ def _examined(
     torch_wheels: Sequence[IndexedWheel],
     index: Index,
 ) -> Release:
-    """Return a companion that names no Torch with those whose libraries have each symbol that it needs."""
+    """Return a companion that names no Torch, with the Torch releases that export each symbol it needs."""
     left = [torch for torch in torches if torch not in release.examined]
     if not left:
         return release
@@ -114,12 +114,12 @@ def _newest(wheels: Sequence[IndexedWheel], version: str) -> IndexedWheel:
 
 
 def _three_parts(version: Version) -> str:
-    """Return a version of CUDA as people write it: the index has 13.0.3.0 for 13.0.3."""
+    """Return a version of CUDA in three parts: the index has 13.0.3.0 for 13.0.3."""
     return str(version).removesuffix(".0") if len(version.release) == 4 else str(version)
 
 
 def _final(wheels: Iterable[IndexedWheel]) -> dict[Version, list[IndexedWheel]]:
-    """Sort wheels by release, without pre-releases."""
+    """Return the wheels of each release, without pre-releases."""
     found = defaultdict(list)
     for wheel in wheels:
         if not wheel.version.is_prerelease:
@@ -147,13 +147,13 @@ def _releases(
 def _release(
     project: str, wheels: Sequence[IndexedWheel], known: Release | None, index: Index
 ) -> Release | None:
-    """Read one release; None where it has no wheel for Linux."""
+    """Read one release; return None if it has no wheel for Linux."""
     sets = _sets(wheels)
     if not sets:
         return None
     source = hashlib.sha256("".join(f"{wheel.filename} {wheel.sha256}\n" for wheel in wheels).encode())
     if known is not None and known.source == source.hexdigest():
-        return known  # with `admits` as it was, which is decided when all releases are known
+        return known  # with the old `admits`: it is computed once all releases are known
     first = min(wheel.uploaded for wheel in wheels)
     metadata = {machine: index.metadata(_wheel_for(wheels, machine)) for machine in sets}
     if project == "torch":
@@ -177,7 +177,7 @@ def _wheel_for(wheels: Iterable[IndexedWheel], machine: str) -> IndexedWheel:
 
 
 def _requirements(metadata: Metadata, machine: str = MACHINES[-1]) -> list[Requirement]:
-    """Return what is required on Linux, without extras."""
+    """Return the requirements on Linux, without extras."""
     environment: dict[str, str | AbstractSet[str]] = {
         **{name: str(value) for name, value in default_environment().items()},
         "platform_system": "Linux",

@@ -24,7 +24,7 @@ def needed_symbols(wheel: ZipFile, pattern: re.Pattern[str] = OF_TORCH) -> froze
 
     Args:
         wheel: The wheel of a companion.
-        pattern: How their names begin; those of Torch by default.
+        pattern: Pattern of the beginning of their names; Torch's by default.
     """
     found: set[str] = set()
     for member in _libraries(wheel):
@@ -36,7 +36,7 @@ def needed_symbols(wheel: ZipFile, pattern: re.Pattern[str] = OF_TORCH) -> froze
 def not_exported(wheel: ZipFile, wanted: Iterable[str]) -> frozenset[str]:
     """Return the symbols that no library of a Torch wheel exports.
 
-    The smallest library is read first, and none more when all are found: the largest has a gigabyte.
+    It reads the smallest library first and stops when all are found: the largest has a gigabyte.
     """
     missing = set(wanted)
     for member in _libraries(wheel):
@@ -54,7 +54,7 @@ def _libraries(wheel: ZipFile) -> list[ZipInfo]:
 
 @contextmanager
 def _opened(wheel: ZipFile, member: ZipInfo) -> Iterator[IO[bytes]]:
-    """Unpack a library to a file that can be read at any place."""
+    """Unpack a library to a seekable file."""
     with tempfile.TemporaryFile() as file:
         with wheel.open(member) as reader:
             shutil.copyfileobj(reader, file, 1 << 20)

@@ -21,7 +21,7 @@ class WheelSet:
 
     Attributes:
         glibc: The oldest glibc that all of them run on, such as `2.28`; `0` where they need none.
-        python: Minor versions, such as `3.12`, in order; `("any",)` where each Python 3 will do.
+        python: Minor versions, such as `3.12`, in order; `("any",)` if they run on each Python 3.
         free_threaded: Those without the global lock, such as `3.13t` (PEP 703).
     """
 
@@ -36,10 +36,10 @@ def wheel_sets(tags: Iterable[Tag]) -> dict[str, WheelSet]:
     `py3` and `abi3` count as all Pythons, `any`: a release is newer than the oldest Python that it names.
 
     Args:
-        tags: Those of all wheels of the release.
+        tags: Tags of all wheels of the release.
 
     Returns:
-        What there is by machine, `aarch64` and `x86_64`, without a machine that has no wheel.
+        The wheels by machine, `aarch64` and `x86_64`; a machine without wheels is left out.
     """
     found, held = {}, list(tags)
     for machine in MACHINES:

@@ -1,1 +1,1 @@
-"""Programs for those who work on this repository."""
+"""Programs for contributors to this repository."""

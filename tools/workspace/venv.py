@@ -1,7 +1,7 @@
 """Makes the virtual environment of an editor: `./bazelw run //tools/workspace:venv` writes `.venv`.
 
-It holds the wheels of the Python lock, and finds the source tree: editors complete and check with it, and
-`.venv/bin/pytest FILE` runs tests without Bazel.
+It holds the wheels of the Python lock, and has the source tree on its path. Editors use it to complete and
+check; `.venv/bin/pytest FILE` runs tests without Bazel.
 """
 
 import os
@@ -19,7 +19,7 @@ from gens.errors import MonobaseError
 # The Python of the lock: another one may need other wheels.
 _VERSION = "3.11"
 _NAME = f"python{_VERSION}"
-# The toolbox has a system of its own below these: a link to its interpreter would dangle outside.
+# In the toolbox these folders are the toolbox's: a link to its interpreter would dangle outside.
 _SYSTEM = (Path("/usr"), Path("/bin"))
 _LOCATE = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys._base_executable)"
 
@@ -36,7 +36,7 @@ class VenvError(MonobaseError):
 )
 @click.option("--requirements", type=click.Path(path_type=Path), required=True, help="The Python lock.")
 def main(*, python: Path | None, requirements: Path) -> None:
-    """Make .venv in the source tree, for an editor; one that is there is replaced."""
+    """Make .venv in the source tree, for an editor; an existing one is replaced."""
     root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", Path.cwd()))
     interpreter = find_interpreter(os.environ) if python is None else locate(python)
     make_venv(root / ".venv", interpreter, requirements.absolute(), root)
@@ -44,16 +44,16 @@ def main(*, python: Path | None, requirements: Path) -> None:
 
 
 def find_interpreter(variables: Mapping[str, str]) -> Path:
-    """Find an interpreter of the caller's machine.
+    """Return an interpreter of the caller's machine.
 
     Args:
-        variables: Environment variables, with `PATH`; `MONOBASE_IN_TOOLBOX` says that the toolbox runs this.
+        variables: Environment variables, with `PATH`; `MONOBASE_IN_TOOLBOX` is set in the toolbox.
 
     Returns:
-        Its program, without the shims of version managers.
+        Its executable; shims of version managers are resolved.
 
     Raises:
-        VenvError: There is none.
+        VenvError: No interpreter was found.
     """
     for folder in variables.get("PATH", "").split(os.pathsep):
         program = shutil.which(_NAME, path=folder) if folder else None
@@ -77,7 +77,7 @@ def locate(program: Path) -> Path:
         program: An interpreter, a link to one, or a shim that starts one.
 
     Raises:
-        VenvError: It does not start, or is of another version.
+        VenvError: It does not start, or has another version.
     """
     try:
         done = subprocess.run([program, "-I", "-c", _LOCATE], capture_output=True, text=True, check=True)
@@ -93,8 +93,8 @@ def make_venv(venv: Path, interpreter: Path, requirements: Path, root: Path) -> 
     """Make a virtual environment with the wheels of a lock.
 
     Args:
-        venv: Its folder; what is there is removed if it is a virtual environment.
-        interpreter: What it is made with.
+        venv: Its folder; an existing virtual environment is removed.
+        interpreter: Its interpreter.
         requirements: The lock.
         root: The source tree, which becomes importable in it.
 
@@ -103,10 +103,10 @@ def make_venv(venv: Path, interpreter: Path, requirements: Path, root: Path) -> 
     """
     if venv.exists() and not (venv / "pyvenv.cfg").exists():
         raise VenvError(f"{venv}: is not a virtual environment; remove it")
-    # PYTHONPATH and others are those of this program, which Bazel has set.
+    # Bazel has set PYTHONPATH and others for this program, not for the commands below.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     _run([str(interpreter), "-m", "venv", "--clear", "--without-pip", str(venv)], variables)
-    # pip finds itself on its path, and is to be installed nevertheless.
+    # pip finds itself on its path, but must be installed into the environment all the same.
     _run(
         [
             *(str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
