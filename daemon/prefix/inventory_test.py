@@ -4,10 +4,13 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DamageError, WheelContentError
+from daemon.host.known_contents import KnownContents
 from daemon.prefix.inventory import (
     Inventory,
     InventoryFile,
+    check_against_held,
     inventory_path,
+    keep_inventory,
     read_inventory,
     record_differences,
     take_inventory,
@@ -87,3 +90,61 @@ def test_a_damaged_inventory_is_named(tmp_path: Path, content: bytes) -> None:
     inventory_path(prefix, "a" * 64).write_bytes(content)
     with pytest.raises(DamageError, match="is damaged"):
         read_inventory(prefix, "a" * 64)
+
+
+def _kept(prefix: Prefix, *files: InventoryFile) -> Inventory:
+    inventory = Inventory(_WHEEL.sha256, files)
+    staged = prefix.wheels / "staged"
+    write_inventory(inventory, staged)
+    keep_inventory(prefix, inventory, staged)
+    assert not staged.exists()
+    return inventory
+
+
+def test_an_inventory_of_the_same_content_stays_and_another_one_replaces_it(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path)
+    prefix.make_directories()
+    path = inventory_path(prefix, _WHEEL.sha256)
+    one, two = (InventoryFile(name, "0" * 64, 1, 0o644) for name in ("a", "b"))
+    _kept(prefix, one)
+    inode = path.stat().st_ino
+    assert _kept(prefix, one).size_bytes == 1
+    assert path.stat().st_ino == inode
+    _kept(prefix, two)
+    assert path.stat().st_ino != inode
+    path.write_bytes(b"no gzip")
+    assert _kept(prefix, one) == read_inventory(prefix, _WHEEL.sha256)
+
+
+def test_a_wheel_that_is_unpacked_otherwise_than_before_is_refused(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path)
+    prefix.make_directories()
+    one, two = (InventoryFile("a", digit * 64, 1, 0o644) for digit in "01")
+    check_against_held(prefix, Inventory(_WHEEL.sha256, (one,)), _WHEEL)
+    _kept(prefix, one)
+    check_against_held(prefix, Inventory(_WHEEL.sha256, (one,)), _WHEEL)
+    with pytest.raises(WheelContentError, match="whl: a was unpacked otherwise"):
+        check_against_held(prefix, Inventory(_WHEEL.sha256, (two,)), _WHEEL)
+    inventory_path(prefix, _WHEEL.sha256).write_bytes(b"no gzip")
+    check_against_held(prefix, Inventory(_WHEEL.sha256, (two,)), _WHEEL)
+
+
+def test_what_is_read_is_remembered(tmp_path: Path) -> None:
+    archive, known = _archive(tmp_path, "", a=b"x = 1\n"), KnownContents(1)
+    inventory = take_inventory(archive, _WHEEL, known)
+    assert set(known.snapshot().values()) == {file.sha256 for file in inventory.files}
+
+
+def test_a_record_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    archive = _archive(tmp_path, "", a=b"")
+    (archive / "alpha-1.0.dist-info" / "RECORD").write_bytes(b"\xff\xfe")
+    with pytest.raises(WheelContentError, match="RECORD is malformed"):
+        record_differences(archive, take_inventory(archive, _WHEEL), _WHEEL)
+
+
+def test_a_wheel_has_one_record(tmp_path: Path) -> None:
+    archive = _archive(tmp_path, "")
+    (archive / "beta-1.0.dist-info").mkdir()
+    (archive / "beta-1.0.dist-info" / "RECORD").touch()
+    with pytest.raises(WheelContentError, match="holds 2 RECORD files instead of one"):
+        record_differences(archive, take_inventory(archive, _WHEEL), _WHEEL)
