@@ -263,7 +263,7 @@ def test_the_daemon_s_command_is_there_whatever_the_folder(podman: Engine, image
 def test_the_daemon_compiles_nothing_when_it_starts(podman: Engine, images: dict[str, str]) -> None:
     script = "python3.13 -P -v -m daemon.main run --help 2>&1 >/dev/null | grep '^# code object from'"
     loaded = podman.shell(images["daemon"], script).splitlines()
-    assert any("/opt/monobase/daemon/cli/__pycache__/options." in line for line in loaded)
+    assert any("/opt/monobase/daemon/cli/__pycache__/main." in line for line in loaded)
     assert any("/click/__pycache__/core." in line for line in loaded)
     assert [line for line in loaded if not line.endswith(".pyc'") and "sitecustomize" not in line] == []
 
