@@ -15,7 +15,7 @@ from daemon.errors import DamageError, InterpreterError
 from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.modes import make_folder, make_new_folder
-from daemon.install.link import LinkedTree
+from daemon.install.linked_tree import LinkedTree
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.bytecode_list import (
@@ -53,7 +53,7 @@ class Compiler:
 
     Attributes:
         prefix: The prefix.
-        inventories: What the wheels hold.
+        inventories: The inventories of the wheels.
         store: The shared bytecode.
         jobs: How many worker processes there may be.
         inherit: Descriptors that workers keep: the writer's lock.

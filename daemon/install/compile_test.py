@@ -1,5 +1,6 @@
 """Bytecode is made once for each source and interpreter, shared by all environments, and read before use."""
 
+import dataclasses
 import importlib.util
 import io
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from daemon.errors import DamageError, InterpreterError
 from daemon.install.compile import Compiler
-from daemon.install.link import LinkedTree
+from daemon.install.linked_tree import LinkedTree
 from daemon.install.workbench import Workbench, make_workbench
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.bytecode_list import bytecode_list_path, read_bytecode_list
@@ -142,8 +143,7 @@ def test_a_source_that_ends_its_interpreter_leaves_the_others_their_bytecode(fak
     alpha = _alpha(fake, **{"alpha/deep.py": b"deep = 1\n"})
     trees = _trees(fake, bench, alpha)
     crashing = _crashing(fake, "*deep.py*")
-    for tree in trees:
-        tree.interpreter = crashing
+    trees = [dataclasses.replace(tree, interpreter=crashing) for tree in trees]
     assert _compile(bench.compiler, trees) == 2
     listed = read_bytecode_list(fake.prefix, alpha.sha256, BYTECODE_KEY)
     assert [file.path for file in listed or ()] == [f"alpha/__pycache__/__init__.{CACHE_TAG}.pyc"]
@@ -152,8 +152,8 @@ def test_a_source_that_ends_its_interpreter_leaves_the_others_their_bytecode(fak
 def test_an_interpreter_that_compiles_nothing_at_all_is_an_error(fake: FakePrefix) -> None:
     bench = _bench(fake)
     trees = _trees(fake, bench, _alpha(fake))
-    for tree in trees:
-        tree.interpreter = _crashing(fake, "*")
+    crashing = _crashing(fake, "*")
+    trees = [dataclasses.replace(tree, interpreter=crashing) for tree in trees]
     with pytest.raises(InterpreterError, match="crashing: compiling ended with -11"):
         _compile(bench.compiler, trees)
 

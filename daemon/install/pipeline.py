@@ -18,7 +18,7 @@ from daemon.host.known_contents import KnownContents
 from daemon.host.system_error import system_errors
 from daemon.install.archive_check import drop_damaged_wheels
 from daemon.install.fetch import Fetcher
-from daemon.install.link import LinkedTree
+from daemon.install.linked_tree import LinkedTree
 from daemon.install.lock_index import CacheFolders
 from daemon.install.plan import Plan, Wanted, check_room, make_plan, wheels_to_fetch
 from daemon.install.seal import Finished, finish_environment, finish_toolkit
@@ -398,7 +398,7 @@ class _Install:
             tree = self._prefix.toolkit(name)
             check_tree(self._prefix, tree, wanted.label, bench.known)
             return Finished(wanted, CompleteTree(wanted.target.name, None, tree))
-        laid_out = lay_out_toolkit(self._prefix, wanted, toolkit, bench.store, bench.inventories, bench.known)
+        laid_out = lay_out_toolkit(bench, wanted, toolkit)
         return finish_toolkit(self._prefix, wanted, laid_out, name)
 
     def _finish(self, tree: LinkedTree) -> Finished:

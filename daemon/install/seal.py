@@ -5,7 +5,7 @@ The store publishes and seals (`daemon/prefix/publication.py`).
 
 from dataclasses import dataclass
 
-from daemon.install.link import LinkedTree
+from daemon.install.linked_tree import LinkedTree
 from daemon.install.plan import Wanted
 from daemon.install.toolkit import ToolkitTree
 from daemon.prefix.bytecode_list import bytecode_list_path

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon.host.known_contents import KnownContents
 from daemon.install.seal import finish_environment, finish_toolkit
 from daemon.install.toolkit import lay_out_toolkit
 from daemon.install.workbench import make_workbench
@@ -56,9 +55,7 @@ def test_a_toolkit_differs_in_nothing_from_its_manifest(fake: FakePrefix) -> Non
     bench = make_workbench(fake.prefix, FakeUv(fake), 1, links=True)
     wanted = wanted_tree(fake, 0, fake.toolkit)
     assert isinstance(wanted.target, Toolkit)
-    tree = lay_out_toolkit(
-        fake.prefix, wanted, wanted.target, bench.store, bench.inventories, KnownContents(1)
-    )
+    tree = lay_out_toolkit(bench, wanted, wanted.target)
     finished = finish_toolkit(fake.prefix, wanted, tree, "cudnn-9.1.0.70-cuda12")
     assert finished.tree.final == fake.prefix.toolkits / "cudnn-9.1.0.70-cuda12"
     final = _published(tree.directory, finished.tree.final)

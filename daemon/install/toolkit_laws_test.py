@@ -6,7 +6,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon.install.toolkit import toolkit_links, toolkit_path
+from daemon.install.toolkit_layout import toolkit_links, toolkit_path
 
 _WORDS = (
     "include", "lib", "lib64", "bin", "nvvm", "targets", "x86_64-linux", "cuda.h", "libnvvm.so",

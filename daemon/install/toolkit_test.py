@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import WheelContentError
-from daemon.install.toolkit import ToolkitTree, lay_out_toolkit, toolkit_links, toolkit_path
+from daemon.install.toolkit import ToolkitTree, lay_out_toolkit
+from daemon.install.toolkit_layout import toolkit_links, toolkit_path
 from daemon.install.workbench import make_workbench
 from daemon.prefix.staging import begin_staging
 from gens.generation import Toolkit
@@ -83,7 +84,7 @@ def _lay_out(fake: FakePrefix, *wheels: Wheel) -> ToolkitTree:
     wanted = wanted_tree(fake, 0, "cuda12.4")
     assert isinstance(wanted.target, Toolkit)
     bench = make_workbench(fake.prefix, FakeUv(fake), 1, links=True)
-    return lay_out_toolkit(fake.prefix, wanted, wanted.target, bench.store, bench.inventories, bench.known)
+    return lay_out_toolkit(bench, wanted, wanted.target)
 
 
 def _refusal(fake: FakePrefix, *wheels: Wheel) -> str:

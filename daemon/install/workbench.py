@@ -1,4 +1,4 @@
-"""What the stages of one install, or of one repair, share: stores, inventories, and what was read already."""
+"""The stores that the stages of one install, or of one repair, share."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,18 @@ from daemon.uv.program import Uv
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """The tools of one run on one prefix.
+    """The stores of one run on one prefix.
 
     Attributes:
-        store: The contents of the prefix.
-        inventories: What the wheels hold.
-        known: What this run has read.
-        linker: Makes environments.
-        compiler: Makes their bytecode.
+        prefix: The prefix.
+        store: The contents that trees share.
+        inventories: The inventories of the wheels.
+        known: The contents that the run has read.
+        linker: Links environments.
+        compiler: Compiles their bytecode.
     """
 
+    prefix: Prefix
     store: ContentStore
     inventories: InventoryCache
     known: KnownContents
@@ -34,22 +36,18 @@ class Workbench:
 def make_workbench(
     prefix: Prefix, uv: Uv, jobs: int, *, links: bool, known: KnownContents | None = None
 ) -> Workbench:
-    """Lay the tools ready.
+    """Open the stores of a prefix.
 
     Args:
         prefix: The prefix.
-        uv: How to run uv.
-        jobs: How many things are done at once.
+        uv: Runs uv.
+        jobs: How many files to read, or sources to compile, at once.
         links: Whether hard links may be made.
-        known: What the run has read already, if it has.
-
-    Returns:
-        The tools.
+        known: The contents that the run has read so far; None for none.
     """
     store = ContentStore(prefix.files, prefix.staging, enabled=links)
     inventories = InventoryCache(prefix)
     known = KnownContents(jobs) if known is None else known
     linker = Linker(prefix, uv, store, inventories, known)
-    bytecode = BytecodeStore(prefix, known, links=links)
-    compiler = Compiler(prefix, inventories, bytecode, jobs, uv.inherit)
-    return Workbench(store, inventories, known, linker, compiler)
+    compiler = Compiler(prefix, inventories, BytecodeStore(prefix, known, links=links), jobs, uv.inherit)
+    return Workbench(prefix, store, inventories, known, linker, compiler)

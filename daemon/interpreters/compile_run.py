@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.errors import InterpreterError, ProgramKilledError
 from daemon.host.child_process import run_to_its_end, signal_name
 from daemon.interpreters.running_interpreter import Interpreter, plain_variables
-from daemon.uv.program import last_lines
+from daemon.uv.failure import last_lines
 
 # Signals by which a source crashes its interpreter.
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}

@@ -15,7 +15,8 @@ from daemon.errors import (
 )
 from daemon.interpreters.interpreter_tree import adopt_interpreter, make_interpreter, managed_interpreter
 from daemon.interpreters.running_interpreter import Interpreter, describe, minor_of
-from daemon.uv.program import Uv, last_lines
+from daemon.uv.failure import last_lines
+from daemon.uv.program import Uv
 from gens.errors import MonobaseError
 from gens.path_component import path_component
 

@@ -127,9 +127,7 @@ class RepairSource:
             self.prefix, self._uv, self._options.jobs, links=not self._options.copy, known=self._known
         )
         if isinstance(wanted.target, Toolkit):
-            laid_out = lay_out_toolkit(
-                self.prefix, wanted, wanted.target, bench.store, bench.inventories, bench.known
-            )
+            laid_out = lay_out_toolkit(bench, wanted, wanted.target)
             finish_toolkit(self.prefix, wanted, laid_out, parse_label(label).name)
             return laid_out.directory
         tree = bench.linker.link_environment(wanted, self.interpreter(wanted.target.inputs.python))

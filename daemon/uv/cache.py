@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from daemon.errors import WheelContentError
 from daemon.host.modes import make_folder
 from daemon.host.plain_file import read_plain_file
 from gens.lock import LockedWheel
@@ -44,6 +45,24 @@ def find_archive(cache: Path, wheel: LockedWheel) -> Path | None:
         if archive.is_dir():
             return archive
     return None
+
+
+def fetched_archive(cache: Path, wheel: LockedWheel) -> Path:
+    """Return the folder of a wheel that was fetched.
+
+    Args:
+        cache: The folder of the cache.
+        wheel: The wheel.
+
+    Raises:
+        WheelContentError: The cache does not have the wheel.
+    """
+    archive = find_archive(cache, wheel)
+    if archive is None:
+        raise WheelContentError(
+            f"{wheel.filename}: is not in uv's cache; run the install again, which downloads it"
+        )
+    return archive
 
 
 def stands_in(cache: Path, folder: Path, wheel: LockedWheel) -> bool:

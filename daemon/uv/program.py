@@ -2,10 +2,8 @@
 
 import functools
 import os
-import re
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,53 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from daemon.errors import (
-    DiskError,
-    IndexAccessError,
-    IndexUnreachableError,
-    MachineError,
-    NotOnIndexError,
-    ProgramKilledError,
-    SlowIndexError,
-    UvConfigurationError,
-    WheelContentError,
-)
-from daemon.host.child_process import run_to_its_end, signal_name
-from daemon.host.system_error import explain_text, full_disk_message
+from daemon.errors import MachineError
+from daemon.host.child_process import run_to_its_end
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.uv_locks import TIMEOUT_S, TRIES, remove_uv_locks, waited_for_a_lock
-from daemon.report.redaction import learn, redact
+from daemon.report.redaction import learn
+from daemon.uv.call_watch import CallWatch
 from daemon.uv.configuration import UvConfiguration, read_uv_configuration
-from daemon.uv.least_rate import LeastRate, RateWatch, Slowness
-from daemon.uv.received_bytes import ReceivedBytes
+from daemon.uv.failure import failure_of
+from daemon.uv.least_rate import LeastRate
 from daemon.uv.variables import passed_on
-from gens.errors import MonobaseError
-
-_KEPT_BYTES = 65_536  # of each end of what uv says; it may say anything, and as much as it likes
-_LOG_BYTES = 64 * 1024 * 1024
-_LINE_CHARACTERS = 500
-_LOOK_S = 1.0
-_MISMATCH = re.compile(
-    r"Hash mismatch for `(?P<wheel>[^`]+)`\s+"
-    r"Expected:\s+sha256:(?P<expected>\w+)\s+Computed:\s+sha256:(?P<found>\w+)"
-)
-# A gateway says so for the index: our own for http, where a limit is set.
-_UNREACHABLE = re.compile(
-    r"client error \(Connect\)|dns error|Network is unreachable|No route to host|502 Bad Gateway"
-)
-_MALFORMED = re.compile(
-    r"invalid zip|Failed to read zip|Invalid zip|end of central directory|RECORD file|failed to extract|"
-    r"dist-info/RECORD`: No such file|"
-    r"Failed to extract|Failed to unzip|The wheel is invalid|Failed to install:",
-    re.IGNORECASE,
-)
-# uv unpacks while it downloads: an end of the network is an end of the archive to it.
-_NETWORK = re.compile(
-    r"due to network timeout|UV_HTTP_TIMEOUT|error sending request|request or response body"
-)
-_MISCONFIGURED = re.compile(
-    r"Failed to parse: `?/proc/self/fd/|Failed to parse environment variable|error: invalid value '"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +176,7 @@ class Uv:
         with call.given() as (variables, descriptors, log):
             for _ in range(TRIES):
                 remove_uv_locks(self.prefix)
-                watch = _Watch(call.log, least)
+                watch = CallWatch(call.log, least)
                 ended = run_to_its_end(
                     command,
                     environment=environment | variables,
@@ -233,7 +194,7 @@ class Uv:
             raise failure_of(command, ended.code, said, self.prefix, call.sources)
         return UvOutput(ended.stdout, said)
 
-    def _note(self, watch: "_Watch", process: "subprocess.Popen[bytes]", runs: bool) -> None:
+    def _note(self, watch: CallWatch, process: "subprocess.Popen[bytes]", runs: bool) -> None:
         with self._guard:
             if runs:
                 self.running.add(process)
@@ -268,62 +229,6 @@ class _Call:
             yield {"UV_CONFIG_FILE": f"/proc/self/fd/{memory.fileno()}"}, (memory.fileno(),), log
 
 
-class _Watch:
-    """Looks at a process that runs, and ends it when it downloads too slowly or does not stop talking."""
-
-    def __init__(self, log: Path | None, least: LeastRate | None) -> None:
-        self._log = log
-        self._log_begin = 0 if log is None else log.stat().st_size
-        self._rate = None if least is None else RateWatch(least)
-        self._look_s = _LOOK_S if least is None else least.look_s
-        self._over = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.reason: MonobaseError | None = None
-
-    def note(self, process: "subprocess.Popen[bytes]", runs: bool) -> None:
-        """Begin with a process that has started, and end with it."""
-        if not runs:
-            self._over.set()
-            if self._thread is not None:
-                self._thread.join()
-        elif self._log is not None or self._rate is not None:
-            self._thread = threading.Thread(target=self._watch, args=(process,), daemon=True)
-            self._thread.start()
-
-    def read_log(self) -> str:
-        """Give the beginning and the end of what it said."""
-        if self._log is None:
-            return ""
-        with self._log.open("rb") as file:
-            file.seek(self._log_begin)
-            begin = file.read(_KEPT_BYTES)
-            file.seek(max(file.tell(), self._log.stat().st_size - _KEPT_BYTES))
-            return (begin + file.read(_KEPT_BYTES)).decode(errors="replace")
-
-    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
-        received = ReceivedBytes(process.pid)
-        while self.reason is None and not self._over.wait(self._look_s):
-            self.reason = self._look(received)
-        if self.reason is not None:
-            process.kill()
-
-    def _look(self, received: ReceivedBytes) -> MonobaseError | None:
-        said = 0 if self._log is None else self._log.stat().st_size - self._log_begin
-        if said > _LOG_BYTES:
-            return MonobaseError(f"uv does not stop talking: {said:,} bytes so far")
-        total = None if self._rate is None else received.total()
-        slow = None if self._rate is None or total is None else self._rate.look(time.monotonic(), total)
-        return None if self._rate is None or slow is None else _too_slow(slow, self._rate.least)
-
-
-def _too_slow(slow: Slowness, least: LeastRate) -> SlowIndexError:
-    return SlowIndexError(
-        f"the index is too slow: it sent {slow}, and --min-download-rate asks for {least.bytes_per_s:,} a "
-        f"second over --min-download-window {least.window_s:g}; name a faster index, or set them lower "
-        "(0 for no least rate)"
-    )
-
-
 def find_uv(given: Path | None) -> Path:
     """Find the uv binary: the given one, or the one of the `uv` package.
 
@@ -343,60 +248,3 @@ def find_uv(given: Path | None) -> Path:
         return Path(uv.find_uv_bin())
     except (ImportError, FileNotFoundError) as error:
         raise MachineError(f"uv is not installed ({error}); give its binary with --uv") from error
-
-
-def failure_of(
-    command: Sequence[str], code: int, stderr: str, prefix: Prefix, sources: Sequence[str] = ()
-) -> MonobaseError:
-    """Turn a failure of uv into the error of ours that says what to do.
-
-    Args:
-        command: What ran.
-        code: Its exit code, negative for a signal.
-        stderr: What it said.
-        prefix: Where it wrote.
-        sources: The files of the machine that its configuration was made from.
-
-    Returns:
-        The error, to be raised.
-    """
-    said = redact(stderr.strip())
-    if _MISCONFIGURED.search(said):
-        told = " and ".join([*sources, "the environment"])
-        return UvConfigurationError(
-            f"uv refuses a setting that {told} gives it: {last_lines(said)}; correct it there"
-        )
-    lowered = said.lower()
-    if "no space left on device" in lowered or "os error 28" in lowered or "disk quota" in lowered:
-        return DiskError(f"{full_disk_message(prefix.root)}; uv said: {last_lines(said)}")
-    if "read-only file system" in lowered or "permission denied (os error 13)" in lowered:
-        return DiskError(f"{prefix.root}: cannot be written to; uv said: {last_lines(said)}")
-    refused = explain_text(said, prefix.root)
-    if refused is not None:
-        return type(refused)(f"{refused}; uv said: {last_lines(said)}")
-    mismatch = _MISMATCH.search(said)
-    if mismatch is not None:
-        return WheelContentError(
-            f"{mismatch['wheel']}: the index serves another file than its lock names: "
-            f"expected sha256:{mismatch['expected']}, found sha256:{mismatch['found']}; "
-            "correct the index, or find out who changed the wheel"
-        )
-    if _MALFORMED.search(said) and not _NETWORK.search(said):
-        return WheelContentError(f"a wheel cannot be unpacked: {last_lines(said)}")
-    if code < 0:
-        return ProgramKilledError(
-            f"uv was ended by {signal_name(code)}: {' '.join(command)}; when nobody did that, the machine or "
-            f"the container had too little memory (the kernel's log says so). {last_lines(said)}".rstrip(". ")
-        )
-    if _UNREACHABLE.search(said):
-        return IndexUnreachableError(f"the index cannot be reached: {last_lines(said)}")
-    if "No solution found" in said:
-        return NotOnIndexError(f"the index lacks what a lock names: {last_lines(said)}")
-    return IndexAccessError(f"uv failed: {last_lines(said)}")
-
-
-def last_lines(text: str, count: int = 12) -> str:
-    """Give the end of an output, from where it tells an error, for a message."""
-    start = max(text.find("error: "), 0)
-    lines = redact(text[start:]).removeprefix("error: ").strip().splitlines()[-count:]
-    return "\n".join(line[:_LINE_CHARACTERS] for line in lines)

@@ -1,0 +1,71 @@
+"""Watches a running uv, and ends one that downloads too slowly or prints without end."""
+
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from daemon.errors import SlowIndexError
+from daemon.uv.least_rate import LeastRate, RateWatch, Slowness
+from daemon.uv.received_bytes import ReceivedBytes
+from gens.errors import MonobaseError
+
+_KEPT_BYTES = 65_536  # of each end of a log, which may be of any length
+_LOG_BYTES = 64 * 1024 * 1024
+_LOOK_S = 1.0
+
+
+class CallWatch:
+    """Looks at a process that runs, and ends it when it downloads too slowly or does not stop talking."""
+
+    def __init__(self, log: Path | None, least: LeastRate | None) -> None:
+        self._log = log
+        self._log_begin = 0 if log is None else log.stat().st_size
+        self._rate = None if least is None else RateWatch(least)
+        self._look_s = _LOOK_S if least is None else least.look_s
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.reason: MonobaseError | None = None
+
+    def note(self, process: "subprocess.Popen[bytes]", runs: bool) -> None:
+        """Begin with a process that has started, and end with it."""
+        if not runs:
+            self._over.set()
+            if self._thread is not None:
+                self._thread.join()
+        elif self._log is not None or self._rate is not None:
+            self._thread = threading.Thread(target=self._watch, args=(process,), daemon=True)
+            self._thread.start()
+
+    def read_log(self) -> str:
+        """Give the beginning and the end of what it said."""
+        if self._log is None:
+            return ""
+        with self._log.open("rb") as file:
+            file.seek(self._log_begin)
+            begin = file.read(_KEPT_BYTES)
+            file.seek(max(file.tell(), self._log.stat().st_size - _KEPT_BYTES))
+            return (begin + file.read(_KEPT_BYTES)).decode(errors="replace")
+
+    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+        received = ReceivedBytes(process.pid)
+        while self.reason is None and not self._over.wait(self._look_s):
+            self.reason = self._look(received)
+        if self.reason is not None:
+            process.kill()
+
+    def _look(self, received: ReceivedBytes) -> MonobaseError | None:
+        said = 0 if self._log is None else self._log.stat().st_size - self._log_begin
+        if said > _LOG_BYTES:
+            return MonobaseError(f"uv does not stop talking: {said:,} bytes so far")
+        total = None if self._rate is None else received.total()
+        slow = None if self._rate is None or total is None else self._rate.look(time.monotonic(), total)
+        return None if self._rate is None or slow is None else _too_slow(slow, self._rate.least)
+
+
+def _too_slow(slow: Slowness, least: LeastRate) -> SlowIndexError:
+    return SlowIndexError(
+        f"the index is too slow: it sent {slow}, and --min-download-rate asks for {least.bytes_per_s:,} a "
+        f"second over --min-download-window {least.window_s:g}; name a faster index, or set them lower "
+        "(0 for no least rate)"
+    )
