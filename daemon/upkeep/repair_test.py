@@ -1,6 +1,7 @@
 """Repairs of fake prefixes: what is restored, in which order, and what is reported."""
 
 import errno
+import gzip
 import json
 import os
 import shutil
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import DamageError, DiskError
+from daemon.errors import DamageError, DiskError, PrefixInUseError
+from daemon.upkeep.repair_source import RepairSource
 from daemon.upkeep.tree_repair import TreeRepair
 from tests.fake_prefix.fake_node import ALPHA, FakeNode
 from tests.fake_prefix.fake_prefix import INTERPRETER, SITE_PACKAGES
@@ -84,6 +86,19 @@ def test_what_a_newer_release_has_written_is_left_alone(
     assert not node.file(f"{ALPHA}/data").exists()
 
 
+def test_an_inventory_that_a_newer_release_has_written_is_left_alone(node: FakeNode) -> None:
+    path = next(node.prefix.wheels.glob("*.files.gz"))
+    text = gzip.decompress(path.read_bytes()).replace(b"monobase-inventory 1", b"monobase-inventory 999")
+    path.write_bytes(gzip.compress(text))
+    before = path.read_bytes()
+    result, _ = node.repair()
+    assert {finding.kind for finding in result.findings} == {"newer"}
+    assert path.read_bytes() == before
+
+
+# --- failures, and how all of it is reported ---
+
+
 def _fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: object) -> None:
         raise error
@@ -106,6 +121,23 @@ def test_a_full_disk_ends_the_repair(node: FakeNode, monkeypatch: pytest.MonkeyP
     with pytest.raises(DiskError):
         node.repair()
     assert not node.prefix.staging.exists()
+
+
+def test_a_repair_that_lost_its_lock_changes_nothing_more(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = node.file(".manifest")
+    manifest.write_bytes(b"junk")
+    rebuild = RepairSource.rebuild
+
+    def rebuild_without_lock(source: RepairSource, label: str) -> Path:
+        node.prefix.lock_file.unlink()
+        return rebuild(source, label)
+
+    monkeypatch.setattr(RepairSource, "rebuild", rebuild_without_lock)
+    with pytest.raises(PrefixInUseError):
+        node.repair()
+    assert manifest.read_bytes() == b"junk"
 
 
 def test_machines_are_told_each_finding_and_each_path(node: FakeNode) -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.tree_check import Digests, verify_tree
+from daemon.upkeep import verify as module
 from daemon.upkeep.verify import needs_a_person, verify
 from tests.fake_prefix.fake_prefix import INTERPRETER, SITE_PACKAGES, FakePrefix
 from tests.faults.harm import HARMS, harm
@@ -91,6 +94,24 @@ def test_a_generation_that_goes_while_it_is_looked_at_is_not_damaged(fake: FakeP
         fake.prefix, ["g00000"], 1, lambda _: shutil.rmtree(fake.prefix.generation("g00000"), True)
     )
     assert result.findings == []
+
+
+def test_a_tree_that_is_replaced_while_it_is_looked_at_is_not_damaged(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = fake.prefix.toolkits / _CUDNN
+    (tree / "include" / "cudnn.h").unlink()
+
+    def replaced(prefix: Prefix, place: Path, digests: Digests, findings: list[Finding]) -> int:
+        count = verify_tree(prefix, place, digests, findings)
+        if place == tree:
+            shutil.copytree(tree, tree.with_name("new"), symlinks=True)
+            tree.rename(tree.with_name("old"))
+            tree.with_name("new").rename(tree)
+        return count
+
+    monkeypatch.setattr(module, "verify_tree", replaced)
+    assert verify(fake.prefix, ["g00000"], 1).findings == []
 
 
 def test_a_generation_of_a_newer_format_is_newer_not_damaged(fake: FakePrefix) -> None:
