@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from daemon.cli.settings import ActiveSettings, WorkSettings
 from daemon.download_limit.limiting_proxy import limit_downloads
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.report.progress import Reporter
 from daemon.uv.program import Downloads
 

@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 from daemon.cli import install as install_command
 from daemon.cli.main import main
 from daemon.errors import IndexAccessError, WheelContentError
-from daemon.install.pipeline import InstallOptions, InstallResult
+from daemon.install.options import InstallOptions
+from daemon.install.result import InstallResult
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.uv.least_rate import LeastRate

@@ -9,7 +9,7 @@ import click
 from daemon.cli.install_options import install_options
 from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import RunSettings
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.prefix.prefix import prefix_at
 from daemon.service.address import parse_address
 from daemon.service.context import ServiceContext

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from daemon.cli import verify as verify_command
 from daemon.cli.main import main
 from daemon.errors import IndexAccessError
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
 from daemon.upkeep.repair import RepairResult

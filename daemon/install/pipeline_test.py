@@ -8,7 +8,9 @@ import pytest
 
 from daemon.errors import DiskError, IndexUnreachableError, InterpreterError, WheelContentError
 from daemon.install import pipeline
-from daemon.install.pipeline import InstallOptions, InstallResult, install, make_uv
+from daemon.install.options import InstallOptions, make_uv
+from daemon.install.pipeline import install
+from daemon.install.result import InstallResult
 from daemon.prefix.finding import Finding
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.prefix import Prefix

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DiskError, IndexAccessError
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.upkeep.known_file import read_known
 from daemon.upkeep.scan import ScanInterruptedError
 from gens.errors import DefinitionError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import IndexAccessError
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
 from daemon.service import damage as damage_module

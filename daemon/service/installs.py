@@ -4,7 +4,8 @@ import time
 from dataclasses import replace
 
 from daemon.errors import DiskError, PrefixError
-from daemon.install.pipeline import InstallResult, install
+from daemon.install.pipeline import install
+from daemon.install.result import InstallResult
 from daemon.prefix.prefix import LATEST_NAME
 from daemon.service.context import ServiceContext
 from daemon.service.state import INSTALL

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DiskError, IndexAccessError, PrefixInUseError
-from daemon.install.pipeline import InstallOptions, InstallResult
+from daemon.install.options import InstallOptions
+from daemon.install.result import InstallResult
 from daemon.service import installs as installs_module
 from daemon.service.installs import Installs
 from gens.errors import MonobaseError

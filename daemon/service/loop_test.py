@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DiskError
-from daemon.install.pipeline import InstallResult
+from daemon.install.result import InstallResult
 from daemon.prefix.finding import Finding
 from daemon.prefix.service_lock import service_lock
 from daemon.report.progress import Reporter

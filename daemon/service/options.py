@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.service import pruning as pruning_module
 from daemon.service.pruning import Pruning
 from daemon.upkeep.prune_plan import PrunePlan

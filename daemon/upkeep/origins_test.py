@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import expected_files, read_manifest
 from daemon.prefix.writer_lock import WriterLock, writer_lock

@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.errors import DamageError, InterpreterError, PrefixError
 from daemon.host.durability import sync_filesystem
 from daemon.host.system_error import system_errors
-from daemon.install.pipeline import InstallOptions, make_uv
+from daemon.install.options import InstallOptions, make_uv
 from daemon.prefix.finding import Finding, by_tree, summarize
 from daemon.prefix.interpreter_folder import interpreter_version
 from daemon.prefix.mending import remove_anything

@@ -6,7 +6,7 @@ from pathlib import Path
 from daemon.errors import DamageError
 from daemon.host.known_contents import KnownContents
 from daemon.install.fetch import Fetcher
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.install.plan import WheelToFetch
 from daemon.install.seal import finish_environment, finish_toolkit
 from daemon.install.toolkit import lay_out_toolkit

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DamageError
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.prefix.inventory import inventory_path
 from daemon.prefix.manifest import read_manifest
 from daemon.prefix.staging import begin_staging, end_staging

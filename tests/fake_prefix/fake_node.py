@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import NotOnIndexError
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.install.plan import WheelToFetch
 from daemon.prefix.inventory import inventory_path
 from daemon.report.progress import LogFormat, Reporter, Stage

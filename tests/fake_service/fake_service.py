@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from daemon.install.pipeline import InstallOptions
+from daemon.install.options import InstallOptions
 from daemon.report.progress import Reporter
 from daemon.service.context import ServiceContext
 from daemon.service.options import ServiceOptions

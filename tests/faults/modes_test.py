@@ -18,7 +18,8 @@ _CALLS = """
 import json, os, sys
 from pathlib import Path
 from daemon.service.feature_file import write_features
-from daemon.install.pipeline import InstallOptions, install
+from daemon.install.options import InstallOptions
+from daemon.install.pipeline import install
 from daemon.upkeep.known_file import write_known
 from daemon.prefix.prefix import prefix_at
 from daemon.report.progress import Reporter

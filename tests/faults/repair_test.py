@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.install.pipeline import InstallOptions, install
+from daemon.install.options import InstallOptions
+from daemon.install.pipeline import install
 from daemon.prefix.content_source import ContentSource
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.finding import Finding

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.install.pipeline import InstallOptions, install
+from daemon.install.options import InstallOptions
+from daemon.install.pipeline import install
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.uv.program import Downloads, find_uv

@@ -1,0 +1,54 @@
+"""The options of one install, and uv as they configure it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.download_limit.limiting_proxy import proxy_variables
+from daemon.prefix.writer_lock import WriterLock
+from daemon.uv.program import Downloads, Uv
+
+
+@dataclass(frozen=True, slots=True)
+class InstallOptions:
+    """The options of an install.
+
+    Attributes:
+        min_gen_id: Oldest active generation, or None.
+        max_gen_id: Newest active generation, or None.
+        only: Patterns of environments and toolkits; none means all.
+        jobs: Number of environments, files or sources to work on at once.
+        copy: Whether files are copied, where the file system has no hard links.
+        downloads: Whether interpreters may be downloaded.
+        index_url: Default index, or None for uv's own configuration.
+        lock_timeout_s: Seconds to wait for another writer; None waits without end.
+        proxy_url: The proxy that uv goes through for every host; None for what the machine's variables say.
+        generation_id: The one generation of the range to install now; None for all. `latest` still names the
+            newest sealed generation of the range.
+        uv_downloads: The options of uv's downloads.
+    """
+
+    min_gen_id: int | None = None
+    max_gen_id: int | None = None
+    only: tuple[str, ...] = ()
+    jobs: int = 2
+    copy: bool = False
+    downloads: bool = True
+    index_url: str | None = None
+    lock_timeout_s: float | None = None
+    proxy_url: str | None = None
+    generation_id: int | None = None
+    uv_downloads: Downloads = field(default_factory=Downloads)
+
+
+def make_uv(program: Path, writer: WriterLock, options: InstallOptions) -> Uv:
+    """Return uv as the options configure it.
+
+    Args:
+        program: The uv binary.
+        writer: The writer lock; uv inherits its descriptors.
+        options: The options.
+    """
+    return Uv(
+        program, writer.prefix, options.index_url, "copy" if options.copy else "hardlink", writer.descriptors,
+        proxy_variables(options.proxy_url) if options.proxy_url else {}, options.uv_downloads,
+    )  # fmt: skip
