@@ -1,13 +1,11 @@
-"""Stage 2, fetch: bring each missing wheel into uv's cache, exactly once.
+"""Stage 2, fetch: downloads each missing wheel into uv's cache, exactly once.
 
-Two uv processes that need the same uncached wheel both download and unpack it, and one process cannot
-take two versions of a package. So each wheel is given to exactly one call, and there are as few calls as
-versions and indexes allow.
+One bad wheel fails a whole call of uv. The wheels that did not arrive are then requested one by one, to find
+the bad one and to fetch the others.
 """
 
-import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,22 +19,15 @@ from daemon.errors import (
     UvConfigurationError,
     WheelContentError,
 )
-from daemon.host.durability import sync_directory, sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
+from daemon.install.arrivals import Arrivals
+from daemon.install.fetch_call import FetchCall, format_requirements, group_calls
 from daemon.install.lock_index import CacheFolders
 from daemon.install.plan import WheelToFetch
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
-from daemon.prefix.inventory import (
-    Inventory,
-    check_against_held,
-    inventory_path,
-    keep_inventory,
-    record_differences,
-    take_inventory,
-    write_inventory,
-)
+from daemon.prefix.inventory import inventory_path, record_differences, take_inventory
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import discard, temporary_path
 from daemon.report.progress import Stage
@@ -47,69 +38,16 @@ from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
 _POLL_S = 0.3
-_KEEP_FILES = 30_000
 _CALLS_AT_ONCE = 8  # they wait for the network
-
-
-@dataclass(slots=True)
-class FetchCall:
-    """The wheels that one uv call brings.
-
-    Attributes:
-        index_url: Index that serves them; None for the default index.
-        platform: Target platform in uv's words.
-        python: Full Python version that all of them are for.
-        items: The wheels, by name of the package.
-        refresh: Whether uv asks the index anew for what it has of these packages.
-    """
-
-    index_url: str | None
-    platform: str
-    python: str
-    items: dict[str, WheelToFetch] = field(default_factory=dict)
-    refresh: bool = False
-
-    def alone(self, item: WheelToFetch) -> "FetchCall":
-        """Give a call that brings one of the wheels."""
-        return FetchCall(self.index_url, self.platform, self.python, {item.wheel.name: item})
-
-    def takes(self, item: WheelToFetch) -> bool:
-        """Tell whether the wheel can join."""
-        return (
-            self.index_url == item.index_url
-            and self.platform == item.platform
-            and self.python in item.pythons
-            and item.wheel.name not in self.items
-        )
-
-
-def group_calls(items: Iterable[WheelToFetch]) -> list[FetchCall]:
-    """Share wheels out among as few calls as can be, each wheel to one.
-
-    Args:
-        items: The wheels.
-
-    Returns:
-        The calls.
-    """
-    calls: list[FetchCall] = []
-    # Those that suit one Python only decide which calls there must be; the others join them.
-    for item in sorted(items, key=lambda item: (len(item.pythons), item.wheel.name, item.wheel.version)):
-        call = next((call for call in calls if call.takes(item)), None)
-        if call is None:
-            call = FetchCall(item.index_url, item.platform, item.pythons[0])
-            calls.append(call)
-        call.items[item.wheel.name] = item
-    return calls
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What came of one call.
+    """The outcome of one call.
 
     Attributes:
-        failure: Why uv failed; None when it did not.
-        asked: What uv was to bring; the others are there.
+        failure: The failure of uv; None when it succeeded.
+        asked: The wheels that uv was to download; the cache had the others.
         unsafe: Names of members that uv left out, as they leave the folder of their wheel.
     """
 
@@ -120,18 +58,18 @@ class _Outcome:
 
 @dataclass(slots=True)
 class Fetcher:
-    """What fetching needs to know.
+    """Downloads missing wheels into uv's cache.
 
     Attributes:
         prefix: The prefix.
-        uv: How to run uv.
-        store: Where contents are shared.
-        interpreter: Any interpreter; uv wants one.
-        jobs: How many wheels are read at once.
-        known: What this run has read.
-        taken: Archive, inventory and the file of the inventory, of what arrived and is not kept yet.
-        unreachable: Indexes that are not asked again, by URL: no host answers, or uv refuses its settings.
-        trusted: Digests of wheels that a killed run may have brought, of which uv left nothing out.
+        uv: Runs uv.
+        store: The contents that wheels share.
+        interpreter: Any interpreter: uv needs one.
+        jobs: Number of wheels to read at once.
+        known: The contents that the run has read.
+        arrivals: The wheels that arrived.
+        unreachable: Failures of indexes that are not tried again, by URL.
+        trusted: Digests of wheels of a killed run, of which uv left no member out.
     """
 
     prefix: Prefix
@@ -140,21 +78,25 @@ class Fetcher:
     interpreter: Interpreter
     jobs: int
     known: KnownContents
-    taken: list[tuple[LockedWheel, Path, Inventory, Path]] = field(default_factory=list)
+    arrivals: Arrivals = field(init=False)
     unreachable: dict[str | None, MonobaseError] = field(default_factory=dict)
     trusted: frozenset[str] = frozenset()
 
-    def fetch(self, items: Sequence[WheelToFetch], stage: Stage) -> dict[str, MonobaseError]:
-        """Bring wheels into the cache, and take the inventory of each.
+    def __post_init__(self) -> None:
+        """Begin without arrivals."""
+        self.arrivals = Arrivals(self.prefix, self.store, self._folders, self.jobs, self.known)
 
-        One wheel that cannot be had does not keep the others away.
+    def fetch(self, items: Sequence[WheelToFetch], stage: Stage) -> dict[str, MonobaseError]:
+        """Download wheels into the cache, and take the inventory of each.
+
+        The failure of one wheel does not affect the others.
 
         Args:
             items: The wheels.
             stage: Advanced by the bytes of each wheel that arrived.
 
         Returns:
-            The failures, by digest of the wheel.
+            The failures by digest of the wheel.
 
         Raises:
             DiskError: The disk cannot hold them.
@@ -167,16 +109,15 @@ class Fetcher:
             outcome = self._try(call, stage)
             missing = self._missing(call, outcome, failures)
             if missing and len(call.items) > 1:
-                # One of them ended it for all: each alone, so that it is known which, and the others arrive.
                 self._try_each([call.alone(item) for item in missing], stage, failures)
             elif missing:
                 self._settle(call, outcome, stage, failures)
-        self._keep()
+        self.arrivals.keep()
         remove_logs(self.prefix)
         return failures
 
     def _try_each(self, calls: Sequence[FetchCall], stage: Stage, failures: dict[str, MonobaseError]) -> None:
-        """Bring wheels by a call each, some at once: one that drips keeps the others waiting otherwise."""
+        """Run a call for each wheel, several at once: a slow one would keep the others waiting."""
         with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
             try:
                 futures = [(call, pool.submit(self._try, call, stage)) for call in calls]
@@ -192,10 +133,9 @@ class Fetcher:
     def _settle(
         self, call: FetchCall, outcome: _Outcome, stage: Stage, failures: dict[str, MonobaseError]
     ) -> None:
-        """Say why the one wheel of a call did not come; where the index may have it since, ask once more."""
+        """Note the failure of a call's only wheel, after a second try where uv's page may be outdated."""
         (item,) = call.items.values()
         if isinstance(outcome.failure, NotOnIndexError) and not call.refresh:
-            # A page of the index in uv's cache may be older than the lock.
             call.refresh = True
             outcome = self._try(call, stage)
             if not self._missing(call, outcome, failures):
@@ -211,7 +151,7 @@ class Fetcher:
     def _missing(
         self, call: FetchCall, outcome: _Outcome, failures: dict[str, MonobaseError]
     ) -> list[WheelToFetch]:
-        """Take what a call brought, and give the wheels that are to be told of or tried again."""
+        """Take the inventories of what arrived, and return the wheels without inventory and failure."""
         if outcome.unsafe:
             again = self._refuse(outcome.asked, outcome.unsafe[0], failures)
             self._take(call, failures)
@@ -222,15 +162,14 @@ class Fetcher:
             failures.update((item.wheel.sha256, outcome.failure) for item in missing)
             self.unreachable[call.index_url] = outcome.failure
             return []
-        # A uv that failed, or was ended, when it had brought them all has done what it was for.
-        return missing
+        return missing  # none, although uv failed, where all wheels had arrived
 
     def _refuse(
         self, asked: Sequence[WheelToFetch], path: str, failures: dict[str, MonobaseError]
     ) -> list[WheelToFetch]:
-        """Drop the wheels of a call, one of which tried to leave its folder; uv only leaves the member out.
+        """Drop the wheels of a call in which uv left out a member that leaves its folder.
 
-        Which of several it was, uv does not say: they are to be brought each alone.
+        uv does not report whose member it was: several wheels are returned, to be downloaded one by one.
         """
         for item in asked:
             drop_wheel(self.prefix.uv_cache, item.wheel)
@@ -243,7 +182,7 @@ class Fetcher:
         return []
 
     def _try(self, call: FetchCall, stage: Stage) -> _Outcome:
-        asked = tuple(item for item in call.items.values() if not self._stands(item.wheel))
+        asked = tuple(item for item in call.items.values() if not self._is_usable(item.wheel))
         failure = self.unreachable.get(call.index_url)
         if not asked or failure is not None:
             return _Outcome(failure if asked else None)
@@ -285,19 +224,16 @@ class Fetcher:
             if ended:
                 return
 
-    def _stands(self, wheel: LockedWheel) -> bool:
-        """Tell whether the cache has a wheel that may be built on; what it has of it else is dropped.
+    def _is_usable(self, wheel: LockedWheel) -> bool:
+        """Return whether the cache has a wheel that may be used; drop a copy that may not.
 
-        What an install that was ended left may be cut by a power loss, or a file may lack that was about to
-        be shared; and what another uv has brought may lack what that one left out. A wheel whose author wrote
-        a wrong RECORD is brought once more, then; one that arrives in this run is taken as it is.
+        An install that was ended may leave a copy that a power loss cut, or that lacks a file which was about
+        to be shared; another uv may have left members out. RECORD tells such a copy from a sound one. (So a
+        wheel whose author wrote a wrong RECORD is downloaded again; if it arrives in this run, it is used.)
         """
         cache = self.prefix.uv_cache
         for other in in_the_way(cache, wheel):
-            examined = inventory_path(self.prefix, other.sha256).exists() or any(
-                taken.sha256 == other.sha256 for taken, *_ in self.taken
-            )
-            if examined:
+            if inventory_path(self.prefix, other.sha256).exists() or self.arrivals.has(other.sha256):
                 self._folders.adopt(cache, other)
             else:
                 drop_wheel(cache, other)
@@ -323,81 +259,4 @@ class Fetcher:
         return CacheFolders(self.uv, self.interpreter.executable)
 
     def _take(self, call: FetchCall, failures: dict[str, MonobaseError]) -> set[str]:
-        """Take the inventories of the wheels that arrived."""
-        arrived = [
-            item for item in call.items.values() if find_archive(self.prefix.uv_cache, item.wheel) is not None
-        ]
-        taken = set()
-        with ThreadPoolExecutor(self.jobs) as pool:
-            outcomes = pool.map(lambda item: self._inventory(item.wheel), arrived)
-            for item, outcome in zip(arrived, outcomes, strict=True):
-                if isinstance(outcome, MonobaseError):
-                    failures[item.wheel.sha256] = outcome
-                    drop_wheel(self.prefix.uv_cache, item.wheel)
-                    continue
-                staged = temporary_path(self.prefix.staging)
-                write_inventory(outcome[1], staged)
-                self.taken.append((item.wheel, *outcome, staged))
-                taken.add(item.wheel.sha256)
-        if sum(len(inventory.files) for _, _, inventory, _ in self.taken) > _KEEP_FILES:
-            self._keep()
-        return taken
-
-    def _keep(self) -> None:
-        """Let what arrived share what other wheels have, and make the inventories durable.
-
-        Not after each call: a sync waits for all that is being written to the disk.
-        """
-        if not self.taken:
-            return
-        taken, self.taken = self.taken, []
-        # An inventory vouches for the archive, which must outlive a power loss before the inventory stands.
-        sync_filesystem(self.prefix.root)
-        fault_point("fetch:synced")
-        with ThreadPoolExecutor(self.jobs) as pool:
-            list(pool.map(lambda entry: share_archive(self.store, entry[1], entry[2], self.known), taken))
-        for wheel, _, inventory, staged in taken:
-            self._folders.adopt(self.prefix.uv_cache, wheel)
-            keep_inventory(self.prefix, inventory, staged)
-        sync_directory(self.prefix.wheels)
-        fault_point("fetch:kept")
-
-    def _inventory(self, wheel: LockedWheel) -> tuple[Path, Inventory] | MonobaseError:
-        try:
-            archive = self._archive(wheel)
-            inventory = take_inventory(archive, wheel, self.known)
-            check_against_held(self.prefix, inventory, wheel)
-            record_differences(
-                archive, inventory, wheel
-            )  # a wrong hash is its author's, a missing RECORD is an error
-        except MonobaseError as error:
-            return error
-        return archive, inventory
-
-    def _archive(self, wheel: LockedWheel) -> Path:
-        archive = find_archive(self.prefix.uv_cache, wheel)
-        if archive is None:
-            raise WheelContentError(f"{wheel.filename}: uv did not keep it in its cache")
-        return archive
-
-
-def share_archive(
-    store: ContentStore, archive: Path, inventory: Inventory, known: KnownContents | None = None
-) -> None:
-    """Let the files of an unpacked wheel be the inodes that other wheels already brought.
-
-    Args:
-        store: The contents of the prefix.
-        archive: The folder of the archive.
-        inventory: What it holds.
-        known: Where it is remembered what was read: files were compared with the inodes that they share now.
-    """
-    for file in inventory.files:
-        path = f"{archive}/{file.path}"
-        if store.adopt(path, file.sha256, os.lstat(path)) == "linked" and known is not None:
-            known.record(os.lstat(path), file.sha256)
-
-
-def format_requirements(wheels: Iterable[LockedWheel]) -> str:
-    """Write the requirements file of one uv call."""
-    return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
+        return self.arrivals.take((item.wheel for item in call.items.values()), failures)

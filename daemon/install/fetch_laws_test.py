@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.install.fetch import format_requirements, group_calls
+from daemon.install.fetch_call import format_requirements, group_calls
 from daemon.install.plan import WheelToFetch
 from tests.laws.wheels import locked_wheels
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from daemon.errors import IndexAccessError, WheelContentError
-from daemon.install.fetch import format_requirements
+from daemon.install.fetch_call import format_requirements
 from daemon.install.lock_index import CacheFolders, Listing, LockIndex
 from daemon.install.plan import Wanted
 from daemon.interpreters.running_interpreter import Interpreter
