@@ -280,7 +280,7 @@ class _Install:
     def _make_toolkit(self, wanted: Wanted, toolkit: Toolkit) -> Finished:
         name, is_published = toolkit_directory_name(self._prefix, toolkit, wanted.lock)
         if is_published:  # by another generation
-            tree = self._prefix.toolkits / name
+            tree = self._prefix.toolkit(name)
             check_tree(self._prefix, tree, wanted.label, self._bench.known)
             return Finished(wanted, CompleteTree(toolkit.name, None, tree))
         return finish_toolkit(self._prefix, wanted, lay_out_toolkit(self._bench, wanted, toolkit), name)
@@ -293,7 +293,7 @@ class _Install:
         for target in generation.targets:
             label = f"{name}/{target.name}"
             if label not in self.result.installed:
-                tree = self._prefix.generation(name) / target.name
+                tree = self._prefix.target(name, target.name)
                 check_tree(self._prefix, tree, label, self._bench.known)
 
     def _each(self, items: Sequence[tuple[str, T]], work: Callable[[T], R], stage: Stage) -> list[R]:
