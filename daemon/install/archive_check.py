@@ -1,8 +1,7 @@
-"""Whether the wheels that uv's cache holds already are what their inventories say, to the byte.
+"""Compares the wheels in uv's cache with their inventories, byte for byte.
 
-An archive of the cache shares its inodes with every environment that holds the wheel: whoever writes to one
-of those has written to the archive. So a wheel that is used again is read again, before anything is made of
-it.
+An archive of the cache shares its inodes with every environment that holds the wheel: a write to one of those
+is a write to the archive. So a wheel that is used again is read again, before anything is made of it.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,16 +21,16 @@ from gens.lock import LockedWheel
 def drop_damaged_wheels(
     prefix: Prefix, wheels: Iterable[LockedWheel], known: KnownContents, warn: Callable[[str], None]
 ) -> dict[str, MonobaseError]:
-    """Read the wheels of uv's cache that are to be used again, and drop those that are not what they were.
+    """Read the wheels of uv's cache that are to be used again, and drop the damaged ones.
 
     Args:
         prefix: The prefix.
         wheels: The wheels.
-        known: What this run has read.
-        warn: Told of each wheel that is dropped.
+        known: The contents that the run has read.
+        warn: Called with the reason for each wheel that is dropped.
 
     Returns:
-        The wheels that cannot be used, by digest: a newer monobase has written their inventories.
+        The wheels that cannot be used, by digest: a newer release wrote their inventories.
     """
     unusable: dict[str, MonobaseError] = {}
     owners = trusted_owners(prefix)
@@ -40,7 +39,7 @@ def drop_damaged_wheels(
         try:
             inventory = read_inventory(prefix, wheel.sha256)
         except DamageError as error:
-            warn(f"{error}; it is made anew now")
+            warn(f"{error}; it is now written again")
             remove_anything(inventory_path(prefix, wheel.sha256))
             continue
         except MonobaseError as error:
@@ -51,8 +50,8 @@ def drop_damaged_wheels(
         differences = archive_differences(archive, inventory, known, owners)
         if differences:
             warn(
-                f"{wheel.filename}: its copy in uv's cache is not what it was ({len(differences)} files, "
-                f"such as {differences[0]}); it is dropped, and brought anew"
+                f"{wheel.filename}: its copy in uv's cache is damaged ({len(differences)} files, "
+                f"such as {differences[0]}); it is now downloaded again"
             )
             drop_wheel(prefix.uv_cache, wheel)
     return unusable

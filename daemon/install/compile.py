@@ -1,9 +1,8 @@
-"""Stage 4, compile: bytecode for the read-only mount, once for each source and interpreter.
+"""Stage 4, compile: makes bytecode for the read-only mount, once for each source and interpreter.
 
-The digests of the sources are known, so finding what is missing reads none of them. `unchecked-hash` bytecode
-holds neither the time nor the path of its source, so all environments share it, and Python does not even look
-at the source when it loads it. So bytecode that is used again is read again
-(`daemon/prefix/bytecode_store.py`).
+The digests of the sources are known, so no source is read to find what is missing. `unchecked-hash` bytecode
+holds neither the time nor the path of its source: all environments share it, and Python loads it without a
+look at the source. So bytecode that is used again is read again (`daemon/prefix/bytecode_store.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,14 +48,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """What compiling needs to know.
+    """Compiles and links the bytecode of environments.
 
     Attributes:
         prefix: The prefix.
         inventories: The inventories of the wheels.
         store: The shared bytecode.
-        jobs: How many worker processes there may be.
-        inherit: Descriptors that workers keep: the writer's lock.
+        jobs: Number of worker processes.
+        inherit: Descriptors that workers inherit: those of the writer lock.
     """
 
     prefix: Prefix
@@ -66,14 +65,14 @@ class Compiler:
     inherit: tuple[int, ...] = ()
 
     def compile_missing(self, trees: Sequence[LinkedTree], stage: Stage) -> int:
-        """Compile every source of some environments that has no bytecode yet, or whose bytecode is damaged.
+        """Compile each source of some environments that has no bytecode, or damaged bytecode.
 
         Args:
             trees: The environments, in the staging folder.
             stage: Advanced by each source.
 
         Returns:
-            How many sources were given to an interpreter.
+            Number of sources that were given to an interpreter.
 
         Raises:
             MonobaseError: An interpreter cannot compile anything.
@@ -87,13 +86,13 @@ class Compiler:
         return count
 
     def link_bytecode(self, tree: LinkedTree) -> None:
-        """Put the bytecode of an environment beside its sources.
+        """Link the bytecode of an environment beside its sources.
 
         Args:
             tree: The environment; its sources were compiled.
 
         Raises:
-            DamageError: What its interpreter makes of a source is not what it made for an earlier generation.
+            DamageError: Its interpreter makes other bytecode of a source than for an earlier generation.
         """
         base = f"{tree.directory}/{tree.packages_directory}"
         key = tree.interpreter.bytecode_key
@@ -110,14 +109,14 @@ class Compiler:
                 except FileNotFoundError as error:
                     raise DamageError(
                         f"{bytecode_list_path(self.prefix, wheel.sha256, key)}: lists {file.path}, "
-                        f"which {tree.interpreter.executable} does not make any more; `verify --repair` "
+                        f"which {tree.interpreter.executable} no longer makes; `verify --repair` "
                         "rebuilds it"
                     ) from error
 
     def _read_lists(
         self, trees: Sequence[LinkedTree]
     ) -> list[tuple[LockedWheel, LinkedTree, list[BytecodeFile] | None]]:
-        """Give the list of each wheel and interpreter, or None, with a tree that holds both."""
+        """Return the list of each wheel and interpreter, or None, with a tree that has both."""
         found: dict[tuple[str, str], tuple[LockedWheel, LinkedTree, list[BytecodeFile] | None]] = {}
         for tree in trees:
             for wheel in tree.wanted.lock.wheels:
@@ -127,14 +126,14 @@ class Compiler:
                 try:
                     held = read_bytecode_list(self.prefix, *key)
                 except DamageError:
-                    held = None  # it is made anew: the same sources give the same list
+                    held = None  # it is written again: the same sources give the same list
                 found[key] = (wheel, tree, held)
         return list(found.values())
 
     def _missing(
         self, lists: Iterable[tuple[LockedWheel, LinkedTree, list[BytecodeFile] | None]]
     ) -> dict[tuple[str, str], Source]:
-        """Find the sources without bytecode that is known to be right."""
+        """Find the sources without bytecode, or whose bytecode is damaged."""
         sources: dict[tuple[str, str], Source] = {}
         wanted: dict[tuple[str, str], tuple[str, str, str]] = {}
         for wheel, tree, held in lists:
@@ -177,7 +176,7 @@ class Compiler:
         return len(missing)
 
     def _compile_batch(self, interpreter: Interpreter, sources: Sequence[Source], staging: Path) -> int:
-        """Compile some sources; one that ends its interpreter has no bytecode, and all others have."""
+        """Compile some sources; one that crashes the interpreter stays without bytecode."""
         error = self._run_worker(interpreter, sources, staging)
         if error is None:
             return len(sources)

@@ -97,7 +97,7 @@ class Linker:
         return read_entry_points(text, wheel, python)
 
     def _pin_interpreter(self, directory: Path, interpreter: Interpreter) -> None:
-        """Let an environment name its very interpreter, within the prefix by a relative link.
+        """Point an environment to its exact interpreter, within the prefix by a relative link.
 
         uv names a managed one by a link of its own for the minor version (`cpython-3.12-…`), which moves on
         when a later generation brings a newer patch release: a sealed environment would change with it.

@@ -1,9 +1,9 @@
-"""An index of our own on loopback, for one uv call: it lists what a lock names, and serves no wheel.
+"""Monobase's index on loopback, for one uv call: it lists the wheels of a lock, and serves no wheel.
 
-uv finds a wheel in its cache by the URL of the index that lists it. Were that the machine's index, another
-host, port or mirror of the same wheels would make a full cache useless. So environments are linked against
-this one: its URL is always the same, its host never resolved, as uv reaches it through a proxy (this server
-again) whose port and password are those of one call.
+uv finds a wheel in its cache by the URL of the index that lists it. If that were the machine's index, another
+host, port or mirror of the same wheels would make a full cache useless. So environments are linked with this
+one. Its URL is always the same, and its host is never resolved: uv reaches it through a proxy (this server
+again), with a port and a password for one call.
 """
 
 import base64
@@ -41,10 +41,10 @@ _PROBE_FILE = "monobase_probe-1-py3-none-any.whl"
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An index and what it lists.
+    """An index and the wheels that it lists.
 
     Attributes:
-        name: Part of its URL; empty for the one that nearly all wheels are found by.
+        name: Part of its URL; empty for the index that lists nearly all wheels.
         wheels: What it lists, no two of one package.
     """
 
@@ -53,15 +53,15 @@ class Listing:
 
     @property
     def url(self) -> str:
-        """Its URL, the same on every machine."""
+        """URL of the index, the same on every machine."""
         return f"{_ORIGIN}/{self.name}/simple/" if self.name else f"{_ORIGIN}/simple/"
 
 
 class LockIndex:
-    """The server; a context manager, which gives itself.
+    """The server, as a context manager.
 
     Args:
-        listings: What it lists.
+        listings: The indexes.
         files: Contents of wheels that it serves, by file name; none but for a probe.
     """
 
@@ -74,7 +74,7 @@ class LockIndex:
         }
         self._files = files or {}
         self._password = secrets.token_urlsafe()
-        self.asked_for: set[str] = set()  # wheels that uv did not find in its cache
+        self.asked_for: set[str] = set()  # wheels that uv requested, as its cache lacks them
         self._connections: set[socket.socket] = set()
         self._listener = socket.create_server((_HOST, 0), backlog=64)
         self._thread = threading.Thread(target=self._serve, name="lock index", daemon=True)
@@ -94,7 +94,7 @@ class LockIndex:
 
     @property
     def configuration(self) -> str:
-        """The `uv.toml` that names it, and nothing else."""
+        """A `uv.toml` that names the indexes, and nothing else."""
         entries = [
             f"[[index]]\nurl = {json.dumps(listing.url)}\ndefault = {str(number == 0).lower()}\n"
             for number, listing in enumerate(self._listings)
@@ -103,13 +103,13 @@ class LockIndex:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that lead to it."""
+        """The variables that make uv use the server."""
         port = self._listener.getsockname()[1]
         variables = proxy_variables(f"http://monobase:{self._password}@{_HOST}:{port}")
         return {name: value or "" for name, value in variables.items()} | {"UV_HTTP_RETRIES": "0"}
 
     def answer(self, path: str) -> bytes | None:
-        """Give what stands at a path."""
+        """Return the page or file at a path; None if there is none."""
         page = self._answers.get(path.rstrip("/"))
         if page is not None:
             return page
@@ -119,7 +119,7 @@ class LockIndex:
         return self._files.get(name)
 
     def admits(self, authorization: str) -> bool:
-        """Tell whether somebody knows the password."""
+        """Return whether a header has the password."""
         expected = base64.b64encode(f"monobase:{self._password}".encode()).decode()
         return hmac.compare_digest(authorization.encode(), f"Basic {expected}".encode())
 
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, body = (HTTPStatus.NOT_FOUND, b"") if found is None else (HTTPStatus.OK, found)
         self.send_response(status)
         self.send_header("Content-Type", _JSON)
-        # uv keeps no wheel that comes with `no-store`; a page is another one at each call.
+        # uv does not cache a wheel that comes with `no-store`; a page differs from call to call.
         kept = url.path.endswith(".whl")
         self.send_header("Cache-Control", "max-age=60" if kept else "no-store")
         self.send_header("Content-Length", str(len(body)))
@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class CacheFolders:
-    """Where uv keeps the wheels of our own index: learnt from uv itself, once for each of its binaries."""
+    """Finds the folders of Monobase's index in uv's cache, by a probe of uv, once for each binary."""
 
     _learnt: dict[tuple[object, ...], Path] = {}  # noqa: RUF012 (of the process)
     _guard = threading.Lock()
@@ -182,13 +182,13 @@ class CacheFolders:
         self._python = python
 
     def find(self, name: str = "") -> Path:
-        """Give the folder of the wheels of an index, relative to the cache.
+        """Return the folder of the wheels of an index, relative to the cache.
 
         Args:
-            name: The name of the index; empty for the one that nearly all wheels are found by.
+            name: The name of the index; empty for the one that lists nearly all wheels.
 
         Raises:
-            MonobaseError: uv does not do what it has always done.
+            MonobaseError: This uv keeps wheels in another way.
         """
         key = (*self._key, name)
         with self._guard:
@@ -197,25 +197,25 @@ class CacheFolders:
             return self._learnt[key]
 
     def adopt(self, cache: Path, wheel: LockedWheel) -> str | None:
-        """Let a wheel be found by an index of our own, wherever it came from.
+        """Move a wheel to the folder of Monobase's index, whatever index it came from.
 
         Args:
             cache: The folder of uv's cache.
             wheel: The wheel.
 
         Returns:
-            The name of the index that finds it; None where the cache does not have it from an index.
+            The name of the index that lists it then; None if the cache does not have it from an index.
         """
         own = _own_name(wheel)
         place = move_wheel(cache, self.find(), wheel)
-        if place == "taken":  # by another wheel of the same file name, as two indexes may have
+        if place == "taken":  # by another wheel of the same file name: two indexes may have one each
             place, name = move_wheel(cache, self.find(own), wheel), own
         else:
             name = ""
         return name if place == "there" else None
 
     def hold(self, cache: Path, wheel: LockedWheel) -> bool:
-        """Tell whether a wheel stands where only what was examined does."""
+        """Return whether a wheel is in a folder of Monobase's index: only examined wheels are."""
         return stands_in(cache, self.find(), wheel) or (
             in_the_way(cache, wheel) != [] and stands_in(cache, self.find(_own_name(wheel)), wheel)
         )
@@ -235,8 +235,8 @@ class CacheFolders:
             found = list((folder / "cache").glob(f"wheels-v*/**/{_PROBE}/*.http"))
             if len(found) != 1:
                 raise MonobaseError(
-                    f"{self._uv.program}: keeps wheels in its cache in a way that is unknown here; "
-                    "use the uv that this release came with"
+                    f"{self._uv.program}: keeps wheels in its cache in a way that Monobase does not know; "
+                    "use the uv of this release"
                 )
             return found[0].parent.parent.relative_to(folder / "cache")
 
@@ -246,7 +246,7 @@ def _own_name(wheel: LockedWheel) -> str:
 
 
 def _page(wheel: LockedWheel) -> bytes:
-    """Write the page of a project, as PEP 691 has it."""
+    """Return the page of a project (PEP 691)."""
     file = {
         "filename": wheel.filename,
         "url": f"{_ORIGIN}/wheels/{wheel.sha256}/{wheel.filename}",

@@ -40,6 +40,5 @@ def obstacles_as_damage(subject: str, folder: Path | None = None) -> Iterator[No
         if error.errno not in _IN_THE_WAY and not (inside and error.errno in _UNWRITABLE):
             raise
         raise DamageError(
-            f"{path or subject}: {error.strerror}; look at what stands there, and move what is not of "
-            "monobase"
+            f"{path or subject}: {error.strerror}; move it away if it is not of monobase"
         ) from error

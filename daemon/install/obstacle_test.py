@@ -17,7 +17,7 @@ def _error(number: int, path: Path | None = None) -> OSError:
 @pytest.mark.parametrize("number", [errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP])
 def test_what_is_in_the_way_is_named_with_its_path(tmp_path: Path, number: int) -> None:
     with (
-        pytest.raises(DamageError, match=rf"^{tmp_path}/x: .*move what is not"),
+        pytest.raises(DamageError, match=rf"^{tmp_path}/x: .*move it away if it is not"),
         obstacles_as_damage("subject"),
     ):
         raise _error(number, tmp_path / "x")

@@ -1,9 +1,9 @@
-"""Where each file of a wheel stands in an environment, and which paths no wheel may have.
+"""Maps the files of wheels to the paths of an environment, and refuses paths that no wheel may have.
 
 Implements how the binary distribution format spreads a wheel over an installation scheme, as uv does it
-(https://packaging.python.org/en/latest/specifications/binary-distribution-format/). All of it is known before
-uv runs: two wheels that claim one path, or one that claims a path of the environment's own, are refused
-before anything is written.
+(https://packaging.python.org/en/latest/specifications/binary-distribution-format/). All of it is known
+before uv runs: two wheels that claim one path, or a wheel that claims a path of the environment itself, are
+refused before anything is written.
 """
 
 import configparser
@@ -32,7 +32,7 @@ Kind = Literal["plain", "script", "entry point"]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A file of an environment that a wheel brings.
+    """A file of an environment that comes from a wheel.
 
     Attributes:
         path: In the environment.
@@ -50,7 +50,7 @@ class Placed:
     reference: str = ""
 
     def agrees(self, other: "Placed") -> bool:
-        """Tell whether it makes no difference which of the two stands there."""
+        """Return whether both files have the same content and mode."""
         if self.kind != other.kind:
             return False
         if self.source is None or other.source is None:
@@ -60,7 +60,7 @@ class Placed:
 
 
 def packages_directory(python: str) -> str:
-    """Give the folder of an environment that packages are in, such as `lib/python3.11/site-packages`.
+    """Return the folder of the packages of an environment, such as `lib/python3.11/site-packages`.
 
     Args:
         python: Minor version of its interpreter, such as `3.11`.
@@ -71,19 +71,19 @@ def packages_directory(python: str) -> str:
 def place_wheel(
     wheel: LockedWheel, inventory: Inventory, python: str, entry_points: Mapping[str, str]
 ) -> Iterator[Placed]:
-    """Say where the files of one wheel go.
+    """Yield the files of one wheel with their places in an environment.
 
     Args:
         wheel: The wheel, as its lock names it.
-        inventory: What it holds.
+        inventory: Its inventory.
         python: Minor version of the environment's interpreter, such as `3.11`.
         entry_points: Its commands: object by name (`read_entry_points`).
 
     Yields:
-        Each file, without what uv writes into `.dist-info`.
+        Each file, without those that uv writes into `.dist-info`.
 
     Raises:
-        WheelContentError: A file goes to a place that is not the wheel's to have.
+        WheelContentError: A file has a path that no wheel may have.
     """
     owner = f"{wheel.name} {wheel.version}"
     _check_metadata(wheel, inventory)
@@ -105,24 +105,24 @@ def place_wheel(
         yield _checked(Placed(f"{directory}{rest}", owner, kind, file), python)
     for name, reference in entry_points.items():
         if not name or "/" in name or name in {".", ".."} or not name.isprintable():
-            raise WheelContentError(f"{wheel.filename}: names a command {name!r}, which is no file name")
+            raise WheelContentError(f"{wheel.filename}: names a command {name!r}, which is not a file name")
         yield _checked(Placed(f"bin/{name}", owner, "entry point", reference=reference), python)
 
 
 def place_environment(label: str, placed: Iterable[Placed], python: str, cache_tag: str) -> dict[str, Placed]:
-    """Put the files of all wheels of an environment together.
+    """Combine the files of all wheels of an environment.
 
     Args:
         label: What messages call the environment.
         placed: The files of its wheels.
         python: Minor version of its interpreter.
-        cache_tag: What names bytecode files, such as `cpython-311`.
+        cache_tag: Tag in the names of bytecode files, such as `cpython-311`.
 
     Returns:
         The files by path.
 
     Raises:
-        WheelContentError: Two wheels contradict each other, or bytecode has no place.
+        WheelContentError: Two wheels contradict each other, or there is no place for bytecode.
     """
     files: dict[str, Placed] = {}
     folders: dict[str, Placed] = {}
@@ -149,7 +149,7 @@ def read_entry_points(text: str, wheel: LockedWheel, python: str) -> dict[str, s
 
     Args:
         text: The file.
-        wheel: Whose it is, for messages.
+        wheel: Its wheel, for messages.
         python: Minor version of the environment's interpreter, such as `3.11`.
 
     Returns:
@@ -179,12 +179,12 @@ def read_entry_points(text: str, wheel: LockedWheel, python: str) -> dict[str, s
 
 
 def is_rewritten(content: bytes) -> bool:
-    """Tell whether uv gives a script a first line of its own."""
+    """Return whether uv replaces the first line of a script."""
     return _REWRITTEN.match(content) is not None
 
 
 def is_of_environment(path: str, python: str) -> bool:
-    """Tell whether a path is one that only the environment itself, or the installer, may have."""
+    """Return whether only the environment itself, or the installer, may have a path."""
     top, _, rest = path.partition("/")
     if not rest:
         return _OWN_AT_TOP.fullmatch(top) is not None
@@ -204,7 +204,7 @@ def _checked(item: Placed, python: str) -> Placed:
 
 
 def _check_metadata(wheel: LockedWheel, inventory: Inventory) -> None:
-    """A package that no lock names is one whose metadata a wheel of another name brings."""
+    """Refuse a wheel with the metadata of another package: Python would find one that no lock names."""
     folders = {file.path.partition("/")[0] for file in inventory.files if "/" in file.path}
     found = sorted(folder for folder in folders if folder.endswith(".dist-info"))
     name = found[0].removesuffix(".dist-info").rpartition("-")[0] if found else ""

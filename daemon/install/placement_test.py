@@ -94,7 +94,7 @@ def test_names_that_only_begin_alike_are_free(path: str) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "", "a\nb"])
 def test_a_command_that_is_no_file_name_is_refused(name: str) -> None:
-    with pytest.raises(WheelContentError, match=r"which is no file name"):
+    with pytest.raises(WheelContentError, match=r"which is not a file name"):
         _placed("one", {}, {name: "one:main"})
 
 

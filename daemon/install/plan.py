@@ -36,9 +36,9 @@ class Wanted:
     """An environment or toolkit that is to be installed.
 
     Attributes:
-        generation: Where it belongs.
-        target: What it is.
-        lock: What it is made from.
+        generation: Its generation.
+        target: The environment or toolkit.
+        lock: Its lock.
     """
 
     generation: Generation
@@ -47,11 +47,11 @@ class Wanted:
 
     @property
     def label(self) -> str:
-        """What messages call it: `g00003/python3.11-torch2.4.1-cu121`."""
+        """Name in messages: `g00003/python3.11-torch2.4.1-cu121`."""
         return f"{self.generation.directory_name}/{self.target.name}"
 
     def index_url(self, wheel: LockedWheel) -> str | None:
-        """Give the index that serves a wheel of the lock; None for the default index."""
+        """Return the index that serves a wheel of the lock; None for the default index."""
         if wheel.name in self.target.inputs.index_packages:
             return self.target.inputs.index_url
         return None
@@ -76,16 +76,16 @@ class WheelToFetch:
 
 @dataclass(frozen=True, slots=True)
 class GenerationPlan:
-    """What one generation needs.
+    """The plan of one generation.
 
     Attributes:
         generation: The generation.
-        sealed: Whether it is complete already.
-        wanted: What is to be installed now.
-        present: Names of what stands there.
-        left_out: Names of what is missing and was not asked for.
-        failures: What cannot even be planned, and why: targets such as `g00003/cuda12.4`, or the generation
-            as a whole, such as `g00003`.
+        sealed: Whether it is sealed already.
+        wanted: The environments and toolkits to install.
+        present: Names of those that are installed.
+        left_out: Names of those that are missing and not selected.
+        failures: The errors of targets, such as `g00003/cuda12.4`, or of the generation as a whole, such as
+            `g00003`, that cannot be planned.
     """
 
     generation: Generation
@@ -97,20 +97,20 @@ class GenerationPlan:
 
     @property
     def can_be_sealed(self) -> bool:
-        """Whether nothing speaks against the generation as a whole."""
+        """True if no failure concerns the generation as a whole."""
         return self.generation.directory_name not in self.failures
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one install will do.
+    """The plan of one install.
 
     Attributes:
-        generations: What each generation needs, newest first.
-        fetch: The wheels to bring, each once.
+        generations: The plan of each generation, newest first.
+        fetch: The wheels to download, each once.
         disk_bytes: Estimate of the bytes that the disk will take.
         disk_inodes: Estimate of the inodes that the disk will take.
-        broken: Generations whose definition cannot be read, by name, and why.
+        broken: The errors of definitions that cannot be read, by name of the generation.
     """
 
     generations: tuple[GenerationPlan, ...]
@@ -126,12 +126,12 @@ class Plan:
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
-        """Everything that is to be installed, newest generation first."""
+        """The environments and toolkits to install, newest generation first."""
         return tuple(wanted for plan in self.generations for wanted in plan.wanted)
 
     @property
     def failures(self) -> dict[str, MonobaseError]:
-        """What cannot be installed, and why, by `g00003` or `g00003/NAME`; it leaves the rest alone."""
+        """The errors of what cannot be installed, by `g00003` or `g00003/NAME`."""
         found = dict(self.broken)
         for plan in self.generations:
             found |= plan.failures
@@ -146,10 +146,10 @@ def make_plan(
     max_gen_id: int | None = None,
     only: Sequence[str] = (),
 ) -> Plan:
-    """Compare the active generations with what stands on the prefix.
+    """Compare the active generations with those on the prefix.
 
-    What cannot be planned leaves the rest alone: a lock that cannot be read keeps its target out, a mark or
-    a definition that cannot be read its generation. `Plan.failures` names them.
+    A lock that cannot be read keeps only its target out, a mark or a definition that cannot be read only its
+    generation. `Plan.failures` names them.
 
     Args:
         prefix: The prefix.
@@ -162,7 +162,7 @@ def make_plan(
         The plan.
 
     Raises:
-        DefinitionError: No generation or no target is meant.
+        DefinitionError: No generation is active, or no target selected.
     """
     generations = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
     check_patterns(generations, only)
@@ -185,7 +185,7 @@ def make_plan(
 
 
 def check_patterns(generations: Iterable[Generation], only: Sequence[str]) -> None:
-    """Refuse patterns that mean nothing.
+    """Refuse patterns that match nothing.
 
     Args:
         generations: The active generations.
@@ -203,15 +203,15 @@ def check_patterns(generations: Iterable[Generation], only: Sequence[str]) -> No
 
 
 def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:
-    """Refuse early what the disk cannot hold.
+    """Refuse a plan that the disk cannot hold.
 
     Args:
         prefix: The prefix; it exists.
-        plan: What would be installed.
+        plan: The plan.
         copy: Whether each environment takes its full size, as there are no hard links.
 
     Raises:
-        DiskError: There is not room enough; the message has both figures.
+        DiskError: There is not enough room; the message has both figures.
     """
     if not plan.wanted:
         return
@@ -261,10 +261,10 @@ def _plan_generation(
     except MonobaseError as error:
         return GenerationPlan(generation, sealed=False, failures={name: error})
     except OSError as error:
-        told = (
+        message = (
             f"{error.filename or prefix.generation(name)}: cannot be read: {error.strerror}; look at the disk"
         )
-        return GenerationPlan(generation, sealed=False, failures={name: DamageError(told)})
+        return GenerationPlan(generation, sealed=False, failures={name: DamageError(message)})
     return GenerationPlan(generation, False, tuple(wanted), tuple(present), tuple(left_out), failures)
 
 
@@ -301,9 +301,9 @@ def _has_inventory(prefix: Prefix, wheel: LockedWheel) -> bool:
     try:
         return read_inventory(prefix, wheel.sha256) is not None
     except DamageError:
-        return False  # the wheel is brought again, and its inventory is made anew
+        return False  # the wheel is downloaded again, and its inventory written again
     except NewerFormatError:
-        return True  # whoever needs it is told
+        return True  # `drop_damaged_wheels` reports it
 
 
 def _files(wheel: LockedWheel) -> int:

@@ -1,6 +1,6 @@
-"""Stage 6, seal: writes the manifests of complete trees, which are published then.
+"""Stage 6, seal: writes the manifests of complete trees.
 
-The store publishes and seals (`daemon/prefix/publication.py`).
+The store then publishes and seals them (`daemon/prefix/publication.py`).
 """
 
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class Finished:
     """A complete tree.
 
     Attributes:
-        wanted: What it is.
-        tree: Where it is, and where it goes.
+        wanted: The environment or toolkit.
+        tree: Its folder, and its final name.
     """
 
     wanted: Wanted
@@ -43,7 +43,7 @@ def finish_environment(prefix: Prefix, tree: LinkedTree) -> Finished:
         tree: The environment, complete in the staging folder.
 
     Returns:
-        What is to be published.
+        The tree, ready to be published.
     """
     key = tree.interpreter.bytecode_key
     directory = tree.packages_directory
@@ -79,7 +79,7 @@ def finish_toolkit(prefix: Prefix, wanted: Wanted, tree: ToolkitTree, directory_
         directory_name: Its name below `cuda/`.
 
     Returns:
-        What is to be published.
+        The tree, ready to be published.
     """
     manifest = Manifest(
         wanted.target.name, content_digest(wanted.lock.wheels), files=tree.files, links=tree.links

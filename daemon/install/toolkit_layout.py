@@ -19,15 +19,15 @@ _SANITIZER = "nvidia-cuda-sanitizer-api"
 
 
 def toolkit_path(package: str, path: str, product: str) -> str | None:
-    """Say where a file of NVIDIA's wheels stands in a toolkit.
+    """Return the path in a toolkit of a file of NVIDIA's wheels.
 
     Args:
         package: Name of the package, such as `nvidia-cublas-cu12`.
-        path: In the wheel, such as `nvidia/cublas/lib/libcublas.so.12`.
-        product: `cuda`, whose libraries stand in `lib64`, or `cudnn`, whose stand in `lib`.
+        path: Path in the wheel, such as `nvidia/cublas/lib/libcublas.so.12`.
+        product: `cuda`, with its libraries in `lib64`, or `cudnn`, with its libraries in `lib`.
 
     Returns:
-        The path in the toolkit, such as `lib64/libcublas.so.12`; None for what has no place there.
+        The path, such as `lib64/libcublas.so.12`; None for a file that is not part of a toolkit.
     """
     licence = _LICENSE.fullmatch(path)
     if licence is not None:
@@ -39,7 +39,7 @@ def toolkit_path(package: str, path: str, product: str) -> str | None:
     if PurePosixPath(rest).name == "__init__.py" or "__pycache__" in rest or "/" not in rest:
         return None
     if package.startswith(_SANITIZER) and rest.startswith("include/"):
-        # Where CUDA's installer puts them, apart from CUPTI's headers of the same names.
+        # CUDA's installer puts them there, apart from CUPTI's headers of the same names.
         return f"compute-sanitizer/{rest}"
     if product == "cuda" and rest.startswith("lib/"):
         return f"lib64/{rest.removeprefix('lib/')}"
@@ -47,7 +47,7 @@ def toolkit_path(package: str, path: str, product: str) -> str | None:
 
 
 def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -> list[Link]:
-    """Give the symbolic links that a toolkit needs beside its files.
+    """Return the symbolic links that a toolkit needs beside its files.
 
     Args:
         paths: The files of the toolkit.
@@ -84,6 +84,6 @@ def _library_version(path: str) -> list[int]:
 
 
 def _is_free(path: str, files: set[str], folders: set[str]) -> bool:
-    """Tell whether nothing stands at a path, and no file where a folder above it must be."""
+    """Return whether a path is unused, and no file has the name of a folder above it."""
     taken = path in files or path in folders
     return not taken and not any(str(parent) in files for parent in PurePosixPath(path).parents)

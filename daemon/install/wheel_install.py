@@ -1,4 +1,4 @@
-"""Letting uv install the wheels of a lock out of its cache, whatever the index of the machine is."""
+"""Installs the wheels of a lock from uv's cache, whatever the index of the machine is."""
 
 import functools
 import threading
@@ -22,17 +22,17 @@ _moving = threading.Lock()
 
 
 def install_wheels(uv: Uv, wanted: Wanted, directory: Path, interpreter: Interpreter) -> None:
-    """Install what a lock names, each wheel out of uv's cache.
+    """Install the wheels of a lock from uv's cache.
 
     Args:
-        uv: How to run uv.
+        uv: Runs uv.
         wanted: The environment.
-        directory: Its folder, where `uv venv` has been.
-        interpreter: What it runs on.
+        directory: Its folder, as `uv venv` made it.
+        interpreter: The interpreter that it runs on.
 
     Raises:
-        WheelContentError: uv does not take a wheel for what it should be, or the cache has it no more.
-        IndexAccessError: uv did not find a wheel where it has kept it.
+        WheelContentError: uv refuses a wheel, or the cache no longer has it.
+        IndexAccessError: uv did not find a wheel in its cache.
     """
     listings, others = _listings(uv, wanted, interpreter)
     if listings:
@@ -49,7 +49,7 @@ def install_wheels(uv: Uv, wanted: Wanted, directory: Path, interpreter: Interpr
         try:
             _run(uv, run, wanted, directory, wheels)
         except IndexAccessError as error:
-            # The folder that they came from has gone: they are brought from where it is then.
+            # The folder that they came from is gone: the next run fetches them from the index of that time.
             raise _not_found(uv, wheels, error) from error
         _forget_times(directory)
 
@@ -67,7 +67,7 @@ def _run(
 
 
 def _forget_times(directory: Path) -> None:
-    """Remove what uv notes of a wheel that came from a folder: the time of its file there, in no lock."""
+    """Remove uv's note on a wheel that came from a folder: the time of its file, which no lock has."""
     for note in directory.glob(f"lib/python*/site-packages/*.dist-info/{_NOTE}"):
         record = note.with_name("RECORD")
         rows = record.read_bytes().splitlines(keepends=True)
@@ -79,7 +79,7 @@ def _forget_times(directory: Path) -> None:
 def _listings(
     uv: Uv, wanted: Wanted, interpreter: Interpreter
 ) -> tuple[list[Listing], dict[str | None, list[LockedWheel]]]:
-    """Give the indexes of our own by which uv finds the wheels, and the wheels that it finds by none."""
+    """Return Monobase's indexes that list the wheels, and the wheels that none lists, by index URL."""
     cache = uv.prefix.uv_cache
     folders = CacheFolders(uv, interpreter.executable)
     found: dict[str, list[LockedWheel]] = {"": []}
@@ -93,19 +93,19 @@ def _listings(
                 others.setdefault(wanted.index_url(wheel), []).append(wheel)
             else:
                 raise WheelContentError(
-                    f"{wheel.filename}: is not in uv's cache any more; run the same command again"
+                    f"{wheel.filename}: is no longer in uv's cache; run the same command again"
                 )
     return [Listing(name, tuple(wheels)) for name, wheels in found.items() if wheels], others
 
 
 def _not_found(uv: Uv, lost: Sequence[LockedWheel], error: MonobaseError) -> MonobaseError:
-    """Drop what the cache seemed to hold and uv did not find there, so that it is brought anew."""
+    """Drop wheels that uv did not find in its cache, so that they are downloaded again."""
     for wheel in lost:
         drop_wheel(uv.prefix.uv_cache, wheel)
     if not lost:
         return error
-    told = ", ".join(wheel.filename for wheel in lost)
+    names = ", ".join(wheel.filename for wheel in lost)
     return IndexAccessError(
-        f"uv does not find in its cache what it has kept there: {told}; run the same command again, "
-        "which fetches it anew"
+        f"{names}: uv does not find in its cache what it kept there; run the same command again, which "
+        "downloads it again"
     )

@@ -76,7 +76,7 @@ def test_a_wheel_that_was_written_to_is_brought_anew_before_it_is_used_again(nod
     _overwrite(node.environment() / SITE / path, b"r" if path == "alpha/m.py" else b"V", b"X")
     node.define(environment_cell([alpha]), generation=1)
     said = node.install()
-    assert f"{alpha.filename}: its copy in uv's cache is not what it was (1 files, such as {path})" in said
+    assert f"{alpha.filename}: its copy in uv's cache is damaged (1 files, such as {path})" in said
     assert node.index.log.wheel_attempts() == {alpha.filename: 2}
     assert [line for line in node.differences() if "g00001" in line] == []
     assert _answer(node, "g00001") == "right"
