@@ -6,22 +6,22 @@ from gens.errors import MonobaseError
 
 
 class ImageError(MonobaseError):
-    """An image, or what it is made of, is malformed."""
+    """An image, or an input of its build, is malformed."""
 
     exit_code: ClassVar[int] = 3
 
 
 class RegistryError(MonobaseError):
-    """A registry did not answer, or refused what was asked of it."""
+    """A registry did not answer, or refused a request."""
 
     exit_code: ClassVar[int] = 4
 
 
 class TransientError(RegistryError):
-    """What may pass by itself: a broken connection, a server that is overloaded or asks to come later.
+    """A request failed in a way that a retry may cure: a broken connection, an overloaded server.
 
     Attributes:
-        retry_after_s: How long the registry asks to wait; None when it does not say.
+        retry_after_s: Seconds that the registry asks to wait, or None.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -30,7 +30,7 @@ class TransientError(RegistryError):
 
 
 class UnreachableError(TransientError):
-    """A registry was not reached, or the connection to it broke."""
+    """A registry could not be reached, or the connection to it broke."""
 
 
 class AccessError(RegistryError):

@@ -1,4 +1,4 @@
-"""The action that makes an image: layers and a configuration become an OCI layout."""
+"""Makes an OCI layout of layers and a configuration: a Bazel action."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--layer", "layers", type=(_PATH, _PATH), multiple=True, help="BLOB FACTS, the lowest first.")
 @click.option(
-    "--version-file", type=_PATH, help="What gens.version reads, for the labels of version and revision."
+    "--version-file", type=_PATH, help="Version file (gens.version), for the labels of version and revision."
 )
 @click.option("--output", type=_PATH, required=True, help="Folder of the layout.")
 def main(

@@ -8,7 +8,7 @@ def version_labels(version: Version) -> dict[str, str]:
     """Return the labels `version` and `revision`.
 
     Args:
-        version: Of the build.
+        version: Version of the build.
 
     Returns:
         The labels; without a revision where the build is not stamped.

@@ -1,4 +1,4 @@
-"""The action that compiles sources for the Python of the image."""
+"""Compiles sources for the Python of the image: a Bazel action."""
 
 import shutil
 import tarfile
@@ -25,7 +25,7 @@ _PATH = click.Path(path_type=Path)
     required=True,
     help="The .deb files of the image's Python.",
 )
-@click.option("--folder", required=True, help="Where the sources are in the image.")
+@click.option("--folder", required=True, help="Folder of the sources in the image.")
 @click.option(
     "--source",
     "sources",
@@ -35,7 +35,7 @@ _PATH = click.Path(path_type=Path)
     help="Its path below that, and the file.",
 )
 def main(tar: Path, packages: tuple[Path, ...], folder: str, sources: tuple[tuple[str, Path], ...]) -> None:
-    """Compile sources, and write an archive of the bytecode alone."""
+    """Compile sources, and write an archive with the bytecode only."""
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory, "root")
         top = root / folder.strip("/")

@@ -1,4 +1,4 @@
-"""The layers of Debian packages: first which packages (`lock`), then a file system of them (`rootfs`).
+"""Makes the layers of Debian packages: `lock` selects the packages, `rootfs` unpacks and configures them.
 
 Enters: packages.txt. Leaves: packages.lock.json, and a layer for each section of it.
 """

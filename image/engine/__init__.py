@@ -1,4 +1,4 @@
-"""The load of an image into podman or Docker.
+"""Loads an image into podman or Docker.
 
 Enters: an OCI layout and names. Leaves: the image in the engine of this machine, under these names.
 """

@@ -13,7 +13,7 @@ from image.oci.reference import has_host
 EngineName = Literal["podman", "docker"]
 ENGINES: tuple[EngineName, ...] = ("podman", "docker")
 _LOADED = ("Loaded image: ", "Loaded image(s): ")
-# Enough to hold an engine's reason, which comes last, and no whole log.
+# Enough for an engine's reason, which it prints last, but not for a whole log.
 _LAST_LINES = 3
 
 
@@ -22,9 +22,9 @@ class Engine:
     """An engine.
 
     Attributes:
-        name: Which one.
-        program: Its file.
-        arguments: What stands between the program and each command: `--root`, `--host`.
+        name: `podman` or `docker`.
+        program: Its executable.
+        arguments: Arguments between the program and each command: `--root`, `--host`.
     """
 
     name: EngineName
@@ -32,7 +32,7 @@ class Engine:
     arguments: tuple[str, ...]
 
     def full_name(self, name: str) -> str:
-        """Put the host before an image's name that this engine would: names in an archive are whole."""
+        """Return an image's name with this engine's default host: archives hold full names."""
         if has_host(name):
             return name
         if self.name == "podman":
@@ -46,7 +46,7 @@ class Engine:
             write: Writes the archive into a stream.
 
         Returns:
-            What the engine calls the image, if it says so.
+            The image's name in the engine, if the engine prints it.
 
         Raises:
             EngineError: It refuses the archive.
@@ -67,9 +67,9 @@ class Engine:
                     write(process.stdin)
                     process.stdin.close()
                 except BrokenPipeError:
-                    pass  # it has its reasons, and tells them below
+                    pass  # the engine closed the pipe: its reason is read below
                 except BaseException:
-                    process.kill()  # or it might take the half for the whole
+                    process.kill()  # otherwise it might load a truncated archive
                     raise
                 code = process.wait()
             if code != 0:
@@ -81,11 +81,11 @@ class Engine:
         return None
 
     def tag(self, image: str, name: str) -> None:
-        """Give an image another name.
+        """Add a name to an image.
 
         Args:
-            image: A name that it has.
-            name: The other one.
+            image: A present name of it.
+            name: The name to add.
 
         Raises:
             EngineError: The engine refuses.
@@ -106,18 +106,18 @@ class Engine:
 
 
 def find_engine(name: EngineName | None, arguments: Sequence[str], path: str | None) -> Engine:
-    """Find an engine.
+    """Return an engine.
 
     Args:
-        name: Which one; None for podman where it is, and else Docker.
-        arguments: What it is to get before each command.
-        path: Where programs are looked for, like the variable PATH.
+        name: The engine; None for podman if it is installed, otherwise Docker.
+        arguments: Arguments before each command.
+        path: Search path for programs, like the variable PATH.
 
     Returns:
-        The engine; whether it works is seen when it is used.
+        The engine; whether it works is not checked.
 
     Raises:
-        EngineError: It is not there.
+        EngineError: It is not installed.
     """
     for candidate in (name,) if name is not None else ENGINES:
         program = shutil.which(candidate, path=path)

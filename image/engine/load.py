@@ -1,4 +1,4 @@
-"""Brings an image into the container engine of this machine."""
+"""Loads an image into the container engine of this machine."""
 
 from collections.abc import Callable, Sequence
 from typing import IO
@@ -16,9 +16,9 @@ def load(
 
     Args:
         layout: The image.
-        engine: Where it goes.
-        names: What it is called there, at least one.
-        advance: Hears of the blobs' bytes as the engine takes them.
+        engine: The engine.
+        names: Its names in the engine, at least one.
+        advance: Called with the number of bytes that the engine has read.
 
     Returns:
         The names as the engine knows them.
@@ -27,7 +27,7 @@ def load(
         ImageError: The image is damaged; nothing was loaded.
         EngineError: The engine refuses.
     """
-    # An engine would find it out as well, but does not say which file is to blame.
+    # An engine would detect damage as well, but does not name the file.
     for blob in (layout.manifest, *layout.blobs):
         check_blob(blob, layout.path(blob))
     whole, *others = [engine.full_name(name) for name in names]

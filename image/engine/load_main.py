@@ -1,4 +1,4 @@
-"""`bazel run //daemon:load`: loads an image into podman or Docker. README.md tells the flags."""
+"""`bazel run //daemon:load`: loads an image into podman or Docker. README.md lists the flags."""
 
 import os
 from pathlib import Path
@@ -17,15 +17,15 @@ from image.oci.options import ImageNameType, enter_working_directory, layout_arg
 @layout_argument
 @option(
     "--engine", type=click.Choice(ENGINES),
-    help="Which one; podman where it is on the PATH, and else docker, when not given.",
+    help="The engine.  [default: podman if it is on the PATH, otherwise docker]",
 )  # fmt: skip
 @option(
     "--tag", "tags", variable="MONOBASE_LOAD_TAG", type=ImageNameType(), multiple=True,
-    help="What the image is called there; may be repeated. When not given, what the target says.",
+    help="Name of the image in the engine; may be repeated.  [default: the target's]",
 )  # fmt: skip
 @option(
     "--engine-arg", "engine_args", multiple=True, metavar="ARGUMENT",
-    help="What the engine gets before its command, such as --engine-arg=--root=/srv/images; may be repeated.",
+    help="Argument before the engine's command, such as --engine-arg=--root=/srv/images; may be repeated.",
 )  # fmt: skip
 @click.option("--default-tag", type=ImageNameType(), required=True, hidden=True)
 def main(
@@ -35,7 +35,7 @@ def main(
     engine_args: tuple[str, ...],
     default_tag: str,
 ) -> None:
-    """Load an image into the container engine of this machine, and print what it is called there."""
+    """Load an image into the container engine of this machine, and print its names there."""
     enter_working_directory()
     image = read_layout(layout)
     found = find_engine(engine, engine_args, os.environ.get("PATH"))

@@ -1,4 +1,4 @@
-"""Writes an image as the tar that container engines load: an OCI layout that old Dockers understand too.
+"""Writes an image as a tar that container engines load: an OCI layout that old Docker versions read too.
 
 Specification: OCI image-spec v1.1, image-layout.md; and "Combined Image JSON + Filesystem Changeset Format"
 of the Docker image specification v1.2: its `manifest.json` names files of the layout. BuildKit does the same.
@@ -15,27 +15,27 @@ from image.oci.descriptor import INDEX, Descriptor
 from image.oci.layout import Layout, to_json_bytes
 
 _BLOCK_BYTES = 1 << 20
-_NAME = "io.containerd.image.name"  # the whole name: containerd and podman read it
+_NAME = "io.containerd.image.name"  # the full name, for containerd and podman
 _REFERENCE = "org.opencontainers.image.ref.name"  # the tag (annotations.md)
 
 
 def write_archive(layout: Layout, name: str, stream: IO[bytes], advance: Callable[[int], None]) -> None:
-    """Write an image into a stream, without holding a layer in memory.
+    """Write an image to a stream, without a whole layer in memory.
 
     The bytes are the same for the same image and name.
 
     Args:
         layout: The image.
-        name: What the engine is to call it, with host and tag: `localhost/monobase/daemon:latest`.
-        stream: Where the tar goes.
-        advance: Hears of the blobs' bytes as they are written.
+        name: Its name in the engine, with host and tag: `localhost/monobase/daemon:latest`.
+        stream: Stream that the tar is written to.
+        advance: Called with the number of blob bytes that were written.
 
     Raises:
-        ImageError: A blob cannot be read, or has not the size that the image says.
-        OSError: The stream does not take it.
+        ImageError: A blob cannot be read, or its size is not that of its descriptor.
+        OSError: The stream cannot be written.
     """
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BLOCK_BYTES) as tar:
-        # BuildKit writes the folders as well.
+        # Like BuildKit, write the folders as well.
         for folder in ("blobs", "blobs/sha256"):
             tar.addfile(_folder(folder))
         _add(tar, "oci-layout", to_json_bytes({"imageLayoutVersion": "1.0.0"}))
@@ -61,7 +61,7 @@ def _docker_manifest(layout: Layout, name: str) -> bytes:
         "RepoTags": [name],
         "Layers": [_member(layer) for layer in layout.layers],
     }
-    # The one part of the tar that is a list, which to_json_bytes does not write.
+    # manifest.json is a list, which to_json_bytes does not write.
     return b"[" + to_json_bytes(entry) + b"]"
 
 
@@ -85,7 +85,7 @@ def _add_blob(tar: tarfile.TarFile, blob: Descriptor, path: Path, advance: Calla
 
 
 class _Counted:
-    """A file that tells how far it has been read."""
+    """Reports how far a file has been read."""
 
     def __init__(self, file: IO[bytes], advance: Callable[[int], None]) -> None:
         self._file = file

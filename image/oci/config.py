@@ -1,4 +1,4 @@
-"""An image's configuration: what runs in it, and of which layers it is (OCI image-spec v1.1, config.md)."""
+"""An image's configuration: its process and its layers (OCI image-spec v1.1, config.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ ANNOTATION_PREFIX = "org.opencontainers.image"
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What an image runs.
+    """The process of an image, and the image's facts.
 
     Attributes:
-        created: When, as RFC 3339: that of the Debian packages, so that the same commit gives the same image.
+        created: Date of the Debian packages (RFC 3339), so that the same commit gives the same image.
         user: `UID:GID`, or empty for root.
         environment: Environment variables.
-        entrypoint: What is run, before the arguments.
-        command: The arguments when none are given.
-        working_directory: Where it runs.
-        exposed_ports: Such as `8080/tcp`.
-        stop_signal: What ends it; empty for the default.
+        entrypoint: Program and its first arguments.
+        command: Default arguments.
+        working_directory: Working directory of the process.
+        exposed_ports: Ports, such as `8080/tcp`.
+        stop_signal: Signal that stops it; empty for the default.
         labels: Facts for people and tools (annotations.md).
     """
 
@@ -37,14 +37,14 @@ class ImageConfig:
 
 
 def to_json(config: ImageConfig, layers: Sequence[Layer]) -> dict[str, Any]:
-    """Give the object of the specification.
+    """Return the JSON object of the specification.
 
     Args:
-        config: What the image runs.
+        config: The process and facts.
         layers: Its layers, the lowest first.
 
     Returns:
-        The object; what is empty is left out, as the specification allows.
+        The object, without empty fields, as the specification allows.
     """
     execution: dict[str, Any] = {
         "User": config.user,

@@ -1,4 +1,4 @@
-"""Content descriptors: what names a blob by its content (OCI image-spec v1.1, descriptor.md)."""
+"""Content descriptors: type, digest and size of a blob (OCI image-spec v1.1, descriptor.md)."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
-# The only algorithm that is used here; what it names becomes a path.
+# The only algorithm in use here. The digits become a path, so they are checked.
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -22,7 +22,7 @@ class Descriptor:
     """A content descriptor.
 
     Attributes:
-        media_type: What the blob is, such as `application/vnd.oci.image.manifest.v1+json`.
+        media_type: Type of the blob, such as `application/vnd.oci.image.manifest.v1+json`.
         digest: `sha256:` and 64 hexadecimal digits.
         size_bytes: Size of the blob.
         annotations: Facts for people and tools, by name.
@@ -34,28 +34,28 @@ class Descriptor:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the object of the specification."""
+        """Return the JSON object of the specification."""
         required = {"mediaType": self.media_type, "digest": self.digest, "size": self.size_bytes}
         return required | ({"annotations": dict(self.annotations)} if self.annotations else {})
 
 
 def descriptor_of(media_type: str, content: bytes) -> Descriptor:
-    """Describe a blob that is in memory."""
+    """Return the descriptor of a blob in memory."""
     return Descriptor(media_type, f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
 
 
 def parse_descriptor(found: object, path: Path) -> Descriptor:
-    """Read the object of the specification.
+    """Parse the JSON object of the specification.
 
     Args:
-        found: What stood in the JSON file.
+        found: A value of the JSON file.
         path: The file, for messages.
 
     Returns:
         The descriptor.
 
     Raises:
-        ImageError: It is none.
+        ImageError: The value is not a descriptor.
     """
     match found:
         case {"mediaType": str(media_type), "digest": str(digest), "size": int(size), **rest} if (

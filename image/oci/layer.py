@@ -2,8 +2,8 @@
 
 OCI image-spec v1.1, layer.md, and config.md for the digest of the archive itself (DiffID).
 
-gzip and not zstd, because not every tool that reads images knows zstd (`crane validate` does not). libdeflate
-and not zlib, because the zlib of a machine is any of several, and each writes other bytes.
+gzip and not zstd: some tools do not read zstd (`crane validate` does not). libdeflate and not zlib: machines
+have different versions of zlib, which write different bytes.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ Members: TypeAlias = Iterable[tuple[tarfile.TarInfo, Path | bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer that was written.
+    """A layer in a file.
 
     Attributes:
         blob: Descriptor of the compressed archive.
         diff_id: Digest of the archive itself, which the configuration names.
-        created_by: What it holds, for the history.
+        created_by: Its content in words, for the history.
         tar_bytes: Size of the archive itself.
     """
 
@@ -70,13 +70,13 @@ def write_layer(path: Path, members: Members, created_by: str) -> Layer:
     """
     with tempfile.TemporaryFile(dir=path.parent) as tar:
         _write_tar(tar, members)
-        # What the stream still holds would be missing from the file that is mapped.
+        # Otherwise the stream's buffer would be missing from the file that is mapped.
         tar.flush()
         return _compress(tar, path, created_by)
 
 
 def compress_layer(source: Path, path: Path, created_by: str) -> Layer:
-    """Write a layer of a tar archive that is there.
+    """Write a layer of an existing tar archive.
 
     Args:
         source: The archive.
@@ -103,7 +103,7 @@ def _write_tar(tar: IO[bytes], members: Members) -> None:
 
 
 def _compress(tar: IO[bytes], path: Path, created_by: str) -> Layer:
-    # libdeflate takes all at once: the blob is in memory, the archive is not.
+    # libdeflate compresses all at once: the blob is in memory, the archive is mapped.
     with mmap.mmap(tar.fileno(), 0, access=mmap.ACCESS_READ) as content:
         diff_id = hashlib.sha256(content).hexdigest()
         tar_bytes = len(content)
@@ -114,13 +114,13 @@ def _compress(tar: IO[bytes], path: Path, created_by: str) -> Layer:
 
 
 def format_layer(layer: Layer) -> str:
-    """Write what is known of a layer, for the action that makes an image of it."""
+    """Return the facts of a layer as text, for the action that makes an image of it."""
     facts = {"blob": layer.blob.to_json(), "diffId": layer.diff_id, "createdBy": layer.created_by}
     return json.dumps(facts | {"tarSize": layer.tar_bytes}, indent=2) + "\n"
 
 
 def parse_layer(text: str, path: Path) -> Layer:
-    """Read what `format_layer` wrote.
+    """Parse the text of `format_layer`.
 
     Raises:
         ImageError: It is malformed.
@@ -137,4 +137,4 @@ def parse_layer(text: str, path: Path) -> Layer:
             "tarSize": int(tar_bytes),
         }:
             return Layer(Descriptor(media_type, digest, size), diff_id, created_by, tar_bytes)
-    raise ImageError(f"{path}: is not what an action that makes a layer writes")
+    raise ImageError(f"{path}: is not a file of facts that an action for layers writes")

@@ -32,11 +32,11 @@ class Layout:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """What the manifest names: the layers, then the configuration."""
+        """Descriptors of the manifest: the layers, then the configuration."""
         return (*self.layers, self.config)
 
     def path(self, blob: Descriptor) -> Path:
-        """Give the file of a blob."""
+        """Return the path of a blob."""
         return self.directory / "blobs" / blob.digest.replace(":", "/")
 
 
@@ -46,13 +46,13 @@ def write_layout(
     layers: Sequence[tuple[Descriptor, Path]],
     annotations: Mapping[str, str],
 ) -> Layout:
-    """Write an image into a folder.
+    """Write an image to a new folder.
 
     Args:
-        directory: The folder, which is made.
+        directory: The folder to make.
         config: The image's configuration (config.md).
-        layers: The layers, the lowest first, with the file of each.
-        annotations: Those of the manifest (annotations.md).
+        layers: The layers with their files, the lowest first.
+        annotations: Annotations of the manifest (annotations.md).
 
     Returns:
         The layout.
@@ -75,7 +75,7 @@ def write_layout(
             }
         ),
     )
-    # Tools such as umoci find an image by a name only; the digest does not depend on it.
+    # Tools such as umoci find an image only by a name; the digest does not depend on it.
     named = replace(manifest, annotations={REFERENCE_NAME: "latest"})
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [named.to_json()]}
     (directory / "index.json").write_bytes(to_json_bytes(index))
@@ -93,19 +93,19 @@ def read_layout(directory: Path) -> Layout:
         The layout; the blobs themselves are not read.
 
     Raises:
-        ImageError: It is no layout, holds another number of images than one, or lacks a blob.
+        ImageError: The folder is not a layout, does not hold exactly one image, or lacks a blob.
     """
     index_path = directory / "index.json"
     index = _read_json(index_path)
     manifests = index.get("manifests")
     if not isinstance(manifests, list) or len(manifests) != 1:
-        raise ImageError(f"{index_path}: an image of ours has one manifest, not {manifests!r}")
+        raise ImageError(f"{index_path}: expected exactly one manifest, found {manifests!r}")
     manifest = parse_descriptor(manifests[0], index_path)
     manifest_path = directory / "blobs" / manifest.digest.replace(":", "/")
     content = _read_json(manifest_path)
     layers = content.get("layers")
     if not isinstance(layers, list):
-        raise ImageError(f"{manifest_path}: its layers are no list: {layers!r}")
+        raise ImageError(f"{manifest_path}: expected a list of layers, found {layers!r}")
     layout = Layout(
         directory,
         manifest,
@@ -122,7 +122,7 @@ def read_layout(directory: Path) -> Layout:
 
 
 def to_json_bytes(value: Mapping[str, Any]) -> bytes:
-    """Write JSON that is the same for the same value."""
+    """Return JSON, always the same bytes for the same value."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -135,7 +135,7 @@ def _write_blob(blobs: Path, media_type: str, content: bytes) -> Descriptor:
 def _take(source: Path, target: Path) -> None:
     if target.exists():
         return  # two layers may be one blob
-    # Bazel gives its actions links to the inputs; a hard link to the file itself spares the bytes.
+    # Bazel's inputs are symbolic links; a hard link to the file itself needs no copy.
     try:
         os.link(source.resolve(), target)
     except OSError:

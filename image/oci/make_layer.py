@@ -1,4 +1,4 @@
-"""The action that makes a layer of a tar archive."""
+"""Makes a layer of a tar archive: a Bazel action."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _PATH = click.Path(path_type=Path)
 @click.argument("facts", type=_PATH)
 @click.argument("created_by")
 def main(tar: Path, blob: Path, facts: Path, created_by: str) -> None:
-    """Compress TAR to BLOB, and write what is known of it to FACTS."""
+    """Compress TAR to BLOB, and write its digests and sizes to FACTS."""
     facts.write_text(format_layer(compress_layer(tar, blob, created_by)))
 
 

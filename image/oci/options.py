@@ -1,4 +1,4 @@
-"""What the commands for images share: options, each an environment variable as well, and their types."""
+"""Options and types that the commands for images share; each option is an environment variable as well."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from image.oci.reference import Repository, parse_image_name, parse_repository, 
 Command = Callable[..., None]
 _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3}
 
-# What oci_push and oci_load of push.bzl give.
+# Arguments that the rules oci_push and oci_load pass.
 layout_argument = click.argument(
     "layout", type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 )
@@ -29,16 +29,16 @@ def option(
 
     Args:
         flag: The flag.
-        *names: What else click takes as the name of an option.
-        variable: The variable, where the flag's own name would mean something else to another command.
-        **settings: click's.
+        *names: Further names of the option for click.
+        variable: The variable, if the name derived from the flag has another meaning in another command.
+        **settings: Further arguments of click.option.
     """
     variable = variable or "MONOBASE_" + flag.removeprefix("--").replace("-", "_").upper()
     return click.option(flag, *names, envvar=variable, show_envvar=True, show_default=True, **settings)
 
 
 def enter_working_directory() -> None:
-    """Go where `bazel run` was started: what a person gives, in flags or variables, is relative to that."""
+    """Change to the folder in which `bazel run` was started: paths of the caller are relative to it."""
     if directory := os.environ.get("BUILD_WORKING_DIRECTORY"):
         os.chdir(directory)
 
@@ -72,7 +72,7 @@ class TagType(click.ParamType[str]):
 
 
 class ImageNameType(click.ParamType[str]):
-    """What an image is called on this machine."""
+    """The name of an image on this machine."""
 
     name = "name:tag"
 

@@ -9,7 +9,7 @@ _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?)(?::[0-9]{1,5})?")
 _HUB = "docker.io"
-# Many clients take no more for host and name together; the specification says so.
+# The limit of many clients for host and name together, according to the specification.
 _LONGEST = 255
 
 
@@ -18,8 +18,8 @@ class Repository:
     """A repository of a registry.
 
     Attributes:
-        host: The registry as people write it, with the port if there is one: `localhost:5000`.
-        name: The repository's name in it: `team/monobase`.
+        host: The registry as people write it, with a port if needed: `localhost:5000`.
+        name: The repository's name in the registry: `team/monobase`.
     """
 
     host: str
@@ -30,17 +30,17 @@ class Repository:
 
     @property
     def api_host(self) -> str:
-        """The host that speaks the protocol; Docker Hub's is not the one that people write."""
+        """The host of the API; Docker Hub's differs from the one that people write."""
         return "registry-1.docker.io" if self.host == _HUB else self.host
 
     @property
     def credentials_key(self) -> str:
-        """What Docker's configuration and credential helpers call the registry."""
+        """Name of the registry in Docker's configuration and for credential helpers."""
         return "https://index.docker.io/v1/" if self.host == _HUB else self.host
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the registry is on this machine, as Docker decides it: then it may do without TLS."""
+        """True if the registry is on this machine by Docker's rules: then TLS is optional."""
         hostname = (
             self.host.removeprefix("[").partition("]")[0] if self.host[0] == "[" else self.host.split(":")[0]
         )
@@ -84,13 +84,13 @@ def parse_repository(text: str) -> Repository:
 
 
 def parse_image_name(text: str) -> str:
-    """Read what an image is to be called on this machine.
+    """Read the name of an image on this machine.
 
     Args:
         text: A name with or without host and tag: `monobase/daemon:dev`.
 
     Returns:
-        The name with its tag, `latest` where there was none.
+        The name with its tag; `latest` if it has none.
 
     Raises:
         ValueError: It is none; the text says why.
@@ -106,7 +106,7 @@ def parse_image_name(text: str) -> str:
 
 
 def has_host(name: str) -> bool:
-    """Say whether a name begins with a host, as Docker decides it."""
+    """Return whether a name begins with a host, by Docker's rules."""
     host, slash, _ = name.partition("/")
     return bool(slash) and (host == "localhost" or any(sign in host for sign in ".:"))
 
@@ -115,7 +115,7 @@ def parse_tag(text: str) -> str:
     """Check a tag.
 
     Args:
-        text: Such as `2026-11-24`.
+        text: A tag, such as `2026-11-24`.
 
     Returns:
         The same.

@@ -1,4 +1,4 @@
-"""Compares files with what names them, before they leave this machine."""
+"""Compares blobs with their descriptors, before they leave this machine."""
 
 import hashlib
 from pathlib import Path
@@ -8,14 +8,14 @@ from image.oci.descriptor import Descriptor
 
 
 def check_blob(blob: Descriptor, path: Path) -> None:
-    """Compare a file with what names it.
+    """Compare a file with its descriptor.
 
     Args:
-        blob: What the file must be.
+        blob: Descriptor of the file.
         path: The file.
 
     Raises:
-        ImageError: It is something else, or cannot be read.
+        ImageError: Its digest differs, or it cannot be read.
     """
     try:
         with path.open("rb") as file:

@@ -19,7 +19,7 @@ from image.oci.reference import Repository
 from image.registry.credentials import Credentials
 from image.registry.token_auth import RegistryAuth
 
-# A registry may move or hash a whole blob before it answers the request that closes an upload.
+# A registry may copy or hash a whole blob before it answers the request that closes an upload.
 _TIMEOUT_S = (30.0, 300.0)
 _BLOCK_BYTES = 1 << 20
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -27,7 +27,7 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 class FileSlice:
-    """A part of a file as the body of a request: read as it is sent, never as a whole."""
+    """A part of a file as the body of a request, read while it is sent."""
 
     def __init__(self, file: IO[bytes], start: int, size_bytes: int, sent: Callable[[int], None]) -> None:
         self._file = file
@@ -53,7 +53,7 @@ class FileSlice:
         return block
 
     def rewind(self) -> None:
-        """Start again, for a request that is sent once more."""
+        """Go back to the beginning, for a request that is repeated."""
         self._file.seek(self._start)
         self._left = self._size_bytes
 
@@ -62,9 +62,9 @@ class Registry:
     """A client of one repository, for several threads.
 
     Attributes:
-        repository: Which one.
-        credentials: What is known for it.
-        prefix: The scheme of its addresses.
+        repository: The repository.
+        credentials: Its credentials.
+        prefix: The scheme of its URLs.
         session: Its connections.
     """
 
@@ -82,14 +82,14 @@ class Registry:
         self.prefix = "https"
         self.session = requests.Session()
         self._insecure = insecure
-        # Given with each request: of a session, requests puts REQUESTS_CA_BUNDLE over it.
+        # Passed with each request: requests replaces a session's value by REQUESTS_CA_BUNDLE.
         self._verify = False if insecure else _ca_bundle(environment)
         if insecure:
             urllib3.disable_warnings()
-        # Some registries take a client that keeps cookies for a browser, and want more of them.
+        # Some registries treat a client that keeps cookies as a browser, and then require more.
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._auth = RegistryAuth(self.session, self._verify, credentials, repository)
-        # Or requests would put the password of a .netrc in place of our header.
+        # Otherwise requests would replace our header by a password from .netrc.
         self.session.auth = _unchanged
         if repository.is_loopback:
             self.session.trust_env = False  # no proxy for this machine
@@ -97,14 +97,14 @@ class Registry:
         self.session.mount("https://", _Adapter(pool_maxsize=jobs))
 
     def connect(self) -> None:
-        """Find out how the registry is reached (distribution-spec, "Determining Support").
+        """Determine how to reach the registry (distribution-spec, "Determining Support").
 
-        TLS is tried first. Plain HTTP is tried where Docker does too: on this machine, and where the operator
-        said so.
+        It tries TLS first. Like Docker, it tries plain HTTP for a registry on this machine, or with
+        `--insecure`.
 
         Raises:
-            RegistryError: There is no registry, or its certificate is not trusted.
-            TransientError: Nothing answers, or it may pass.
+            RegistryError: The host is not a registry, or its certificate is not trusted.
+            TransientError: The host does not answer, or a retry may help.
         """
         plain = self._insecure or self.repository.is_loopback
         first: UnreachableError | None = None
@@ -116,7 +116,8 @@ class Registry:
                 continue
             if answer.status_code not in {200, 401, 403}:
                 raise RegistryError(
-                    f"{self.repository.host}: is no OCI registry: {answer.url} answers {answer.status_code}"
+                    f"{self.repository.host}: is not an OCI registry: {answer.url} answers "
+                    f"{answer.status_code}"
                 )
             return
         if first is not None:
@@ -129,23 +130,23 @@ class Registry:
         data: bytes | FileSlice | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Ask the registry, and once more with credentials if it wants them.
+        """Send a request, and repeat it with credentials if the registry requires them.
 
         Args:
-            url: What is asked.
-            method: How.
-            data: Body; a FileSlice is sent as it is read.
-            headers: Beside those of the authentication.
+            url: The URL.
+            method: The HTTP method.
+            data: Body; a FileSlice is read while it is sent.
+            headers: Headers in addition to those of the authentication.
 
         Returns:
-            The answer, whatever its status but those of the errors below.
+            The answer, with any status that is not one of the errors below.
 
         Raises:
-            TransientError: No answer, or one that says that it may pass.
+            TransientError: The registry did not answer, or answered with a temporary failure.
             AccessError: The registry denies access.
             RegistryError: The registry's certificate is not trusted.
         """
-        # An upload may go to a storage service elsewhere: the address itself authorizes it there.
+        # An upload may go to another storage service, whose URL contains the authorization.
         target = urlsplit(url)
         ours = (target.scheme, target.netloc) == (self.prefix, self.repository.api_host)
         answer = self._send(url, method, data, headers, self._auth.header if ours else None)
@@ -165,7 +166,7 @@ class Registry:
         return answer
 
     def has_blob(self, digest: str) -> bool:
-        """Say whether the repository has a blob ("Checking if content exists in the registry").
+        """Return whether the repository has a blob ("Checking if content exists in the registry").
 
         Args:
             digest: Its digest.
@@ -177,11 +178,11 @@ class Registry:
         return self._expect(answer, "HEAD", {200, 404}) == 200
 
     def manifest_digest(self, reference: str, media_type: str) -> str | None:
-        """Tell which manifest a tag or digest names; None when there is none.
+        """Return the digest of the manifest that a tag or digest names, or None.
 
         Args:
             reference: A tag or digest.
-            media_type: Of the manifest that is expected there.
+            media_type: Media type of the expected manifest.
 
         Raises:
             RegistryError: As `do_request`, or an answer that is neither yes nor no.
@@ -201,9 +202,9 @@ class Registry:
             content: Its bytes.
 
         Raises:
-            TransientError: The registry does not see a blob, which had been there a moment ago: where several
-                pushes bring the same one at once, docker-registry puts the later ones over the first.
-            RegistryError: The registry refuses it, or took it for another one.
+            TransientError: The registry does not find a blob that it had a moment ago: if several pushes
+                upload the same blob at once, docker-registry overwrites the first with the later ones.
+            RegistryError: The registry refuses it, or stored another one.
         """
         url = self._url(f"{self.repository.name}/manifests/{reference}")
         answer = self.do_request(url, "PUT", content, {"Content-Type": manifest.media_type})
@@ -217,14 +218,14 @@ class Registry:
             )
 
     def mount_blob(self, digest: str, source: str) -> bool:
-        """Take a blob over from another repository ("Mounting a blob from another repository").
+        """Mount a blob of another repository ("Mounting a blob from another repository").
 
         Args:
-            digest: Which blob.
+            digest: Digest of the blob.
             source: Name of the repository that may have it.
 
         Returns:
-            Whether the repository has it now. No where a registry does not mount, or does not let us read.
+            Whether it was mounted; False if the registry does not mount blobs or denies reading the source.
         """
         url = _with_query(self._uploads, {"mount": digest, "from": source})
         try:
@@ -232,7 +233,7 @@ class Registry:
         except AccessError:
             return False
         if answer.status_code == 202:
-            # It opened an upload instead, which nobody will use.
+            # The registry opened an upload instead, which is not used.
             self.do_request(self.upload_address(answer), "DELETE")
         return answer.status_code == 201
 
@@ -240,10 +241,10 @@ class Registry:
         """Open an upload ("Pushing a blob in chunks").
 
         Returns:
-            Its address, and the smallest number of bytes that a part but the last one may have.
+            Its URL, and the smallest size in bytes of a part, except the last one.
 
         Raises:
-            RegistryError: The registry does not let us.
+            RegistryError: The registry refuses.
         """
         answer = self.do_request(self._uploads, "POST", headers={"Content-Length": "0"})
         self._expect(answer, "POST", {202})
@@ -251,13 +252,13 @@ class Registry:
         return self.upload_address(answer), int(smallest) if smallest.isdecimal() else 0
 
     def upload_status(self, location: str) -> tuple[str, int] | None:
-        """Ask how far an upload got ("Resuming a blob upload").
+        """Return the state of an upload ("Resuming a blob upload").
 
         Args:
             location: Its address.
 
         Returns:
-            Its address from now on, and how many bytes the registry has; None when the upload is gone.
+            Its next URL, and the number of bytes that the registry has; None if the upload does not exist.
 
         Raises:
             RegistryError: As `do_request`.
@@ -273,11 +274,11 @@ class Registry:
         Args:
             location: Address of the upload.
             part: The bytes.
-            content_range: First and last of them in the blob; None when the part is the blob.
+            content_range: Positions of its first and last byte; None if the part is the whole blob.
 
         Returns:
-            The upload's address from now on, and how many bytes the registry has; None when it wants the part
-            from another place on.
+            The upload's next URL, and the number of bytes that the registry has; None if the registry expects
+            another position.
 
         Raises:
             RegistryError: The registry refuses it.
@@ -294,10 +295,10 @@ class Registry:
 
         Args:
             location: Its address.
-            digest: What the blob must be.
+            digest: Digest of the blob.
 
         Returns:
-            None, or the registry's words when it got other bytes than the digest's, or lost the upload.
+            None, or the registry's message if the content does not match the digest or the upload is lost.
 
         Raises:
             RegistryError: The registry refuses it.
@@ -333,23 +334,23 @@ class Registry:
             raise _broken(error, self.repository.host) from error
 
     def upload_address(self, answer: requests.Response, otherwise: str | None = None) -> str:
-        """Read where an upload goes on.
+        """Return the URL at which an upload continues.
 
         Args:
-            answer: The registry's.
-            otherwise: What holds when it does not say.
+            answer: Answer of the registry.
+            otherwise: URL to return if the answer has none.
 
         Returns:
-            The whole address.
+            The absolute URL.
 
         Raises:
-            RegistryError: It does not say.
+            RegistryError: The answer has no URL, and `otherwise` is None.
         """
         location = answer.headers.get("Location") or otherwise
         if location is None:
             raise RegistryError(f"{self.repository}: the registry opened an upload without saying where")
         address = urlsplit(urljoin(answer.url, location))
-        # A registry behind a proxy that took the TLS off may not know that there was any.
+        # A registry behind a proxy that terminates TLS may answer with an http URL.
         if address.netloc == self.repository.api_host:
             address = address._replace(scheme=self.prefix)
         return address.geturl()
@@ -372,13 +373,13 @@ class Registry:
         )
 
     def _what(self, answer: requests.Response, method: str) -> str:
-        # The query holds the state of an upload or what authorizes it: it is not shown.
+        # The query holds the state or the authorization of an upload: it is not shown.
         path = urlsplit(answer.url).path
         return f"{method} {path} answers {answer.status_code}{_said(answer)}"
 
 
 class _Adapter(HTTPAdapter):
-    """Large blocks: a layer is read and sent in some hundred steps, not in some ten thousand."""
+    """Sends large blocks: a layer in some hundred steps, not in some ten thousand."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as in requests)
         """Make the pool of connections."""
@@ -386,21 +387,23 @@ class _Adapter(HTTPAdapter):
 
 
 def _with_query(url: str, fields: Mapping[str, str]) -> str:
-    """Add to the query of an address, which stays as the registry wrote it."""
+    """Add fields to the query of a URL, which is otherwise unchanged."""
     return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(fields)}"
 
 
 def _ca_bundle(environment: Mapping[str, str]) -> str | bool:
-    # requests reads the first two only, and none for this machine, where its trust in variables is off.
+    # requests reads only the first two, and none for this machine, for which trust_env is off.
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         if path := environment.get(name):
             if not os.path.exists(path):  # noqa: PTH110 (a text is what requests takes)
-                raise RegistryError(f"{path}: {name} names no file of trusted certificates")
+                raise RegistryError(
+                    f"{path}: does not exist, but {name} names it as the file of trusted certificates"
+                )
             return path
     system = ssl.get_default_verify_paths()
     if system.cafile:
         return system.cafile
-    # Small containers bring none: then it is certifi's.
+    # Small containers have no certificates: then use certifi's.
     return system.capath if system.capath and os.listdir(system.capath) else True  # noqa: PTH208
 
 
@@ -425,13 +428,13 @@ def _broken(error: requests.RequestException, host: str) -> RegistryError:
 
 
 def _received_bytes(answer: requests.Response) -> int:
-    """Read `Range: 0-99`: the last byte is part of it. Nothing received is told as `0-0` or not at all."""
+    """Return the length of `Range: 0-99`, which includes the last byte; `0-0` or no header means 0."""
     last = answer.headers.get("Range", "").removeprefix("bytes=").partition("-")[2]
     return int(last) + 1 if last.isdecimal() and int(last) > 0 else 0
 
 
 def _said(answer: requests.Response) -> str:
-    """Find the registry's own words ("Error Codes")."""
+    """Return the registry's error message ("Error Codes")."""
     try:
         errors = answer.json()["errors"]
         said = "; ".join(

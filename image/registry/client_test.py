@@ -69,7 +69,7 @@ def test_an_upload_is_not_sent_in_the_clear_where_a_proxy_took_the_tls_off() -> 
 def test_a_server_that_is_no_registry_is_told() -> None:
     with (
         connected(always(Answer(404))) as (registry, _),
-        pytest.raises(RegistryError, match=r"is no OCI registry: .*/v2/ answers 404"),
+        pytest.raises(RegistryError, match=r"is not an OCI registry: .*/v2/ answers 404"),
     ):
         registry.connect()
 

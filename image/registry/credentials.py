@@ -1,4 +1,4 @@
-"""Credentials for a registry, as `docker login` leaves them in Docker's configuration."""
+"""Reads the credentials for a registry that `docker login` writes to Docker's configuration."""
 
 import base64
 import binascii
@@ -14,19 +14,19 @@ from image.errors import AccessError
 from image.oci.reference import Repository
 
 _HELPER_TIMEOUT_S = 120.0  # a helper may ask a person for the password of a key store
-_IDENTITY_USER = "<token>"  # what helpers call the user of an identity token
+_IDENTITY_USER = "<token>"  # user name that helpers report with an identity token
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What is known for one registry; all of it may be missing.
+    """The credentials for one registry; each part may be missing.
 
     Attributes:
-        origin: Where they come from, or where they were looked for: for messages, without any secret.
+        origin: Source of the credentials, or the place where none were found; for messages, without secrets.
         user: User name.
-        password: Their password.
-        identity_token: A refresh token (OAuth 2), which the token service takes instead of a password.
-        registry_token: A bearer token that the registry itself takes.
+        password: Password of the user.
+        identity_token: A refresh token (OAuth 2), which the token service accepts instead of a password.
+        registry_token: A bearer token that the registry itself accepts.
     """
 
     origin: str
@@ -44,14 +44,14 @@ class Credentials:
 
 
 def find_credentials(repository: Repository, environment: Mapping[str, str]) -> Credentials:
-    """Look into Docker's configuration: `credHelpers`, then `credsStore`, then `auths`.
+    """Read Docker's configuration: `credHelpers`, then `credsStore`, then `auths`.
 
     Args:
-        repository: The repository whose registry is meant.
+        repository: A repository of the registry.
         environment: The variables DOCKER_CONFIG, HOME, and PATH for the helpers.
 
     Returns:
-        The credentials; without any when the configuration has none.
+        The credentials; empty if the configuration has none.
 
     Raises:
         AccessError: The configuration or a helper's answer is malformed, or a helper failed.
@@ -86,10 +86,12 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise AccessError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        # The text of the error would quote nothing, but neither do we need it: it is Docker's own file.
-        raise AccessError(f"{path}: is not JSON; mend it, or name another folder in DOCKER_CONFIG") from error
+        # The text of the error is left out: the file holds secrets.
+        raise AccessError(
+            f"{path}: is not JSON; repair it, or name another folder in DOCKER_CONFIG"
+        ) from error
     if not isinstance(config, dict):
-        raise AccessError(f"{path}: is not a JSON object; mend it, or name another folder in DOCKER_CONFIG")
+        raise AccessError(f"{path}: is not a JSON object; repair it, or name another folder in DOCKER_CONFIG")
     return config
 
 
@@ -103,7 +105,7 @@ def _table(config: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
 def _entry(auths: dict[str, Any], repository: Repository) -> Any:  # noqa: ANN401 (of a JSON file)
     if repository.credentials_key in auths:
         return auths[repository.credentials_key]
-    # Old Dockers wrote addresses: https://host/v1/.
+    # Old versions of Docker wrote URLs: https://host/v1/.
     for key, entry in auths.items():
         if key.partition("://")[2].partition("/")[0] == repository.host:
             return entry
@@ -133,7 +135,7 @@ def _from_entry(entry: Any, path: Path, key: str) -> Credentials | None:  # noqa
 
 
 def _ask_helper(program: str, key: str, path: Path, environment: Mapping[str, str]) -> Credentials | str:
-    """Ask a credential helper (docker-credential-helpers, "Development"); a text tells why it has none."""
+    """Run a credential helper (docker-credential-helpers, "Development"); return a reason if it has none."""
     try:
         answer = subprocess.run(
             [program, "get"],
@@ -144,12 +146,12 @@ def _ask_helper(program: str, key: str, path: Path, environment: Mapping[str, st
             check=False,
         )
     except FileNotFoundError:
-        # A configuration may be shared with machines that have it; what it would have said may not be needed.
+        # Machines may share a configuration, and not all have the helper. A push may need no credentials.
         return f"{path} names {program}, which is not on the PATH"
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AccessError(f"{program}, which {path} names, cannot be run: {error}") from error
     if answer.returncode != 0:
-        # By the protocol, what a failing helper prints is a message; a secret is printed only with success.
+        # By the protocol, a failing helper prints a message, and prints a secret only on success.
         said = (answer.stdout or answer.stderr).decode(errors="replace").strip().partition("\n")[0]
         if "credentials not found" in said:
             return f"{program} has no credentials for {key}"

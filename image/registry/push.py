@@ -1,4 +1,4 @@
-"""Brings an image into a repository: blobs first, the manifest last (OCI distribution-spec v1.1)."""
+"""Pushes an image to a repository: blobs first, the manifest last (OCI distribution-spec v1.1)."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -18,25 +18,25 @@ Way = Literal["skipped", "mounted", "pushed"]
 
 
 class Listener(Protocol):
-    """Who hears how a push gets on; called by several threads."""
+    """Receives the progress of a push; several threads call it."""
 
     def advance(self, count: int) -> None:
-        """Some bytes more are dealt with; fewer, after a failure, when the number is negative."""
+        """Add to the bytes that are done; the number is negative after a failure."""
 
     def retry(self, error: TransientError, pause_s: float) -> None:
-        """Something failed, and is tried again after some seconds."""
+        """Report a failure that is retried after some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PushOptions:
-    """How an image is pushed.
+    """Options of a push.
 
     Attributes:
-        tags: What the image is called in the repository; without one, its digest is all.
+        tags: Tags of the image in the repository; without one, it is pushed by digest only.
         mount_from: Names of repositories of the same registry that may have layers.
-        jobs: Blobs at once.
+        jobs: Number of blobs at a time.
         chunk_bytes: Longest body of a request; 0 for no limit.
-        retries: Failures in a row that are borne with.
+        retries: Number of consecutive failures that are retried.
     """
 
     tags: tuple[str, ...] = ()
@@ -48,20 +48,20 @@ class PushOptions:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """What a push did.
+    """The result of a push.
 
     Attributes:
-        digest: Of the image's manifest.
+        digest: Digest of the image's manifest.
         pushed: Blobs that were uploaded.
         pushed_bytes: Their sizes.
-        sent_bytes: Bytes that went out for them, those that a broken connection lost included.
-        resumed: How often an upload went on in the middle of a blob.
-        mounted: Blobs taken over from other repositories.
+        sent_bytes: Bytes that were sent for them, including those lost with a broken connection.
+        resumed: Number of times that an upload continued in the middle of a blob.
+        mounted: Blobs mounted from other repositories.
         mounted_bytes: Their sizes.
-        skipped: Blobs that were there.
+        skipped: Blobs that the repository already had.
         skipped_bytes: Their sizes.
-        new_tags: Tags that name the image now and did not before.
-        kept_tags: Tags that named it already.
+        new_tags: Tags that were set to the image.
+        kept_tags: Tags that already named the image.
     """
 
     digest: str
@@ -86,16 +86,16 @@ class _Brought:
 
 
 def push(layout: Layout, registry: Registry, options: PushOptions, listener: Listener) -> PushResult:
-    """Push an image; nothing names it before all of it is there.
+    """Push an image; its manifest and tags come last, when all blobs are there.
 
     Args:
         layout: The image.
-        registry: The repository, connected.
-        options: How.
-        listener: Hears how it gets on.
+        registry: Client of the repository, connected.
+        options: The options.
+        listener: Receives the progress.
 
     Returns:
-        What was done.
+        The result.
 
     Raises:
         ImageError: The image is damaged; nothing was tagged.
@@ -135,7 +135,7 @@ def push(layout: Layout, registry: Registry, options: PushOptions, listener: Lis
 
 
 def blobs_of(layout: Layout) -> Sequence[Descriptor]:
-    """List the blobs of an image, each once, the largest first so that the last to end is a small one."""
+    """Return the blobs of an image, each once, the largest first, so that the last to finish is small."""
     return sorted({blob.digest: blob for blob in layout.blobs}.values(), key=lambda blob: -blob.size_bytes)
 
 
@@ -160,7 +160,7 @@ def _bring_all(
         waiting.put(blob)
     brigade = _Brigade(registry, layout, options, listener)
     for number in range(min(options.jobs, len(blobs))):
-        # Daemons: after a failure or Ctrl-C, nobody waits for what hangs on a connection.
+        # Daemon threads: after a failure or Ctrl-C, the process does not wait for a hanging connection.
         threading.Thread(
             target=_work, args=(brigade, waiting, ended), name=f"blob-{number}", daemon=True
         ).start()
@@ -177,12 +177,12 @@ def _bring_all(
 
 
 class _StoppedError(Exception):
-    """Ends a thread whose work nobody wants any more."""
+    """The push has ended elsewhere: this thread stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Brigade:
-    """What the threads of a push share."""
+    """Shares options, progress and the stop signal between the threads of a push."""
 
     registry: Registry
     layout: Layout
@@ -248,7 +248,7 @@ def _name(
     options: PushOptions,
     listener: Listener,
 ) -> bool:
-    """Give the image a name; False when it has it already."""
+    """Set a tag or digest to the image; return False if it already names the image."""
     patience = Patience(options.retries, listener.retry)
     if persist(lambda: registry.manifest_digest(reference, manifest.media_type), patience) == manifest.digest:
         return False

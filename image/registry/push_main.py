@@ -1,4 +1,4 @@
-"""`bazel run //daemon:push`: pushes an image that Bazel built. README.md tells the flags."""
+"""`bazel run //daemon:push`: pushes an image that Bazel built. README.md lists the flags."""
 
 import os
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from image.registry.push import push as push_image
 )
 @option(
     "--tag", "tags", type=TagType(), multiple=True,
-    help="What the image is called there; may be repeated. Without one it is pushed by its digest only.",
+    help="Tag of the image; may be repeated. Without a tag it is pushed by its digest only.",
 )  # fmt: skip
 @option(
     "--mount-from", multiple=True, metavar="NAME",
@@ -47,9 +47,11 @@ from image.registry.push import push as push_image
 )  # fmt: skip
 @option(
     "--retries", type=click.IntRange(0), default=5,
-    help="Failures in a row that are borne with, if they may pass and brought nothing.",
+    help="Number of consecutive temporary failures without progress that are retried.",
 )  # fmt: skip
-@option("--insecure", is_flag=True, help="Trust any certificate, and do without TLS if there is none.")
+@option(
+    "--insecure", is_flag=True, help="Trust any certificate, and use plain HTTP if the registry has no TLS."
+)
 def main(
     layout: Path,
     repository: Repository,
@@ -77,7 +79,7 @@ def main(
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
-    """Shows how a push gets on."""
+    """Shows the progress of a push."""
 
     bar: Bar
 
@@ -89,7 +91,7 @@ class _Listener:
 
 
 def _source(repository: Repository, text: str) -> str:
-    """Read what `--mount-from` says: a name, or host and name of the same registry."""
+    """Return the repository of `--mount-from`: a name, or host and name in the same registry."""
     try:
         source = parse_repository(
             text if text.startswith(f"{repository.host}/") else f"{repository.host}/{text}"

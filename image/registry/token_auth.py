@@ -1,4 +1,4 @@
-"""How requests are authorized: Basic, or tokens that a registry's token service gives.
+"""Authorizes requests by Basic, or by tokens of a registry's token service.
 
 Specification: "Token Authentication" and "OAuth 2.0 token" of the distribution project, and RFC 7617.
 """
@@ -19,10 +19,10 @@ _TIMEOUT_S = (30.0, 60.0)
 
 
 class RegistryAuth:
-    """What authorizes the requests of one push, which may have several threads and outlive a token.
+    """Authorizes the requests of one push, which may have several threads and outlive a token.
 
-    A token is asked for with the scopes of all repositories so far: a mount from another one must not cost
-    the right to push.
+    It requests tokens with the scopes of all repositories so far: a mount from another repository must not
+    lose the right to push.
     """
 
     def __init__(
@@ -32,23 +32,23 @@ class RegistryAuth:
         self._verify = verify
         self._credentials = credentials
         self._guard = threading.Lock()
-        # Or the first three questions would each need another token.
+        # Otherwise the first three requests would each need another token.
         self._scopes = {f"repository:{repository.name}:pull,push"}
         self._header = f"Bearer {credentials.registry_token}" if credentials.registry_token else None
 
     @property
     def header(self) -> str | None:
-        """The Authorization header of the next request, as far as the registry has said how."""
+        """The Authorization header of the next request; None before the first challenge."""
         return self._header
 
     def answer(self, challenge: requests.Response) -> str | None:
-        """Answer a challenge.
+        """Return the header that answers a challenge.
 
         Args:
             challenge: The registry's answer with status 401.
 
         Returns:
-            The header for the same request once more; None when that has no chance.
+            The header to repeat the request with; None if a repetition cannot help.
 
         Raises:
             AccessError: The token service denies the token.
@@ -56,7 +56,7 @@ class RegistryAuth:
         """
         refused = challenge.request.headers.get("Authorization")
         with self._guard:
-            # Another thread may have answered the same challenge in the meantime.
+            # Another thread may already have answered the same challenge.
             if self._header is None or self._header == refused:
                 renewed = self._renewed(challenge.headers.get("WWW-Authenticate", ""), challenge.url)
                 if renewed is None or renewed == refused:
@@ -81,7 +81,7 @@ class RegistryAuth:
         return f"Bearer {token}" if token else None
 
     def _ask(self, realm: str, service: str | None) -> str | None:
-        """Ask the token service (a GET with Basic, or a POST with the identity token)."""
+        """Request a token (a GET with Basic, or a POST with the identity token)."""
         fields: dict[str, Any] = {"service": service} if service else {}
         scopes = sorted(self._scopes)
         if self._credentials.identity_token:
@@ -115,7 +115,7 @@ class RegistryAuth:
             token = found.get("token") or found.get("access_token")
         except (ValueError, AttributeError):
             token = None
-        # A header must not be split by what a server says.
+        # A token with a line break would split the header.
         if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
             raise AccessError(f"{realm}: the token service answered {answer.status_code} without a token")
         return token

@@ -1,4 +1,4 @@
-"""Brings one blob into a repository, in several tries if it must be (OCI distribution-spec v1.1)."""
+"""Uploads one blob to a repository, in several tries if needed (OCI distribution-spec v1.1)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from image.registry.patience import Patience
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What bringing one blob took.
+    """Bytes and resumptions of the upload of one blob.
 
     Attributes:
-        sent_bytes: Bytes that went out, those that a broken connection lost included.
-        resumed: How often the upload went on in the middle of the blob.
+        sent_bytes: Bytes that were sent, including those lost with a broken connection.
+        resumed: Number of times that the upload continued in the middle of the blob.
     """
 
     sent_bytes: int
@@ -35,24 +35,24 @@ def upload_blob(
 ) -> Transfer:
     """Upload a blob ("Pushing a blob in chunks", "Resuming a blob upload").
 
-    Usually the whole blob is the body of one request, which every registry takes; what a broken connection
-    left over follows in another one, if the registry kept the beginning. One that did not gets it all again.
+    Usually the whole blob is the body of one request, which every registry accepts. After a broken connection
+    the rest follows in another request if the registry kept the beginning; otherwise all is sent again.
 
     Args:
         registry: The repository.
-        blob: What is uploaded.
+        blob: The blob.
         path: Its file.
-        patience: How often a failure is borne with that brought the upload no further.
+        patience: Limit of failures without progress.
         chunk_bytes: Longest body of a request; 0 for no limit.
-        advance: Hears how many bytes more (or, after a failure, fewer) are on their way.
+        advance: Called with the number of bytes sent, negative after a failure.
 
     Returns:
-        What it took.
+        The bytes and resumptions.
 
     Raises:
         ImageError: The file became unreadable.
         RegistryError: The registry refuses the blob.
-        TransientError: It failed once too often.
+        TransientError: It failed too often.
     """
     upload = _Upload(registry, blob, chunk_bytes, advance)
     try:
@@ -86,7 +86,7 @@ class _Upload:
         self._blob = blob
         self._limit = chunk_bytes
         self._advance = advance
-        self._shown = 0  # bytes that the caller heard of
+        self._shown = 0  # bytes reported to the caller
         self._location: str | None = None
         self._kept = 0  # bytes that the registry has
         self._furthest = 0
@@ -94,12 +94,12 @@ class _Upload:
         self._distrusted = False
 
     def carry_on(self, file: IO[bytes]) -> bool:
-        """Bring the rest; False when the registry does not go on from there, and all must start again."""
+        """Send the rest; return False if the registry cannot continue, and all must be sent again."""
         found = None if self._location is None else self._registry.upload_status(self._location)
         if found is not None:
             self._location, self._kept = found
             self.resumed += self._kept > 0
-        # An upload that is gone may be one that ended: perhaps only the registry's last answer was lost.
+        # A missing upload may be a finished one, whose last answer was lost.
         elif self._location is not None and self._registry.has_blob(self._blob.digest):
             return True
         else:
@@ -112,7 +112,7 @@ class _Upload:
         refusal = self._registry.finish_upload(self._location, self._blob.digest)
         if refusal is None:
             return True
-        # Parts may have met wrongly, in the registry or on the way: whole, it gets another chance, but one.
+        # Parts may have been joined wrongly, in the registry or on the way: send the whole blob once more.
         if not self.resumed or self._distrusted:
             raise RegistryError(f"{refusal} (blob {self._blob.digest}, {self._blob.size_bytes} bytes)")
         self._distrusted = True
@@ -120,7 +120,7 @@ class _Upload:
         return False
 
     def got_ahead(self) -> bool:
-        """Say whether the registry has more than it ever had before."""
+        """Return whether the registry has more bytes than ever before."""
         ahead = self._kept > self._furthest
         self._furthest = max(self._kept, self._furthest)
         return ahead
@@ -136,7 +136,7 @@ class _Upload:
             self._location = None
             return False
         self._location, kept = taken
-        # Some registries do not tell the range in this answer.
+        # Some registries omit the range in this answer.
         self._kept = kept if self._kept < kept <= self._blob.size_bytes else self._kept + length
         self._show(self._kept)
         return True

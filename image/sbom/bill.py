@@ -1,7 +1,6 @@
-"""The bill of materials of an image, in CycloneDX's words (ECMA-424, specification 1.6).
+"""Makes the bill of materials of an image as CycloneDX (ECMA-424, specification 1.6).
 
-1.6, as what reads bills is behind: in 2026 Trivy, Dependency-Track and OSV-Scanner still refused 1.7, which
-has nothing that is needed here.
+Not 1.7: in 2026 Trivy, Dependency-Track and OSV-Scanner still refused it, and nothing in it is needed here.
 """
 
 import hashlib
@@ -47,10 +46,10 @@ def make_bill(contents: Contents, lock: Lock, wheel_digests: Mapping[tuple[str, 
         wheel_digests: SHA-256 of wheel files, by normalized name and version.
 
     Returns:
-        The bill; the same for the same image.
+        The bill, always the same for the same image.
 
     Raises:
-        ImageError: The image holds what is not locked.
+        ImageError: The image holds a package or wheel that is not locked.
     """
     image = _image(contents)
     system = _system(contents)
@@ -75,7 +74,7 @@ def make_bill(contents: Contents, lock: Lock, wheel_digests: Mapping[tuple[str, 
         (system, packages.values()),
         *((packages[name], [packages[other] for other in others]) for name, others in needs.items()),
         *_wheel_edges(contents, wheels),
-        # What no other wheel asks for is there for the application.
+        # A wheel that no other wheel requires belongs to the application.
         (application, [*generations, *_roots(contents, wheels)]),
         *((generation, []) for generation in generations),
     ]
@@ -83,7 +82,7 @@ def make_bill(contents: Contents, lock: Lock, wheel_digests: Mapping[tuple[str, 
         Dependency(component.bom_ref, [Dependency(other.bom_ref) for other in others])
         for component, others in edges
     ]
-    # The number says which bill this is: another one for any other content, the same one for the same.
+    # The serial number is derived from the content: equal bills have equal numbers.
     bill.serial_number = uuid.UUID(int=0)
     bill.serial_number = uuid.uuid5(
         uuid.NAMESPACE_OID, hashlib.sha256(format_bill(bill).encode()).hexdigest()
@@ -92,7 +91,7 @@ def make_bill(contents: Contents, lock: Lock, wheel_digests: Mapping[tuple[str, 
 
 
 def format_bill(bill: Bom) -> str:
-    """Write a bill as JSON that is the same for the same bill."""
+    """Return a bill as JSON, always the same bytes for the same bill."""
     text = make_outputter(bill, OutputFormat.JSON, SCHEMA_VERSION).output_as_string()
     return json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -158,7 +157,8 @@ def _wheels(contents: Contents, digests: Mapping[tuple[str, str], str]) -> Mappi
         digest = digests.get((wheel.name, wheel.version))
         if digest is None:
             raise ImageError(
-                f"{contents.layout.directory}: {wheel.name} {wheel.version} in it is none of the wheels given"
+                f"{contents.layout.directory}: {wheel.name} {wheel.version} in it"
+                " is not among the wheels of the command line"
             )
         url = wheel_url(wheel)
         components[wheel.name] = Component(
@@ -178,7 +178,7 @@ def _wheels(contents: Contents, digests: Mapping[tuple[str, str], str]) -> Mappi
 def _application(contents: Contents) -> Component:
     return Component(
         name="monobase",
-        # The code has no number: its version is its content, the layer that holds it.
+        # The code has no version number: the digest of its layer serves as one.
         version=contents.application_layer.digest,
         type=ComponentType.APPLICATION,
         bom_ref="monobase",
@@ -221,7 +221,7 @@ def _roots(contents: Contents, components: Mapping[str, Component]) -> list[Comp
 
 
 def _licences(licences: Sequence[Licence]) -> list[License]:
-    """Write licences as 1.6 takes them: one expression alone, or identifiers and names."""
+    """Return licences in the form of 1.6: either one expression, or identifiers and names."""
     if len(licences) > 0 and all(licence.is_spdx for licence in licences):
         texts = [licence.text for licence in licences]
         if len(texts) == 1 and is_supported_id(texts[0]):

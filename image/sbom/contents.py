@@ -1,4 +1,4 @@
-"""What an image holds: Debian packages, wheels, the generations and the application, each with its layer."""
+"""Reads the content of an image: Debian packages, wheels, generations and the application, with layers."""
 
 import json
 import re
@@ -22,17 +22,17 @@ _GENERATION = re.compile(r"opt/monobase/gens/(?P<name>g[0-9]{5,})(?:\.json|/.*)"
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What an image holds.
+    """The content of an image.
 
     Attributes:
         layout: The image.
-        title: Its name, of its label.
-        created: When it was made, of its configuration (RFC 3339).
-        licence: Its application's, of its label.
+        title: Its name, from its label.
+        created: Date in its configuration (RFC 3339).
+        licence: Licence of its application, from its label.
         system: Name and version of the operating system, such as `debian` and `13`.
-        packages: Its Debian packages, by name, each with the layer that brought it.
-        licences: Those of each package, by its name.
-        wheels: Its wheels, by name, each with the layer that brought it.
+        packages: Its Debian packages, sorted by name, each with the layer that installed it.
+        licences: Licences of each package, by its name.
+        wheels: Its wheels, sorted by name, each with the layer that installed it.
         generations: Digests of the files of each generation, by their paths, by its name.
         application: Digests of all other files of the layers of the application, by their paths.
         application_layer: The highest of those layers.
@@ -52,22 +52,22 @@ class Contents:
 
 
 def read_contents(layout: Layout) -> Contents:
-    """Read what an image holds out of its layers.
+    """Read the content of an image from its layers.
 
     Args:
         layout: The image.
 
     Returns:
-        What it holds.
+        The content.
 
     Raises:
-        ImageError: It is not of the form that images of ours have.
+        ImageError: It does not have the form of Monobase's images.
     """
     files = read_files(layout, _is_wanted)
     config = json.loads(layout.path(layout.config).read_bytes())
     labels = config.get("config", {}).get("Labels", {})
     packages = _packages(layout, files)
-    # What stands in neither dpkg's record nor a wheel's is ours: such layers hold nothing else.
+    # A layer without packages and wheels holds Monobase's files only.
     ours = [layer.blob for layer in files.layers if not layer.contents]
     if not ours:
         raise ImageError(f"{layout.directory}: has no layer of an application")
@@ -102,7 +102,7 @@ def _is_wanted(path: str) -> bool:
 
 
 def _packages(layout: Layout, files: ImageFiles) -> tuple[tuple[InstalledPackage, Descriptor], ...]:
-    """Read the record of the highest layer that has one; those below say which layer brought what."""
+    """Read the highest layer's dpkg status; those of lower layers show which layer installed a package."""
     brought: dict[tuple[str, str], Descriptor] = {}
     packages: tuple[InstalledPackage, ...] = ()
     for layer in files.layers:

@@ -1,4 +1,4 @@
-"""The licences of a Debian package, from its /usr/share/doc/NAME/copyright (Debian Policy, section 12.5)."""
+"""Reads a Debian package's licences from /usr/share/doc/NAME/copyright (Debian Policy, section 12.5)."""
 
 import re
 from typing import Any
@@ -11,15 +11,15 @@ _COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9])")
 
 
 def copyright_path(name: str) -> str:
-    """Give the path of a package's copyright file, without a slash before it."""
+    """Return the path of a package's copyright file, without a leading slash."""
     return f"usr/share/doc/{name}/copyright"
 
 
 def parse_copyright(name: str, content: bytes) -> tuple[Licence, ...]:
     """Read the licences of a package.
 
-    Of a machine-readable file (copyright-format 1.0, DEP-5) these are the licences of all its files. Of any
-    other these are the texts that it refers to, and the file itself: no program can tell what else it says.
+    For a machine-readable file (copyright-format 1.0, DEP-5) these are the licences of all its files. For any
+    other these are the licence texts that it refers to, and the file itself, which no program can interpret.
 
     Args:
         name: Name of the package.
@@ -37,7 +37,7 @@ def parse_copyright(name: str, content: bytes) -> tuple[Licence, ...]:
 
 
 def _synopses(text: str) -> set[str]:
-    """Give the first lines of all licences; none if a program cannot read the file."""
+    """Return the first lines of all licences; none if the file is not machine-readable."""
     try:
         parsed = Copyright(sequence=text.splitlines(keepends=True), strict=False)
     except (NotMachineReadableError, MachineReadableFormatError, ValueError):

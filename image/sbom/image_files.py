@@ -1,4 +1,4 @@
-"""The files of an image, read from its layers as a scanner reads them (OCI image-spec v1.1, layer.md)."""
+"""Reads the files of an image from its layers, like a scanner (OCI image-spec v1.1, layer.md)."""
 
 import gzip
 import hashlib
@@ -19,12 +19,12 @@ _MAX_LINKS = 40
 
 @dataclass(frozen=True, slots=True)
 class LayerFiles:
-    """What was taken from one layer.
+    """The wanted files of one layer.
 
     Attributes:
         blob: Descriptor of the layer.
-        contents: Contents of the wanted files, by their paths without a slash before them.
-        links: Where its symbolic links lead, by their paths.
+        contents: Contents of the wanted files, by path without a leading slash.
+        links: Targets of its symbolic links, by path.
     """
 
     blob: Descriptor
@@ -34,22 +34,22 @@ class LayerFiles:
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles:
-    """What was taken from an image.
+    """The wanted files of an image.
 
     Attributes:
-        layers: What was taken from its layers, the lowest first.
+        layers: The wanted files of its layers, the lowest first.
     """
 
     layers: tuple[LayerFiles, ...]
 
     def read(self, path: str) -> bytes | None:
-        """Give the content of a file as a process in the image would see it.
+        """Return the content of a file as a process in the image would see it.
 
         Args:
-            path: Its path, without a slash before it; links are followed.
+            path: Its path, without a leading slash; links are followed.
 
         Returns:
-            The content; None if there is no such file, or none that was wanted.
+            The content; None if the file does not exist or was not wanted.
         """
         for _ in range(_MAX_LINKS):
             for layer in reversed(self.layers):
@@ -62,7 +62,7 @@ class ImageFiles:
         return None
 
     def _follow(self, path: str) -> str | None:
-        """Replace the first link of a path by what it names."""
+        """Replace the first link of a path by its target."""
         parts = path.split("/")
         for count in range(1, len(parts) + 1):
             link = "/".join(parts[:count])
@@ -78,26 +78,26 @@ def read_files(layout: Layout, wanted: Callable[[str], bool]) -> ImageFiles:
 
     Args:
         layout: The image.
-        wanted: Says of a path, without a slash before it, whether its content is needed.
+        wanted: Returns whether the content of a path, without a leading slash, is needed.
 
     Returns:
         The files.
 
     Raises:
-        ImageError: A layer cannot be read, or is of a kind that images of ours have not.
+        ImageError: A layer cannot be read, or has a kind that Monobase's images do not use.
     """
     return ImageFiles(tuple(_read_layer(layout, blob, wanted) for blob in layout.layers))
 
 
 def file_digests(layout: Layout, blob: Descriptor) -> Mapping[str, str]:
-    """Digest the regular files of a layer.
+    """Return the digests of the regular files of a layer.
 
     Args:
         layout: The image.
         blob: The layer.
 
     Returns:
-        SHA-256 in hexadecimal digits, by path without a slash before it, sorted.
+        SHA-256 in hexadecimal digits, by path without a leading slash, sorted.
 
     Raises:
         ImageError: The layer cannot be read.
@@ -120,7 +120,7 @@ def _read_layer(layout: Layout, blob: Descriptor, wanted: Callable[[str], bool])
         for member, content in members:
             if posixpath.basename(member.name).startswith(_WHITEOUT):
                 raise ImageError(
-                    f"{layout.path(blob)}: {member.name} removes a file, which no layer of ours does"
+                    f"{layout.path(blob)}: {member.name} removes a file; Monobase's layers never do"
                 )
             if member.issym():
                 links[member.name] = member.linkname
@@ -139,10 +139,10 @@ def _read_layer(layout: Layout, blob: Descriptor, wanted: Callable[[str], bool])
 def _members(
     layout: Layout, blob: Descriptor
 ) -> Iterator[Iterator[tuple[tarfile.TarInfo, Callable[[], bytes] | None]]]:
-    """Open a layer: its members, those that are regular files with a function that reads them."""
+    """Open a layer; yield its members, and a function that reads the content of a regular file."""
     path = layout.path(blob)
     if blob.media_type != LAYER_GZIP:
-        raise ImageError(f"{path}: is {blob.media_type}; layers of ours are {LAYER_GZIP}")
+        raise ImageError(f"{path}: is {blob.media_type}; expected {LAYER_GZIP}")
     try:
         with (
             gzip.open(path) as stream,

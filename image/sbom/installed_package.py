@@ -1,4 +1,4 @@
-"""Debian packages that an image says are installed (dpkg(1), /var/lib/dpkg/status; deb-control(5))."""
+"""Reads the installed Debian packages of an image (dpkg(1), /var/lib/dpkg/status; deb-control(5))."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ _SOURCE = re.compile(r"(?P<name>\S+)(?: \((?P<version>[^)]+)\))?")
 
 @dataclass(frozen=True, slots=True)
 class InstalledPackage:
-    """A package that is installed.
+    """An installed package.
 
     Attributes:
         name: Its name.
         version: Its version, with epoch.
         architecture: `amd64` or `all`.
-        source: Name of the source package if the control file names one: where it is another.
-        source_version: Its version if the control file names one.
-        maintainer: Who maintains it.
+        source: Name of the source package if the control file states it, because it differs.
+        source_version: Version of the source package if the control file states it.
+        maintainer: Its maintainer.
         homepage: Its home page; empty if there is none.
         summary: First line of its description.
-        depends: What it needs (Pre-Depends and Depends): names, each with its alternatives.
-        provides: Names of virtual packages that it stands for.
+        depends: Its dependencies (Pre-Depends and Depends): names, each with its alternatives.
+        provides: Names of virtual packages that it provides.
     """
 
     name: str
@@ -45,17 +45,17 @@ class InstalledPackage:
 
 
 def parse_status(content: bytes, origin: str) -> tuple[InstalledPackage, ...]:
-    """Read dpkg's record.
+    """Read dpkg's status file.
 
     Args:
         content: Content of /var/lib/dpkg/status.
-        origin: Where it came from, for messages.
+        origin: Source of the content, for messages.
 
     Returns:
-        The packages that are installed, by name.
+        The installed packages, sorted by name.
 
     Raises:
-        ImageError: A stanza lacks a field that each has.
+        ImageError: A stanza lacks a mandatory field.
     """
     packages = []
     for stanza in Packages.iter_paragraphs(content, use_apt_pkg=False):
@@ -70,9 +70,9 @@ def parse_status(content: bytes, origin: str) -> tuple[InstalledPackage, ...]:
 
 
 def package_url(package: InstalledPackage, distribution: str) -> PackageURL:
-    """Name a package (purl-spec, types/deb-definition.json).
+    """Return the package URL of a package (purl-spec, types/deb-definition.json).
 
-    `upstream` is Syft's qualifier: scanners look vulnerabilities up by source package.
+    `upstream` is Syft's qualifier: scanners look up vulnerabilities by source package.
 
     Args:
         package: The package.
@@ -93,13 +93,13 @@ def package_url(package: InstalledPackage, distribution: str) -> PackageURL:
 
 
 def resolve_dependencies(packages: Sequence[InstalledPackage]) -> Mapping[str, tuple[str, ...]]:
-    """Say which of some packages each of them needs.
+    """Return the packages that each package needs.
 
     Args:
-        packages: What is installed together.
+        packages: All installed packages.
 
     Returns:
-        Names by name, sorted: of alternatives the first that is there, itself or by what provides it.
+        Names by name, sorted. Of alternatives, the first that is installed or provided.
     """
     providers = {package.name: package.name for package in packages}
     for package in packages:

@@ -1,4 +1,4 @@
-"""Wheels that are installed in an image: what their METADATA says (PyPA core metadata, version 2.4)."""
+"""Reads the METADATA of wheels that are installed in an image (PyPA core metadata, version 2.4)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ _CLASSIFIER = "License :: "
 
 @dataclass(frozen=True, slots=True)
 class InstalledWheel:
-    """A wheel that is installed.
+    """An installed wheel.
 
     Attributes:
         name: Normalized name (PEP 503).
         version: Its version.
-        summary: What it is, in a line.
-        licences: What it says of its licence.
-        needs: Normalized names of what it needs there, extras aside.
-        path: Path of its METADATA in the image, without a slash before it.
+        summary: Its description in one line.
+        licences: Licences in its metadata.
+        needs: Normalized names of its requirements there, without extras.
+        path: Path of its METADATA in the image, without a leading slash.
     """
 
     name: str
@@ -75,7 +75,7 @@ def wheel_url(wheel: InstalledWheel) -> PackageURL:
 def _licences(expression: str | None, classifiers: Sequence[str], text: str | None) -> tuple[Licence, ...]:
     if expression:
         return (licence_of(expression),)
-    # `License` may hold all of a licence's text: only a name is taken.
+    # `License` may hold the whole text of a licence: use it only if it is a name.
     if text and len(text.split()) == 1:
         return (licence_of(text),)
     names = {name.rpartition(" :: ")[2] for name in classifiers if name.startswith(_CLASSIFIER)}

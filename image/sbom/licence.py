@@ -1,11 +1,11 @@
-"""What a package says of its licence, in SPDX's words where they can say it."""
+"""Translates the licence of a package to SPDX where SPDX has a name for it."""
 
 import re
 from dataclasses import dataclass
 
 from cyclonedx.spdx import fixup_id, is_expression
 
-# Short names of copyright-format 1.0 that SPDX spells in another way than by capitals.
+# Short names of copyright-format 1.0 whose SPDX names differ in more than capitals.
 _SHORT_NAMES = {
     "apache-2": "Apache-2.0",
     "artistic": "Artistic-1.0",
@@ -23,11 +23,11 @@ _OPERATORS = (", or ", ", and ", " or ", " and ")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Licence:
-    """One licence, or a choice of some.
+    """A licence, or an expression of several.
 
     Attributes:
-        text: An SPDX expression (SPDX v3.0.1, annex B), or whatever the package calls it.
-        is_spdx: Whether it is one.
+        text: An SPDX expression (SPDX v3.0.1, annex B), or the package's own text.
+        is_spdx: Whether the text is an SPDX expression.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Licence:
 
 
 def licence_of(text: str) -> Licence:
-    """Read what a wheel or a label says: an SPDX expression, or any other text."""
+    """Return the licence of a wheel or a label: an SPDX expression, or any other text."""
     known = fixup_id(text)
     if known is not None:
         return Licence(known, is_spdx=True)
@@ -43,10 +43,10 @@ def licence_of(text: str) -> Licence:
 
 
 def licence_of_debian(synopsis: str) -> Licence:
-    """Read the first line of a License field.
+    """Return the licence of the first line of a License field.
 
     Debian's copyright-format 1.0, section 7: short names, `and` before `or`, a comma before either to
-    divide what would bind closer. What SPDX has no name for stays as it is.
+    make it bind less tightly. A name that SPDX does not have is kept.
 
     Args:
         synopsis: Such as `GPL-2+ or Artistic, and Expat`.
@@ -62,9 +62,9 @@ def licence_of_debian(synopsis: str) -> Licence:
 
 
 def _expression(text: str) -> str | None:
-    """Translate at the operator that binds loosest; None if a name in it is none of SPDX."""
+    """Translate, beginning with the loosest operator; return None if SPDX lacks a name in it."""
     both_commas = ", or " in text and ", and " in text
-    if both_commas:  # the specification does not say which of them binds closer
+    if both_commas:  # the specification does not define which one binds tighter
         return None
     for operator in _OPERATORS:
         if operator in text:

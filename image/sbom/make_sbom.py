@@ -1,4 +1,4 @@
-"""The action that makes the bill of materials of an image."""
+"""Makes the bill of materials of an image: a Bazel action."""
 
 import hashlib
 import logging
@@ -22,8 +22,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--output", type=_PATH, required=True)
 @click.argument("wheels", type=_PATH, nargs=-1)
 def main(image: Path, lock_path: Path, output: Path, wheels: tuple[Path, ...]) -> None:
-    """Write the bill of an image that WHEELS are installed in."""
-    # It tells of each address in a copyright file's `Format` that is not spelled as Debian spells it today.
+    """Write the bill of an image in which WHEELS are installed."""
+    # The parser warns of each URL in the field `Format` that is not spelled as Debian spells it today.
     logging.getLogger("debian.copyright").setLevel(logging.ERROR)
     digests = {}
     for path in wheels:

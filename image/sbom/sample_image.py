@@ -1,4 +1,4 @@
-"""A small image of the form of ours, for tests: layers of packages, of wheels and of the application."""
+"""A small image in the form of Monobase's, for tests: layers of packages, wheels and the application."""
 
 import tarfile
 from collections.abc import Mapping
@@ -70,12 +70,12 @@ DAEMON = "opt/monobase/daemon/main.py"
 
 
 def status(*stanzas: str) -> bytes:
-    """Write dpkg's record of some packages."""
+    """Return dpkg's status file for some packages."""
     return "\n".join(stanzas).encode()
 
 
 def sample_layers() -> list[dict[str, bytes | str]]:
-    """Give the layers: content by path, or where a symbolic link leads."""
+    """Return the layers: the content or the target of a symbolic link, by path."""
     return [
         {
             "etc/os-release": "../usr/lib/os-release",
@@ -104,8 +104,8 @@ def write_image(directory: Path, layers: list[dict[str, bytes | str]]) -> Layout
     """Write an image.
 
     Args:
-        directory: The folder, which is made.
-        layers: What `sample_layers` gives, or something like it.
+        directory: The folder to make.
+        layers: Layers in the form of `sample_layers`.
 
     Returns:
         Its layout.

@@ -1,4 +1,4 @@
-"""Libraries that stand in for NVIDIA's driver when programs are linked where there is none.
+"""Makes libraries that replace those of NVIDIA's driver while programs are linked without a driver.
 
-Enters: a list of symbols. Leaves: a shared object (ELF) that has them, and whose functions return an error.
+Enters: a list of symbols. Leaves: a shared object (ELF) that exports them, whose functions return an error.
 """

@@ -1,4 +1,4 @@
-"""`bazel run //image/stubs:list_symbols -- HEADER…`: the list of symbols of a stub, from NVIDIA's headers."""
+"""`bazel run //image/stubs:list_symbols -- HEADER…`: prints the symbols for a stub, from NVIDIA's headers."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from image.stubs.symbols import format_symbols, read_headers
 @click.command(cls=MonobaseCommand)
 @click.argument("headers", type=click.Path(path_type=Path, resolve_path=True), nargs=-1, required=True)
 def main(headers: tuple[Path, ...]) -> None:
-    """Print the names that HEADERS declare, as libcuda.txt and libnvidia-ml.txt have them."""
+    """Print the names that HEADERS declare, in the format of libcuda.txt and libnvidia-ml.txt."""
     symbols = read_headers([_read(path) for path in headers])
     if not symbols.functions:
         raise ImageError(f"{headers[0]}: declares no function of CUDA's driver or of NVML")

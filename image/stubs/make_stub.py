@@ -1,4 +1,4 @@
-"""The action that makes a library to link with of a list of symbols."""
+"""Makes a library to link with from a list of symbols: a Bazel action."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ _PATH = click.Path(path_type=Path)
 @click.command(cls=MonobaseCommand)
 @click.argument("symbols_path", metavar="SYMBOLS", type=_PATH)
 @click.argument("library", type=_PATH)
-@click.option("--soname", required=True, help="The name that the loader is to look for.")
-@click.option("--error", type=int, required=True, help="What its functions return.")
+@click.option("--soname", required=True, help="The name of the driver's library, which the loader looks for.")
+@click.option("--error", type=int, required=True, help="The error code that its functions return.")
 def main(symbols_path: Path, library: Path, soname: str, error: int) -> None:
     """Write LIBRARY with the functions of SYMBOLS."""
     symbols = parse_symbols(symbols_path.read_text(), symbols_path)

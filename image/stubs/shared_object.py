@@ -1,8 +1,8 @@
-"""A shared object of x86-64 to link with: it exports functions, and each of them says that it is none.
+"""Writes a shared object of x86-64 to link with, whose functions print that they are stubs.
 
-An ELF file as the System V ABI (gABI and its AMD64 supplement) has it, with what linkers read (sections,
-symbols, SONAME) and what the loader reads, should it load the file (segments, a hash table). It is written
-here, not by a compiler, so that it is the same bytes on any machine, with or without one.
+An ELF file (System V gABI and its AMD64 supplement), with the parts that linkers read (sections, symbols,
+SONAME), and those that the loader reads if a process loads the file (segments, a hash table). No compiler is
+used: the bytes are the same on every machine.
 """
 
 import struct
@@ -32,11 +32,11 @@ class Stub:
     """A library to link with.
 
     Attributes:
-        soname: What programs that are linked with it will ask the loader for.
-        message: What its functions write to stderr, a line.
-        error: What they return.
-        functions: Their names.
-        texts: Names of functions that return a string: they return the message.
+        soname: Library name that programs linked with it request from the loader.
+        message: Line that its functions write to stderr.
+        error: Error code that they return.
+        functions: Names of functions that return the error code.
+        texts: Names of functions that return the message.
     """
 
     soname: str
@@ -60,10 +60,10 @@ class _Section:
 
 
 def to_elf(stub: Stub) -> bytes:
-    """Write a library.
+    """Return the ELF file of a library.
 
     Args:
-        stub: What it is.
+        stub: The library.
 
     Returns:
         The content of the file.
@@ -85,7 +85,7 @@ def to_elf(stub: Stub) -> bytes:
     symbols.entry_bytes, dynamic.entry_bytes = _SYMBOL.size, _DYNAMIC.size
     section_names.content, section_places = _string_table([section.name for section in sections])
     end = _place(sections, _HEADER.size + _SEGMENTS * _SEGMENT.size)
-    # Addresses are offsets: each section of other rights begins a page of its own.
+    # Addresses are file offsets, so sections with different permissions begin on different pages.
     failing, telling = _code(code.offset, constants.offset, len(message) - 1, stub.error)
     code.content = failing + telling
     symbols.content = _SYMBOL.pack(0, 0, 0, 0, 0, 0) + b"".join(
@@ -130,7 +130,7 @@ def to_elf(stub: Stub) -> bytes:
 
 
 def _place(sections: Sequence[_Section], end: int) -> int:
-    """Give each section its place in the file; gives the end of the last."""
+    """Set the offset of each section in the file, and return the end of the last."""
     for section in sections[1:]:
         section.offset = end + -end % section.alignment
         end = section.offset + len(section.content)
@@ -154,7 +154,7 @@ def _segments(last_constant: _Section, code: _Section, dynamic: _Section) -> byt
 
 
 def _code(start: int, message: int, message_bytes: int, error: int) -> tuple[bytes, bytes]:
-    """Give the two functions that there are: the one that fails, and the one that returns a string."""
+    """Return the code of the two functions: one returns the error, the other the message."""
 
     def load_message(opcode: bytes, at: int) -> bytes:
         # lea REGISTER, [rip + …], counted from the end of the instruction.
@@ -179,7 +179,7 @@ def _string_table(names: Sequence[str]) -> tuple[bytes, dict[str, int]]:
 
 
 def _hash_table(names: Sequence[str]) -> bytes:
-    """Make the table by which the loader finds a symbol; number 0 is none."""
+    """Return the table by which the loader finds a symbol; index 0 means none."""
     buckets = [0] * (len(names) // 2 + 1)
     chains = [0] * (len(names) + 1)
     for number, name in enumerate(names, start=1):

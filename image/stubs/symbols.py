@@ -1,4 +1,4 @@
-"""The names that a driver's library exports: read from headers, and as a list that is checked in."""
+"""Reads the names that a driver's library exports, from headers or from a checked-in list."""
 
 import re
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ class Symbols:
     """The names of functions.
 
     Attributes:
-        functions: Those that return an error code.
-        texts: Those that return a string.
+        functions: Functions that return an error code.
+        texts: Functions that return a string.
     """
 
     functions: frozenset[str]
@@ -35,11 +35,11 @@ class Symbols:
 
 
 def read_headers(texts: Iterable[str]) -> Symbols:
-    """Give what headers of CUDA's driver or of NVML declare, under the names that a linker sees.
+    """Return the functions that headers of CUDA's driver or NVML declare, by the names that a linker sees.
 
     Args:
-        texts: The headers. Macros give a function the name of its newest version, and another one where
-            streams are those of the thread (`_ptds`, `_ptsz`).
+        texts: The headers. Their macros rename a function to its newest version, and to another name for
+            streams per thread (`_ptds`, `_ptsz`).
 
     Returns:
         The names.
@@ -58,10 +58,10 @@ def read_headers(texts: Iterable[str]) -> Symbols:
 
 
 def parse_symbols(text: str, path: Path) -> Symbols:
-    """Read a list: a name a line, and ` text` behind that of a function that returns a string.
+    """Read a list: one name per line, followed by ` text` if the function returns a string.
 
     Raises:
-        ImageError: A line is none.
+        ImageError: A line is malformed.
     """
     functions: set[str] = set()
     strings: set[str] = set()
@@ -70,12 +70,12 @@ def parse_symbols(text: str, path: Path) -> Symbols:
             continue
         found = _LINE.fullmatch(line)
         if found is None:
-            raise ImageError(f"{path}:{number}: is no name of a function: {line!r}")
+            raise ImageError(f"{path}:{number}: is not a function's name: {line!r}")
         (strings if found["text"] else functions).add(found["name"])
     return Symbols(frozenset(functions), frozenset(strings))
 
 
 def format_symbols(symbols: Symbols) -> str:
-    """Write a list, sorted."""
+    """Return a sorted list as text."""
     lines = [(name, "") for name in symbols.functions] + [(name, " text") for name in symbols.texts]
     return "".join(f"{name}{kind}\n" for name, kind in sorted(lines))

@@ -49,7 +49,7 @@ def test_a_list_is_read_as_it_was_written() -> None:
 
 
 def test_a_line_that_is_no_name_is_refused_with_its_place() -> None:
-    with pytest.raises(ImageError, match=r"list\.txt:2: is no name of a function: 'int b'"):
+    with pytest.raises(ImageError, match=r"list\.txt:2: is not a function's name: 'int b'"):
         parse_symbols("a\nint b\n", Path("list.txt"))
 
 

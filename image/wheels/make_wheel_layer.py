@@ -1,4 +1,4 @@
-"""The action that makes a layer of wheels."""
+"""Makes a layer of wheels: a Bazel action."""
 
 import tarfile
 import tempfile
@@ -18,7 +18,7 @@ from image.errors import ImageError
 from image.oci.layer import format_layer, write_layer
 
 _PATH = click.Path(path_type=Path)
-# Where Debian's Python 3.13 looks for what an administrator installs (its scheme `posix_local`).
+# The folder for an administrator's packages in Debian's Python 3.13 (its scheme `posix_local`).
 _PYTHON = "/usr/bin/python3.13"
 _LIBRARY = "/usr/local/lib/python3.13/dist-packages"
 _SCHEME = {

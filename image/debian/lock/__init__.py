@@ -1,5 +1,5 @@
-"""The lock of Debian packages: which versions, by SHA-256 and place in the pool.
+"""The lock of Debian packages: versions, SHA-256 digests and paths in the pool.
 
-Enters: names of packages, and the archive that apt knows on this machine. Leaves: packages.lock.json, read
+Enters: names of packages, the mirror of this machine's apt configuration. Leaves: packages.lock.json, read
 and written; addresses of mirrors.
 """

@@ -1,4 +1,4 @@
-"""The lock of Debian packages: each by name, version, place in the pool, size and SHA-256.
+"""The lock of Debian packages: name, version, path in the pool, size and SHA-256 of each.
 
     {
       "made_by": "bazel run //tools:update_debian",
@@ -13,8 +13,8 @@
       }
     }
 
-A package is one line, sorted by name, so that a change of the lock reads as a list of packages. A place in
-the pool names no host, so any mirror will do. Layers stand on one another, the lowest first. `debian.bzl`
+Each package is one line, sorted by name, so that a diff of the lock is a list of packages. A path in the pool
+names no host: any mirror serves. The lowest layer comes first. `debian.bzl`
 reads the same file.
 """
 
@@ -41,7 +41,7 @@ class LockedPackage:
     Attributes:
         name: Its name.
         version: Its version, with epoch.
-        path: Its place below a mirror's root.
+        path: Its path below a mirror's root.
         size_bytes: Size of the .deb file.
         sha256: Its digest, in hexadecimal digits.
     """
@@ -54,7 +54,7 @@ class LockedPackage:
 
     @property
     def source_file(self) -> str:
-        """Its name in the repository that `debian.bzl` makes."""
+        """Path of its .deb file in the repository that `debian.bzl` makes."""
         return f"{self.name}.deb"
 
 
@@ -63,7 +63,7 @@ class Lock:
     """The packages of all layers.
 
     Attributes:
-        suites: Names of the suites that they came from.
+        suites: Names of the suites that they come from.
         architecture: Debian's name of the architecture.
         date: When the newest of the suites was released, as RFC 3339.
         inputs: Digest of the list that was resolved.
@@ -72,7 +72,7 @@ class Lock:
 
     suites: tuple[str, ...]
     architecture: str
-    # With its zone: without, it would be another moment on each builder.
+    # With a time zone: without one, each builder would read another moment.
     date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")]
     inputs: str
     layers: Annotated[
@@ -82,7 +82,7 @@ class Lock:
 
 
 def inputs_digest(text: str) -> str:
-    """Give the digest of a list of packages: comments and blanks do not count."""
+    """Return the digest of a list of packages, without its comments and blanks."""
     lines = [" ".join(line.partition("#")[0].split()) for line in text.splitlines()]
     content = "".join(f"{line}\n" for line in lines if line)
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
@@ -126,12 +126,10 @@ def parse_lock(text: str, path: Path) -> Lock:
     try:
         lock = msgspec.json.decode(text, type=Lock)
     except msgspec.DecodeError as error:
-        raise ImageError(
-            f"{path}: is no lock of Debian packages: {error}; `{_MADE_BY}` writes it anew"
-        ) from error
+        raise ImageError(f"{path}: is not a lock of Debian packages: {error}; run `{_MADE_BY}`") from error
     names = Counter(package.name for packages in lock.layers.values() for package in packages)
     if twice := sorted(name for name, count in names.items() if count > 1):
-        raise ImageError(f"{path}: names {', '.join(twice)} more than once; `{_MADE_BY}` writes it anew")
+        raise ImageError(f"{path}: names {', '.join(twice)} more than once; run `{_MADE_BY}`")
     return lock
 
 

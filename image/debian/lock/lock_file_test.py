@@ -86,7 +86,7 @@ def test_a_malformed_lock_is_refused_with_what_is_wrong(old: str, new: str, mess
 
 
 def test_an_empty_file_is_no_lock() -> None:
-    with pytest.raises(ImageError, match="is no lock of Debian packages"):
+    with pytest.raises(ImageError, match="is not a lock of Debian packages"):
         parse_lock("", PATH)
 
 

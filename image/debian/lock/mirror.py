@@ -1,6 +1,6 @@
-"""Where Debian's archive is: what variables name, or the machine's apt configuration, or debootstrap.
+"""Finds Debian's mirrors: from variables, the machine's apt configuration, or debootstrap's default.
 
-As a program it answers with JSON, for `debian.bzl`; so it needs nothing but Python's own library.
+As a program it prints JSON for `debian.bzl`, which can use Python's standard library only.
 """
 
 import json
@@ -14,18 +14,18 @@ from pathlib import Path
 _SUITES = r"(?:oldoldstable|oldstable|stable|testing|unstable|sid|bullseye|bookworm|trixie|forky|duke)"
 # 'URI/dists/trixie-security/InRelease' FILE SIZE HASH
 _TARGET = re.compile(rf"'(?P<uri>[^' ]+?)/+dists/{_SUITES}(?P<kind>-security|-updates)?/InRelease'")
-# Where apt knows no Debian, as on Ubuntu, debootstrap may: its scripts have a default.
+# If apt has no Debian mirror, as on Ubuntu, the scripts of debootstrap name a default.
 _SCRIPT = Path("/usr/share/debootstrap/scripts/sid")
 _DEFAULT = re.compile(r"^default_mirror (?P<uri>\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """Where Debian's archive is.
+    """The mirrors of Debian's archives.
 
     Attributes:
-        debian: URL of the folder that holds `dists` and `pool`; None when nothing names one.
-        security: The same of the security archive.
+        debian: URL of the folder that holds `dists` and `pool`; None if none was found.
+        security: The same for the security archive.
     """
 
     debian: str | None
@@ -33,10 +33,10 @@ class Mirrors:
 
 
 def find_mirrors(variables: Mapping[str, str]) -> Mirrors:
-    """Find the mirrors.
+    """Return the mirrors.
 
     Args:
-        variables: Environment variables; `DEBIAN_MIRROR` and `DEBIAN_SECURITY_MIRROR` count.
+        variables: Environment variables, of which `DEBIAN_MIRROR` and `DEBIAN_SECURITY_MIRROR` are read.
 
     Returns:
         The mirrors.
@@ -49,11 +49,11 @@ def find_mirrors(variables: Mapping[str, str]) -> Mirrors:
 
 
 def find_in_apt(uris: str, known: Mirrors = Mirrors(None, None)) -> Mirrors:
-    """Find the mirrors in what `apt-get --print-uris update` prints.
+    """Return the mirrors in the output of `apt-get --print-uris update`.
 
     Args:
-        uris: Its lines; repositories that are not Debian's are passed over.
-        known: Mirrors that are known already, and are kept.
+        uris: The output; repositories that are not Debian's are ignored.
+        known: Mirrors that are known already; they are returned unchanged.
 
     Returns:
         The mirrors.
@@ -63,7 +63,7 @@ def find_in_apt(uris: str, known: Mirrors = Mirrors(None, None)) -> Mirrors:
         found = _TARGET.match(line)
         if found is not None:
             by_kind.setdefault(found["kind"], found["uri"])
-    # A vendor's repository may have suites of Debian's names, but none for Debian's updates.
+    # A vendor's repository may use Debian's names of suites, but has no suite for Debian's updates.
     debian = known.debian or by_kind.get("-updates") or by_kind.get(None)
     return Mirrors(debian, known.security or by_kind.get("-security"))
 
@@ -73,7 +73,7 @@ def _print_uris() -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
     except OSError:
-        return ""  # no apt here: variables are the only way
+        return ""  # no apt: only variables can name a mirror
 
 
 def _default_of_debootstrap() -> str | None:

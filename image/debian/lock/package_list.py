@@ -18,7 +18,7 @@ def parse_package_list(text: str, path: Path) -> Mapping[str, tuple[str, ...]]:
         path: The file, for messages.
 
     Returns:
-        The names by layer, the lowest layer first; `?essential` stands for Debian's essential packages.
+        The names by layer, the lowest layer first; `?essential` means Debian's essential packages.
 
     Raises:
         ImageError: A line is malformed, or has no reason.
@@ -31,17 +31,15 @@ def parse_package_list(text: str, path: Path) -> Mapping[str, tuple[str, ...]]:
             continue
         if (layer := _LAYER.fullmatch(word)) is not None:
             if layer[1] in layers:
-                raise ImageError(f"{path}:{number}: layer {layer[1]} stands here for the second time")
+                raise ImageError(f"{path}:{number}: layer {layer[1]} is declared twice; remove one")
             names = layers[layer[1]] = []
             continue
         if names is None or _NAME.fullmatch(word) is None or not reason:
             raise ImageError(
-                f"{path}:{number}: needs a package's name, a # and why it is there, below a [layer]: {line!r}"
+                f"{path}:{number}: expected a package's name, a # and its reason, below a [layer]: {line!r}"
             )
         if any(word in others for others in layers.values()):
-            raise ImageError(
-                f"{path}:{number}: names {word} for the second time; once is enough for all layers above"
-            )
+            raise ImageError(f"{path}:{number}: lists {word} twice; remove one: upper layers have it as well")
         names.append(word)
     empty = [layer for layer, found in layers.items() if not found]
     if empty or not layers:

@@ -1,7 +1,7 @@
-"""Which packages a list of names needs: answered by apt, in a folder of its own, from the machine's mirror.
+"""Resolves a list of package names with apt, in a separate folder, from the machine's mirror.
 
-apt checks the mirror's Release files against Debian's keyring. Nothing of the machine's own packages counts:
-apt sees an empty system.
+apt checks the mirror's Release files against Debian's keyring. It sees an empty system, without the
+packages of this machine.
 """
 
 import os
@@ -38,15 +38,15 @@ def resolve(
     Args:
         layers: Names by layer, the lowest first.
         inputs: Digest of the list, for the lock.
-        mirrors: Where Debian's archive is.
-        keyring: The keys that one of must have signed the mirror's Release files; Debian's when None.
+        mirrors: Debian's mirrors.
+        keyring: The keys, one of which must have signed the mirror's Release files; None for Debian's.
 
     Returns:
         The lock.
 
     Raises:
         RegistryError: The mirror does not answer, or its signature is wrong.
-        ImageError: A name cannot be had, or two contradict each other.
+        ImageError: A package does not exist, or two of them conflict.
     """
     if mirrors.debian is None:
         raise ImageError(
@@ -64,8 +64,8 @@ def resolve(
             gone = below - {package.name for package in packages}
             if gone:
                 raise ImageError(
-                    f"layer {layer} takes {', '.join(sorted(gone))} away, which a lower layer holds; "
-                    "name what it needs instead in the lower layer"
+                    f"layer {layer} removes {', '.join(sorted(gone))}, which a lower layer installs; "
+                    "list what replaces it in the lower layer"
                 )
             found[layer] = tuple(package for package in packages if package.name not in below)
             below |= {package.name for package in packages}
@@ -85,7 +85,7 @@ class _Apt:
             )
         except FileNotFoundError as error:
             raise ImageError(
-                f"{program} is not here: run this on a Debian or Ubuntu, or with ./bazelw"
+                f"{program} is not installed: run this on Debian or Ubuntu, or with ./bazelw"
             ) from error
         if done.returncode != 0:
             said = "\n  ".join(line for line in done.stderr.splitlines() if line.startswith(("E:", "W:")))
@@ -112,7 +112,7 @@ class _Apt:
         return [packages[words[1], words[2].lstrip("(")] for words in chosen]
 
     def date(self) -> str:
-        # Signed in one file (InRelease) or in two (Release, Release.gpg), as the mirror has it.
+        # A mirror signs in one file (InRelease) or in two (Release, Release.gpg).
         lines = [
             line
             for path in (self.root / "lists").glob("*Release")
@@ -128,7 +128,7 @@ def _debian_keyring() -> Path:
     keyring = next((path for path in map(Path, _KEYRINGS) if path.exists()), None)
     if keyring is None:
         raise ImageError(
-            "Debian's keyring is not here: install debian-archive-keyring, or run this with ./bazelw"
+            "Debian's keyring is not installed: install debian-archive-keyring, or run this with ./bazelw"
         )
     return keyring
 
@@ -139,7 +139,7 @@ def _private_apt(debian: str, security: str | None, keyring: Path) -> Iterator[_
         root = Path(directory)
         for name in ("lists/partial", "cache/archives/partial", "etc/parts"):
             (root / name).mkdir(parents=True)
-        # apt fetches as a user of its own where there is one, who has to get here under any umask.
+        # apt downloads as the user `_apt` if it exists, who must reach this folder under any umask.
         for path in (root, *root.rglob("*")):
             path.chmod(0o755)
         (root / "status").touch()
@@ -154,7 +154,7 @@ def _private_apt(debian: str, security: str | None, keyring: Path) -> Iterator[_
             f'Dir::State::lists "{root}/lists"; Dir::State::status "{root}/status";\n'
             f'Dir::State "{root}"; Dir::Cache "{root}/cache";\n'
             f'APT::Architecture "{ARCHITECTURE}"; APT::Architectures {{ "{ARCHITECTURE}"; }};\n'
-            # A mirror may keep an old state on purpose; the signature is checked all the same.
+            # A mirror may keep an old state on purpose; apt still checks the signature.
             'Acquire::Check-Valid-Until "false"; Acquire::Languages "none"; Acquire::Retries "3";\n'
         )
         yield _Apt(root, tuple(suite for _, suite in sources))

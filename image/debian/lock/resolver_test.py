@@ -106,7 +106,7 @@ def test_an_upper_layer_may_not_take_away_what_a_lower_one_holds(
     archive: tuple[DebianArchive, str], key: SigningKey
 ) -> None:
     layers = {"system": ("gcc",), "build": ("old-cpp",)}
-    with pytest.raises(ImageError, match=r"^layer build takes cpp away, which a lower layer holds; "):
+    with pytest.raises(ImageError, match=r"^layer build removes cpp, which a lower layer installs; "):
         resolve(layers, "", Mirrors(archive[1], None), key.keyring)
 
 
@@ -149,7 +149,7 @@ def test_a_machine_without_apt_is_told_where_to_run(
     key: SigningKey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ImageError, match=r"^apt-get is not here: run this on a Debian or Ubuntu"):
+    with pytest.raises(ImageError, match=r"^apt-get is not installed: run this on Debian or Ubuntu"):
         resolve({"system": ("tini",)}, "", Mirrors("http://127.0.0.1:9", None), key.keyring)
 
 

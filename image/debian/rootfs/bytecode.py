@@ -1,6 +1,6 @@
-"""Bytecode, made by the Python of the image and not by the builder's.
+"""Compiles bytecode with the Python of the image, not with the builder's.
 
-A container whose root is read-only cannot keep what it compiles, so it would compile at each start.
+A container with a read-only root cannot keep bytecode: without it, it would compile at each start.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ _PYTHON = "usr/bin/python3.13"
 
 
 def unpack_python(packages: Sequence[Path], root: Path) -> Tree:
-    """Unpack as much of the image as its Python needs to run.
+    """Unpack the files that the image's Python needs to run.
 
     Args:
-        packages: The .deb files: Python's, without most of its library, and the libraries that it loads.
-        root: The folder to unpack to; it is made.
+        packages: The .deb files of Python (without most of its library) and of the libraries that it loads.
+        root: The new folder to unpack to.
 
     Returns:
         The tree, for `compile_sources`.
 
     Raises:
-        ImageError: One of them cannot be read.
+        ImageError: A .deb file cannot be read.
     """
     root.mkdir()
     tree = Tree(root.resolve(), date_s=0)
@@ -34,20 +34,20 @@ def unpack_python(packages: Sequence[Path], root: Path) -> Tree:
 
 
 def compile_sources(python: Tree, folder: Path, root: Path, *options: str) -> None:
-    """Compile the sources of a folder, by hashes that nobody checks: times in an image may be anything.
+    """Compile the sources of a folder to unchecked-hash bytecode: modification times of an image may differ.
 
     Args:
         python: The tree that holds Python.
         folder: The folder.
-        root: Where the root of the image is, a folder above it: paths in the bytecode begin there.
+        root: The folder above it that becomes the image's root: paths in the bytecode are relative to it.
         options: More options of compileall.
 
     Raises:
-        ImageError: One of them cannot be compiled.
+        ImageError: A source cannot be compiled.
     """
     python.run(
-        # -B: what compileall imports would be written with the builder's paths in it. -P, -S: nothing of the
-        # builder's folder and packages is imported. Not -E, with which PYTHONHASHSEED would not count.
+        # -B: bytecode of compileall's imports would have the builder's paths. -P, -S: import nothing from the
+        # builder's folder and packages. Not -E, which would ignore PYTHONHASHSEED.
         _PYTHON, "-B", "-P", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
         *options, "-s", root, "-p", "/", folder,
         variables={"PYTHONHASHSEED": "0"},

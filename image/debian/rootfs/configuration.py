@@ -1,8 +1,8 @@
-"""What Debian's maintainer scripts make of unpacked packages, done without running them.
+"""Configures unpacked packages like Debian's maintainer scripts, without running these.
 
-`scripts.txt` names for each package with a preinst or postinst what takes its place; a package that it does
-not know is refused, so that a new version of the lock cannot bring one unseen. README.md says what a system
-that dpkg configured has besides.
+`scripts.txt` lists each package with a preinst or postinst, and the steps that replace it. A package that is
+not listed is refused: nobody has read its script yet. README.md lists the differences from a system that dpkg
+configured.
 """
 
 import os
@@ -17,17 +17,17 @@ from image.debian.rootfs.package import Package
 from image.debian.rootfs.tree import LEFT_OUT, Tree, image_path
 from image.errors import ImageError
 
-# Groups that packages make when they are installed: with numbers of their own, as dpkg's order would have it.
+# Groups that packages create at installation, with fixed numbers: dpkg's depend on the order.
 _GROUPS = {"_ssh": 101, "rdma": 102}
-# Who a model is when nobody says otherwise.
+# The default user of a model.
 _MODEL = "model:x:1000:1000::/home/model:/bin/bash"
 _SHADOW_GROUP = 42
 _MAIL_GROUP = 8
 _UTMP_GROUP = 43
 _ALTERNATIVES_LOG = "/var/log/alternatives.log"
-# Words of scripts.txt that are no step of _STEPS: `configure` does them for all packages at once, or nothing.
+# Words of scripts.txt not in _STEPS: `configure` does these for all packages at once, or ignores them.
 _ELSEWHERE = frozenset({"alternatives", "apt_sources", "bytecode", "libraries", "nothing"})
-# Their postinst calls update-alternatives for nothing else.
+# The postinst of these packages calls update-alternatives for nothing else.
 _ONLY_MANUAL_PAGES = frozenset({"bash"})
 _INSTALL = re.compile(rb"update-alternatives[^#]*--install")
 
@@ -41,7 +41,7 @@ def configure(tree: Tree, packages: Sequence[Package], tables: Path) -> None:
         tables: Folder of scripts.txt and alternatives.txt.
 
     Raises:
-        ImageError: A package has a script that scripts.txt does not know, or a program of the image failed.
+        ImageError: A package has a script that scripts.txt does not list, or a program of the image failed.
     """
     names = {package.name for package in packages}
     for step in sorted(find_steps(packages, tables)):
@@ -58,14 +58,14 @@ def configure(tree: Tree, packages: Sequence[Package], tables: Path) -> None:
 
 
 def find_steps(packages: Sequence[Package], tables: Path) -> set[str]:
-    """Give what takes the place of the packages' scripts: names of steps.
+    """Return the names of the steps that replace the packages' scripts.
 
     Args:
         packages: The packages.
         tables: Folder of scripts.txt and alternatives.txt.
 
     Raises:
-        ImageError: A package has a script that the tables do not know.
+        ImageError: A package has a script that the tables do not list.
     """
     replaced = {words[0]: words[1:] for words in _read_table(tables / "scripts.txt")}
     known_alternatives = {words[0] for words in _read_table(tables / "alternatives.txt")}
@@ -75,9 +75,9 @@ def find_steps(packages: Sequence[Package], tables: Path) -> set[str]:
             continue
         if package.name not in replaced:
             raise ImageError(
-                f"{tables / 'scripts.txt'}: does not know {package.name}, "
-                f"whose {' and '.join(package.scripts)} nobody runs here; "
-                "read it, and add a line that says what takes its place"
+                f"{tables / 'scripts.txt'}: does not list {package.name}, "
+                f"whose {' and '.join(package.scripts)} is not run; "
+                "read the script, and add a line with the steps that replace it"
             )
         words = set(replaced[package.name])
         unknown = words - _STEPS.keys() - _ELSEWHERE
@@ -142,10 +142,10 @@ def _accounts(tree: Tree) -> None:
     passwords = [line.split(":")[0] for line in users]
     tree.write("etc/passwd", _lines(line.replace(":*:", ":x:", 1) for line in users))
     tree.write("etc/group", _lines(line.replace(":*:", ":x:", 1) for line in groups))
-    # No password and no age: nobody logs in to a container.
+    # Without password and expiry: nobody logs in to a container.
     tree.write("etc/shadow", _lines(f"{name}:*:::::::" for name in passwords), 0o640, _SHADOW_GROUP)
     tree.write("etc/gshadow", _lines(f"{line.split(':')[0]}:*::" for line in groups), 0o640, _SHADOW_GROUP)
-    # useradd gives ranges of subordinate IDs where these files are.
+    # useradd assigns ranges of subordinate IDs if these files exist.
     tree.write("etc/subuid", "")
     tree.write("etc/subgid", "")
 
@@ -155,12 +155,12 @@ def _ssh_agent(tree: Tree) -> None:
 
 
 def _shells(tree: Tree) -> None:
-    """Make what update-shells makes: the list, and its own note of what packages brought."""
+    """Write the files of update-shells: the list of shells, and its record of the packages' shells."""
     header = tree.path("usr/share/debianutils/shells").read_text()
     folder = tree.path("usr/share/debianutils/shells.d")
     texts = [header, *(path.read_text() for path in sorted(folder.iterdir()))]
     found = [line.partition("#")[0] for text in texts for line in text.splitlines()]
-    # Each by the name that its package uses, then by the one that it has since /bin is a link.
+    # The path in the package first, then the path since /bin is a link.
     shells = list(
         dict.fromkeys(name for line in found if line for name in (line, f"/{image_path(line[1:])}"))
     )
@@ -195,10 +195,10 @@ def _fonts(tree: Tree) -> None:
 
 
 def _pam(tree: Tree) -> None:
-    """Make what pam-auth-update makes of libpam-runtime's templates and its profile `unix`.
+    """Write the files that pam-auth-update makes of libpam-runtime's templates and its profile `unix`.
 
-    Byte by byte, and with its own notes of it: otherwise it takes the files for a person's, and never adds to
-    them what packages bring that are installed later.
+    They are the same to the byte, with its records: otherwise pam-auth-update treats the files as edited by a
+    person, and does not add the profiles of packages that are installed later.
     """
     unix = {
         "account": "[success=end new_authtok_reqd=done default=ignore]\tpam_unix.so",
@@ -210,7 +210,7 @@ def _pam(tree: Tree) -> None:
     none = "[default=1]\t\t\tpam_permit.so"
     for name, rule in unix.items():
         kind, is_session = name.partition("-")[0], name.startswith("session")
-        # pam-auth-update leaves a blank after a rule without arguments; `end` is the line after the denial.
+        # pam-auth-update writes a blank after a rule without arguments; `end` is the line after the denial.
         line = f"{kind}\t{rule.replace('=end', '=1')}{' ' if rule.endswith('.so') else ''}"
         primary, additional = (f"{kind}\t{none}", line) if is_session else (line, None)
         written: list[str] = []
@@ -229,7 +229,7 @@ def _pam(tree: Tree) -> None:
 
 
 def _certificates(tree: Tree) -> None:
-    """Make what update-ca-certificates makes: a bundle, and links by subject."""
+    """Write the files of update-ca-certificates: a bundle, and links by subject."""
     folder = tree.path("usr/share/ca-certificates")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.crt"))
     tree.write("etc/ca-certificates.conf", _lines(names))
@@ -241,7 +241,7 @@ def _certificates(tree: Tree) -> None:
             stem = Path(name).name.removesuffix(".crt").translate(str.maketrans(" ,()", "__=="))
             tree.link(f"etc/ssl/certs/{stem}.pem", f"/usr/share/ca-certificates/{name}")
             shutil.copyfile(folder / name, Path(scratch, f"{stem}.pem"))
-        # The links lead nowhere outside of the image, so OpenSSL looks at copies.
+        # The links are valid only inside the image, so OpenSSL reads copies.
         tree.run("usr/bin/openssl", "rehash", scratch, variables={"OPENSSL_CONF": "/dev/null"})
         for link in sorted(Path(scratch).iterdir()):
             if link.is_symlink():
@@ -268,7 +268,7 @@ def _pixbuf_loaders(tree: Tree) -> None:
 
 
 def _mime(tree: Tree) -> None:
-    # Its fsync of every file takes seconds, and protects what an action would make anew anyway.
+    # Without its fsync of every file, which takes seconds: after a crash Bazel repeats the action.
     variables = {"PKGSYSTEM_ENABLE_FSYNC": "0"}
     tree.run("usr/bin/update-mime-database", tree.path("usr/share/mime"), variables=variables)
 
@@ -297,7 +297,7 @@ _STEPS: Mapping[str, Callable[[Tree], None]] = {
 
 
 def _bytecode(tree: Tree) -> None:
-    # What is left out is a link to /etc/python3.13, which would be the builder's.
+    # The exception is a link to /etc/python3.13, which would lead to the builder's.
     compile_sources(tree, tree.path("usr/lib/python3.13"), tree.root, "-x", r"/sitecustomize\.py$")
 
 
@@ -310,21 +310,21 @@ def _alternatives(tree: Tree, rows: Sequence[Sequence[str]]) -> None:
             "usr/bin/update-alternatives", "--quiet", "--root", tree.root, "--log", _ALTERNATIVES_LOG,
             "--install", link, name, path, priority, *options,
         )  # fmt: skip
-    # The log has times and the builder's paths in it. Like all paths given here, its own is below the root.
+    # The log contains times and the builder's paths. Its path is relative to the root, like all paths here.
     tree.path(_ALTERNATIVES_LOG.lstrip("/")).unlink(missing_ok=True)
 
 
 def _libraries(tree: Tree) -> None:
-    """Make ld.so.cache, and the links by soname that packages leave to ldconfig."""
+    """Write ld.so.cache, and the links by soname that packages leave to ldconfig."""
     tree.make_directory("var/cache/ldconfig", 0o700)
-    # It is linked statically and follows no absolute link out of the root that -r names.
+    # ldconfig is linked statically, and resolves absolute links below the root that -r names.
     tree.run_static("usr/sbin/ldconfig", "-r", tree.root)
     for leftover in tree.path("var/cache/ldconfig").iterdir():
         leftover.unlink()
 
 
 def _sources(example: bytes) -> str:
-    """Give apt's own example of Debian's sources, without its remarks, and with `main` alone."""
+    """Return apt's example of Debian's sources, without comments and with `main` only."""
     lines = [line for line in example.decode().splitlines() if not line.startswith("##")]
     return _lines(re.sub(r"^Components: .*", "Components: main", line) for line in lines)
 

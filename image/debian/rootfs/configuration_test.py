@@ -214,9 +214,7 @@ def with_scripts(folder: Path, **scripts: str) -> list[Package]:
 @pytest.mark.parametrize("script", ["preinst", "postinst"])
 def test_a_script_that_nobody_read_is_refused(tmp_path: Path, script: str) -> None:
     tables = write_tables(tmp_path, "other nothing\n")
-    with pytest.raises(
-        ImageError, match=rf"scripts\.txt: does not know new, whose {script} nobody runs here"
-    ):
+    with pytest.raises(ImageError, match=rf"scripts\.txt: does not list new, whose {script} is not run"):
         find_steps(with_scripts(tmp_path, **{script: "#!/bin/sh\n"}), tables)
 
 

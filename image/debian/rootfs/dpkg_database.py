@@ -1,4 +1,4 @@
-"""dpkg's own record of what is installed, for dpkg, apt and scanners (dpkg(1), /var/lib/dpkg)."""
+"""Writes dpkg's database of installed packages, for dpkg, apt and scanners (dpkg(1), /var/lib/dpkg)."""
 
 import hashlib
 import tarfile
@@ -12,7 +12,7 @@ _FILES = (tarfile.REGTYPE, tarfile.LNKTYPE)
 
 
 def write_database(tree: Tree, packages: Sequence[Package]) -> None:
-    """Write the record of all packages.
+    """Write the database entries of all packages.
 
     Args:
         tree: The file system, with the packages unpacked.
@@ -35,14 +35,14 @@ def write_database(tree: Tree, packages: Sequence[Package]) -> None:
 
 
 def _interests(packages: Sequence[Package]) -> Mapping[str, list[str]]:
-    """Give the files of /var/lib/dpkg/triggers: one a trigger, and `File` for those of paths."""
+    """Return the lines of the files in /var/lib/dpkg/triggers: a file for each trigger, `File` for paths."""
     files: dict[str, list[str]] = {}
     for package in packages:
         _, content = package.control_files.get("triggers", (0, b""))
         for words in (line.split() for line in content.decode().splitlines()):
             if len(words) != 2 or not words[0].startswith("interest"):
                 continue
-            # By the name that dpkg gives its files: `libc6` alone may be that of any architecture.
+            # By the name of its files in dpkg's database: `libc6` may be that of any architecture.
             who = f"{package.info_name}/noawait" if words[0].endswith("-noawait") else package.info_name
             if words[1].startswith("/"):
                 files.setdefault("File", []).append(f"{words[1]} {who}")
@@ -57,7 +57,7 @@ def _stanza(tree: Tree, package: Package) -> str:
     conffiles = [
         f" {path} {hashlib.md5(tree.path(name).read_bytes(), usedforsecurity=False).hexdigest()}"
         for path in package.conffiles
-        # A file that is left out, or that the package wants to be gone (remove-on-upgrade), is not there.
+        # A file that is left out, or that the package removes (remove-on-upgrade), does not exist.
         if (name := image_path(path.lstrip("/"))) in tree.entries and tree.entries[name].kind in _FILES
     ]
     if conffiles:

@@ -1,4 +1,4 @@
-"""The action that makes the layers of Debian packages: .deb files become blobs of an image."""
+"""Makes the layers of Debian packages: a Bazel action that turns .deb files into blobs of an image."""
 
 import tarfile
 import tempfile
@@ -20,7 +20,7 @@ from image.errors import ImageError
 from image.oci.layer import Layer, compress_layer, format_layer, write_archive
 
 _PATH = click.Path(path_type=Path)
-# As many packages are decompressed in memory at a time; the largest, LLVM's library, has 120 MB.
+# Number of packages that are decompressed in memory at a time; the largest, LLVM's library, has 120 MB.
 _AHEAD = 2
 
 
@@ -30,14 +30,14 @@ _AHEAD = 2
 @click.option("--packages", type=_PATH, required=True, help="Folder of the .deb files.")
 @click.option("--output", type=_PATH, required=True, help="Folder for LAYER.tar.gz and LAYER.json.")
 def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
-    """Make a blob and its facts for each layer of the lock."""
+    """Write a blob and its facts for each layer of the lock."""
     lock = parse_lock(lock_path.read_text(), lock_path)
     date_s = int(datetime.fromisoformat(lock.date).timestamp())
     all_layers = {
         layer: [_open(packages, package, lock_path) for package in locked]
         for layer, locked in lock.layers.items()
     }
-    # A script that nobody read is known at once, not when the layers below are made.
+    # Report an unknown script at once, not after the layers below are made.
     find_steps([package for opened in all_layers.values() for package in opened], tables)
     # A layer is compressed while the next one is unpacked.
     with tempfile.TemporaryDirectory(dir=output) as scratch, ThreadPoolExecutor(1) as pool:
@@ -47,7 +47,7 @@ def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
         installed: list[Package] = []
         below: dict[str, Entry] = {}
         for layer, opened in all_layers.items():
-            # base-files brings the folders and links that all others stand in.
+            # base-files has the folders and links that all other packages need.
             ordered = sorted(opened, key=lambda package: package.name != "base-files")
             for package, data in _decompressed(ordered):
                 tree.unpack(package, data)
@@ -65,7 +65,7 @@ def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
 
 
 def _decompressed(packages: Sequence[Package]) -> Iterator[tuple[Package, bytes]]:
-    """Give packages with their data, which threads decompress ahead, a few at a time."""
+    """Yield packages with their data; threads decompress a few of them ahead."""
     with ThreadPoolExecutor(_AHEAD) as pool:
         waiting: deque[tuple[Package, Future[bytes]]] = deque()
         for package in packages:
@@ -85,7 +85,7 @@ def _open(packages: Path, locked: LockedPackage, lock_path: Path) -> Package:
 
 
 def _members(tree: Tree, entries: Mapping[str, Entry]) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
-    # Sorted, a folder stands before what it holds; the files that hard links name come before all links.
+    # Sorting puts a folder before its content; files that hard links name come before all links.
     for hard in (False, True):
         for name in sorted(entries):
             if (entries[name].kind == tarfile.LNKTYPE) is hard:

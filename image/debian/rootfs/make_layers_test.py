@@ -199,6 +199,6 @@ def test_a_script_that_nobody_read_stops_the_action_with_one_message(tmp_path: P
     Deb("new", members=(Member("./x"),), control_files={"preinst": "#!/bin/sh\n"}).write(packages)
     done = make(tmp_path, replace(lock, layers={"lower": (*lock.layers["lower"], new)}), packages=packages)
     assert done.returncode == 3
-    assert "scripts.txt: does not know new, whose preinst nobody runs here" in done.stderr
+    assert "scripts.txt: does not list new, whose preinst is not run" in done.stderr
     assert done.stderr.startswith("error: ")
     assert not (tmp_path / "lower.tar.gz").exists(), f"{name} was unpacked for nothing"

@@ -20,14 +20,14 @@ from image.errors import ImageError
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package that was opened.
+    """An opened package.
 
     Attributes:
         name: Its name.
         version: Its version.
         architecture: `amd64` or `all`.
-        control: Its control file, as it stands there.
-        multi_arch: The field of that name; empty when there is none.
+        control: Text of its control file.
+        multi_arch: The field `Multi-Arch`; empty if it is missing.
         control_files: The files beside it (`postinst`, `md5sums`…), by name, with mode and content.
         path: The .deb file.
     """
@@ -42,7 +42,7 @@ class Package:
 
     @property
     def info_name(self) -> str:
-        """What dpkg calls its files in /var/lib/dpkg/info."""
+        """Name of its files in /var/lib/dpkg/info."""
         return f"{self.name}:{self.architecture}" if self.multi_arch == "same" else self.name
 
     @property
@@ -53,11 +53,11 @@ class Package:
 
     @property
     def scripts(self) -> tuple[str, ...]:
-        """Those of its scripts that dpkg runs when it installs the package."""
+        """Names of the scripts that dpkg runs when it installs the package."""
         return tuple(name for name in ("preinst", "postinst") if name in self.control_files)
 
     def data(self) -> bytes:
-        """Give the tar archive of its files, decompressed.
+        """Return the tar archive of its files, decompressed.
 
         Raises:
             ImageError: It cannot be read.
@@ -78,7 +78,7 @@ class Package:
                     source = archive.extractfile(member)
                     content = source.read() if source is not None else None
         if content is None:
-            raise ImageError(f"{self.path}: {name} in it is no file")
+            raise ImageError(f"{self.path}: {name} in it is not a regular file")
         return content
 
 
@@ -92,7 +92,7 @@ def open_package(path: Path) -> Package:
         The package.
 
     Raises:
-        ImageError: It is none.
+        ImageError: The file is not a package that can be read.
     """
     with _errors(path), DebFile(str(path)) as deb, open_archive(_part(deb, "control.tar")) as archive:
         files = {}
@@ -109,7 +109,7 @@ def open_package(path: Path) -> Package:
 
 
 def open_archive(content: bytes) -> tarfile.TarFile:
-    """Open a tar archive; names are UTF-8 whatever the builder's locale says."""
+    """Open a tar archive; its names are UTF-8, whatever the builder's locale."""
     return tarfile.open(fileobj=io.BytesIO(content), mode="r:", encoding="utf-8", errors="surrogateescape")
 
 
@@ -122,7 +122,7 @@ def _part(deb: DebFile, name: str) -> bytes:
 
 
 def _unzstd(content: bytes) -> bytes:
-    # Not python-debian's way, which is to run a program `unzstd` of the builder.
+    # Not by python-debian, which would run the builder's program `unzstd`.
     decompressor = zstandard.ZstdDecompressor().decompressobj()
     found = decompressor.decompress(content)
     if not decompressor.eof:

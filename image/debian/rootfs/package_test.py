@@ -59,7 +59,7 @@ def test_zstd_needs_no_program_of_the_builder(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("name", ["usr/bin/none", "usr/bin/hi", "./usr/bin/hello"])
 def test_reading_what_is_no_file_of_the_package_names_both(tmp_path: Path, name: str) -> None:
     package = open_package(HELLO.write(tmp_path))
-    with pytest.raises(ImageError, match=rf"hello\.deb: {name} in it is no file"):
+    with pytest.raises(ImageError, match=rf"hello\.deb: {name} in it is not a regular file"):
         package.read(name)
 
 

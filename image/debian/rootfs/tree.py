@@ -1,7 +1,6 @@
-"""A file system that is put together in a folder: what packages hold, and what their configuration adds.
+"""A file system in a folder: the files of packages, and those that their configuration adds.
 
-The builder is nobody special, so the folder's owners and modes say nothing: those of the image stand
-beside it.
+The builder is not root, so owners and modes of the folder mean nothing: `Tree` records those of the image.
 """
 
 import hashlib
@@ -18,9 +17,10 @@ from pathlib import Path, PurePosixPath
 from image.debian.rootfs.package import Package, open_archive
 from image.errors import ImageError
 
-# Debian 13 has one /usr (merged): packages may still name the old places.
+# Debian 13 has a merged /usr: packages may still use the old paths.
 _ALIASES = re.compile(r"^(bin|sbin|lib|lib64)(?=/)")
-# Folders of /usr/share that no model reads; configuration.py tells dpkg the same. Of `doc`, licences stay.
+# Folders of /usr/share that no model reads; configuration.py excludes them in dpkg as well. Licences in `doc`
+# stay.
 LEFT_OUT = ("man", "info", "locale", "lintian", "linda", "groff", "doc-base", "bug", "gtk-doc", "omf")
 _LEFT_OUT = re.compile(rf"usr/share/(?:{'|'.join(LEFT_OUT)})/.+|usr/share/doc/.+/(?!copyright$)[^/]+")
 _LOADER = "usr/lib64/ld-linux-x86-64.so.2"
@@ -37,9 +37,9 @@ class Entry:
         uid: Its owner.
         gid: Its group.
         mtime_s: When it was modified, in seconds since the epoch.
-        target: Where a link leads; for a hard link the path of the file.
+        target: Target of a symbolic link; path of the file for a hard link.
         size_bytes: Size of a regular file.
-        sha256: Digest of a regular file that no package holds; empty for the others.
+        sha256: Digest of a regular file that is not from a package; empty for others.
     """
 
     kind: bytes
@@ -52,7 +52,7 @@ class Entry:
     sha256: str = ""
 
     def member(self, path: str) -> tarfile.TarInfo:
-        """Give what stands for it in a layer."""
+        """Return its tar header for a layer."""
         member = tarfile.TarInfo(path)
         member.type, member.mode, member.uid, member.gid = self.kind, self.mode, self.uid, self.gid
         member.mtime, member.linkname, member.size = self.mtime_s, self.target, self.size_bytes
@@ -65,10 +65,10 @@ class Tree:
 
     Attributes:
         root: The folder.
-        date_s: The time of what no package holds, in seconds since the epoch.
-        entries: What packages hold, by path without a leading slash.
-        owners: Mode, user and group of what no package holds, where those are not the usual ones.
-        lists: The paths that each package holds, left out ones too, by the package's name.
+        date_s: Modification time of entries that are not from a package, in seconds since the epoch.
+        entries: Entries of packages, by path without a leading slash.
+        owners: Unusual mode, user and group of entries that are not from a package.
+        lists: All paths of each package, with those left out, by the package's name.
     """
 
     root: Path
@@ -80,7 +80,7 @@ class Tree:
     _folders: set[str] = field(default_factory=set)
 
     def path(self, name: str) -> Path:
-        """Give the place of a path of the image in the folder."""
+        """Return the file in the folder for a path of the image."""
         return self.root / name
 
     def unpack(self, package: Package, data: bytes) -> None:
@@ -88,10 +88,10 @@ class Tree:
 
         Args:
             package: The package.
-            data: Its archive of files, as `Package.data` gives it.
+            data: Its archive of files, from `Package.data`.
 
         Raises:
-            ImageError: It holds a file that another package holds, or what an image cannot hold.
+            ImageError: It has a file of another package, or a kind of file that an image cannot hold.
         """
         names = self.lists.setdefault(package.name, [])
         try:
@@ -109,7 +109,7 @@ class Tree:
             raise ImageError(f"{package.path}: its archive of files cannot be read: {error}") from error
 
     def make_directory(self, name: str, mode: int = 0o755, gid: int = 0, uid: int = 0) -> None:
-        """Make a folder that no package holds; one that is there stays as it is.
+        """Make a folder that is not from a package; an existing one is not changed.
 
         Raises:
             ImageError: Something else is there.
@@ -123,10 +123,10 @@ class Tree:
         self.owners[name] = (mode, uid, gid)
 
     def write(self, name: str, content: str | bytes, mode: int = 0o644, gid: int = 0) -> None:
-        """Write a file that no package holds; one that was written before is overwritten.
+        """Write a file that is not from a package; overwrite it if it was written before.
 
         Raises:
-            ImageError: A package holds it, or a link or folder is there.
+            ImageError: A package has this file, or it is a link or folder.
         """
         path = self._place(name)
         if name in self.entries or path.is_symlink() or path.is_dir():
@@ -136,11 +136,11 @@ class Tree:
         self.owners[name] = (mode, 0, gid)
 
     def copy(self, source: str, name: str) -> None:
-        """Copy a file of a package to where no package holds one."""
+        """Copy a file of a package to a path that no package has."""
         self.write(name, self.path(source).read_bytes())
 
     def link(self, name: str, target: str) -> None:
-        """Make a symbolic link that no package holds; an empty folder of a package makes room for it.
+        """Make a symbolic link that is not from a package; it replaces an empty folder of a package.
 
         Raises:
             ImageError: Something else is there.
@@ -158,11 +158,11 @@ class Tree:
         path.symlink_to(target)
 
     def holds(self, name: str) -> bool:
-        """Tell whether there is something at a path; a link is not followed."""
+        """Return whether a path exists; a link is not followed."""
         return os.path.lexists(self.path(name))
 
     def chown(self, name: str, mode: int, gid: int) -> None:
-        """Change mode and group of what a package holds."""
+        """Change mode and group of a package's file or folder."""
         self.entries[name] = replace(self.entries[name], mode=mode, gid=gid)
 
     def run(self, program: str, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> bytes:
@@ -171,10 +171,10 @@ class Tree:
         Args:
             program: Its path in the image.
             arguments: Its arguments; paths are those of the builder.
-            variables: All its environment variables beside the locale.
+            variables: Its environment variables, in addition to the locale.
 
         Returns:
-            What it printed.
+            Its output.
 
         Raises:
             ImageError: It failed.
@@ -184,7 +184,7 @@ class Tree:
         )
 
     def run_static(self, program: str, *arguments: str | Path) -> bytes:
-        """Run a program of the image that needs no libraries; the rest is as of `run`."""
+        """Run a statically linked program of the image, otherwise like `run`."""
         return self._run([self.path(program), *arguments], program, None)
 
     def _run(self, command: Sequence[str | Path], program: str, variables: Mapping[str, str] | None) -> bytes:
@@ -206,16 +206,20 @@ class Tree:
         return ("--inhibit-cache", "--library-path", ":".join(str(self.path(name)) for name in _LIBRARIES))
 
     def state(self) -> dict[str, Entry]:
-        """Give all that the folder holds now, by path."""
+        """Return all present entries of the folder, by path."""
         state = {}
         for name, status in self._walk():
             held = self.entries.get(name)
             if held is not None and held.size_bytes and held.size_bytes != status.st_size:
-                raise ImageError(f"/{name}: {self._holders[name]} holds it, and its configuration changed it")
+                raise ImageError(
+                    f"/{name}: {self._holders[name]} installed it, and the configuration changed it"
+                )
             state[name] = held if held is not None else self._generated(name, status)
         missing = self.entries.keys() - state.keys()
         if missing:
-            raise ImageError(f"/{min(missing)}: {self._holders[min(missing)]} holds it, and it is gone")
+            raise ImageError(
+                f"/{min(missing)}: {self._holders[min(missing)]} installed it, and it is missing"
+            )
         return state
 
     def _walk(self) -> Iterator[tuple[str, os.stat_result]]:
@@ -245,7 +249,7 @@ class Tree:
         path = self._place(name)
         before = self.entries.get(name)
         if member.isdir():
-            # dpkg, too, leaves a folder, or a link to one, as the first package made it.
+            # Like dpkg, keep a folder, or a link to one, as the first package made it.
             if before is None and not self.holds(name):
                 path.mkdir(parents=True, exist_ok=True)
                 self._keep(
@@ -268,7 +272,7 @@ class Tree:
             if target not in self.entries or self.entries[target].kind != tarfile.REGTYPE:
                 raise ImageError(
                     f"{package.path}: {member.name} is a hard link to {member.linkname}, "
-                    "which is no file of the image, or comes after it"
+                    "which is not an earlier file of the image"
                 )
             os.link(self.path(target), path)
             self._keep(package, name, Entry(tarfile.LNKTYPE, *owner, target=target))
@@ -282,11 +286,11 @@ class Tree:
             self._keep(package, name, Entry(tarfile.REGTYPE, *owner, size_bytes=member.size))
         else:
             raise ImageError(
-                f"{package.path}: {member.name} is a device or pipe, which no image of ours holds"
+                f"{package.path}: {member.name} is a device or pipe; Monobase's images hold none"
             )
 
     def _place(self, name: str) -> Path:
-        """Give the place of something new. No link may lead there: it could lead to the builder's own files.
+        """Return the path of a new entry, which may not be behind a link: that could lead to builder's files.
 
         Raises:
             ImageError: It lies behind a link, or above the root.
@@ -301,7 +305,7 @@ class Tree:
                 raise ImageError(f"/{name}: lies behind the link /{parent}; name the folder that it leads to")
             unknown.append(str(parent))
         path = self.path(name)
-        # What is no folder yet may still become a link.
+        # A path that is not a folder yet may still become a link.
         self._folders.update(parent for parent in unknown if self.path(parent).is_dir())
         return path
 
@@ -309,7 +313,7 @@ class Tree:
         return ImageError(f"/{name}: both {self._holders.get(name, 'the image')} and {package.name} hold it")
 
     def _refuse_builder(self, name: str, content: bytes) -> None:
-        # Another builder would make another image.
+        # With the builder's path in it, each builder would make another image.
         if str(self.root).encode() in content:
             raise ImageError(f"/{name}: what made it left the builder's folder {self.root} in it")
 
@@ -323,24 +327,24 @@ class Tree:
 
 
 def image_path(name: str) -> str:
-    """Give the path in the image of a path as packages name it: neither has a leading slash."""
+    """Return the path in the image of a path in a package, both without a leading slash."""
     return _ALIASES.sub(r"usr/\1", name)
 
 
 def difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Give what a layer holds: all that is new or other than below it.
+    """Return the entries of a layer: all that are new or differ from those below it.
 
     Args:
-        before: What the layers below hold, by path.
-        after: What the image is to hold with the new layer.
+        before: Entries of the layers below, by path.
+        after: Entries of the image with the new layer.
 
     Returns:
         The entries of the new layer.
 
     Raises:
-        ImageError: Something goes away, which these layers never need.
+        ImageError: An entry is removed: Monobase's layers cannot express that.
     """
     gone = before.keys() - after.keys()
     if gone:
-        raise ImageError(f"/{min(gone)}: a lower layer holds it, and an upper one takes it away")
+        raise ImageError(f"/{min(gone)}: a lower layer has it, and an upper one removes it")
     return {name: entry for name, entry in after.items() if before.get(name) != entry}

@@ -124,14 +124,15 @@ def test_a_folder_where_another_package_has_a_file_is_refused(builder: Builder) 
 @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_a_device_is_refused(builder: Builder, kind: bytes) -> None:
     message = builder.refusal("one", Member("./dev/null", kind=kind))
-    assert message.endswith("one.deb: ./dev/null is a device or pipe, which no image of ours holds")
+    assert message.endswith("one.deb: ./dev/null is a device or pipe; Monobase's images hold none")
 
 
 @pytest.mark.parametrize("target", ["./usr/share/man/man1/x.1", "./usr/bin/none", "./usr/bin"])
 def test_a_hard_link_to_no_file_of_the_image_is_refused(builder: Builder, target: str) -> None:
     members = (folder("./usr/bin"), Member("./usr/share/man/man1/x.1"), hard_link("./usr/bin/x", target))
-    assert f"./usr/bin/x is a hard link to {target}, which is no file of the image" in builder.refusal(
-        "one", *members
+    assert (
+        f"./usr/bin/x is a hard link to {target}, which is not an earlier file of the image"
+        in builder.refusal("one", *members)
     )
 
 
@@ -226,10 +227,10 @@ def test_an_empty_folder_of_a_package_makes_room_for_a_link(builder: Builder) ->
 def test_a_held_file_that_went_away_or_changed_is_noticed(builder: Builder) -> None:
     builder.unpack("one", Member("./etc/x", b"1"))
     builder.tree.path("etc/x").write_bytes(b"longer")
-    with pytest.raises(ImageError, match=r"^/etc/x: one holds it, and its configuration changed it$"):
+    with pytest.raises(ImageError, match=r"^/etc/x: one installed it, and the configuration changed it$"):
         builder.tree.state()
     builder.tree.path("etc/x").unlink()
-    with pytest.raises(ImageError, match=r"^/etc/x: one holds it, and it is gone$"):
+    with pytest.raises(ImageError, match=r"^/etc/x: one installed it, and it is missing$"):
         builder.tree.state()
 
 
@@ -270,5 +271,5 @@ def test_a_layer_holds_what_is_new_or_changed() -> None:
 
 
 def test_a_layer_takes_nothing_away() -> None:
-    with pytest.raises(ImageError, match=r"^/a: a lower layer holds it, and an upper one takes it away$"):
+    with pytest.raises(ImageError, match=r"^/a: a lower layer has it, and an upper one removes it$"):
         difference({"a": Entry(tarfile.REGTYPE, 0o644)}, {})
