@@ -80,7 +80,7 @@ def _add_blob(tar: tarfile.TarFile, blob: Descriptor, path: Path, advance: Calla
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
     with file:
         if path.stat().st_size != blob.size_bytes:
-            raise ImageError(f"{path}: has not the {blob.size_bytes} bytes that the image says")
+            raise ImageError(f"{path}: does not have the {blob.size_bytes} bytes of its descriptor")
         tar.addfile(_header(_member(blob), blob.size_bytes), _Counted(file, advance))  # type: ignore[arg-type]
 
 

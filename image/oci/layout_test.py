@@ -95,9 +95,9 @@ def broken_index(change: Callable[[dict[str, Any]], None]) -> Callable[[Layout],
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda index: index.pop("manifests"), "has one manifest, not None"),
-        (lambda index: index["manifests"].clear(), "has one manifest, not []"),
-        (lambda index: index["manifests"].append({}), "has one manifest, not "),
+        (lambda index: index.pop("manifests"), "expected exactly one manifest, found None"),
+        (lambda index: index["manifests"].clear(), "expected exactly one manifest, found []"),
+        (lambda index: index["manifests"].append({}), "expected exactly one manifest, found "),
         (lambda index: index["manifests"][0].pop("size"), "is not a descriptor"),
         (lambda index: index["manifests"][0].update(digest="sha256:../../config"), "is not a descriptor"),
     ],
@@ -129,7 +129,7 @@ def test_a_blob_that_is_missing_or_short_is_named(tmp_path: Path, number: int, d
     path.unlink()
     if damage == "short":
         path.write_bytes(b"x")
-    with pytest.raises(ImageError, match=f"^{path}: is missing, or has not the "):
+    with pytest.raises(ImageError, match=f"^{path}: is missing, or does not have the "):
         read_layout(tmp_path / "image")
 
 

@@ -314,7 +314,7 @@ def test_a_token_service_that_is_down_may_pass() -> None:
 
 
 def test_a_bundle_that_is_not_there_is_told() -> None:
-    with pytest.raises(RegistryError, match=r"/none.pem: SSL_CERT_FILE names no file"):
+    with pytest.raises(RegistryError, match=r"/none.pem: does not exist; SSL_CERT_FILE must name"):
         Registry(
             parse_repository("a.b/c"),
             CREDENTIALS,

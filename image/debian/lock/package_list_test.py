@@ -20,15 +20,15 @@ def test_names_stand_by_layer_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[a]\ntini\n", "packages.txt:2: needs a package's name, a # and why"),
-        ("[a]\ntini #  \n", "packages.txt:2: needs a package's name, a # and why"),
+        ("[a]\ntini\n", "packages.txt:2: expected a package's name, a # and its reason"),
+        ("[a]\ntini #  \n", "packages.txt:2: expected a package's name, a # and its reason"),
         (
             "tini # PID 1\n",
-            "packages.txt:1: needs a package's name, a # and why it is there, below a [layer]",
+            "packages.txt:1: expected a package's name, a # and its reason, below a [layer]",
         ),
-        ("[a]\ntini=1 # PID 1\n", "packages.txt:2: needs"),
-        ("[a]\ntini git # both\n", "packages.txt:2: needs"),
-        ("[a]\n--yes # an option of apt\n", "packages.txt:2: needs"),
+        ("[a]\ntini=1 # PID 1\n", "packages.txt:2: expected"),
+        ("[a]\ntini git # both\n", "packages.txt:2: expected"),
+        ("[a]\n--yes # an option of apt\n", "packages.txt:2: expected"),
         ("[a]\ntini- # taken away\n[b]\n", "layer b names no package"),
         ("[a]\ntini # 1\n[b]\ntini # 2\n", "packages.txt:4: lists tini twice"),
         ("[a]\ntini # 1\n[a]\n", "packages.txt:3: layer a is declared twice"),
