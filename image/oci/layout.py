@@ -116,7 +116,7 @@ def read_layout(directory: Path) -> Layout:
         path = layout.path(blob)
         if not path.is_file() or path.stat().st_size != blob.size_bytes:
             raise ImageError(
-                f"{path}: is missing, or does not have the {blob.size_bytes} bytes that {manifest_path} states"
+                f"{path}: is missing, or does not have the {blob.size_bytes} bytes in {manifest_path}"
             )
     return layout
 

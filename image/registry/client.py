@@ -396,9 +396,7 @@ def _ca_bundle(environment: Mapping[str, str]) -> str | bool:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         if path := environment.get(name):
             if not os.path.exists(path):  # noqa: PTH110 (a text is what requests takes)
-                raise RegistryError(
-                    f"{path}: does not exist, but {name} names it as the file of trusted certificates"
-                )
+                raise RegistryError(f"{path}: does not exist; {name} must name trusted certificates")
             return path
     system = ssl.get_default_verify_paths()
     if system.cafile:

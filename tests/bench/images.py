@@ -40,7 +40,7 @@ _WIDE = 160
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
-    """Separate images against ours.
+    """Sizes of separate images, and of Monobase's.
 
     Attributes:
         name: What the separate images have, and how it is counted.
@@ -54,7 +54,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Ratio of the sizes of separate images to ours."""
+        """Ratio of the size of separate images to Monobase's."""
         return self.separate_bytes / self.our_bytes
 
 
@@ -78,7 +78,7 @@ def main(
     rounds: int,
     as_json: bool,
 ) -> None:
-    """Measure the images; the target gives the arguments.
+    """Measure the images; the Bazel target passes the arguments.
 
     DAEMON and RUNTIME are the images' layouts. LAYERS are the files of two layers: that of the system, which
     separate images have as well, and that of the build tools.
@@ -98,7 +98,7 @@ def main(
             )
         )
         return
-    # What is not a terminal has no width to fit.
+    # A pipe or file has no width to fit.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     console.print(_sizes(images, build.digest))
     console.print(_comparisons(generation.directory_name, len(separate), comparisons))

@@ -137,7 +137,7 @@ class Bench:
         return Run(seconds, stages, int(peak.read_text()))
 
     def reference(self, cache: Path) -> tuple[float, float]:
-        """Install the reference implementation's way; give the seconds of installing and of rdfind."""
+        """Install like the reference implementation; return the seconds of the install and of rdfind."""
         target = self.directory / "reference"
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()

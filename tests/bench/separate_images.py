@@ -103,7 +103,7 @@ def layered_bytes(images: Sequence[SeparateImage], base_bytes: int, *, with_tool
 
 
 def distinct_wheel_bytes(catalog: Catalog, generation: Generation) -> int:
-    """Count each wheel of a generation once, toolkits included: what a node of ours fetches.
+    """Count each wheel of a generation once, toolkits included, as a node of Monobase downloads them.
 
     Args:
         catalog: Where the locks lie.

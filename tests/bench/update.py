@@ -27,7 +27,7 @@ from tools.update import main as update
     "--runs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs of each, the best counts."
 )
 def main(*, generation_id: int | None, runs: int) -> None:
-    """Time the locks of one generation: one by one, ours, and ours with nothing to do."""
+    """Time the locks of one generation: one by one, by Monobase, and by Monobase with nothing to do."""
     catalog = load_catalog()
     generation = catalog.generations[-1] if generation_id is None else catalog.generation(generation_id)
     one_by_one_s = cold_s = unchanged_s = float("inf")

@@ -59,7 +59,7 @@ class DebianArchive:
     def publish(
         self, packages: Sequence[Deb], suite: str = "trixie", date: str = DATE, key: SigningKey | None = None
     ) -> None:
-        """Write a suite anew.
+        """Write a suite again.
 
         Args:
             packages: What it has.
@@ -129,7 +129,7 @@ def debian_archive(root: Path, key: SigningKey) -> Iterator[tuple[DebianArchive,
 
 @contextmanager
 def serve_folder(root: Path) -> Iterator[str]:
-    """Serve a folder over HTTP on loopback; gives its URL."""
+    """Serve a folder over HTTP on loopback, and yield its URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(root)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

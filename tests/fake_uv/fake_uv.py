@@ -2,7 +2,7 @@
 
 uv = FakeUv(fake)
 uv.serve(fake.wheel("alpha", cached=False))          # its index has this wheel
-uv.refuse(beta, WheelContentError("another hash"))   # a call that asks for beta brings nothing
+uv.refuse(beta, WheelContentError("another hash"))   # a call that requests beta fetches nothing
 uv.after["venv"] = lambda tree: ...                  # something else happens to the tree as well
 """
 
@@ -58,25 +58,25 @@ class FakeUv(Uv):
     # --- the index ---
 
     def serve(self, *wheels: Wheel) -> None:
-        """Let the index have wheels."""
+        """Add wheels to the index."""
         for wheel in wheels:
             self._served[wheel.sha256] = wheel
             self._refused.pop(wheel.sha256, None)
 
     def refuse(self, wheel: Wheel, error: MonobaseError) -> None:
-        """Let each call fail that asks for a wheel."""
+        """Make each call fail that requests a wheel."""
         self._refused[wheel.sha256] = error
 
     def fail_after(self, wheel: Wheel, error: MonobaseError) -> None:
-        """Let each call fail that asks for a wheel, when all of its wheels have arrived."""
+        """Make each call fail that requests a wheel, after all of its wheels have arrived."""
         self._late[wheel.sha256] = error
 
     def keep_nothing_of(self, wheel: Wheel) -> None:
-        """Let uv install a wheel without keeping it, as with `Cache-Control: no-store`."""
+        """Make uv install a wheel without caching it, as with `Cache-Control: no-store`."""
         self._unkept.add(wheel.sha256)
 
     def leave_out(self, wheel: Wheel, member: str) -> None:
-        """Let uv warn that it left a member out, whose name leaves the wheel's folder."""
+        """Make uv warn that it skipped a member whose path lies outside the wheel's folder."""
         self._unsafe[wheel.sha256] = member
 
     # --- as the daemon calls it ---

@@ -102,7 +102,7 @@ def test_a_disk_without_inodes_in_fetch(node: Node, tmp_path: Path) -> None:
 
 
 def test_a_disk_without_inodes_in_link(node: Node, tmp_path: Path) -> None:
-    # Each folder is made anew in each environment, and each link counts as an inode on such a file system.
+    # Each environment has its own folders, and each link counts as an inode on such a file system.
     with tmpfs(tmp_path / "disk", size_bytes=60 * _MB, inodes=7_000):
         _install_the_first_generation(node)
         deep = node.wheel("deep", files={f"deep/d{number}/x.txt": b"x" for number in range(1_000)})

@@ -33,7 +33,7 @@ COMMANDS = ("install", "prune", "repair", "clean", "run", "exec")
 _NEWEST = 2
 _NEXT = ("install", "prune", "repair", "run")
 _POINT = re.compile(r'fault_point\("([a-z :]+)"\)')
-# What a repair puts beside what an install puts there: bytecode, under its own digest.
+# A repair also adds bytecode under its own digest, beside the bytecode of the install.
 _RIGHT_CONTENT = re.compile(r"files/../([0-9a-f]{64}): is file 644 \d+ \1, not None")
 _TIMEOUT_S = 120.0
 _SERVICE = (
@@ -218,7 +218,7 @@ class _Cycle:
             self._check_the_end()
 
     def prepare(self, command: str) -> tuple[list[str], bool]:
-        """Make a prefix where a command has something to do; gives its arguments, and whether it stays up."""
+        """Make a prefix in which a command has work; return its arguments, and whether it keeps running."""
         self._template = self._chance.choice(_TEMPLATES[command])
         self.restore()
         self._say(f"on {self._template}")
@@ -229,7 +229,7 @@ class _Cycle:
         return self._arguments(command)
 
     def restore(self) -> None:
-        """Make the prefix anew from its template."""
+        """Make the prefix again from its template."""
         shutil.rmtree(self.node.root, ignore_errors=True)
         subprocess.run(
             ["/bin/cp", "-a", "--reflink=auto", self.world.templates[self._template], self.node.root],

@@ -15,7 +15,7 @@ def harmable(tree: Path) -> list[Path]:
 
 
 def harm(path: Path, way: str) -> None:
-    """Do it.
+    """Damage a file.
 
     Args:
         path: A file.

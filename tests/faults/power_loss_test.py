@@ -33,7 +33,7 @@ _LINKS = {"toolkit link", "latest"}
 
 @dataclass(frozen=True, slots=True)
 class Publishing:
-    """A rename or a link that gives something its final name.
+    """A rename or a link to a final name.
 
     Attributes:
         kind: One of `_KINDS`.
@@ -115,7 +115,7 @@ def test_this_check_notices_an_install_that_does_not_sync(traced: tuple[Path, li
 
 
 def publishings(root: Path, calls: Sequence[Call]) -> list[Publishing]:
-    """Find the renames and links that give something its final name.
+    """Return the renames and links to final names.
 
     Args:
         root: The prefix.

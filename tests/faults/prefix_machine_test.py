@@ -1,4 +1,4 @@
-"""A state machine of one prefix: install, harm, repair, prune, clean and lease in any order.
+"""A state machine of one prefix: install, damage, repair, prune, clean and lease in any order.
 
 What `verify` says is held against a comparison that knows no manifest, and each command against a model of
 what stands there. More of it by hand: MONOBASE_LAW_EXAMPLES=100.

@@ -18,7 +18,7 @@ pytest_plugins = ["tests.index.fixture"]
 
 _MB = 1_000_000
 _OTHER = f"{PLAIN}-torch2.4.1-cpu"
-# What a file system without hard links answers, as FAT does.
+# The error of a file system without hard links, such as FAT.
 _NO_LINKS = ("-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM", "-o", os.devnull)
 
 

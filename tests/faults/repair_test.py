@@ -67,7 +67,7 @@ class Installed:
         subprocess.run([*_COPY, self.pristine, self.node.root], check=True)
 
     def repair(self, *names: str, stores: bool = True, downloads: bool = True) -> tuple[RepairResult, str]:
-        """Repair; gives what is left, and what was said."""
+        """Repair; return the remaining findings and the log."""
         said = io.StringIO()
         catalog = load_catalog(self.node.gens, keep_broken=True)
         options = InstallOptions(downloads=downloads)
@@ -248,7 +248,7 @@ def _suits(name: str, damage: Callable[[Path], None]) -> bool:
     if damage in {_open_mode, _other_owner}:
         return name not in _NO_MODE and (damage is _open_mode or os.geteuid() == 0)
     if name == "mark" and damage is Path.unlink:
-        return False  # a generation without a mark is one that lacks something still, which is no damage
+        return False  # a generation without a mark is incomplete, not damaged
     return not (name == "empty file" and damage in {_change_in_place, _empty})
 
 

@@ -112,7 +112,7 @@ def alpha(node: Node) -> Wheel:
 
 
 def _machine(node: Node, text: str, way: str) -> dict[str, str]:
-    """Write a `uv.toml` where the machine may have one, and give the variables that lead to it."""
+    """Write a `uv.toml` where the machine may have one, and return the variables that lead to it."""
     path = node.directory / ".config/uv/uv.toml" if way == "HOME" else node.directory / "etc/uv/uv.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.replace("ELSEWHERE", str(node.directory / "elsewhere")))

@@ -50,7 +50,7 @@ class Cluster:
         return self.directory / "prefix"
 
     def push(self, layout: Layout, name: str, tag: str) -> str:
-        """Push an image as `bazel run //daemon:push` does; gives what it said of the bytes."""
+        """Push an image like `bazel run //daemon:push`; return its report of the bytes."""
         home = self.directory / "home"
         home.mkdir(exist_ok=True)
         done = Pusher(home, {}).push(
@@ -94,7 +94,7 @@ class Cluster:
         self.engine.run("kube", "down", "-", stdin=self._text(manifests))
 
     def terminate(self, container: str) -> int:
-        """Send SIGTERM to a container, and give its exit code; 137 when it had to be killed in the end."""
+        """Send SIGTERM to a container, and return its exit code; 137 if it had to be killed."""
         self.engine.run("stop", container)
         return int(self.engine.run("inspect", "--format", "{{.State.ExitCode}}", container).stdout)
 

@@ -30,7 +30,7 @@ from tools.deploy.rendering import to_yaml
 
 pytest_plugins = ["tests.index.fixture"]
 
-# It imports again and again, as long as it runs, from files that it opens anew each time.
+# It imports again and again, as long as it runs, from files that it opens again each time.
 _SERVE = """\
 import importlib, sys, time, torch
 count = 0

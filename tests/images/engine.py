@@ -75,11 +75,11 @@ class Engine:
         return done
 
     def pull(self, source: str) -> str:
-        """Pull an image, and give the name to run it by."""
+        """Pull an image, and return the name to run it by."""
         return self.run("pull", "--quiet", "--tls-verify=false", source).stdout.split()[-1]
 
     def shell(self, image: str, script: str, *options: str | Path, code: int | None = 0) -> str:
-        """Run a script in a container of an image without its entrypoint, and give what it printed."""
+        """Run a script in a container of an image without its entrypoint, and return its output."""
         arguments = ("run", "--rm", "--interactive", *options, "--entrypoint", "/bin/sh", image, "-s")
         return self.run(*arguments, stdin=script, code=code).stdout
 

@@ -63,7 +63,7 @@ class Node:
         return [*given, f"--volume={root}:{root}:ro"]
 
     def run(self, *command: str, variables: Mapping[str, str] | None = None, code: int = 0) -> str:
-        """Run a command in place of the entrypoint; give what it said on both channels."""
+        """Run a command instead of the entrypoint; return its stdout and stderr."""
         options = ["--rm", *self.options(variables or {}), f"--entrypoint={json.dumps(command)}"]
         done = self.engine.run("run", *options, self.image, code=code)
         return done.stdout + done.stderr
@@ -100,13 +100,13 @@ class Container:
         script: str = "",
         code: int = 0,
     ) -> str:
-        """Run a command in it as `kubectl exec` and probes do; give what it said on both channels."""
+        """Run a command in it like `kubectl exec` and probes; return its stdout and stderr."""
         arguments = ("--interactive", "--user", user, *options, self.name, *command)
         done = self.engine.run("exec", *arguments, stdin=script, code=code)
         return done.stdout + done.stderr
 
     def shell(self, script: str, *, user: str = "1000", code: int = 0) -> list[str]:
-        """Run a script in it; give the lines that it said on both channels."""
+        """Run a script in it; return the lines of its stdout and stderr."""
         return self.exec("sh", "-s", user=user, script=script, code=code).splitlines()
 
 
@@ -202,7 +202,7 @@ def test_the_other_commands_are_there_too(node: Node, container: Container, user
     # By the name that activation gives the toolkit.
     assert said[1] == said[4] == f"nvcc of {node.environment.parent}/cuda{CUDA}/bin/nvcc"
     assert str(node.environment) in said[2]
-    # `tool` is no launcher: a login shell has all that the environment has. (It imports what is not there.)
+    # `tool` is not a launcher: a login shell has all of the environment. (It imports a missing module.)
     assert said[5] == "ModuleNotFoundError: No module named 'mine'"
 
 

@@ -59,7 +59,7 @@ def pip_environment(index: LocalIndex, folder: Path, root: IndexRoot = DEFAULT_R
 
 
 def uv_binary() -> str:
-    """Return the path of the uv that the ``uv`` wheel brought."""
+    """Return the path of the program in the wheel `uv`."""
     return uv.find_uv_bin()
 
 

@@ -67,7 +67,7 @@ class LocalIndex:
         self.stop()
 
     def stop(self) -> None:
-        """Stop for good: let go of the port, of every connection and of the temporary folder."""
+        """Stop for good: release the port, every connection and the temporary folder."""
         self.stopping.set()
         with self._state:
             timers, self._timers = self._timers, []

@@ -351,7 +351,7 @@ def test_bytecode_that_a_wheel_brings_is_kept(node: Node) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Give a file another content on another inode, of the same mode."""
+    """Replace a file by one with another content and inode, and the same mode."""
     mode = path.stat().st_mode
     path.unlink()
     path.write_bytes(content)

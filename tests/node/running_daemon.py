@@ -47,7 +47,7 @@ class Daemon:
             time.sleep(0.02)
 
     def get(self, path: str, accept: str = "*/*") -> tuple[int, str]:
-        """Ask it; gives status and body."""
+        """Send a GET request; return status and body."""
         if self.port is None:
             self.wait_until(lambda: any("address" in entry for entry in self.entries()))
             address = next(entry["address"] for entry in self.entries() if "address" in entry)
@@ -76,7 +76,7 @@ class Daemon:
         raise AssertionError(f"there is no metric {name}")
 
     def end(self, number: int = signal.SIGTERM) -> float:
-        """End it; gives the seconds that it took."""
+        """Stop it; return the seconds that it took."""
         began = time.monotonic()
         self.process.send_signal(number)
         self.process.wait(timeout=30)

@@ -39,7 +39,7 @@ _FOLDER = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Trespass:
-    """Something that only the owner of the prefix may do.
+    """An operation that only `daemon/prefix` may do, found in another module.
 
     Attributes:
         module: Path of the module.

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def loopback_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    """Serve with a handler, each connection in a thread of its own; gives the port on 127.0.0.1."""
+    """Serve with a handler, each connection in its own thread; yield the port on 127.0.0.1."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:

@@ -67,7 +67,7 @@ class Pusher:
         )
 
     def write_docker_config(self, config: Mapping[str, object]) -> Path:
-        """Write Docker's configuration, and give its file."""
+        """Write Docker's configuration, and return its path."""
         path = self.home / ".docker" / "config.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(config))

@@ -1,4 +1,4 @@
-"""The targets that oci_push and oci_load make, with the arguments that `bazel run` gives them."""
+"""The targets of oci_push and oci_load, with the arguments that `bazel run` passes to them."""
 
 import os
 import shutil

@@ -70,7 +70,7 @@ def _attack(daemon: Daemon) -> Iterator[None]:
 
 
 def _probe(daemon: Daemon, path: str) -> int:
-    """Ask as a kubelet does, which gives up after a while."""
+    """Send a probe like a kubelet, with a time limit."""
     with socket.create_connection(("127.0.0.1", daemon.port or 0), timeout=_PROBE_S) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n".encode())
         return int(connection.recv(1000).split()[1])

@@ -35,7 +35,7 @@ def test_the_daemon_keeps_to_the_rate_of_its_variable_through_faults(node: Node)
     alpha = node.wheel("alpha", size_bytes=_WHEEL_BYTES)
     node.define_all({0: cells(alpha)})
     began = time.monotonic()
-    # What was sent before the fault counts as well.
+    # Bytes sent before the fault count as well.
     with (
         node.index.fault(reset("*.whl", after_bytes=_WHEEL_BYTES // 2)),
         node.daemon(variables={"MONOBASE_MAX_DOWNLOAD_RATE": "200k"}) as daemon,

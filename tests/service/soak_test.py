@@ -46,7 +46,7 @@ def test_ranges_prunes_and_restarts_leave_nothing_behind(
         with node.daemon(*arguments) as daemon:
             daemon.wait_ready()
             wanted = {f"g{low:05d}", f"g{low + 1:05d}"}
-            # What is newer than the range stays: pruning takes only what is older.
+            # Generations newer than the range stay: pruning removes only older ones.
             daemon.wait_until(lambda wanted=wanted, low=low: {
                 name for name in node.prefix.installed_generations() if int(name[1:]) <= low + 1
             } == wanted)  # type: ignore[misc]  # fmt: skip

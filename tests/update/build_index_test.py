@@ -18,7 +18,7 @@ pytest_plugins = ["tests.index.fixture"]
 
 CPU, CU118, CU121 = (f"python3.11-torch2.4.1-{build}" for build in ("cpu", "cu118", "cu121"))
 CU118_INDEX = pytorch_root("cu118")
-# A mirror of it may tell upload times, so that `exclude-newer` does not hide what it has.
+# A mirror of it may state upload times, so that `exclude-newer` does not hide its wheels.
 CU118_MIRROR = IndexRoot(CU118_INDEX.path, files_beside_pages=True)
 
 

@@ -226,7 +226,7 @@ def test_an_index_of_its_own_serves_the_build_and_nothing_else(workshop: Worksho
         "torch": "2.4.1+cu118",
     }
     (locked,) = [wheel for wheel in lock.wheels if wheel.name == "torch"]
-    # That index tells neither size nor upload time; the size is asked of the file itself.
+    # That index states neither size nor upload time; a request for the file returns its size.
     assert (locked.sha256, locked.size_bytes, locked.filename) == (
         torch.sha256,
         torch.size_bytes,
