@@ -1,6 +1,6 @@
-"""Bytecode for the Python of the image."""
+"""Makes bytecode for the Python of the image."""
 
-# What that Python needs to run: itself, what it loads, and the least of its library.
+# The packages that this Python needs to run: its own, the libraries it loads, and the smallest part of its library.
 IMAGE_PYTHON = ["@debian//:packages/%s.deb" % name for name in [
     "libc6",
     "libexpat1",
@@ -29,10 +29,10 @@ def _bytecode_tar_impl(ctx):
     return [DefaultInfo(files = depset([tar]))]
 
 bytecode_tar = rule(
-    doc = "A tar archive with the bytecode of sources of this repository, to go beside them.",
+    doc = "A tar archive with the bytecode of sources of this repository, to be unpacked beside them.",
     implementation = _bytecode_tar_impl,
     attrs = {
-        "package_dir": attr.string(doc = "Where in the image the root of the repository is.", mandatory = True),
+        "package_dir": attr.string(doc = "Folder in the image that corresponds to the repository's root.", mandatory = True),
         "srcs": attr.label_list(allow_files = [".py"], mandatory = True),
         "_python": attr.label_list(allow_files = [".deb"], default = IMAGE_PYTHON),
         "_tool": attr.label(cfg = "exec", default = "//image/bytecode:make_bytecode", executable = True),

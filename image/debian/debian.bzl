@@ -1,4 +1,4 @@
-"""The locked Debian packages as files: each fetched by its SHA-256 from whatever mirror the machine has."""
+"""Downloads the locked Debian packages by their SHA-256, from the machine's mirror."""
 
 load(":pool.bzl", "urls_of")
 
@@ -43,7 +43,7 @@ def _debian_packages_impl(rctx):
     packages = [package for layer in layers.values() for package in layer]
     pending = []
     for number, package in enumerate(packages):
-        # The first alone: a mirror that is not there is known by it, and Bazel warns of one file instead of them all.
+        # The first one alone: if the mirror does not answer, Bazel warns about one file instead of all.
         found = rctx.download(
             urls_of(mirrors, package["path"]),
             output = "packages/%s.deb" % package["name"],
@@ -70,7 +70,7 @@ debian_packages = repository_rule(
     attrs = {
         "interpreter": attr.label(default = "@interpreter//:python", doc = "The Python that runs mirror.py."),
         "lock": attr.label(allow_single_file = True, mandatory = True, doc = "The lock."),
-        "mirror": attr.label(default = "//image/debian/lock:mirror.py", doc = "Says where Debian's archive is."),
+        "mirror": attr.label(default = "//image/debian/lock:mirror.py", doc = "Prints the URLs of Debian's mirrors."),
     },
     environ = ["DEBIAN_MIRROR", "DEBIAN_SECURITY_MIRROR"],
 )

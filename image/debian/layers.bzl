@@ -1,4 +1,4 @@
-"""The layers of Debian packages."""
+"""Makes the layers of Debian packages."""
 
 load("//image/oci:layer.bzl", "LayerInfo")
 

@@ -1,7 +1,7 @@
-"""Where the packages of the lock are fetched from."""
+"""Computes the paths at which mirrors have the packages of the lock."""
 
 def urls_of(mirrors, path):
-    """Gives the places of a package, the likeliest first.
+    """Returns the paths of a package, the likeliest first.
 
     A security update moves into the main archive with the next point release: the same file at another place.
 

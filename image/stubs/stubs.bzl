@@ -1,4 +1,4 @@
-"""Libraries to link with."""
+"""Makes libraries to link with instead of NVIDIA's driver."""
 
 def _link_stub_impl(ctx):
     library = ctx.actions.declare_file(ctx.label.name + ".so")
@@ -17,11 +17,11 @@ def _link_stub_impl(ctx):
     return [DefaultInfo(files = depset([library]))]
 
 link_stub = rule(
-    doc = "A shared object of x86-64 that stands for a library of the driver's while something is linked.",
+    doc = "A shared object of x86-64 that replaces a library of the driver while programs are linked.",
     implementation = _link_stub_impl,
     attrs = {
-        "error": attr.int(mandatory = True, doc = "What its functions return, should somebody load it after all."),
-        "soname": attr.string(mandatory = True, doc = "The name by which the loader will look for the driver's library."),
+        "error": attr.int(mandatory = True, doc = "Error code that its functions return if a process loads it."),
+        "soname": attr.string(mandatory = True, doc = "Name of the driver's library, which the loader looks for."),
         "symbols": attr.label(allow_single_file = [".txt"], mandatory = True, doc = "The names of its functions."),
         "_tool": attr.label(cfg = "exec", default = "//image/stubs:make_stub", executable = True),
     },

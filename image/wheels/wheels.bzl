@@ -1,9 +1,9 @@
-"""The wheels of the daemon's image: those of the Python lock, for the Python of the image instead of the builder's."""
+"""Downloads the wheels of the daemon's image: those of the Python lock, for the image's Python, not the builder's."""
 
 load("//image/bytecode:bytecode.bzl", "IMAGE_PYTHON")
 load("//image/oci:layer.bzl", "LayerInfo")
 
-# What the daemon imports, and what that imports. //tests/images runs the daemon in the image: nothing may lack.
+# The daemon's imports and their dependencies. //tests/images runs the daemon in the image, which shows a missing one.
 _DISTRIBUTIONS = [
     "click",
     "markdown-it-py",
@@ -33,7 +33,7 @@ def _select(requirements, distributions):
     if missing:
         fail("tools/python/requirements.txt does not lock %s" % ", ".join(missing))
 
-    # The last line of a requirement may be a remark, which is left out: no line may go on after it.
+    # The last line of a requirement may be a comment, which is left out: the line before must not end with a backslash.
     return "\n".join(["\n".join(lines).removesuffix("\\").rstrip() for lines in selected.values()]) + "\n"
 
 def _python_wheels_impl(rctx):
@@ -41,7 +41,7 @@ def _python_wheels_impl(rctx):
     pip = rctx.path(rctx.attr.pip_wheel).dirname.get_child("site-packages")
     platforms = [word for platform in _PLATFORMS for word in ["--platform", platform]]
 
-    # pip's own configuration says where packages come from and whom to trust; the hashes say which.
+    # pip's configuration names the index and whom to trust; the hashes select the files.
     result = rctx.execute(
         [rctx.path(rctx.attr.interpreter), "-m", "pip", "download", "--quiet"] +
         ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", "wheels"] +
@@ -95,7 +95,7 @@ def _wheel_layer_impl(ctx):
     ]
 
 wheel_layer = rule(
-    doc = "A layer with wheels installed, and compiled, where Debian's Python looks for what an administrator installs.",
+    doc = "A layer with wheels, installed and compiled in the folder of Debian's Python for an administrator's packages.",
     implementation = _wheel_layer_impl,
     attrs = {
         "wheels": attr.label_list(allow_files = [".whl"], mandatory = True),

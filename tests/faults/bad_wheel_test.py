@@ -177,7 +177,7 @@ def test_a_wheel_that_is_none_is_named_although_its_hash_is_right(node: Node, da
 
 
 def _wheel_that_leaves_its_folder(node: Node) -> Wheel:
-    """Add a wheel to the index whose RECORD does not list a path of its archive."""
+    """Add a wheel to the index whose archive has a path outside its folder, not listed in RECORD."""
     return node.wheel("evil", damage=Damage(unrecorded={"../../evil.txt": b"evil"}))
 
 

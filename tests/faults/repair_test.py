@@ -67,7 +67,7 @@ class Installed:
         subprocess.run([*_COPY, self.pristine, self.node.root], check=True)
 
     def repair(self, *names: str, stores: bool = True, downloads: bool = True) -> tuple[RepairResult, str]:
-        """Repair; return the remaining findings and the log."""
+        """Repair; return the result and the log."""
         said = io.StringIO()
         catalog = load_catalog(self.node.gens, keep_broken=True)
         options = InstallOptions(downloads=downloads)

@@ -126,7 +126,7 @@ def _members(held: Distribution, spec: WheelSpec) -> Iterator[tuple[str, Path]]:
 
 
 def _store(wheel: zipfile.ZipFile, member: str, source: Path) -> tuple[str, int]:
-    """Store one file, and return its row of RECORD."""
+    """Store one file, and return its digest and size for RECORD."""
     info = zipfile.ZipInfo(member, _OLDEST_ZIP_DATE)
     info.external_attr = (source.stat().st_mode & 0o777 | 0o100000) << 16
     info.file_size = source.stat().st_size

@@ -8,7 +8,7 @@ from tests.prefix_owner.trespass import Trespass, trespasses
 
 _ROOT = Path(__file__).parents[2]
 _OWNERS = ("daemon/prefix/", "daemon/host/")
-# What each module may do all the same, and why. Take out what is no longer done: the last test tells.
+# Exceptions of each module, with reasons. Remove those that are no longer used: the last test reports them.
 _ALLOWED = {
     "daemon/uv/cache.py": (
         "the inside of uv's own cache, whose layout is uv's",

@@ -128,7 +128,7 @@ def _manifests(path: Path) -> list[Manifest]:
         raise ManifestError(f"{path}: is not YAML: {error}") from error
     for document in documents:
         if not isinstance(document, dict) or "kind" not in document:
-            raise ManifestError(f"{path}: holds something that is no object of Kubernetes")
+            raise ManifestError(f"{path}: holds something that is not a Kubernetes object")
     return documents
 
 

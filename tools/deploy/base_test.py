@@ -54,7 +54,7 @@ def test_what_was_pinned_is_read_back(tmp_path: Path) -> None:
         ("resources: [", POD, r"kustomization\.yaml: is not YAML"),
         ("- resources\n", POD, "is not a YAML mapping"),
         ("resources: [pod.yaml]\n", "a: [", r"pod\.yaml: is not YAML"),
-        ("resources: [pod.yaml]\n", "- a\n", "no object of Kubernetes"),
+        ("resources: [pod.yaml]\n", "- a\n", "not a Kubernetes object"),
     ],
 )
 def test_a_base_that_is_not_understood_is_refused(

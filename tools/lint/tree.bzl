@@ -24,7 +24,7 @@ def _source_tree_impl(rctx):
             if path.is_dir:
                 folders.append(path)
             else:
-                # The suffix keeps Bazel from taking a BUILD file of ours for a package of this repository.
+                # Without the suffix, Bazel would treat a linked BUILD file as a package of this repository.
                 rctx.symlink(path, "files/%s.tree" % str(path)[len(str(root)) + 1:])
     if folders:
         fail("more than 10000 folders below %s: is an output folder of a tool among them?" % root)

@@ -276,7 +276,7 @@ def _locked(package: PylockPackage, tags: tuple[Tag, ...]) -> LockedWheel:
     wheel = next(wheel for wheel in package.wheels if wheel.filename == chosen)
     if wheel.sha256 is None:
         raise ResolutionError(
-            f"{wheel.url}: the index gives no SHA-256, and a wheel without one cannot be locked"
+            f"{wheel.url}: the index states no SHA-256; a wheel without one cannot be locked"
         )
     size_bytes = _content_length(wheel.url) if wheel.size_bytes is None else wheel.size_bytes
     return LockedWheel(package.name, package.version, wheel.sha256, wheel.filename, size_bytes)

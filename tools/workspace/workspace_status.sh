@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a stamped build says of its source: the commit, and whether the tree has changes that are not in it. Bazel runs this
-# in the workspace for --config=release. A stable key: what reads it is made anew when the value changes.
+# in the workspace for --config=release. A stable key: actions that read it run again when the value changes.
 set -eu
 
 fail() {

@@ -13,7 +13,7 @@ LOCK = Path("image/debian/packages.lock.json")
 def test_the_lock_belongs_to_the_list() -> None:
     lock = parse_lock(LOCK.read_text(), LOCK)
     assert lock.inputs == inputs_digest(LIST.read_text()), (
-        "the lock was made from another packages.txt: `bazel run //tools:update_debian` makes it anew"
+        "the lock was made from another packages.txt; run `bazel run //tools:update_debian`"
     )
 
 
