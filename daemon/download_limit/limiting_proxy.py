@@ -1,8 +1,8 @@
-"""A proxy on loopback that lets uv download no faster than a rate: uv has no such setting of its own.
+"""Limits the rate of uv's downloads by a proxy on loopback: uv has no such setting.
 
-All uv processes of a daemon go through one of it, so their sum is bounded. What is encrypted stays so:
-`https` is a tunnel (CONNECT), and uv itself checks certificates and digests as ever. It passes faults on as
-they come: a connection that breaks, stalls or ends early does so for uv as well, which retries as ever.
+All uv processes of a daemon use one proxy, so the limit holds for their sum. Encrypted traffic stays
+encrypted: `https` is a tunnel (CONNECT), and uv checks certificates and digests as without the proxy. A
+connection that breaks, stalls or ends early does the same towards uv, which retries.
 """
 
 import asyncio
@@ -11,16 +11,14 @@ import contextlib
 import hmac
 import os
 import secrets
-import ssl
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from daemon.download_limit.rate_limit import RateLimit
+from daemon.download_limit.stream import MAX_HEAD_BYTES, Head, Stream
 from daemon.download_limit.upstream_proxy import (
-    PROXY_VARIABLES,
     UpstreamProxies,
     UpstreamProxy,
     check_configuration,
@@ -30,23 +28,12 @@ from daemon.download_limit.upstream_proxy import (
 _HOST = "127.0.0.1"
 _USER = "monobase"
 _CONNECT_TIMEOUT_S = 20
-_HEAD_TIMEOUT_S = 60
-_HEAD_BYTES = 65_536
-_END = b"\r\n\r\n"
-# What speaks of one connection is not passed on to the next.
-_OF_A_CONNECTION = {
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authorization",
-    "proxy-authenticate",
-}
 
 
 class _RefusedError(Exception):
-    """A request that is answered here.
+    """The proxy itself answers a request, with an error.
 
-    Attributes:
+    Args:
         status: Status line of the answer, without the version.
     """
 
@@ -55,65 +42,15 @@ class _RefusedError(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """The first line and the headers of a request or an answer."""
-
-    first: str
-    headers: tuple[tuple[str, str], ...]
-
-    def find(self, name: str) -> str:
-        return next((value for key, value in self.headers if key.lower() == name), "")
-
-    def passed_on(self, first: str, *added: tuple[str, str]) -> bytes:
-        kept = [item for item in self.headers if item[0].lower() not in _OF_A_CONNECTION]
-        lines = [first, *(f"{name}: {value}" for name, value in (*kept, *added)), "", ""]
-        return "\r\n".join(lines).encode("latin-1")
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """Both directions of a connection."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def head(self) -> _Head:
-        async with asyncio.timeout(_HEAD_TIMEOUT_S):
-            text = (await self.reader.readuntil(_END)).decode("latin-1")
-        first, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
-        headers = [line.partition(":")[::2] for line in lines]
-        return _Head(first, tuple((name.strip(), value.strip()) for name, value in headers))
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def close(self) -> None:
-        """Send what is left to send, and close."""
-        self.writer.close()
-        try:
-            await self.writer.wait_closed()
-        except OSError:
-            return
-        except asyncio.CancelledError:
-            self.break_off()  # the other side does not take what is left
-            raise
-
-    def break_off(self) -> None:
-        """Reset the connection, so that the other side does not take what it has for the whole."""
-        self.writer.transport.abort()
-
-
 class LimitingProxy:
-    """The proxy, in a thread of its own.
+    """The proxy, in a thread of its own; a context manager, which returns the proxy's URL.
 
-    Only who knows the password in its URL is served: it is no way into the network for others on the machine.
+    It serves only those who know the password in its URL: other users of the machine cannot use it.
 
     Args:
-        limit: What may pass.
+        limit: The limit.
         upstream: The proxies that the machine's variables name.
-        say: Told, once, of each host that cannot be reached, and why: uv only learns that it cannot.
+        say: Called once for each host that cannot be reached, with the reason, which uv does not learn.
     """
 
     def __init__(
@@ -128,24 +65,17 @@ class LimitingProxy:
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
         self._server = self._loop.run_until_complete(
-            asyncio.start_server(self._accept, _HOST, 0, limit=_HEAD_BYTES)
+            asyncio.start_server(self._accept, _HOST, 0, limit=MAX_HEAD_BYTES)
         )
         self._port = self._server.sockets[0].getsockname()[1]
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
-    def start(self) -> None:
-        """Serve from now on."""
-        self._thread.start()
-
     def __enter__(self) -> str:
-        self.start()
+        self._thread.start()
         return self.url
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Break all connections off, and serve no more."""
+        """Break all connections off, and stop."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -153,7 +83,7 @@ class LimitingProxy:
 
     @property
     def url(self) -> str:
-        """Its URL, with the password."""
+        """The URL of the proxy, with the password."""
         return f"http://{_USER}:{self._password}@{_HOST}:{self._port}"
 
     async def _end(self) -> None:
@@ -167,23 +97,20 @@ class LimitingProxy:
         if task is not None:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
-        client = _Stream(reader, writer)
-        try:
-            await self._serve(client)
-        except _RefusedError as refused:
-            with contextlib.suppress(OSError):
-                await client.send(
-                    f"HTTP/1.1 {refused.status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
-                )
-        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-            client.break_off()
-        except asyncio.CancelledError:
-            client.break_off()
-            raise
-        finally:
-            await client.close()
+        async with Stream(reader, writer) as client:
+            try:
+                await self._serve(client)
+            except _RefusedError as refused:
+                head = Head(f"HTTP/1.1 {refused.status}", (("Content-Length", "0"),))
+                with contextlib.suppress(OSError):
+                    await client.send(head.passed_on(head.first, ("Connection", "close")))
+            except (OSError, EOFError, asyncio.LimitOverrunError):
+                client.reset()
+            except asyncio.CancelledError:
+                client.reset()
+                raise
 
-    async def _serve(self, client: _Stream) -> None:
+    async def _serve(self, client: Stream) -> None:
         request = await client.head()
         method, _, rest = request.first.partition(" ")
         target, _, version = rest.partition(" ")
@@ -196,65 +123,54 @@ class LimitingProxy:
         else:
             await self._forward(client, request, method, target)
 
-    async def _tunnel(self, client: _Stream, target: str) -> None:
+    async def _tunnel(self, client: Stream, target: str) -> None:
         host, port = _host_and_port(f"//{target}", 443)
         upstream = self._upstream.find("https", host)
-        origin = await self._connect(upstream, host, port)
-        try:
+        async with await self._connect(upstream, host, port) as origin:
             if upstream is not None:
                 await _ask_for_tunnel(origin, upstream, target)
             await client.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await self._relay(client, origin)
-        finally:
-            await origin.close()
 
-    async def _forward(self, client: _Stream, request: _Head, method: str, target: str) -> None:
+    async def _forward(self, client: Stream, request: Head, method: str, target: str) -> None:
+        host, port = _host_and_port(target, 80)
         url = urlsplit(target)
         if url.scheme != "http":
             raise _RefusedError("400 Bad Request")
-        host, port = _host_and_port(target, 80)
         upstream = self._upstream.find("http", host)
-        origin = await self._connect(upstream, host, port)
-        try:
-            # One request for a connection: the next one may be for another host.
+        async with await self._connect(upstream, host, port) as origin:
+            # One request for each connection: the next one may be for another host.
             added = [("Connection", "close")]
             if upstream is None:
                 target = (url.path or "/") + (f"?{url.query}" if url.query else "")
             elif upstream.authorization:
                 added.append(("Proxy-Authorization", upstream.authorization))
             await origin.send(request.passed_on(f"{method} {target} HTTP/1.1", *added))
-            await self._relay(client, origin, self._pass_answer_head)
-        finally:
-            await origin.close()
+            await self._relay(client, origin, _pass_answer_head)
 
-    async def _pass_answer_head(self, origin: _Stream, client: _Stream) -> None:
-        answer = await origin.head()
-        await client.send(answer.passed_on(answer.first, ("Connection", "close")))
-
-    async def _connect(self, upstream: UpstreamProxy | None, host: str, port: int) -> _Stream:
-        tls = None
+    async def _connect(self, upstream: UpstreamProxy | None, host: str, port: int) -> Stream:
+        tls = False
         if upstream is not None:
-            host, port = upstream.host, upstream.port
-            tls = ssl.create_default_context() if upstream.tls else None
+            host, port, tls = upstream.host, upstream.port, upstream.tls
         place = f"{host}:{port}"
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                streams = await asyncio.open_connection(host, port, ssl=tls, limit=_HEAD_BYTES)
-        except (OSError, TimeoutError) as error:
+                stream = await Stream.open(host, port, tls=tls)
+        except OSError as error:
             if place not in self._unreachable:
                 self._unreachable.add(place)
                 self._say(f"{place} cannot be reached: {_reason(error)}")
             raise _RefusedError("502 Bad Gateway") from error
         self._unreachable.discard(place)
-        return _Stream(*streams)
+        return stream
 
     async def _relay(
         self,
-        client: _Stream,
-        origin: _Stream,
-        begin: Callable[[_Stream, _Stream], Coroutine[Any, Any, None]] | None = None,
+        client: Stream,
+        origin: Stream,
+        begin: Callable[[Stream, Stream], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        """Pass bytes on, both ways, until either side ends; only what comes from the origin is limited."""
+        """Pass bytes on, both ways, until either side ends; limit only what comes from the origin."""
 
         async def down() -> None:
             if begin is not None:
@@ -264,7 +180,7 @@ class LimitingProxy:
                 await client.send(chunk)
 
         async def up() -> None:
-            while chunk := await client.reader.read(_HEAD_BYTES):
+            while chunk := await client.reader.read(MAX_HEAD_BYTES):
                 await origin.send(chunk)
 
         tasks = [asyncio.ensure_future(down()), asyncio.ensure_future(up())]
@@ -281,18 +197,18 @@ class LimitingProxy:
 def limit_downloads(
     bytes_per_s: int | None, variables: Mapping[str, str], say: Callable[[str], None]
 ) -> contextlib.AbstractContextManager[str | None]:
-    """Limit what uv downloads, where a limit is given.
+    """Limit the rate of uv's downloads, if a limit is given.
 
     Args:
-        bytes_per_s: The limit, or None for none.
-        variables: Of the machine, such as `os.environ`: proxies that they name are gone through.
-        say: Told of each host that cannot be reached, and why.
+        bytes_per_s: The limit; None for no limit.
+        variables: The machine's environment variables: the limiting proxy uses the proxies that they name.
+        say: Called for each host that cannot be reached, with the reason.
 
     Returns:
-        A context with the URL of the proxy that uv is to go through; None without a limit.
+        A context with the URL of the proxy that uv has to use; None without a limit.
 
     Raises:
-        ProxyError: The machine names a proxy that cannot be gone through.
+        ProxyError: The machine names a proxy that cannot be used.
     """
     if bytes_per_s is None:
         return contextlib.nullcontext()
@@ -300,31 +216,22 @@ def limit_downloads(
     return LimitingProxy(RateLimit(bytes_per_s), read_upstream_proxies(variables), say)
 
 
-def proxy_variables(url: str) -> dict[str, str | None]:
-    """Give the variables that make uv go through a proxy for every host.
-
-    Args:
-        url: The proxy.
-
-    Returns:
-        Values by name; None for a variable that must not be set.
-    """
-    variables: dict[str, str | None] = dict.fromkeys(PROXY_VARIABLES)
-    return variables | {"HTTP_PROXY": url, "HTTPS_PROXY": url, "ALL_PROXY": url}
-
-
 def _reason(error: OSError) -> str:
-    """Say why a connection failed; asyncio puts its own words where the system's stand in other errors."""
+    """Return why a connection failed, in the system's words: asyncio replaces them in `strerror`."""
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error) or "it does not answer"
 
 
-async def _ask_for_tunnel(proxy: _Stream, upstream: UpstreamProxy, target: str) -> None:
+async def _pass_answer_head(origin: Stream, client: Stream) -> None:
+    answer = await origin.head()
+    await client.send(answer.passed_on(answer.first, ("Connection", "close")))
+
+
+async def _ask_for_tunnel(proxy: Stream, upstream: UpstreamProxy, target: str) -> None:
     authorization = f"Proxy-Authorization: {upstream.authorization}\r\n" if upstream.authorization else ""
     await proxy.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{authorization}\r\n".encode("latin-1"))
-    answer = await proxy.head()
-    status = answer.first.partition(" ")[2]
+    status = (await proxy.head()).first.partition(" ")[2]
     if not status.startswith("2"):
         raise _RefusedError(status or "502 Bad Gateway")
 

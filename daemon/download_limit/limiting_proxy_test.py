@@ -1,4 +1,4 @@
-"""The proxy that holds downloads to a rate, against a local index."""
+"""The proxy that limits the rate of downloads, with a local index."""
 
 import http.client
 import os
@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from daemon.download_limit.limiting_proxy import LimitingProxy, limit_downloads, proxy_variables
+from daemon.download_limit.limiting_proxy import LimitingProxy, limit_downloads
+from daemon.download_limit.proxy_variables import proxy_variables
 from daemon.download_limit.rate_limit import RateLimit
 from daemon.download_limit.upstream_proxy import UpstreamProxies
 from daemon.errors import ProxyError
@@ -64,14 +65,14 @@ def connection(url: str) -> http.client.HTTPConnection:
 
 
 def get(url: str, target: str, headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
-    """Ask the proxy for an URL, as clients ask proxies."""
+    """Request a URL from the proxy."""
     asked = connection(url)
     asked.request("GET", target, headers=authorization(url) if headers is None else headers)
     return asked.getresponse()
 
 
 def tunnel(url: str, port: int, headers: dict[str, str] | None = None) -> str:
-    """Ask the proxy for a tunnel to a port of loopback; gives the first line of its answer."""
+    """Request a tunnel to a port of loopback, and return the first line of the answer."""
     lines = [
         f"{name}: {value}" for name, value in (authorization(url) if headers is None else headers).items()
     ]
@@ -305,13 +306,16 @@ def test_what_is_no_request_to_a_proxy_is_refused(target: str) -> None:
         assert get(url, target).status == 400
 
 
+def test_a_url_that_cannot_be_parsed_is_refused() -> None:
+    with proxy() as url:
+        assert get(url, "http://[h/", {**authorization(url), "Host": "h"}).status == 400
+
+
 def test_stopping_breaks_off_what_is_under_way(local_index: LocalIndex) -> None:
     item = wheel(local_index)
-    slow = LimitingProxy(RateLimit(10_000), UpstreamProxies({}))
-    slow.start()
-    response = get(slow.url, local_index.origin + path_of(item))
-    response.read(100)
-    slow.stop()
+    with LimitingProxy(RateLimit(10_000), UpstreamProxies({})) as url:
+        response = get(url, local_index.origin + path_of(item))
+        response.read(100)
     with pytest.raises((OSError, http.client.IncompleteRead)):
         response.read()
 
@@ -345,10 +349,3 @@ def test_without_a_limit_uv_goes_the_way_that_it_went() -> None:
         assert url is None
     with pytest.raises(ProxyError, match="socks5"):
         limit_downloads(1_000_000, {"ALL_PROXY": "socks5://one.example"}, print)
-
-
-def test_the_variables_of_a_proxy_leave_no_host_out() -> None:
-    variables = proxy_variables("http://127.0.0.1:1")
-    assert {name for name, value in variables.items() if value is None} == {
-        "http_proxy", "https_proxy", "all_proxy", "NO_PROXY", "no_proxy",
-    }  # fmt: skip

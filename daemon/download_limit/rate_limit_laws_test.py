@@ -1,4 +1,4 @@
-"""The laws of limits: how a rate is read, and that what passes is near it, from both sides."""
+"""The laws of limits: how a rate is parsed, and that the bytes that pass are close to it, from both sides."""
 
 import pytest
 from hypothesis import example, given

@@ -1,4 +1,4 @@
-"""Limits in bytes a second."""
+"""Limits in bytes per second."""
 
 import random
 

@@ -1,7 +1,7 @@
-"""The proxy that the machine's own variables name for a host, as uv reads them.
+"""The proxy that the machine's environment variables name for a host, as uv reads them.
 
-They are read by uv's HTTP library, not by curl's rules: a variable that is set and empty hides the one in
-lower-case letters, `*` covers names and no addresses, and is no wildcard within a name.
+The rules are those of uv's HTTP library and not curl's: a variable that is set to an empty text hides its
+lower-case form; `*` in NO_PROXY matches all names but no address, and is not a wildcard within a name.
 """
 
 import base64
@@ -16,22 +16,17 @@ from daemon.uv.configuration import configuration_files
 from daemon.uv.variables import is_true
 
 _PORTS = {"http": 80, "https": 443}
-PROXY_VARIABLES = tuple(
-    name
-    for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-    for name in (upper, upper.lower())
-)
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamProxy:
-    """A proxy to go through.
+    """A proxy of the machine.
 
     Attributes:
-        host: Its host.
-        port: Its port.
-        tls: Whether it is spoken to over TLS.
-        authorization: Value of a `Proxy-Authorization` header, or empty.
+        host: Host of the proxy.
+        port: Port of the proxy.
+        tls: Whether connections to the proxy use TLS.
+        authorization: Value of a `Proxy-Authorization` field, or empty.
     """
 
     host: str
@@ -42,18 +37,18 @@ class UpstreamProxy:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamProxies:
-    """What the variables say.
+    """The proxies of the machine.
 
     Attributes:
-        by_scheme: The proxy for `http` and for `https`; a scheme without one is gone to directly.
-        exceptions: Entries of `NO_PROXY`, in lower-case letters.
+        by_scheme: The proxy for `http` and for `https`; hosts of other schemes are reached directly.
+        exceptions: Entries of `NO_PROXY`, in lower case.
     """
 
     by_scheme: Mapping[str, UpstreamProxy]
     exceptions: tuple[str, ...] = ()
 
     def find(self, scheme: str, host: str) -> UpstreamProxy | None:
-        """Give the proxy for a host, or None to connect to it directly.
+        """Return the proxy for a host, or None to connect to it directly.
 
         Args:
             scheme: `http` or `https`.
@@ -66,18 +61,15 @@ class UpstreamProxies:
 
 
 def read_upstream_proxies(variables: Mapping[str, str]) -> UpstreamProxies:
-    """Read the variables of a caller.
+    """Return the proxies that environment variables name.
 
     Args:
-        variables: Such as `os.environ`.
-
-    Returns:
-        What they say.
+        variables: Variables such as `os.environ`.
 
     Raises:
-        ProxyError: One of them names a proxy that is neither `http` nor `https`.
+        ProxyError: A variable names a proxy that is neither `http` nor `https`.
     """
-    if "REQUEST_METHOD" in variables:  # a CGI program, whose HTTP_PROXY anybody can set by a header
+    if "REQUEST_METHOD" in variables:  # a CGI program, whose clients can set HTTP_PROXY by a header field
         return UpstreamProxies({})
     by_scheme = {}
     for scheme in ("http", "https"):
@@ -93,22 +85,21 @@ def read_upstream_proxies(variables: Mapping[str, str]) -> UpstreamProxies:
 
 
 def check_configuration(variables: Mapping[str, str]) -> None:
-    """Refuse uv's own configuration where it names a proxy: it comes before every variable.
+    """Refuse a uv configuration that names a proxy: uv prefers it to all environment variables.
 
     Args:
-        variables: Such as `os.environ`.
+        variables: Variables such as `os.environ`.
 
     Raises:
-        ProxyError: A configuration file of uv names one.
+        ProxyError: A configuration file of uv names a proxy.
     """
     if is_true(variables.get("UV_NO_CONFIG")):
         return
     for path in configuration_files(variables):
         try:
-            text = path.read_text()
-            settings = tomllib.loads(text)
+            settings = tomllib.loads(path.read_text())
         except (OSError, ValueError):
-            continue  # uv says itself what is wrong with it
+            continue  # uv itself reports the error
         named = [name for name in ("http-proxy", "https-proxy") if name in settings]
         if named:
             raise ProxyError(
@@ -129,7 +120,7 @@ def _parse(name: str, text: str) -> UpstreamProxy:
     except ValueError:
         port = 0
     if url.scheme not in _PORTS or not url.hostname or not port:
-        place = f"{url.scheme}://{url.hostname or ''}"  # not the whole of it: a password may be in it
+        place = f"{url.scheme}://{url.hostname or ''}"  # not the whole URL, which may have a password
         raise ProxyError(
             f"{name}: --max-download-rate goes through http:// and https:// proxies only; this one is {place}"
         )
@@ -147,7 +138,7 @@ def _covers(entry: str, host: str) -> bool:
         domain = entry.removeprefix(".")
         return entry == "*" or host == domain or host.endswith(f".{domain}")
     address_text, slash, length = entry.partition("/")
-    if slash and not length.isdecimal():  # Python takes a mask there as well
+    if slash and not length.isdecimal():  # Python accepts a mask here as well
         return False
     try:
         return address in ipaddress.ip_network(f"{address_text}{slash}{length}", strict=False)

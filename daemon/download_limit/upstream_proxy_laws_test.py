@@ -1,4 +1,4 @@
-"""The law of the machine's proxy: a host is gone to through it exactly when uv itself would do so."""
+"""The law of the machine's proxy: it is used for a host exactly if uv itself uses it."""
 
 import http.server
 import os
@@ -67,7 +67,7 @@ class Machine:
         self.proxy = f"http://127.0.0.1:{self.server.server_port}"
 
     def uv_asks_the_proxy(self, host: str, variables: dict[str, str]) -> bool:
-        """Let uv ask a port where nobody is for a package, and tell whether it asked the proxy instead."""
+        """Return whether uv asks the proxy for a package, and not the port, where no server listens."""
         self.asked.clear()
         target = self._directory / "target"
         place = f"[{host}]" if ":" in host else host

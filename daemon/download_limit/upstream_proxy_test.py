@@ -1,4 +1,4 @@
-"""Which proxy the machine's variables name."""
+"""The proxy that the machine's variables name."""
 
 from pathlib import Path
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from daemon.download_limit.limiting_proxy import proxy_variables
+from daemon.download_limit.proxy_variables import proxy_variables
 from daemon.prefix.staging import private_folder
 from daemon.uv.cache import in_the_way, move_wheel, stands_in
 from daemon.uv.program import Uv

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.download_limit.limiting_proxy import proxy_variables
+from daemon.download_limit.proxy_variables import proxy_variables
 from daemon.prefix.writer_lock import WriterLock
 from daemon.uv.program import Downloads, Uv
 
