@@ -1,13 +1,13 @@
-"""uv's cache, as far as we must look into it: which archive holds a wheel, where it stands, how to drop one.
+"""Finds, moves and removes wheels in uv's cache.
 
 uv keeps each unpacked wheel as `archive-v0/ID/`, and beside each link to it,
 `wheels-v8/INDEX/NAME/VERSION-TAGS`, a pointer file (`.http`, `.rev`) that holds the wheel's SHA-256. Seen
-with uv 0.13.9; the versions of the folders are left open here, and an archive counts as found only when
-its pointer holds the digest that the lock names.
+with uv 0.13.9. Any version of these folders is accepted; an archive counts as found only if its pointer holds
+the digest that the lock names.
 
-INDEX is made from the URL of an index. What was brought and examined moves to the INDEX of our own
-(`lock_index.py`): uv finds it there whatever the machine's index is called, and a pointer that stands
-elsewhere tells that nobody has examined its archive yet.
+INDEX is made from the URL of an index. A wheel that was fetched and examined moves to the INDEX of Monobase's
+index (`daemon/install/lock_index.py`). uv finds it there whatever the machine's index is called; an archive
+whose pointer is elsewhere was not examined yet.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from daemon.host.plain_file import read_plain_file
 from gens.lock import LockedWheel
 
 _POINTERS = (".http", ".rev")
-_OF_AN_INDEX = ".http"  # `.rev` is that of a folder, and holds the time of a file
+_OF_AN_INDEX = ".http"  # `.rev` is for a folder, and holds the time of a file
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -38,7 +38,7 @@ def find_archive(cache: Path, wheel: LockedWheel) -> Path | None:
         wheel: The wheel, as its lock names it.
 
     Returns:
-        The folder of the archive, or None when the cache does not hold this very wheel.
+        The folder of the archive, or None if the cache does not have this very wheel.
     """
     for link, _ in _entries(cache, wheel):
         archive = link.resolve()
@@ -66,7 +66,7 @@ def fetched_archive(cache: Path, wheel: LockedWheel) -> Path:
 
 
 def stands_in(cache: Path, folder: Path, wheel: LockedWheel) -> bool:
-    """Tell whether uv would find a wheel by an index.
+    """Return whether uv would find a wheel by an index.
 
     Args:
         cache: The folder of the cache.
@@ -81,7 +81,7 @@ def stands_in(cache: Path, folder: Path, wheel: LockedWheel) -> bool:
 
 
 def move_wheel(cache: Path, folder: Path, wheel: LockedWheel) -> Literal["there", "taken", "absent"]:
-    """Let a wheel be found by another index than the one that it came from.
+    """Move a wheel to the folder of another index than the one that it came from.
 
     Args:
         cache: The folder of the cache.
@@ -89,8 +89,8 @@ def move_wheel(cache: Path, folder: Path, wheel: LockedWheel) -> Literal["there"
         wheel: The wheel; the cache may hold it several times, of which one moves.
 
     Returns:
-        Whether it is there now; or whether another wheel of the same file name is; or whether the cache does
-        not have it, or only from a folder.
+        `there` if it is in that folder now, `taken` if another wheel of the same file name is, `absent` if
+        the cache does not have it, or only from a folder.
     """
     if stands_in(cache, folder, wheel):
         return "there"
@@ -100,7 +100,7 @@ def move_wheel(cache: Path, folder: Path, wheel: LockedWheel) -> Literal["there"
             continue
         target = cache / folder / wheel.name / pointer.name
         target_link = target.with_name(link.name)
-        if target_link.is_dir() and target.exists():  # whole, and by its digest another one
+        if target_link.is_dir() and target.exists():  # complete, and another one by its digest
             return "taken"
         make_folder(target.parent)
         new_link = target.with_name(f".tmp{secrets.token_hex(8)}")
@@ -113,13 +113,13 @@ def move_wheel(cache: Path, folder: Path, wheel: LockedWheel) -> Literal["there"
 
 
 def in_the_way(cache: Path, wheel: LockedWheel) -> list[LockedWheel]:
-    """Give other wheels that the cache has under the file name of one, as some index once served them.
+    """Return other wheels that the cache has under the file name of one: some index once served them.
 
-    uv would take what its cache has of an index for what the index has now.
+    uv would take such a wheel for the one that the index has now.
 
     Args:
         cache: The folder of the cache.
-        wheel: The wheel that is to be brought.
+        wheel: The wheel that is to be fetched.
     """
     stem = wheel.filename.removesuffix(".whl").partition("-")[2]
     digests: dict[str, None] = {}
@@ -135,14 +135,14 @@ def in_the_way(cache: Path, wheel: LockedWheel) -> list[LockedWheel]:
 
 
 def drop_wheel(cache: Path, wheel: LockedWheel) -> bool:
-    """Remove a wheel from uv's cache, so that it is brought anew.
+    """Remove a wheel from uv's cache, so that it is downloaded again.
 
     Args:
         cache: The folder of the cache.
         wheel: The wheel, as its lock names it.
 
     Returns:
-        Whether there was something to remove.
+        Whether the cache had it.
     """
     found = False
     for link, pointer in _entries(cache, wheel):
@@ -157,7 +157,7 @@ def drop_wheel(cache: Path, wheel: LockedWheel) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UnusedWheel:
-    """A wheel of the cache that nobody needs.
+    """A wheel of the cache that nothing needs.
 
     Attributes:
         package: Name of its package.
@@ -192,14 +192,14 @@ def unused_wheels(cache: Path, used: set[str]) -> Iterator[UnusedWheel]:
 
 
 def remove_outdated(cache: Path, folder: Path) -> list[str]:
-    """Remove what another uv has kept in a form that this one does not read.
+    """Remove wheels that another uv keeps in a form that this one does not read.
 
     Args:
         cache: The folder of the cache.
-        folder: Where this uv keeps the wheels of an index, relative to the cache.
+        folder: The folder in which this uv keeps the wheels of an index, relative to the cache.
 
     Returns:
-        The names of the folders that there were.
+        The names of the removed folders.
     """
     outdated = [path for path in cache.glob("wheels-v*") if path.name != folder.parts[0]]
     for path in outdated:
@@ -208,12 +208,12 @@ def remove_outdated(cache: Path, folder: Path) -> list[str]:
 
 
 def remove_leftovers(cache: Path) -> int:
-    """Remove what a killed uv left half-unpacked or half-written. No uv may be running on the cache.
+    """Remove files and folders that a killed uv had not completed. No uv may be running on the cache.
 
     Returns:
-        How many leftovers there were.
+        Number of leftovers.
     """
-    # Not in the archives: those are complete when they have their name, and hold by far the most files.
+    # Not in the archives: these are complete as soon as they have their name, and hold most of the files.
     buckets = [path for path in cache.glob("*/") if not path.name.startswith(("archive-v", "."))]
     leftovers = [*cache.glob(".tmp*"), *(path for bucket in buckets for path in bucket.rglob(".tmp*"))]
     for path in leftovers:
@@ -225,12 +225,12 @@ def remove_leftovers(cache: Path) -> int:
 
 
 def _entries(cache: Path, wheel: LockedWheel) -> list[tuple[Path, Path]]:
-    # All of the package's, as uv shortens long tags; the digest in the pointer tells which is meant.
+    # Look at all wheels of the package: uv shortens long tags, but the digest in a pointer is exact.
     return [entry for entry in _pointers(cache, wheel.name) if wheel.sha256.encode() in _content(entry[1])]
 
 
 def _pointers(cache: Path, package: str) -> Iterator[tuple[Path, Path]]:
-    """Give what may link to the wheels of a package, each with its pointer."""
+    """Yield the links to the wheels of a package, each with its pointer."""
     for index in (*cache.glob("wheels-v*/*"), *cache.glob("wheels-v*/index/*")):
         for suffix in _POINTERS:
             for pointer in (index / package).glob(f"*{suffix}"):
@@ -240,5 +240,5 @@ def _pointers(cache: Path, package: str) -> Iterator[tuple[Path, Path]]:
 def _content(path: Path) -> bytes:
     try:
         return read_plain_file(path)
-    except OSError:  # it went meanwhile, or is no pointer
+    except OSError:  # it was removed meanwhile, or is not a regular file
         return b""

@@ -1,8 +1,8 @@
-"""What uv says while it brings wheels, kept on the prefix until what came was examined.
+"""Keeps the output of uv's downloads on the prefix until their wheels were examined.
 
-uv leaves out a member of a wheel whose name leaves the wheel's folder, and only says so. Were we killed
-before we read that, the archive in the cache would look like any other. So uv writes into a file, which the
-next run reads.
+uv leaves out a member of a wheel whose name leaves the wheel's folder, and only prints a warning. If the
+daemon were killed before it read that, the archive in the cache would look like any other. So uv writes to a
+file, which the next run reads.
 """
 
 import mmap
@@ -21,11 +21,11 @@ _UNSAFE = re.compile(rb"Skipping unsafe file name: (?P<path>[^\n]{0,500})")
 
 @dataclass(frozen=True, slots=True)
 class CallLog:
-    """What one call has said so far.
+    """The output of one call so far.
 
     Attributes:
-        wheels: Digests of the wheels that it was to bring.
-        unsafe: Names of members that it left out.
+        wheels: Digests of the wheels that the call was to download.
+        unsafe: Names of members that uv left out.
     """
 
     wheels: frozenset[str]
@@ -33,18 +33,18 @@ class CallLog:
 
 
 def begin_log(prefix: Prefix, wheels: Iterable[LockedWheel]) -> Path:
-    """Make the file for what one call says.
+    """Make the file for the output of one call.
 
     Args:
         prefix: The prefix.
-        wheels: What the call is to bring.
+        wheels: The wheels that the call is to download.
 
     Returns:
-        Its path, to be appended to.
+        Its path: uv appends to it.
     """
     directory = _directory(prefix)
     directory.mkdir(exist_ok=True)
-    directory.chmod(0o700)  # what uv says is for no model to read
+    directory.chmod(0o700)  # no model may read uv's output
     path = directory / secrets.token_hex(8)
     path.touch(0o600, exist_ok=False)
     path.write_bytes(_BEGIN + " ".join(wheel.sha256 for wheel in wheels).encode() + b"\n")
@@ -52,7 +52,7 @@ def begin_log(prefix: Prefix, wheels: Iterable[LockedWheel]) -> Path:
 
 
 def read_log(path: Path) -> CallLog:
-    """Read what one call has said; of one that the power was lost to, nothing."""
+    """Read the output of one call; a power loss may have emptied the file."""
     if not path.stat().st_size:
         return CallLog(frozenset(), ())
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -63,13 +63,13 @@ def read_log(path: Path) -> CallLog:
 
 
 def trusted_wheels(prefix: Prefix) -> frozenset[str]:
-    """Give the digests of wheels that calls whose logs are left were to bring, and left nothing out of."""
+    """Return the digests of the wheels in all logs that report no member left out."""
     logs = [read_log(path) for path in _paths(prefix)]
     return frozenset(sha256 for log in logs if not log.unsafe for sha256 in log.wheels)
 
 
 def remove_logs(prefix: Prefix) -> None:
-    """Remove all of them: what came was examined, or is no longer wanted."""
+    """Remove all logs: their wheels were examined, or are no longer wanted."""
     for path in _paths(prefix):
         path.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ _LOOK_S = 1.0
 
 
 class CallWatch:
-    """Looks at a process that runs, and ends it when it downloads too slowly or does not stop talking."""
+    """Watches one process, and kills it if it downloads too slowly or prints without end."""
 
     def __init__(self, log: Path | None, least: LeastRate | None) -> None:
         self._log = log
@@ -28,7 +28,7 @@ class CallWatch:
         self.reason: MonobaseError | None = None
 
     def note(self, process: "subprocess.Popen[bytes]", runs: bool) -> None:
-        """Begin with a process that has started, and end with it."""
+        """Begin to watch when the process has started, and end when it has ended."""
         if not runs:
             self._over.set()
             if self._thread is not None:
@@ -38,7 +38,7 @@ class CallWatch:
             self._thread.start()
 
     def read_log(self) -> str:
-        """Give the beginning and the end of what it said."""
+        """Return the beginning and the end of its log."""
         if self._log is None:
             return ""
         with self._log.open("rb") as file:
@@ -57,7 +57,7 @@ class CallWatch:
     def _look(self, received: ReceivedBytes) -> MonobaseError | None:
         said = 0 if self._log is None else self._log.stat().st_size - self._log_begin
         if said > _LOG_BYTES:
-            return MonobaseError(f"uv does not stop talking: {said:,} bytes so far")
+            return MonobaseError(f"uv prints without end: {said:,} bytes so far; run the same command again")
         total = None if self._rate is None else received.total()
         slow = None if self._rate is None or total is None else self._rate.look(time.monotonic(), total)
         return None if self._rate is None or slow is None else _too_slow(slow, self._rate.least)

@@ -1,8 +1,8 @@
-"""What the machine's configuration of uv says of where the index is and how to reach it; nothing else of it.
+"""Reads from the machine's configuration of uv which indexes there are and how to reach them.
 
-uv reads a user's and the system's `uv.toml` and a hundred variables, and many of them change what an install
-means: seeds for environments, other versions, another folder to write to. So uv gets none of them: what may
-pass is listed here, and goes into a configuration of our own.
+uv reads a user's and the system's `uv.toml` and a hundred variables. Many of them change the result of an
+install: seeds for environments, other versions, another folder to write to. So uv gets none of them: the
+settings that may pass are listed here, and go into a configuration that Monobase writes.
 """
 
 import json
@@ -42,19 +42,19 @@ _SETTINGS: Mapping[str, type] = {
 _PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 _IN_PIP = ("find-links", "index-strategy", "keyring-provider")
 _INDEX_KEYS = ("name", "url", "default", "format", "authenticate", "ignore-error-codes", "cache-control")
-# The wheels are pinned by content, so keeping them is always right; pages are asked for anew.
+# The wheels are pinned by content, so a cached one is always right; pages are requested again.
 _CACHED = {"api": "no-cache", "files": "max-age=365000000, immutable"}
 _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<url>.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class UvConfiguration:
-    """What may pass.
+    """The part of the machine's configuration that may pass.
 
     Attributes:
-        settings: By name, as in `uv.toml`.
-        indexes: As `[[index]]` of `uv.toml`, in the order in which they are asked.
-        sources: Where it comes from, for messages.
+        settings: The settings by name, as in `uv.toml`.
+        indexes: The indexes as `[[index]]` of `uv.toml`, in the order in which uv asks them.
+        sources: The files that it was read from, for messages.
     """
 
     settings: Mapping[str, Setting] = field(default_factory=dict)
@@ -62,10 +62,10 @@ class UvConfiguration:
     sources: tuple[str, ...] = ()
 
     def for_default_index(self, url: str | None) -> tuple[Index, ...]:
-        """Give the indexes of wheels that no index of their own serves.
+        """Return the indexes of the wheels that are not on the index of a build.
 
         Args:
-            url: The default index of a flag, which comes before the machine's; None for none.
+            url: The default index of an option, which replaces the machine's; None for none.
         """
         if url is None:
             return self.indexes
@@ -73,11 +73,11 @@ class UvConfiguration:
         return (*others, self._known(url) | {"default": True})
 
     def for_build_index(self, url: str) -> tuple[Index, ...]:
-        """Give the one index of a build: it serves what its name says, and none of the machine shadows it."""
+        """Return the index of a build alone, so that no index of the machine shadows it."""
         return (self._known(url) | {"default": True},)
 
     def _known(self, url: str) -> Index:
-        """Give an index as the machine knows it, which may have a name and a password for it."""
+        """Return an index with the name and the password that the machine's configuration may have for it."""
         for index in self.indexes:
             if _without_user_info(str(index["url"])) == _without_user_info(url):
                 return index if "@" not in urlsplit(url).netloc else index | {"url": url}
@@ -87,11 +87,11 @@ class UvConfiguration:
         """Write a `uv.toml`.
 
         Args:
-            indexes: Those that it names.
-            proxies: Whether it names proxies, too: they come before every variable.
+            indexes: The indexes that it names.
+            proxies: Whether it names proxies, too: they replace those of all variables.
 
         Raises:
-            IndexUrlError: The URL of one is none.
+            IndexUrlError: The URL of an index is malformed.
         """
         lines = [
             f"{name} = {_toml(value)}"
@@ -129,7 +129,7 @@ def read_uv_configuration(variables: Mapping[str, str]) -> UvConfiguration:
         sources.append(str(path))
         pip = contents.get("pip", {})
         if not isinstance(pip, dict):
-            raise _malformed(path, "pip", "is no table")
+            raise _malformed(path, "pip", "is not a table")
         for table, names in ((pip, _IN_PIP), (contents, tuple(_SETTINGS))):
             indexes += _indexes_of_table(path, table)
             for name in names:
@@ -154,7 +154,7 @@ def read_files(variables: Mapping[str, str]) -> list[tuple[Path, dict[str, objec
 
 
 def configuration_files(variables: Mapping[str, str]) -> list[Path]:
-    """Give the files that uv would read, the first before the others.
+    """Return the files that uv would read, the most important one first.
 
     Args:
         variables: Such as `os.environ`.
@@ -244,7 +244,7 @@ def _indexes_of_variables(variables: Mapping[str, str]) -> list[Index]:
 def _indexes_of_table(path: Path, table: Mapping[str, object]) -> list[Index]:
     entries = table.get("index", [])
     if not isinstance(entries, list):
-        raise _malformed(path, "index", "is no list of tables")
+        raise _malformed(path, "index", "is not a list of tables")
     indexes: list[Index] = []
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("url"), str):
@@ -267,7 +267,7 @@ def _index(text: str, directory: Path) -> Index:
 
 
 def _one_default(indexes: Sequence[Index]) -> list[Index]:
-    """Leave the first default index the only one, and each name to the first that has it."""
+    """Keep only the first default index, and only the first index of each name."""
     kept: list[Index] = []
     for index in indexes:
         if index.get("default") and any(other.get("default") for other in kept):
@@ -282,7 +282,7 @@ def _checked(path: Path, name: str, value: object, kind: type | None = None) -> 
     kind = kind or _SETTINGS[name]
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if not fits or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
-        raise _malformed(path, name, f"is {redact(repr(value))}, which is no {kind.__name__}")
+        raise _malformed(path, name, f"is {redact(repr(value))}, which is not of type {kind.__name__}")
     if isinstance(value, list) and name == "find-links":
         return [_absolute(item, path.parent) for item in value]
     return value  # type: ignore[return-value]
@@ -295,7 +295,7 @@ def _add(settings: dict[str, Setting], name: str, value: Setting) -> None:
 
 
 def _absolute(place: str, directory: Path) -> str:
-    """Give an URL as it is, and the path of a folder of wheels from the root on."""
+    """Return a URL unchanged, and the absolute path of a folder of wheels."""
     return place if "://" in place else os.path.normpath(directory.absolute() / place)
 
 

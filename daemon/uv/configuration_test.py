@@ -1,4 +1,4 @@
-"""What passes from the machine's configuration of uv: where indexes are and how they are reached."""
+"""Indexes and the ways to reach them pass from the machine's configuration of uv; nothing else does."""
 
 import tomllib
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Telling an index that drips from one that is silent, and from one that is only slow to begin.
+"""Detects an index that sends too slowly; a silent or slow-starting index does not count.
 
-A silent one is uv's own business: its time-outs end it. One that sends a few bytes each second never meets
-them, and would keep all else waiting for days.
+uv's own time-outs end a silent download. They never end one that receives a few bytes each second, which
+would keep everything else waiting for days.
 """
 
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ _WINDOWS_OF_SILENCE = 10
 
 @dataclass(frozen=True, slots=True)
 class LeastRate:
-    """How slow a download may be.
+    """The least rate of a download.
 
     Attributes:
-        bytes_per_s: Less is too slow.
-        window_s: When it was less for so long.
+        bytes_per_s: The rate below which a download is too slow.
+        window_s: The time for which it must be too slow.
     """
 
     bytes_per_s: int = DEFAULT_BYTES_PER_S
@@ -30,48 +30,48 @@ class LeastRate:
 
     @property
     def look_s(self) -> float:
-        """How often to look."""
+        """Time between two looks."""
         return min(_LONGEST_BETWEEN_LOOKS_S, self.window_s / _LOOKS_PER_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
 class Slowness:
-    """What was seen of a download that is too slow.
+    """The figures of a download that is too slow.
 
     Attributes:
-        received_bytes: How many bytes came…
-        seconds: …in so long.
+        received_bytes: Number of bytes that arrived.
+        seconds: The time in which they arrived.
     """
 
     received_bytes: int
     seconds: float
 
     def __str__(self) -> str:
-        """Say it."""
+        """Return the figures in words."""
         rate = self.received_bytes / self.seconds
         return f"{self.received_bytes:,} bytes in {self.seconds:.1f} s ({rate:,.0f} a second)"
 
 
 @dataclass(slots=True)
 class RateWatch:
-    """Judges one download, from looks at how much has come. It knows no clock and does not wait.
+    """Judges one download by the number of bytes at certain times. It has no clock and does not wait.
 
     Attributes:
-        least: How slow it may be.
+        least: The least rate.
     """
 
     least: LeastRate
     _arrivals: list[tuple[float, int]] = field(default_factory=list)  # when a look saw more, and how much
 
     def look(self, now_s: float, total_bytes: int) -> Slowness | None:
-        """Take what has come so far.
+        """Note the number of bytes so far, and judge the download.
 
         Args:
             now_s: Time of a clock that never goes back.
             total_bytes: Bytes since the beginning.
 
         Returns:
-            What makes it too slow; None as long as it is not.
+            The figures if it is too slow, else None.
         """
         arrivals = self._arrivals
         if not arrivals or total_bytes > arrivals[-1][1]:
@@ -88,6 +88,6 @@ class RateWatch:
                 del arrivals[:number]
                 seconds = counted_s if counted_s >= window_s else all_s
                 budget = rate * (max(counted_s, window_s))
-                # Nothing at all is no slow download: uv ends it, or works on what it has.
+                # Without any byte a download is not slow: uv ends it, or is unpacking.
                 return Slowness(received, seconds) if 0 < received < budget else None
         return None

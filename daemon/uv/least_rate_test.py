@@ -14,7 +14,7 @@ _LEAST = LeastRate(1_000, 30.0)
 
 
 def _watch(events: Iterator[tuple[float, int]]) -> tuple[float, Slowness] | None:
-    """Give when a watch first calls a download too slow; the events are times and bytes that come then."""
+    """Return when a watch first calls a download too slow; the events are times and bytes that come then."""
     watch, total, due_s = RateWatch(_LEAST), 0, 0.0
     for time_s, size_bytes in events:
         while due_s < time_s:

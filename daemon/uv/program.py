@@ -1,4 +1,4 @@
-"""Running uv: where its program is, what it is told every time, and what its failures mean here."""
+"""Runs uv: finds its program, and starts it with Monobase's settings."""
 
 import functools
 import os
@@ -25,7 +25,7 @@ from daemon.uv.variables import passed_on
 
 @dataclass(frozen=True, slots=True)
 class UvOutput:
-    """What a uv that ended well has printed."""
+    """The output of a successful call of uv."""
 
     stdout: str
     stderr: str
@@ -33,12 +33,12 @@ class UvOutput:
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """How uv downloads, where an operator decides it.
+    """The options of uv's downloads.
 
     Attributes:
-        concurrent: How many wheels one uv downloads at once; None for uv's own choice.
-        python_mirror: Where it downloads interpreters from; None for what the machine says.
-        least_rate: How slow a download may be; None for as slow as it likes.
+        concurrent: Number of wheels that one uv downloads at once; None for uv's default.
+        python_mirror: URL that it downloads interpreters from; None for the machine's configuration.
+        least_rate: The least rate of a download; None for no limit.
     """
 
     concurrent: int | None = None
@@ -48,17 +48,17 @@ class Downloads:
 
 @dataclass(frozen=True)
 class Uv:
-    """How uv is run for one prefix.
+    """Runs uv for one prefix.
 
     Attributes:
         program: The uv binary.
-        prefix: Where its cache and interpreters are.
-        index_url: Default index, or None for what uv's own configuration says.
+        prefix: The prefix, which has its cache and interpreters.
+        index_url: Default index, or None for the one of the machine's configuration.
         link_mode: uv's `--link-mode`: `hardlink`, or `copy` where the file system has no hard links.
-        inherit: Descriptors that children keep: the writer's lock.
-        proxy_variables: Variables, with None for one that must not be set, that make uv go through a proxy of
-            the caller's for every host; empty for what the machine says of proxies.
-        downloads: How it downloads.
+        inherit: Descriptors that uv inherits: those of the writer lock.
+        proxy_variables: Variables that make uv use a proxy of the caller for every host, with None for one
+            that must not be set; empty for the machine's proxies.
+        downloads: The options of its downloads.
         running: The processes that run now, so that an interrupt can end them.
     """
 
@@ -73,12 +73,12 @@ class Uv:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """Know the passwords of what was given, so that nothing shows them."""
+        """Learn the passwords in the URLs, so that no message shows them."""
         learn(self.index_url, self.downloads.python_mirror, *self.proxy_variables.values())
 
     @cached_property
     def configuration(self) -> UvConfiguration:
-        """What the machine's configuration says of indexes.
+        """The indexes of the machine's configuration.
 
         Raises:
             UvConfigurationError: It is malformed.
@@ -91,19 +91,19 @@ class Uv:
         variables: Mapping[str, str] | None = None,
         configuration: str | None = None,
     ) -> UvOutput:
-        """Run uv to its end, without any setting of the machine's and without a way to the network.
+        """Run uv to its end, without the machine's settings and without network.
 
         Args:
             arguments: Its command line.
-            variables: Environment variables beside the ones that every call gets.
+            variables: Further environment variables.
             configuration: Text of its `uv.toml`; None for none.
 
         Returns:
-            What it printed.
+            Its output.
 
         Raises:
             DiskError: The disk is full, read-only or failing.
-            WheelContentError: A wheel is not what its hash says, or is no wheel.
+            WheelContentError: A wheel has another hash, or is malformed.
             IndexAccessError: An index did not answer, or lacks something.
         """
         environment = passed_on(os.environ, reaching=False) | self._settings() | dict(variables or {})
@@ -116,25 +116,24 @@ class Uv:
         variables: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> UvOutput:
-        """Run uv to its end, with what it needs to download something.
+        """Run uv to its end, with the settings that it needs to download.
 
-        An index that answers `Cache-Control: no-store` would defeat uv's cache: what is named to uv here is
-        cached whatever it says.
+        uv caches the wheels of all indexes here, even of one that answers `Cache-Control: no-store`.
 
         Args:
             arguments: Its command line.
             index_url: The index of a build; None for the default index.
-            variables: Environment variables beside the ones that every call gets.
-            log: A file that its standard error is appended to while it runs; what it says outlives us there.
+            variables: Further environment variables.
+            log: A file that uv appends its standard error to, so that it outlives the daemon.
 
         Returns:
-            What it printed.
+            Its output.
 
         Raises:
             UvConfigurationError: The machine's configuration of uv is malformed.
-            SlowIndexError: What comes is less than the least rate.
+            SlowIndexError: The index sends less than the least rate.
             DiskError: The disk is full, read-only or failing.
-            WheelContentError: A wheel is not what its hash says, or is no wheel.
+            WheelContentError: A wheel has another hash, or is malformed.
             IndexAccessError: An index did not answer, or lacks something.
         """
         known = self.configuration
@@ -155,7 +154,7 @@ class Uv:
         return self._execute(call, self.downloads.least_rate)
 
     def end_all(self) -> None:
-        """End the processes that run now, so that the threads that wait for them come back."""
+        """End the processes that run now, so that the threads that wait for them return."""
         with self._guard:
             for process in self.running:
                 process.terminate()
@@ -205,7 +204,7 @@ class Uv:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What one uv is started with."""
+    """The arguments and the environment of one call of uv."""
 
     arguments: Sequence[str | Path]
     environment: Mapping[str, str]
@@ -215,9 +214,9 @@ class _Call:
 
     @contextmanager
     def given(self) -> Iterator[tuple[dict[str, str], tuple[int, ...], IO[bytes] | None]]:
-        """Give the variables and descriptors of its configuration, and the file for what it says.
+        """Provide the variables and descriptors of its configuration, and the file for its output.
 
-        The configuration is in no file: it may hold a password, and a model reads all files of the prefix.
+        The configuration is not a file on the prefix, where models can read it: it may hold a password.
         """
         with ExitStack() as stack:
             log = None if self.log is None else stack.enter_context(self.log.open("ab"))
@@ -233,18 +232,18 @@ def find_uv(given: Path | None) -> Path:
     """Find the uv binary: the given one, or the one of the `uv` package.
 
     Args:
-        given: Path from a flag, or None.
+        given: Path of an option, or None.
 
     Raises:
-        MachineError: There is none.
+        MachineError: There is no uv.
     """
     if given is not None:
         if not given.is_file() or not os.access(given, os.X_OK):
-            raise MachineError(f"{given}: is no executable; give uv's binary with --uv")
+            raise MachineError(f"{given}: is not an executable file; name uv's binary with --uv")
         return given
     try:
         import uv  # noqa: PLC0415 (only when no path is given; an image may hold the binary alone)
 
         return Path(uv.find_uv_bin())
     except (ImportError, FileNotFoundError) as error:
-        raise MachineError(f"uv is not installed ({error}); give its binary with --uv") from error
+        raise MachineError(f"uv is not installed ({error}); name its binary with --uv") from error

@@ -1,7 +1,7 @@
-"""How many bytes a process has received over TCP, as the kernel counts them (sock_diag(7)).
+"""Counts the bytes that a process has received over TCP, by the kernel's figures (sock_diag(7)).
 
-uv writes a wheel in pieces of up to a megabyte and says nothing meanwhile, so that neither its files nor its
-words tell a slow index from a silent one.
+uv writes a wheel in pieces of up to a megabyte and prints nothing meanwhile: neither its files nor its output
+show whether an index is slow or silent.
 """
 
 import os
@@ -28,14 +28,14 @@ _BUFFER_BYTES = 1 << 18
 
 
 class ReceivedBytes:
-    """The count of one process; of a connection that it has closed, what was last seen."""
+    """The count of one process; a connection that it has closed counts as last seen."""
 
     def __init__(self, pid: int) -> None:
         self._descriptors = Path(f"/proc/{pid}/fd")
         self._by_socket: dict[int, int] = {}
 
     def total(self) -> int | None:
-        """Give the sum so far; None where the kernel does not tell."""
+        """Return the sum so far; None if the kernel does not report it."""
         try:
             mine = _socket_inodes(self._descriptors)
             if mine:
@@ -61,7 +61,7 @@ def _socket_inodes(directory: Path) -> set[int]:
 
 
 def _received(family: int) -> dict[int, int]:
-    """Give what each TCP socket of the machine's network has received, by inode."""
+    """Return the bytes that each TCP socket of the network namespace has received, by inode."""
     request = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0, _ALL_STATES)
     counts: dict[int, int] = {}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:

@@ -1,10 +1,10 @@
-"""Which environment variables uv gets: of its own, only those that say how an index is reached."""
+"""Selects the environment variables that uv gets: of uv's own, only those that say how to reach an index."""
 
 import re
 from collections.abc import Mapping
 
 _TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
-# Where indexes are goes through our configuration; these say how they are reached.
+# Monobase's configuration says where indexes are; these variables say how to reach them.
 _REACHING = frozenset({
     "UV_API_KEY", "UV_ASTRAL_MIRROR_URL", "UV_AUTH_TOKEN", "UV_AZURE_ENDPOINT_URL", "UV_CONCURRENT_DOWNLOADS",
     "UV_CONCURRENT_INSTALLS", "UV_CREDENTIALS_DIR", "UV_GCS_ENDPOINT_URL", "UV_GITHUB_TOKEN",
@@ -14,7 +14,7 @@ _REACHING = frozenset({
     "UV_SYSTEM_CERTS",
 })  # fmt: skip
 _REACHING_PATTERN = re.compile(r"UV_INDEX_.+_(?:USERNAME|PASSWORD)")
-# Of others, what would change which Python runs, what is written where, or the words that we read.
+# Variables that would change which Python runs, what is written where, or the output that Monobase reads.
 _FOREIGN = re.compile(
     r"UV(?:_.*)?|PYTHON.*|_*PYVENV_.*|_?CONDA_.*|VIRTUAL_ENV.*|PIP_.*|RUST_.*|TRACING_DURATIONS_.*|"
     r"PYC_INVALIDATION_MODE|(?:CLICOLOR_)?FORCE(?:_COLOR)?|CLICOLOR|COLUMNS"
@@ -22,19 +22,19 @@ _FOREIGN = re.compile(
 
 
 def is_true(value: str | None) -> bool:
-    """Tell whether a switch among uv's variables is on."""
+    """Return whether a switch among uv's variables is on."""
     return value is not None and value.strip().lower() in _TRUE
 
 
 def passed_on(variables: Mapping[str, str], *, reaching: bool) -> dict[str, str]:
-    """Give the variables that a uv may have.
+    """Return the variables that uv may have.
 
     Args:
-        variables: Of the machine, such as `os.environ`.
-        reaching: Whether the call reaches for an index, and may know how.
+        variables: Variables of the machine, such as `os.environ`.
+        reaching: Whether the call uses an index.
 
     Returns:
-        What is left of them.
+        Those that may pass.
     """
     return {
         name: value
