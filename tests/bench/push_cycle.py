@@ -128,7 +128,7 @@ class _Bazel:
             raise click.ClickException(f"bazelw {command} {arguments[0]} failed:\n{done.stdout}")
 
     def restore(self) -> None:
-        """Build what the source tree says, so that bazel-bin does not go on holding what the copy says."""
+        """Build the source tree, so that bazel-bin no longer holds the outputs of the copy."""
         self._call(["build", "//daemon:push"])
 
     def _call(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:

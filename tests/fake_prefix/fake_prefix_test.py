@@ -1,4 +1,4 @@
-"""The fake prefix is one that the product itself finds whole, and each state is what its name says."""
+"""Tests that Monobase finds the fake prefix undamaged, and that each of its states has the named fault."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A uv that makes environments of a fake prefix's wheels, and fails where a test says so.
+"""A fake uv that makes environments of a fake prefix's wheels, and fails where a test asks for it.
 
 uv = FakeUv(fake)
 uv.serve(fake.wheel("alpha", cached=False))          # its index has this wheel
@@ -182,7 +182,7 @@ def _requirements(words: list[str]) -> dict[str, str]:
 
 
 def _spread(archive: Path, tree: Path, name: str, *, copy: bool) -> None:
-    """Install an unpacked wheel, as the binary distribution format says."""
+    """Install an unpacked wheel according to the binary distribution format."""
     packages = tree / "lib" / f"python{PYTHON}" / "site-packages"
     schemes = {
         "data": tree,

@@ -1,4 +1,4 @@
-"""Wheels that are not what their lock says, or not what a wheel may be: named, never installed."""
+"""Tests that wheels which do not match their lock, or are malformed, are named and never installed."""
 
 import os
 import subprocess

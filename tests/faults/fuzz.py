@@ -261,7 +261,7 @@ class _Cycle:
         before: Sequence[str] = (),
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> "subprocess.Popen[bytes]":
-        """Start a command in a process group of its own; what it says goes to the log of the cycle."""
+        """Start a command in its own process group; its output goes to the log of the cycle."""
         with self._log.open("ab") as log:
             log.write(f"--- {' '.join(arguments)}\n".encode())
             log.flush()

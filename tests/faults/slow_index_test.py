@@ -1,4 +1,4 @@
-"""An index that drips: the wheel is named and given up, the others do not wait for it."""
+"""Tests an index that sends too slowly: its wheel is named and fails, the others do not wait for it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Strange things on a prefix: every command says a sentence with the path, and all else goes on."""
+"""Tests unexpected files in a prefix: each command reports the path, and continues with all else."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Two installs on one prefix: one writes, the other waits and says for whom."""
+"""Tests two installs on one prefix: one writes, the other waits and reports which process it waits for."""
 
 import os
 import re

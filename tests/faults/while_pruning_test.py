@@ -55,7 +55,7 @@ def _prune(prefix: Prefix, catalog: Catalog) -> None:
 
 
 def _verify_and(prefix: Prefix, moment: int, work: Callable[[], None]) -> tuple[list[Finding], int]:
-    """Verify everything, do something before the tree of some number is looked at; gives the trees, too."""
+    """Verify everything, and run an action before the tree of a given number; return the trees as well."""
     seen = 0
 
     def each(_label: str) -> None:

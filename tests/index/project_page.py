@@ -1,4 +1,4 @@
-"""The pages of a simple repository API: what an index says of its projects and files.
+"""Writes the pages of a simple repository API: an index's projects and files.
 
 Implements the PyPA *simple repository API*: HTML (PEP 503) and JSON (PEP 691), with sizes, upload times and
 versions (PEP 700), metadata files (PEP 658, 714) and yanked releases (PEP 592).

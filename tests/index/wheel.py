@@ -107,7 +107,7 @@ class WheelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A wheel on disk and what an index says of it.
+    """A wheel on disk, with the facts that an index states.
 
     Attributes:
         spec: The description that it was made from.

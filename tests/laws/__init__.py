@@ -20,7 +20,7 @@ os.environ.setdefault(
 
 
 def examples(number: int) -> settings:
-    """Return settings with few examples, for a property that takes long; a number given by hand overrides it.
+    """Return settings with few examples for a slow property; a number set by the caller overrides it.
 
     Args:
         number: How many examples are tried.

@@ -1,4 +1,4 @@
-"""Stands between a client and a registry, and breaks connections where a test says so."""
+"""A proxy between a client and a registry that breaks connections where a test asks for it."""
 
 import socket
 import struct

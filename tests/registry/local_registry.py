@@ -139,7 +139,7 @@ def local_registry(
 
 
 def free_port() -> int:
-    """Find a port that nobody listens at, below those that the kernel gives to whoever connects meanwhile."""
+    """Return a free port below the kernel's ephemeral ports, which other connections could take meanwhile."""
     while True:
         port = random.randrange(10_000, 30_000)  # noqa: S311 (tests that run at once should not try the same)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -1,4 +1,4 @@
-"""Small images for tests: layouts with random layers that no two tests share unless they say so."""
+"""Small images for tests: layouts with random layers, which tests share only if they ask for it."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""A server that answers as a test says: for what a real registry does rarely, and never when asked."""
+"""A server with scripted answers, for the rare faults that a real registry cannot be asked to show."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -133,7 +133,7 @@ def _certificate_text(signer: Certificate) -> str:
 
 
 def _signature(content: bytes, signer: Certificate) -> bytes:
-    """Sign as RFC 7518, section 3.4 has it: two numbers of 32 bytes, not the DER that openssl gives."""
+    """Return a signature of RFC 7518, section 3.4: two numbers of 32 bytes, not openssl's DER."""
     command = ["openssl", "dgst", "-sha256", "-sign", str(signer.key)]
     der = subprocess.run(command, input=content, capture_output=True, check=True).stdout
     first_length = der[3]

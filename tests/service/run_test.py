@@ -1,4 +1,4 @@
-"""The daemon as a process: it reaches the desired state, says so, and survives."""
+"""Tests the daemon as a process: it reaches the desired state, reports it, and survives faults."""
 
 import json
 import os
