@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.host.durability import sync_directory, sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
-from daemon.install.lock_index import CacheFolders
+from daemon.install.cache_folders import CacheFolders
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import (
     Inventory,

@@ -22,8 +22,8 @@ from daemon.errors import (
 from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
 from daemon.install.arrivals import Arrivals
+from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch_call import FetchCall, format_requirements, group_calls
-from daemon.install.lock_index import CacheFolders
 from daemon.install.plan import WheelToFetch
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore

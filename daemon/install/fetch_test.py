@@ -11,8 +11,8 @@ from daemon.errors import (
     WheelContentError,
 )
 from daemon.host.known_contents import KnownContents
+from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch import Fetcher
-from daemon.install.lock_index import CacheFolders
 from daemon.install.plan import WheelToFetch
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import inventory_path

@@ -1,15 +1,14 @@
-"""The index of our own: what it answers, to whom, and where uv keeps what it finds by it."""
+"""Monobase's index on loopback: what it answers, and to whom."""
 
-import sys
+import socket
+import struct
 import urllib.error
 import urllib.request
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from daemon.install.lock_index import CacheFolders, Listing, LockIndex
-from daemon.prefix.prefix import Prefix
-from daemon.uv.program import Uv, find_uv
+from daemon.install.lock_index import Listing, LockIndex
 from gens.lock import LockedWheel
 
 _WHEEL = LockedWheel("alpha", "1.0+cu124", "ab" * 32, "alpha-1.0+cu124-py3-none-any.whl", 10)
@@ -29,8 +28,16 @@ def _get(index: LockIndex, url: str, password: str | None = None) -> int:
             return error.code
 
 
-def test_it_lists_what_it_was_given_to_who_knows_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def _connect(index: LockIndex) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", index.server_address[1]), timeout=30)
+
+
+@pytest.fixture(autouse=True)
+def _no_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "")
+
+
+def test_it_lists_its_wheels_for_those_who_know_its_password() -> None:
     with LockIndex([Listing("", (_WHEEL,)), Listing("other", ())]) as index:
         assert _get(index, "http://monobase.invalid/simple/alpha/") == 200
         assert _get(index, "http://monobase.invalid/other/simple/alpha/") == 404
@@ -43,16 +50,21 @@ def test_it_lists_what_it_was_given_to_who_knows_its_password(monkeypatch: pytes
         assert "password" not in index.configuration
 
 
-def test_uv_tells_where_it_keeps_the_wheels_of_each(tmp_path: Path) -> None:
-    places = []
-    for name in ("one", "two"):
-        prefix = Prefix(tmp_path / name)
-        prefix.make_directories()
-        prefix.staging.mkdir()
-        CacheFolders._learnt.clear()  # as in another process
-        folders = CacheFolders(Uv(find_uv(None), prefix), Path(sys.executable))
-        places.append((folders.find(), folders.find("0123")))
-        assert list(prefix.staging.iterdir()) == []
-        assert list(prefix.uv_cache.iterdir()) == []
-    assert places[0] == places[1]
-    assert places[0][0] != places[0][1]
+def test_it_stops_while_a_client_keeps_its_connection_open() -> None:
+    with LockIndex([Listing("", (_WHEEL,))]) as index:
+        client = _connect(index)
+    with client, pytest.raises(ConnectionRefusedError):
+        _connect(index)
+
+
+def test_a_client_that_goes_away_in_an_answer_is_not_reported(capfd: pytest.CaptureFixture[str]) -> None:
+    many = tuple(replace(_WHEEL, name=f"alpha{number}") for number in range(50))
+    with LockIndex([Listing("", many)]) as index:
+        for wheel in many:
+            with _connect(index) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # resets
+                client.sendall(
+                    f"GET http://monobase.invalid/simple/{wheel.name}/ HTTP/1.1\r\n\r\n".encode() * 9
+                )
+        assert _get(index, "http://monobase.invalid/simple/alpha1/") == 200
+    assert capfd.readouterr() == ("", "")

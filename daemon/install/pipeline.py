@@ -12,9 +12,9 @@ from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.system_error import system_errors
 from daemon.install.archive_check import drop_damaged_wheels
+from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch import Fetcher
 from daemon.install.linked_tree import LinkedTree
-from daemon.install.lock_index import CacheFolders
 from daemon.install.obstacle import obstacles_as_damage
 from daemon.install.options import InstallOptions, make_uv
 from daemon.install.plan import Plan, Wanted, check_room, make_plan, wheels_to_fetch

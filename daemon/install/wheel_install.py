@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from daemon.errors import IndexAccessError, WheelContentError
+from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch_call import format_requirements
-from daemon.install.lock_index import CacheFolders, Listing, LockIndex
+from daemon.install.lock_index import Listing, LockIndex
 from daemon.install.plan import Wanted
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.mending import remove_anything

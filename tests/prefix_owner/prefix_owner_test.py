@@ -20,7 +20,7 @@ _ALLOWED = {
     ),
     "daemon/uv/received_bytes.py": ("/proc", {"os.readlink", "os.scandir"}),
     "daemon/install/link_check.py": ("compares the staged tree that uv made", {"os.readlink", "walk_files"}),
-    "daemon/install/lock_index.py": ("a uv cache of its own, in a private folder", {".glob"}),
+    "daemon/install/cache_folders.py": ("a uv cache of its own, in a private folder", {".glob"}),
     "daemon/install/wheel_install.py": ("the metadata that uv wrote into a staged tree", {".glob"}),
     "daemon/install/pipeline.py": ("names the link in a message", {"prefix.latest"}),
     "daemon/interpreters/interpreter_tree.py": ("the staged interpreter that uv made", {"walk_files"}),
