@@ -1,1 +1,1 @@
-"""What runs on a node: plan, fetch, link, compile, lay out, seal; verify and status."""
+"""The program that runs on a node: installs, verifies, repairs, prunes and serves."""

@@ -7,7 +7,7 @@ from gens.errors import MonobaseError
 
 
 class DamageError(MonobaseError):
-    """What stands on the prefix is not what was sealed."""
+    """The files on the prefix are not those that were sealed."""
 
     exit_code: ClassVar[int] = 1
     kind: ClassVar[str] = "damage"

@@ -104,7 +104,7 @@ def run(settings: RunSettings) -> None:
 
 @command(main, ReadySettings)
 def ready(settings: ReadySettings) -> None:
-    """Tell whether the active generations are ready: exit with 0, or with 1 and the reasons."""
+    """Report whether the active generations are ready: exit with 0, or with 1 and the reasons."""
     _module("ready").ready(settings)
 
 

@@ -32,7 +32,7 @@ def _python(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
 
 @contextmanager
 def _reader(path: Path, what: str) -> Iterator[None]:
-    """Let a process do something to a file that needs no more than to read it, and keep it."""
+    """Start a process that does something to a file for which reading it is enough, and keeps doing it."""
     code = (
         "import fcntl, os, signal, struct, sys\n"
         "signal.signal(signal.SIGIO, signal.SIG_IGN)\n"

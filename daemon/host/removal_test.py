@@ -1,4 +1,4 @@
-"""What is freed, with links counted."""
+"""Removes trees, and counts the bytes that are freed, links included."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the system refuses is told by an error of ours."""
+"""Turns errors of the system into errors of Monobase."""
 
 import errno
 from pathlib import Path

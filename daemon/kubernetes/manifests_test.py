@@ -44,7 +44,7 @@ def _variables(manifests: list[dict[str, Any]]) -> dict[str, str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Copies the manifests, which Bazel gives as links: kustomize follows none out of its folder."""
+    """Copy the manifests, which Bazel gives as links: kustomize follows none out of its folder."""
     for name in ("base", "components", "examples"):
         shutil.copytree(HERE / name, tmp_path / name)
     shutil.copytree(HERE / "sample_base", tmp_path / "built")

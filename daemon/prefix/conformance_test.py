@@ -184,7 +184,7 @@ def _check_mark(world: World) -> set[str]:
 
 
 def _unused(world: World) -> set[str]:
-    """Give what of g00000's is unused when all that is installed remains, and what g00001's locks name."""
+    """Return what g00000 has unused when all that is installed remains, and what the locks of g00001 name."""
     other = world.fake.generation(1)
     locked = {
         wheel.sha256 for target in other.targets for wheel in world.fake.catalog.lock(other, target).wheels
@@ -283,7 +283,7 @@ def _of_one(world: World) -> int:
 
 
 def _each(default: object, **others: object) -> dict[str, object]:
-    """Give the expected answer in each state, by its name with `_` for a blank."""
+    """Return the expected answer in each state, by its name with `_` for a blank."""
     found = dict.fromkeys(_STATES, default)
     for name, answer in others.items():
         assert name.replace("_", " ") in found
@@ -292,7 +292,7 @@ def _each(default: object, **others: object) -> dict[str, object]:
 
 
 def _where_it_is(there: object, elsewhere: object, **others: object) -> dict[str, object]:
-    """Give one answer where g00000 has a folder, and another where it has none."""
+    """Return one answer where g00000 has a folder, and another where it has none."""
     missing = {name.replace(" ", "_"): elsewhere for name in _WITHOUT_FOLDER}
     return _each(there, **{**missing, **others})
 

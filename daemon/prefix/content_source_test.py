@@ -1,4 +1,4 @@
-"""Where the right bytes come from, and what becomes of the wrong ones that share their name."""
+"""Finds the right bytes of a content, and drops wrong ones of the same name."""
 
 import os
 from pathlib import Path

@@ -120,7 +120,7 @@ def test_an_entry_of_another_owner_gives_way_to_the_new_file(store: ContentStore
 
 
 def _refuse_links(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    """Let one file have no more links to give, as ext4 does after 65,000."""
+    """Refuse further links to one file, as ext4 does after 65,000."""
     real = os.link
 
     def link(found: str | Path, target: str | Path) -> None:

@@ -48,7 +48,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is killed.
+    """An operation to kill.
 
     Attributes:
         run: Does it, or completes what an earlier try has done.

@@ -1,4 +1,4 @@
-"""What the folder of a generation holds, and whether it is sealed from the definition of now."""
+"""Reads the folder of a generation, and whether it is sealed from the present definition."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a prefix may be, and what becomes a part of a path in it."""
+"""Checks the path of a prefix, and names that become parts of paths in it."""
 
 from pathlib import Path
 

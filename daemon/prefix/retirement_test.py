@@ -1,4 +1,4 @@
-"""What has a final name goes as a whole, and only what nobody leases."""
+"""Retires published trees as a whole, and only those that nobody leases."""
 
 from collections.abc import Iterator
 from pathlib import Path

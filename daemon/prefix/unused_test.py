@@ -1,4 +1,4 @@
-"""What nothing uses is found, what is used or was made by no install is not."""
+"""Finds what nothing uses, and neither what is used nor what no install made."""
 
 import os
 from pathlib import Path

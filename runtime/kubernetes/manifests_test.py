@@ -17,7 +17,7 @@ DAEMON = HERE.parent.parent / "daemon" / "kubernetes" / "base"
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Copies the manifests, which Bazel gives as links: kustomize follows none out of its folder."""
+    """Copy the manifests, which Bazel gives as links: kustomize follows none out of its folder."""
     for name in ("model", "components"):
         shutil.copytree(HERE / name, tmp_path / name)
     return tmp_path

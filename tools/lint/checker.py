@@ -96,6 +96,7 @@ def checkers() -> dict[str, Checker]:
         Checker("mypy", is_python, (sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null")),
         # As a script: as a module it would load this program's `tools`, and hide `tools` of the tree.
         Checker("imports", is_product, (sys.executable, "-P", str(_FOLDER / "imports.py"))),
+        Checker("first_lines", is_python, (sys.executable, str(_FOLDER / "first_lines.py"))),
         Checker("links", is_markdown, (sys.executable, str(_FOLDER / "links.py"))),
         Checker("shellcheck", is_shell, (shellcheck, "--severity=style", "--external-sources")),
         Checker(
