@@ -1,14 +1,19 @@
 import os
 from pathlib import Path
 
+import pytest
+
+from daemon.errors import WheelContentError
 from daemon.uv.cache import (
     drop_wheel,
+    fetched_archive,
     find_archive,
     in_the_way,
     move_wheel,
     remove_leftovers,
     remove_outdated,
     stands_in,
+    unused_wheels,
 )
 from gens.lock import LockedWheel
 
@@ -113,3 +118,33 @@ def test_what_another_uv_keeps_in_another_form_is_removed(tmp_path: Path) -> Non
     assert remove_outdated(tmp_path, _OWN) == ["wheels-v7"]
     assert remove_outdated(tmp_path, _OWN) == []
     assert find_archive(tmp_path, _WHEEL) is not None
+
+
+def test_a_wheel_that_was_not_fetched_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(WheelContentError, match=f"^{_WHEEL.filename}: .*run the install again"):
+        fetched_archive(tmp_path, _WHEEL)
+    archive = _cached(tmp_path, _WHEEL.sha256)
+    assert fetched_archive(tmp_path, _WHEEL) == archive.resolve()
+
+
+def test_an_unused_wheel_is_its_pointer_its_link_and_its_archive(tmp_path: Path) -> None:
+    used = _cached(tmp_path, "cd" * 32)
+    archive = _cached(tmp_path, _WHEEL.sha256, "index/0123", "OTHER")
+    (found,) = unused_wheels(tmp_path, {"cd" * 32})
+    place = tmp_path / "wheels-v8/index/0123/alpha/1.0-py3-none-any"
+    assert found.package == "alpha"
+    assert set(found.paths) == {place, place.with_name(f"{place.name}.http"), archive}
+    assert used.exists()
+
+
+def test_of_an_unused_wheel_without_an_archive_the_rest_is_found(tmp_path: Path) -> None:
+    _cached(tmp_path, _WHEEL.sha256).rmdir()
+    (found,) = unused_wheels(tmp_path, set())
+    assert [path.suffix for path in found.paths] == [".http", ".0-py3-none-any"]
+
+
+def test_what_holds_no_digest_is_not_called_a_wheel(tmp_path: Path) -> None:
+    _cached(tmp_path, "not a digest")
+    (tmp_path / "wheels-v8/pypi/alpha/other.msgpack").write_text(_WHEEL.sha256)
+    (tmp_path / "wheels-v8/pypi/a file").write_text(_WHEEL.sha256)
+    assert list(unused_wheels(tmp_path, set())) == []

@@ -1,11 +1,77 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from daemon.uv.program import find_uv
+from daemon.errors import NotOnIndexError, ProgramKilledError
+from daemon.prefix.prefix import Prefix
+from daemon.uv.program import Downloads, Uv, find_uv
 from gens.errors import MonobaseError
 
 
 def test_a_uv_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(MonobaseError, match="is not an executable file; name uv's binary with --uv"):
         find_uv(tmp_path / "uv")
+
+
+def _uv(tmp_path: Path, script: str, **options: object) -> Uv:
+    """Return uv with a shell script as its program."""
+    prefix = Prefix(tmp_path / "prefix")
+    prefix.make_directories()
+    program = tmp_path / "uv"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return Uv(program, prefix, **options)  # type: ignore[arg-type]
+
+
+def test_a_call_without_network_gets_no_setting_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_INDEX_URL", "https://index.example/simple")
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "7")
+    uv = _uv(tmp_path, "env")
+    variables = uv.run("pip", variables={"UV_CACHE_DIR": "/elsewhere"}).stdout.splitlines()
+    assert {"UV_NO_CONFIG=1", "UV_CACHE_DIR=/elsewhere", "UV_LINK_MODE=hardlink"} <= set(variables)
+    assert not [line for line in variables if line.startswith(("UV_INDEX_URL", "UV_HTTP_TIMEOUT"))]
+
+
+def test_a_call_with_network_gets_what_reaches_an_index_and_the_callers_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "7")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    uv = _uv(
+        tmp_path,
+        'env; cat "$UV_CONFIG_FILE"',
+        index_url="https://index.example/simple",
+        proxy_variables={"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": None},
+        downloads=Downloads(concurrent=3, python_mirror="https://mirror.example"),
+    )
+    printed = uv.reach("pip").stdout
+    for line in (
+        "UV_HTTP_TIMEOUT=7", "HTTPS_PROXY=http://127.0.0.1:1", "UV_CONCURRENT_DOWNLOADS=3",
+        "UV_PYTHON_INSTALL_MIRROR=https://mirror.example", 'url = "https://index.example/simple"',
+    ):  # fmt: skip
+        assert line in printed.splitlines()
+    assert "NO_PROXY" not in printed
+
+
+def test_a_failure_is_raised_with_what_uv_printed_to_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("wheels \n")
+    uv = _uv(tmp_path, "echo 'error: No solution found when resolving' >&2; exit 1")
+    with pytest.raises(NotOnIndexError, match="No solution found"):
+        uv.reach("pip", log=log)
+    assert log.read_text() == "wheels \nerror: No solution found when resolving\n"
+
+
+def test_calls_that_run_can_be_ended_all_at_once(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, "exec sleep 30")
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(uv.run, "pip")
+        while not uv.running:
+            time.sleep(0.01)
+        uv.end_all()
+        with pytest.raises(ProgramKilledError, match="SIGTERM"):
+            call.result(20)
