@@ -1,18 +1,19 @@
+"""What a uv is started with, and what its end means; a shell script is its program."""
+
+import os
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from daemon.errors import NotOnIndexError, ProgramKilledError
+from daemon.errors import IndexAccessError, MachineError, NotOnIndexError, ProgramKilledError
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.uv_locks import TRIES
 from daemon.uv.program import Downloads, Uv, find_uv
-from gens.errors import MonobaseError
 
-
-def test_a_uv_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MonobaseError, match="is not an executable file; name uv's binary with --uv"):
-        find_uv(tmp_path / "uv")
+_TIMED_OUT = "error: Timeout (5s) when waiting for lock on `cache` at `/x/.lock`"
 
 
 def _uv(tmp_path: Path, script: str, **options: object) -> Uv:
@@ -75,3 +76,57 @@ def test_calls_that_run_can_be_ended_all_at_once(tmp_path: Path) -> None:
         uv.end_all()
         with pytest.raises(ProgramKilledError, match="SIGTERM"):
             call.result(20)
+
+
+def test_without_a_proxy_of_the_caller_the_machines_own_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://machine.example")
+    uv = _uv(tmp_path, 'env; cat "$UV_CONFIG_FILE"')
+    printed = uv.reach("pip", index_url="https://build.example/simple").stdout.splitlines()
+    assert "HTTPS_PROXY=http://machine.example" in printed
+    assert 'url = "https://build.example/simple"' in printed
+
+
+def test_the_text_of_a_configuration_is_on_no_file_system(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, 'echo "$UV_CONFIG_FILE"; cat "$UV_CONFIG_FILE"')
+    path, text = uv.run("pip", configuration="[[index]]").stdout.splitlines()
+    assert path.startswith("/proc/self/fd/")
+    assert text == "[[index]]"
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"[[index]]" in file.read_bytes()]
+
+
+def test_a_call_that_waited_for_a_lock_is_repeated(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    script = f"echo x >> {count}; [ $(wc -l < {count}) -gt 1 ] || {{ echo '{_TIMED_OUT}' >&2; exit 2; }}"
+    uv = _uv(tmp_path, script)
+    uv.run("pip")
+    assert count.read_text() == "x\nx\n"
+
+
+def test_a_call_that_waits_for_a_lock_at_each_try_fails(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    uv = _uv(tmp_path, f"echo x >> {count}; echo '{_TIMED_OUT}' >&2; exit 2")
+    with pytest.raises(IndexAccessError, match="waiting for lock"):
+        uv.run("pip")
+    assert count.read_text() == "x\n" * TRIES
+
+
+def test_the_given_uv_is_used(tmp_path: Path) -> None:
+    program = _uv(tmp_path, "").program
+    assert find_uv(program) == program
+
+
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_a_given_uv_that_cannot_be_executed_is_named(tmp_path: Path, mode: int | None) -> None:
+    if mode is not None:
+        _uv(tmp_path, "").program.chmod(mode)
+    with pytest.raises(MachineError, match="uv: is not an executable file; name uv's binary with --uv"):
+        find_uv(tmp_path / "uv")
+
+
+def test_without_a_given_uv_the_one_of_its_package_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert os.access(find_uv(None), os.X_OK)
+    monkeypatch.setitem(sys.modules, "uv", None)
+    with pytest.raises(MachineError, match=r"uv is not installed .*name its binary with --uv"):
+        find_uv(None)
