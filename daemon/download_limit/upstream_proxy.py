@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from daemon.errors import ProxyError
-from daemon.uv.configuration import configuration_files
+from daemon.uv.configuration_files import configuration_files
 from daemon.uv.variables import is_true
 
 _PORTS = {"http": 80, "https": 443}

@@ -8,15 +8,14 @@ settings that may pass are listed here, and go into a configuration that Monobas
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from daemon.errors import IndexUrlError, UvConfigurationError
-from daemon.report.redaction import learn, learn_variables, redact
-from daemon.uv.variables import is_true
+from daemon.report.redaction import learn_variables, redact
+from daemon.uv.configuration_files import malformed, read_files
+from daemon.uv.index_url import check_url, without_user_info
 
 Setting = str | int | bool | list[str]
 Index = dict[str, object]
@@ -79,7 +78,7 @@ class UvConfiguration:
     def _known(self, url: str) -> Index:
         """Return an index with the name and the password that the machine's configuration may have for it."""
         for index in self.indexes:
-            if _without_user_info(str(index["url"])) == _without_user_info(url):
+            if without_user_info(str(index["url"])) == without_user_info(url):
                 return index if "@" not in urlsplit(url).netloc else index | {"url": url}
         return {"url": url}
 
@@ -129,105 +128,13 @@ def read_uv_configuration(variables: Mapping[str, str]) -> UvConfiguration:
         sources.append(str(path))
         pip = contents.get("pip", {})
         if not isinstance(pip, dict):
-            raise _malformed(path, "pip", "is not a table")
+            raise malformed(path, "pip", "is not a table")
         for table, names in ((pip, _IN_PIP), (contents, tuple(_SETTINGS))):
             indexes += _indexes_of_table(path, table)
             for name in names:
                 if name in table:
                     _add(settings, name, _checked(path, name, table[name]))
     return UvConfiguration(settings, tuple(_one_default(indexes)), tuple(sources))
-
-
-def read_files(variables: Mapping[str, str]) -> list[tuple[Path, dict[str, object]]]:
-    """Read the files that uv would read for a folder without a project.
-
-    Args:
-        variables: Such as `os.environ`.
-
-    Returns:
-        Each with its content, the first before the others.
-
-    Raises:
-        UvConfigurationError: One cannot be read, or is malformed.
-    """
-    return [(path, _read(path)) for path in configuration_files(variables)]
-
-
-def configuration_files(variables: Mapping[str, str]) -> list[Path]:
-    """Return the files that uv would read, the most important one first.
-
-    Args:
-        variables: Such as `os.environ`.
-    """
-    if variables.get("UV_CONFIG_FILE"):
-        return [Path(variables["UV_CONFIG_FILE"])]
-    if is_true(variables.get("UV_NO_CONFIG")):
-        return []
-    return [path for path in _discovered(variables) if _can_be_there(path)]
-
-
-def check_url(url: str) -> None:
-    """Refuse the URL of an index whose password has characters that end it, before anybody shows a part.
-
-    Raises:
-        IndexUrlError: It is such a one.
-    """
-    learn(url)
-    _, separator, rest = url.partition("://")
-    authority = re.split(r"[/?#]", rest)[0]
-    if not separator or "@" not in rest[len(authority) :] or "@" in authority:
-        return
-    port = authority.rpartition(":")[2] if ":" in authority.rpartition("]")[2] else ""
-    before_at = rest.rpartition("@")[0]
-    if (port and not port.isdecimal()) or "?" in before_at or "#" in before_at:
-        raise IndexUrlError(
-            f"the index URL {redact(url)} is malformed: a `/`, `?` or `#` of its password must be written "
-            "as %2F, %3F or %23"
-        )
-
-
-def _discovered(variables: Mapping[str, str]) -> list[Path]:
-    home = variables.get("XDG_CONFIG_HOME", "")
-    if not home.startswith("/"):
-        home = f"{variables['HOME']}/.config" if variables.get("HOME") else ""
-    paths = [Path(home) / "uv" / "uv.toml"] if home else []
-    if is_true(variables.get("UV_NO_SYSTEM_CONFIG")):
-        return paths
-    directories = [*(entry for entry in (variables.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if entry)]
-    system = [Path(directory) / "uv" / "uv.toml" for directory in directories]
-    return [*paths, next((path for path in system if path.is_file()), Path("/etc/uv/uv.toml"))]
-
-
-def _can_be_there(path: Path) -> bool:
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return False  # as uv has it
-    return True
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        contents = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UvConfigurationError(
-            f"{path}: uv's configuration cannot be read: {error.strerror}; correct the file or its mode, or "
-            "set UV_NO_CONFIG=1"
-        ) from error
-    except ValueError as error:
-        raise UvConfigurationError(
-            f"{path}: uv's configuration is malformed: {error}; correct the file, or set UV_NO_CONFIG=1"
-        ) from error
-    _learn_all(contents)
-    return contents
-
-
-def _learn_all(value: object) -> None:
-    if isinstance(value, str):
-        learn(value)
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            _learn_all(item)
 
 
 def _indexes_of_variables(variables: Mapping[str, str]) -> list[Index]:
@@ -244,11 +151,11 @@ def _indexes_of_variables(variables: Mapping[str, str]) -> list[Index]:
 def _indexes_of_table(path: Path, table: Mapping[str, object]) -> list[Index]:
     entries = table.get("index", [])
     if not isinstance(entries, list):
-        raise _malformed(path, "index", "is not a list of tables")
+        raise malformed(path, "index", "is not a list of tables")
     indexes: list[Index] = []
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("url"), str):
-            raise _malformed(path, "index", "has an entry without an `url`")
+            raise malformed(path, "index", "has an entry without an `url`")
         if not entry.get("explicit"):  # only a project may ask for such a one
             indexes.append(entry | {"url": _absolute(entry["url"], path.parent)})
     extra = _checked(path, "extra-index-url", table.get("extra-index-url", []), list)
@@ -282,7 +189,7 @@ def _checked(path: Path, name: str, value: object, kind: type | None = None) -> 
     kind = kind or _SETTINGS[name]
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if not fits or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
-        raise _malformed(path, name, f"is {redact(repr(value))}, which is not of type {kind.__name__}")
+        raise malformed(path, name, f"is {redact(repr(value))}, which is not of type {kind.__name__}")
     if isinstance(value, list) and name == "find-links":
         return [_absolute(item, path.parent) for item in value]
     return value  # type: ignore[return-value]
@@ -297,18 +204,6 @@ def _add(settings: dict[str, Setting], name: str, value: Setting) -> None:
 def _absolute(place: str, directory: Path) -> str:
     """Return a URL unchanged, and the absolute path of a folder of wheels."""
     return place if "://" in place else os.path.normpath(directory.absolute() / place)
-
-
-def _without_user_info(url: str) -> str:
-    scheme, separator, rest = url.rstrip("/").partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
-
-
-def _malformed(path: Path, name: str, what: str) -> UvConfigurationError:
-    return UvConfigurationError(
-        f"{path}: uv's configuration is malformed: `{name}` {what}; correct the file, or set UV_NO_CONFIG=1"
-    )
 
 
 def _toml(value: object) -> str:

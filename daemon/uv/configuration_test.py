@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from daemon.errors import IndexAccessError, UvConfigurationError
-from daemon.uv.configuration import check_url, read_uv_configuration
-from daemon.uv.variables import passed_on
+from daemon.errors import UvConfigurationError
+from daemon.uv.configuration import read_uv_configuration
 
 _INDEX = "https://index.example/simple"
 _FOREIGN = """
@@ -182,50 +181,3 @@ def test_a_malformed_file_is_named_once_and_with_what_to_do(tmp_path: Path, text
 def test_a_file_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UvConfigurationError, match="No such file"):
         read_uv_configuration({"UV_CONFIG_FILE": str(tmp_path / "uv.toml")})
-
-
-@pytest.mark.parametrize(
-    "url", ["http://user:pa/ss@host/simple", "http://user:1#ss@host/", "http://u:1?s@host/"]
-)
-def test_a_password_that_ends_the_host_is_refused_and_not_shown(url: str) -> None:
-    with pytest.raises(IndexAccessError, match="%2F") as caught:
-        check_url(url)
-    assert "ss@" not in str(caught.value)
-    assert "pa" not in str(caught.value).replace("password", "")
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["https://pkgs.example/org/feed@Local/simple/", "https://me:pat@pkgs.example/org/feed@Local/", "http://[::1]:8080/",
-     "https://me:p%2Fw@host:8080/simple", "/srv/wheels", "file:///srv/wheels@1"],
-)  # fmt: skip
-def test_an_url_that_is_one_is_not_refused(url: str) -> None:
-    check_url(url)
-
-
-def test_of_uvs_variables_only_those_pass_that_reach_an_index() -> None:
-    reaching = {
-        "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "1", "UV_INDEX_CORP_PASSWORD": "x",
-        "UV_INDEX_CORP_USERNAME": "x",
-        "UV_INSECURE_HOST": "x", "UV_PYTHON_INSTALL_MIRROR": "x", "UV_SYSTEM_CERTS": "1",
-    }  # fmt: skip
-    others = {
-        "SSL_CERT_FILE": "x", "HTTPS_PROXY": "x", "NETRC": "x", "HOME": "x", "PATH": "x", "AWS_PROFILE": "x",
-    }  # fmt: skip
-    foreign = dict.fromkeys(
-        (
-            "UV_VENV_SEED", "UV_VENV_CLEAR", "UV_VENV_RELOCATABLE", "UV_COMPILE_BYTECODE", "UV_EXCLUDE_NEWER",
-            "UV_NO_BINARY_PACKAGE", "UV_LINK_MODE", "UV_NO_INDEX", "UV_PYTHON_PREFERENCE", "UV_TORCH_BACKEND",
-            "UV_PRERELEASE", "UV_PROJECT_ENVIRONMENT", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE",
-            "UV_EXCLUDE", "UV_REQUIRE_HASHES", "UV_MALWARE_CHECK", "UV_PREVIEW", "UV_PYTHON_CACHE_DIR",
-            "UV_WORKING_DIR",
-            "UV_INSECURE_NO_ZIP_VALIDATION", "UV_SKIP_WHEEL_FILENAME_CHECK", "UV_ENV_FILE", "UV_LIBC", "UV",
-            "UV_MADE_UP_BY_A_LATER_UV", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_CONFIG_FILE", "VIRTUAL_ENV",
-            "PYTHONPATH", "PYTHONHOME", "CONDA_PREFIX", "_CONDA_ROOT", "PIP_TARGET", "RUST_LOG",
-            "FORCE_COLOR",
-            "CLICOLOR_FORCE", "__PYVENV_LAUNCHER__", "TRACING_DURATIONS_FILE",
-        ),
-        "1",
-    )  # fmt: skip
-    assert passed_on(reaching | others | foreign, reaching=True) == reaching | others
-    assert passed_on(reaching | others | foreign, reaching=False) == others

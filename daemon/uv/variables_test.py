@@ -43,3 +43,31 @@ def test_a_switch_is_on_as_uv_understands_it(value: str) -> None:
 @pytest.mark.parametrize("value", [None, "", "0", "false", "off", "2"])
 def test_other_values_leave_a_switch_off(value: str | None) -> None:
     assert not is_true(value)
+
+
+def test_of_uvs_variables_only_those_pass_that_reach_an_index() -> None:
+    reaching = {
+        "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "1", "UV_INDEX_CORP_PASSWORD": "x",
+        "UV_INDEX_CORP_USERNAME": "x",
+        "UV_INSECURE_HOST": "x", "UV_PYTHON_INSTALL_MIRROR": "x", "UV_SYSTEM_CERTS": "1",
+    }  # fmt: skip
+    others = {
+        "SSL_CERT_FILE": "x", "HTTPS_PROXY": "x", "NETRC": "x", "HOME": "x", "PATH": "x", "AWS_PROFILE": "x",
+    }  # fmt: skip
+    foreign = dict.fromkeys(
+        (
+            "UV_VENV_SEED", "UV_VENV_CLEAR", "UV_VENV_RELOCATABLE", "UV_COMPILE_BYTECODE", "UV_EXCLUDE_NEWER",
+            "UV_NO_BINARY_PACKAGE", "UV_LINK_MODE", "UV_NO_INDEX", "UV_PYTHON_PREFERENCE", "UV_TORCH_BACKEND",
+            "UV_PRERELEASE", "UV_PROJECT_ENVIRONMENT", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE",
+            "UV_EXCLUDE", "UV_REQUIRE_HASHES", "UV_MALWARE_CHECK", "UV_PREVIEW", "UV_PYTHON_CACHE_DIR",
+            "UV_WORKING_DIR",
+            "UV_INSECURE_NO_ZIP_VALIDATION", "UV_SKIP_WHEEL_FILENAME_CHECK", "UV_ENV_FILE", "UV_LIBC", "UV",
+            "UV_MADE_UP_BY_A_LATER_UV", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_CONFIG_FILE", "VIRTUAL_ENV",
+            "PYTHONPATH", "PYTHONHOME", "CONDA_PREFIX", "_CONDA_ROOT", "PIP_TARGET", "RUST_LOG",
+            "FORCE_COLOR",
+            "CLICOLOR_FORCE", "__PYVENV_LAUNCHER__", "TRACING_DURATIONS_FILE",
+        ),
+        "1",
+    )  # fmt: skip
+    assert passed_on(reaching | others | foreign, reaching=True) == reaching | others
+    assert passed_on(reaching | others | foreign, reaching=False) == others
