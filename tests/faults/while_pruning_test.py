@@ -55,7 +55,7 @@ def _prune(prefix: Prefix, catalog: Catalog) -> None:
 
 
 def _verify_and(prefix: Prefix, moment: int, work: Callable[[], None]) -> tuple[list[Finding], int]:
-    """Verify everything, and run an action before the tree of a given number; return the trees as well."""
+    """Verify everything, and run an action before the tree of a given number; return the number of trees too."""
     seen = 0
 
     def each(_label: str) -> None:
