@@ -176,7 +176,7 @@ def test_a_broken_lock_is_mended(desk: Desk, broken: str) -> None:
 def test_a_list_that_is_missing_or_malformed_is_refused_without_a_look_at_the_mirror(desk: Desk) -> None:
     (desk.folder / "packages.txt").write_text("[system]\ntini\n")
     done = desk.run(url="http://127.0.0.1:9")
-    assert (done.exit_code, "packages.txt:2: needs a package's name" in done.stderr) == (3, True)
+    assert (done.exit_code, "packages.txt:2: expected a package's name" in done.stderr) == (3, True)
     (desk.folder / "packages.txt").unlink()
     done = desk.run(url="http://127.0.0.1:9")
     assert (done.exit_code, "packages.txt: cannot be read" in done.stderr) == (3, True)

@@ -55,7 +55,7 @@ def _prune(prefix: Prefix, catalog: Catalog) -> None:
 
 
 def _verify_and(prefix: Prefix, moment: int, work: Callable[[], None]) -> tuple[list[Finding], int]:
-    """Verify everything, and run an action before the tree of a given number; return the number of trees too."""
+    """Verify everything, and run an action before the tree of a given number; count the trees."""
     seen = 0
 
     def each(_label: str) -> None:
