@@ -5,7 +5,7 @@ import sys
 import click
 
 from daemon.cli.settings import ReadySettings
-from daemon.install.plan import check_patterns
+from daemon.install.selection import check_patterns
 from daemon.prefix.prefix import prefix_at
 from daemon.report.shown_text import json_document
 from daemon.upkeep.known_file import read_known

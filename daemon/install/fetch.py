@@ -24,7 +24,7 @@ from daemon.host.known_contents import KnownContents
 from daemon.install.arrivals import Arrivals
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch_call import FetchCall, format_requirements, group_calls
-from daemon.install.plan import WheelToFetch
+from daemon.install.wanted import WheelToFetch
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import inventory_path, record_differences, take_inventory

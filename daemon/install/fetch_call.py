@@ -7,7 +7,7 @@ two versions of a package. So each wheel is in exactly one call, and a call has 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from daemon.install.plan import WheelToFetch
+from daemon.install.wanted import WheelToFetch
 from gens.lock import LockedWheel
 
 

@@ -1,5 +1,5 @@
 from daemon.install.fetch_call import format_requirements, group_calls
-from daemon.install.plan import WheelToFetch
+from daemon.install.wanted import WheelToFetch
 from gens.lock import LockedWheel
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.install.fetch_call import format_requirements, group_calls
-from daemon.install.plan import WheelToFetch
+from daemon.install.wanted import WheelToFetch
 from tests.laws.wheels import locked_wheels
 
 _PYTHONS = ("3.10.15", "3.11.10", "3.12.7")

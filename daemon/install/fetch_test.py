@@ -13,7 +13,7 @@ from daemon.errors import (
 from daemon.host.known_contents import KnownContents
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch import Fetcher
-from daemon.install.plan import WheelToFetch
+from daemon.install.wanted import WheelToFetch
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import inventory_path
 from daemon.prefix.staging import begin_staging

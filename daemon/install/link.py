@@ -12,7 +12,7 @@ from daemon.host.known_contents import KnownContents
 from daemon.install.link_check import LinkCheck, list_venv
 from daemon.install.linked_tree import LinkedTree
 from daemon.install.placement import Placed, place_environment, place_wheel, read_entry_points
-from daemon.install.plan import Wanted
+from daemon.install.wanted import Wanted
 from daemon.install.wheel_install import install_wheels
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore

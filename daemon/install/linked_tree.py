@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.install.placement import packages_directory
-from daemon.install.plan import Wanted
+from daemon.install.wanted import Wanted
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import Link

@@ -17,10 +17,11 @@ from daemon.install.fetch import Fetcher
 from daemon.install.linked_tree import LinkedTree
 from daemon.install.obstacle import obstacles_as_damage
 from daemon.install.options import InstallOptions, make_uv
-from daemon.install.plan import Plan, Wanted, check_room, make_plan, wheels_to_fetch
+from daemon.install.plan import Plan, check_room, make_plan
 from daemon.install.result import InstallResult
 from daemon.install.seal import Finished, finish_environment, finish_toolkit
 from daemon.install.toolkit import lay_out_toolkit
+from daemon.install.wanted import Wanted, wheels_to_fetch
 from daemon.install.workbench import make_workbench
 from daemon.interpreters.interpreter import provide_interpreters
 from daemon.interpreters.running_interpreter import Interpreter

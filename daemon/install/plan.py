@@ -1,21 +1,18 @@
 """Stage 1, plan: which environments and toolkits are missing, and what it takes to install them."""
 
-import difflib
-import fnmatch
-import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daemon.errors import DamageError, DiskError, NewerFormatError
+from daemon.errors import DamageError, DiskError
+from daemon.install.selection import check_patterns, is_selected
+from daemon.install.wanted import Wanted, WheelToFetch, wheels_to_fetch
 from daemon.prefix.generation import is_present, is_sealed
-from daemon.prefix.inventory import read_inventory
 from daemon.prefix.prefix import Prefix
-from daemon.uv.cache import find_archive
 from gens.catalog import Catalog
-from gens.errors import DefinitionError, MonobaseError
-from gens.generation import Generation, Target
-from gens.lock import Lock, LockedWheel
+from gens.errors import MonobaseError
+from gens.generation import Generation
+from gens.lock import LockedWheel
 
 # Of the 36 wheels of a torch 2.13 environment: 1.75 times their size when unpacked, and 0.06 of bytecode;
 # of the 26 of CUDA 13.0: 1.63.
@@ -28,50 +25,6 @@ _LEAST_FILES = 20
 _FILES_PER_FOLDER = 8
 _FOLDER_BYTES = 4_300
 _FILES_PER_SOURCE = 3
-_NAMED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An environment or toolkit that is to be installed.
-
-    Attributes:
-        generation: Its generation.
-        target: The environment or toolkit.
-        lock: Its lock.
-    """
-
-    generation: Generation
-    target: Target
-    lock: Lock
-
-    @property
-    def label(self) -> str:
-        """Name in messages: `g00003/python3.11-torch2.4.1-cu121`."""
-        return f"{self.generation.directory_name}/{self.target.name}"
-
-    def index_url(self, wheel: LockedWheel) -> str | None:
-        """Return the index that serves a wheel of the lock; None for the default index."""
-        if wheel.name in self.target.inputs.index_packages:
-            return self.target.inputs.index_url
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class WheelToFetch:
-    """A wheel that is not yet on the prefix.
-
-    Attributes:
-        wheel: The wheel.
-        index_url: Index that serves it; None for the default index.
-        platform: Target platform in uv's words.
-        pythons: Full Python versions that use it, any of which can fetch it.
-    """
-
-    wheel: LockedWheel
-    index_url: str | None
-    platform: str
-    pythons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +121,7 @@ def make_plan(
     check_patterns(generations, only)
     plans = []
     for generation in generations:
-        names = {target.name for target in generation.targets if _matches(target.name, only)}
+        names = {target.name for target in generation.targets if is_selected(target.name, only)}
         plans.append(_plan_generation(prefix, catalog, generation, names))
     fetch = wheels_to_fetch(prefix, [wanted for plan in plans for wanted in plan.wanted])
     files = sum(_files(item.wheel) for item in fetch)
@@ -182,24 +135,6 @@ def make_plan(
         disk_inodes=files + files // _FILES_PER_SOURCE + folders,
         broken=catalog.broken_between(min_gen_id, max_gen_id),
     )
-
-
-def check_patterns(generations: Iterable[Generation], only: Sequence[str]) -> None:
-    """Refuse patterns that match nothing.
-
-    Args:
-        generations: The active generations.
-        only: Patterns (fnmatch) of names of environments and toolkits; none means all.
-
-    Raises:
-        DefinitionError: They match no name.
-    """
-    known = sorted({target.name for generation in generations for target in generation.targets})
-    if only and not any(_matches(name, only) for name in known):
-        near = (difflib.get_close_matches(pattern, known, _NAMED, cutoff=0) for pattern in only)
-        named = list(dict.fromkeys(itertools.chain.from_iterable(near)))[:_NAMED]
-        rest = f" and {len(known) - len(named)} more" if len(known) > len(named) else ""
-        raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(named)}{rest}")
 
 
 def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:
@@ -268,47 +203,5 @@ def _plan_generation(
     return GenerationPlan(generation, False, tuple(wanted), tuple(present), tuple(left_out), failures)
 
 
-def wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToFetch, ...]:
-    """Find the wheels of some environments and toolkits that are not on the prefix, each once.
-
-    Args:
-        prefix: The prefix.
-        wanted: The environments and toolkits.
-
-    Returns:
-        The wheels, each with all Pythons that it is for.
-    """
-    found: dict[str, WheelToFetch | None] = {}
-    pythons: dict[str, set[str]] = {}
-    for item in wanted:
-        for wheel in item.lock.wheels:
-            pythons.setdefault(wheel.sha256, set()).add(item.target.inputs.python)
-            if wheel.sha256 not in found:
-                held = _has_inventory(prefix, wheel) and find_archive(prefix.uv_cache, wheel)
-                found[wheel.sha256] = (
-                    None
-                    if held
-                    else WheelToFetch(wheel, item.index_url(wheel), item.target.inputs.platform, ())
-                )
-    return tuple(
-        WheelToFetch(item.wheel, item.index_url, item.platform, tuple(sorted(pythons[sha256])))
-        for sha256, item in found.items()
-        if item is not None
-    )
-
-
-def _has_inventory(prefix: Prefix, wheel: LockedWheel) -> bool:
-    try:
-        return read_inventory(prefix, wheel.sha256) is not None
-    except DamageError:
-        return False  # the wheel is downloaded again, and its inventory written again
-    except NewerFormatError:
-        return True  # `drop_damaged_wheels` reports it
-
-
 def _files(wheel: LockedWheel) -> int:
     return wheel.size_bytes // _WHEEL_BYTES_PER_FILE + _LEAST_FILES
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

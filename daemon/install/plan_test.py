@@ -1,16 +1,22 @@
+"""The plan of an install: the missing environments and toolkits, and the room for them."""
+
 import dataclasses
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import DamageError, DiskError
 from daemon.install import plan as plan_module
-from daemon.install.plan import GenerationPlan, Plan, Wanted, check_patterns, check_room, make_plan
+from daemon.install.plan import GenerationPlan, Plan, check_room, make_plan
+from daemon.install.wanted import Wanted
 from daemon.prefix.generation import definition_digest, is_sealed
 from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
 from gens.catalog import Catalog, load_catalog
 from gens.errors import DefinitionError
+from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.index.wheel import Wheel, WheelSpec, write_wheel
 from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell, write_catalog
 
@@ -35,6 +41,11 @@ def prefix(tmp_path: Path) -> Prefix:
     prefix = Prefix(tmp_path / "prefix")
     prefix.make_directories()
     return prefix
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakePrefix:
+    return FakePrefix(tmp_path)
 
 
 def test_everything_is_wanted_on_an_empty_prefix_newest_generation_first(
@@ -68,16 +79,6 @@ def test_patterns_that_match_nothing_are_an_error(prefix: Prefix, catalog: Catal
         make_plan(prefix, catalog, only=["nothing*"])
 
 
-def test_only_the_nearest_names_are_told_where_a_pattern_matches_nothing(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plan_module, "_NAMED", 1)
-    with pytest.raises(
-        DefinitionError, match=rf"matches nothing; there are: python{PYTHON}-torch2.4.1-cpu and 2 more$"
-    ):
-        check_patterns(catalog.generations, ["pyhton*-torch2.4.1-cpu"])
-
-
 def _huge(catalog: Catalog, *, disk_bytes: int = 0, disk_inodes: int = 0) -> Plan:
     generation = catalog.generations[2]
     target = generation.targets[0]
@@ -97,6 +98,65 @@ def test_a_disk_with_too_few_inodes_is_refused_with_both_figures(prefix: Prefix,
 
 def test_nothing_to_do_needs_no_room(prefix: Prefix) -> None:
     check_room(prefix, Plan((), (), 10**15, 10**15), copy=False)
+
+
+def test_without_hard_links_each_environment_takes_its_full_size(
+    prefix: Prefix, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = os.statvfs(prefix.root)
+    plan = _huge(catalog, disk_bytes=room.f_bavail * room.f_frsize - 1)
+    monkeypatch.setattr(os, "statvfs", lambda _: room)
+    check_room(prefix, plan, copy=False)
+    with pytest.raises(DiskError, match="bytes are needed"):
+        check_room(prefix, plan, copy=True)
+
+
+def test_a_sealed_generation_wants_nothing(fake: FakePrefix) -> None:
+    fake.install(0)
+    (plan,) = make_plan(fake.prefix, fake.catalog).generations
+    assert (plan.sealed, plan.wanted, plan.present) == (True, (), ())
+
+
+def test_of_a_published_generation_the_rest_is_wanted(fake: FakePrefix) -> None:
+    fake.define(0)
+    fake.publish(0, fake.environment)
+    (plan,) = make_plan(fake.prefix, fake.catalog).generations
+    assert plan.present == (fake.environment,)
+    assert [wanted.target.name for wanted in plan.wanted] == [fake.toolkit]
+
+
+def test_a_lock_that_cannot_be_read_keeps_only_its_target_out(fake: FakePrefix) -> None:
+    fake.define(0)
+    (lock,) = (fake.directory / "gens").rglob(f"{fake.toolkit}.txt")
+    lock.write_text("no lock\n")
+    plan = make_plan(fake.prefix, fake.catalog)
+    assert [wanted.target.name for wanted in plan.wanted] == [fake.environment]
+    assert list(plan.failures) == [f"g00000/{fake.toolkit}"]
+    assert plan.generations[0].can_be_sealed
+
+
+def test_a_generation_whose_folder_is_a_link_is_left_alone(fake: FakePrefix, tmp_path: Path) -> None:
+    fake.define(0)
+    fake.define(1)
+    fake.prefix.generation("g00000").symlink_to(tmp_path)
+    plan = make_plan(fake.prefix, fake.catalog)
+    assert {wanted.generation.id for wanted in plan.wanted} == {1}
+    assert "is a link, where a folder should be" in str(plan.failures["g00000"])
+    assert [item.can_be_sealed for item in plan.generations] == [True, False]
+
+
+def test_a_generation_that_the_disk_does_not_give_back_is_left_alone(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "/prefix/g00000/.done")
+
+    fake.define(0)
+    monkeypatch.setattr(plan_module, "is_sealed", fail)
+    plan = make_plan(fake.prefix, fake.catalog)
+    assert str(plan.failures["g00000"]) == (
+        "/prefix/g00000/.done: cannot be read: Input/output error; look at the disk"
+    )
 
 
 def test_a_seal_of_another_definition_is_damage(prefix: Prefix, catalog: Catalog) -> None:

@@ -6,8 +6,8 @@ The store then publishes and seals them (`daemon/prefix/publication.py`).
 from dataclasses import dataclass
 
 from daemon.install.linked_tree import LinkedTree
-from daemon.install.plan import Wanted
 from daemon.install.toolkit import ToolkitTree
+from daemon.install.wanted import Wanted
 from daemon.prefix.bytecode_list import bytecode_list_path
 from daemon.prefix.inventory import inventory_path
 from daemon.prefix.line_file import text_digest

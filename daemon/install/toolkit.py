@@ -12,8 +12,8 @@ from pathlib import Path
 
 from daemon.errors import WheelContentError
 from daemon.host.modes import make_folder, make_new_folder
-from daemon.install.plan import Wanted
 from daemon.install.toolkit_layout import toolkit_links, toolkit_path
+from daemon.install.wanted import Wanted
 from daemon.install.workbench import Workbench
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import Link

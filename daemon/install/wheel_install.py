@@ -9,7 +9,7 @@ from daemon.errors import IndexAccessError, WheelContentError
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch_call import format_requirements
 from daemon.install.lock_index import Listing, LockIndex
-from daemon.install.plan import Wanted
+from daemon.install.wanted import Wanted
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.staging import set_file, temporary_path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.host.retries import Retries
 from daemon.host.system_error import system_errors
-from daemon.install.plan import check_patterns
+from daemon.install.selection import check_patterns
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.service.definitions import Definitions

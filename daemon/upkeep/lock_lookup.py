@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 
-from daemon.install.plan import Wanted
+from daemon.install.wanted import Wanted
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.toolkit_tree import toolkit_behind
 from daemon.prefix.tree_label import parse_label, toolkit_label

@@ -7,9 +7,9 @@ from daemon.errors import DamageError
 from daemon.host.known_contents import KnownContents
 from daemon.install.fetch import Fetcher
 from daemon.install.options import InstallOptions
-from daemon.install.plan import WheelToFetch
 from daemon.install.seal import finish_environment, finish_toolkit
 from daemon.install.toolkit import lay_out_toolkit
+from daemon.install.wanted import WheelToFetch
 from daemon.install.workbench import make_workbench
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.interpreter import InterpreterSearch

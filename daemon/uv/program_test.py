@@ -1,4 +1,4 @@
-"""What a uv is started with, and what its end means; a shell script is its program."""
+"""The start and the end of a call of uv, with a shell script as its program."""
 
 import os
 import sys

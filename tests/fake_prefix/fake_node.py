@@ -10,7 +10,7 @@ import pytest
 
 from daemon.errors import NotOnIndexError
 from daemon.install.options import InstallOptions
-from daemon.install.plan import WheelToFetch
+from daemon.install.wanted import WheelToFetch
 from daemon.prefix.inventory import inventory_path
 from daemon.report.progress import LogFormat, Reporter, Stage
 from daemon.upkeep import repair_source

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from daemon.errors import IndexAccessError
-from daemon.install.plan import Wanted
+from daemon.install.wanted import Wanted
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.inventory import WRITTEN_BY_INSTALLERS
 from daemon.uv.program import Uv, UvOutput
