@@ -6,7 +6,6 @@ the bad one and to fetch the others.
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,14 +117,9 @@ class Fetcher:
 
     def _try_each(self, calls: Sequence[FetchCall], stage: Stage, failures: dict[str, MonobaseError]) -> None:
         """Run a call for each wheel, several at once: a slow one would keep the others waiting."""
-        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
-            try:
-                futures = [(call, pool.submit(self._try, call, stage)) for call in calls]
-                outcomes = [(call, future.result()) for call, future in futures]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self.uv.end_all()
-                raise
+        with self.uv.pool(_CALLS_AT_ONCE) as pool:
+            futures = [(call, pool.submit(self._try, call, stage)) for call in calls]
+            outcomes = [(call, future.result()) for call, future in futures]
         for call, outcome in outcomes:
             if self._missing(call, outcome, failures):
                 self._settle(call, outcome, stage, failures)

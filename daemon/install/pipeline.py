@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -300,17 +299,12 @@ class _Install:
     def _each(self, items: Sequence[tuple[str, T]], work: Callable[[T], R], stage: Stage) -> list[R]:
         """Work on items, several at once; report those that fail under their labels, and leave them out."""
         done = []
-        with ThreadPoolExecutor(self._options.jobs) as pool:
-            try:
-                futures = [(label, pool.submit(work, item)) for label, item in items]
-                for label, future in futures:
-                    with self._failing_alone(label):
-                        done.append(future.result())
-                    stage.advance()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self._uv.end_all()
-                raise
+        with self._uv.pool(self._options.jobs) as pool:
+            futures = [(label, pool.submit(work, item)) for label, item in items]
+            for label, future in futures:
+                with self._failing_alone(label):
+                    done.append(future.result())
+                stage.advance()
         return done
 
     @contextmanager

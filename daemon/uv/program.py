@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -152,6 +153,21 @@ class Uv:
         configuration = known.text(indexes, proxies=not self.proxy_variables)
         call = _Call(arguments, environment, configuration, known.sources, log)
         return self._execute(call, self.downloads.least_rate)
+
+    @contextmanager
+    def pool(self, size: int) -> Iterator[ThreadPoolExecutor]:
+        """Provide threads for calls at the same time; if the block fails, end all calls that run.
+
+        Args:
+            size: Number of threads.
+        """
+        with ThreadPoolExecutor(size) as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.end_all()
+                raise
 
     def end_all(self) -> None:
         """End the processes that run now, so that the threads that wait for them return."""

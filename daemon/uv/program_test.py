@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from daemon.errors import IndexAccessError, MachineError, NotOnIndexError, ProgramKilledError
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.uv_locks import TRIES
-from daemon.uv.program import Downloads, Uv, find_uv
+from daemon.uv.program import Downloads, Uv, UvOutput, find_uv
 
 _TIMED_OUT = "error: Timeout (5s) when waiting for lock on `cache` at `/x/.lock`"
 
@@ -76,6 +76,23 @@ def test_calls_that_run_can_be_ended_all_at_once(tmp_path: Path) -> None:
         uv.end_all()
         with pytest.raises(ProgramKilledError, match="SIGTERM"):
             call.result(20)
+
+
+def test_a_pool_that_fails_ends_its_calls_and_starts_no_other(tmp_path: Path) -> None:
+    uv = _uv(tmp_path, "exec sleep 30")
+
+    def fail_while_one_runs() -> None:
+        with uv.pool(1) as pool:
+            calls.extend(pool.submit(uv.run, "pip") for _ in range(2))
+            while not uv.running:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    calls: list[Future[UvOutput]] = []
+    with pytest.raises(KeyboardInterrupt):
+        fail_while_one_runs()
+    assert isinstance(calls[0].exception(20), ProgramKilledError)
+    assert calls[1].cancelled()
 
 
 def test_without_a_proxy_of_the_caller_the_machines_own_is_used(
