@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.host.known_contents import KnownContents
+from daemon.install.entry_points import read_entry_points
 from daemon.install.link_check import LinkCheck, list_venv
 from daemon.install.linked_tree import LinkedTree
-from daemon.install.placement import Placed, place_environment, place_wheel, read_entry_points
+from daemon.install.placement import Placed, place_environment, place_wheel
 from daemon.install.wanted import Wanted
 from daemon.install.wheel_install import install_wheels
 from daemon.interpreters.running_interpreter import Interpreter

@@ -6,7 +6,6 @@ before uv runs: two wheels that claim one path, or a wheel that claims a path of
 refused before anything is written.
 """
 
-import configparser
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ _OWN_AT_TOP = re.compile(r"\..*|pyvenv\.cfg|CACHEDIR\.TAG|lib64")
 _OWN_IN_BIN = re.compile(r"(?:python|activate|deactivate|pydoc\.bat)(?:[._0-9].*|w(?:\..*)?)?", re.IGNORECASE)
 _OWN_IN_PACKAGES = re.compile(r"_virtualenv\.(?:py|pth)")
 _NAME_BYTES = 255
-_VERSIONED_PIP = re.compile(r"pip3\.[0-9]+")
 _REWRITTEN = re.compile(rb"#!python")
 
 Kind = Literal["plain", "script", "entry point"]
@@ -77,7 +75,7 @@ def place_wheel(
         wheel: The wheel, as its lock names it.
         inventory: Its inventory.
         python: Minor version of the environment's interpreter, such as `3.11`.
-        entry_points: Its commands: object by name (`read_entry_points`).
+        entry_points: Its commands: object by name.
 
     Yields:
         Each file, without those that uv writes into `.dist-info`.
@@ -139,43 +137,6 @@ def place_environment(label: str, placed: Iterable[Placed], python: str, cache_t
                 f"{label}: {files[path].owner} brings a file {path}, where {item.owner} needs a folder"
             )
     return files
-
-
-def read_entry_points(text: str, wheel: LockedWheel, python: str) -> dict[str, str]:
-    """Read the commands of an `entry_points.txt`.
-
-    Implements https://packaging.python.org/en/latest/specifications/entry-points/, and what uv makes of it:
-    beside `pip3` a `pip3.11` for the environment's own Python, and for no other.
-
-    Args:
-        text: The file.
-        wheel: Its wheel, for messages.
-        python: Minor version of the environment's interpreter, such as `3.11`.
-
-    Returns:
-        Object by name of the command, of `console_scripts` and `gui_scripts`.
-
-    Raises:
-        WheelContentError: It is malformed.
-    """
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign] # names are case-sensitive
-    try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        raise WheelContentError(f"{wheel.filename}: its entry_points.txt is malformed: {error}") from error
-    groups = [group for group in ("console_scripts", "gui_scripts") if parser.has_section(group)]
-    if parser.has_section("console_scripts"):
-        commands = parser["console_scripts"]
-        for name in [name for name in commands if _VERSIONED_PIP.fullmatch(name)]:
-            del commands[name]
-        if "pip3" in commands:
-            commands[f"pip{python}"] = commands["pip3"]
-    return {
-        name.strip(): value.partition("[")[0].strip()
-        for group in groups
-        for name, value in parser[group].items()
-    }
 
 
 def is_rewritten(content: bytes) -> bool:
