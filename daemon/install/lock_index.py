@@ -11,6 +11,7 @@ import contextlib
 import hmac
 import json
 import secrets
+import socket
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,7 +27,6 @@ from gens.lock import LockedWheel
 _HOST = "127.0.0.1"
 _ORIGIN = "http://monobase.invalid"
 _JSON = "application/vnd.pypi.simple.v1+json"
-_POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +98,22 @@ class LockIndex(ThreadingTCPServer):  # an HTTPServer looks up the name of its h
         self._files = files or {}
         self._password = secrets.token_urlsafe()
         self.asked_for: set[str] = set()  # wheels that uv requested, as its cache lacks them
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(_POLL_S,), name="lock index", daemon=True
-        )
+        self._thread = threading.Thread(target=self._accept, name="lock index", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.shutdown()
+        self.socket.shutdown(socket.SHUT_RDWR)  # ends `accept`
         self._thread.join()
         self.server_close()
+
+    def _accept(self) -> None:
+        """Serve until the socket is shut down. Not by `serve_forever`, which polls for its end."""
+        with contextlib.suppress(OSError):
+            while True:
+                self.process_request(*self.get_request())
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (as in socketserver)
         """Serve a connection until its client closes it."""
