@@ -171,7 +171,7 @@ def test_a_tunnel_is_between_the_two_ends_only(local_index: LocalIndex, tmp_path
 
 
 @pytest.mark.parametrize("headers", [{}, {"Proxy-Authorization": "Basic bW9ub2Jhc2U6Z3Vlc3M="}])
-def test_who_does_not_know_the_password_is_not_served(
+def test_a_client_without_the_password_is_not_served(
     local_index: LocalIndex, headers: dict[str, str]
 ) -> None:
     item = wheel(local_index)
@@ -212,7 +212,7 @@ def test_the_password_and_the_callers_headers_of_the_connection_are_not_passed_o
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_machines_own_proxy_is_gone_through_unless_no_proxy_names_the_host(
+def test_the_machines_own_proxy_is_used_unless_no_proxy_names_the_host(
     local_index: LocalIndex, tmp_path: Path, scheme: str
 ) -> None:
     item = wheel(local_index)
@@ -260,7 +260,7 @@ def test_a_proxy_of_the_machine_may_speak_tls(
                 assert asked.getresponse().read() == item.path.read_bytes()
 
 
-def test_a_password_that_the_upstream_refuses_is_told(local_index: LocalIndex) -> None:
+def test_a_password_that_the_upstream_refuses_is_reported(local_index: LocalIndex) -> None:
     upstream = LimitingProxy(RateLimit(_UNLIMITED), UpstreamProxies({}))
     with upstream as upstream_url:
         wrong = upstream_url.replace("monobase:", "somebody:")
@@ -288,7 +288,7 @@ def test_a_fault_of_the_index_is_one_for_the_client(local_index: LocalIndex) -> 
         assert get(url, target).read() == item.path.read_bytes()
 
 
-def test_a_host_that_does_not_answer_is_told_as_a_gateway_tells_it_and_once_with_the_reason(
+def test_a_host_that_does_not_answer_is_a_bad_gateway_and_is_reported_once_with_the_reason(
     local_index: LocalIndex,
 ) -> None:
     said: list[str] = []
@@ -301,7 +301,7 @@ def test_a_host_that_does_not_answer_is_told_as_a_gateway_tells_it_and_once_with
 @pytest.mark.parametrize(
     "target", ["/simple/", "ftp://127.0.0.1/x", "https://127.0.0.1/x", "http://", "http://h:x/"]
 )
-def test_what_is_no_request_to_a_proxy_is_refused(target: str) -> None:
+def test_a_request_that_no_proxy_can_serve_is_refused(target: str) -> None:
     with proxy() as url:
         assert get(url, target).status == 400
 
@@ -344,7 +344,7 @@ def test_connections_leave_no_descriptor_behind(local_index: LocalIndex, tmp_pat
         assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
 
 
-def test_without_a_limit_uv_goes_the_way_that_it_went() -> None:
+def test_without_a_limit_there_is_no_proxy() -> None:
     with limit_downloads(None, {"ALL_PROXY": "socks5://one.example"}, print) as url:
         assert url is None
     with pytest.raises(ProxyError, match="socks5"):

@@ -26,7 +26,7 @@ _TWO = UpstreamProxy("two.example", 443, tls=True, authorization="Basic bWU6YSBi
         ({"REQUEST_METHOD": "GET", "HTTP_PROXY": "http://one.example:3128"}, None, None),
     ],
 )
-def test_each_scheme_has_the_proxy_that_uv_would_take(
+def test_each_scheme_has_the_proxy_that_uv_would_use(
     variables: dict[str, str], http: UpstreamProxy | None, https: UpstreamProxy | None
 ) -> None:
     proxies = read_upstream_proxies(variables)
@@ -55,13 +55,13 @@ def test_each_scheme_has_the_proxy_that_uv_would_take(
         ("", "index.example", False),
     ],
 )
-def test_a_host_that_no_proxy_names_is_gone_to_directly(exceptions: str, host: str, direct: bool) -> None:
+def test_a_host_that_no_proxy_names_is_reached_directly(exceptions: str, host: str, direct: bool) -> None:
     proxies = read_upstream_proxies({"ALL_PROXY": "http://one.example:3128", "NO_PROXY": exceptions})
     assert (proxies.find("https", host) is None) == direct
 
 
 @pytest.mark.parametrize("url", ["socks5://user:secret@one.example:1080", "http://", "http://one.example:x"])
-def test_a_proxy_that_cannot_be_gone_through_is_refused_without_its_password(url: str) -> None:
+def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ProxyError, match="ALL_PROXY") as caught:
         read_upstream_proxies({"ALL_PROXY": url})
     assert "secret" not in str(caught.value)
@@ -79,7 +79,7 @@ def test_a_proxy_of_uvs_own_configuration_is_refused_with_its_file(tmp_path: Pat
     check_configuration(variables | {"UV_NO_CONFIG": "1"})
 
 
-def test_a_configuration_without_a_proxy_is_none_of_our_business(tmp_path: Path) -> None:
+def test_a_configuration_without_a_proxy_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "uv.toml"
     check_configuration({"UV_CONFIG_FILE": str(path)})
     path.write_text("[[index]]\n")

@@ -178,6 +178,6 @@ def test_a_malformed_file_is_named_once_and_with_what_to_do(tmp_path: Path, text
     assert caught.value.exit_code == 3
 
 
-def test_a_file_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
+def test_a_named_file_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UvConfigurationError, match="No such file"):
         read_uv_configuration({"UV_CONFIG_FILE": str(tmp_path / "uv.toml")})

@@ -53,7 +53,7 @@ def test_a_failure_of_uv_becomes_the_error_that_says_what_to_do(
         raise error
 
 
-def test_a_full_disk_is_told_with_its_figures(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_its_figures(tmp_path: Path) -> None:
     error = failure_of(["uv"], 2, "No space left on device (os error 28)", Prefix(tmp_path))
     with pytest.raises(DiskError, match=r"[0-9,]+ bytes of [0-9,]+ and [0-9,]+ inodes of [0-9,]+ are free"):
         raise error

@@ -1,4 +1,4 @@
-"""When a download is too slow, told by a clock of the test."""
+"""A download that is too slow, by a clock of the test."""
 
 import itertools
 import socket
@@ -31,7 +31,7 @@ def _steady(bytes_per_s: int, step_s: float = 0.5, until_s: float = 900.0) -> It
     return ((time_s, int(bytes_per_s * step_s)) for time_s in steps)
 
 
-def test_one_that_drips_is_ended_after_its_window_and_told_with_its_rate() -> None:
+def test_a_download_that_drips_is_ended_after_its_window_and_reported_with_its_rate() -> None:
     found = _watch(_steady(20))
     assert found is not None
     ended_s, slow = found
