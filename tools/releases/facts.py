@@ -75,6 +75,11 @@ class Facts:
     cudnn: dict[str, dict[str, list[str]]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Version:
+    format: int
+
+
 def read_facts(path: Path) -> Facts | None:
     """Read the file; return None if it does not exist.
 
@@ -82,15 +87,20 @@ def read_facts(path: Path) -> Facts | None:
         DefinitionError: It is malformed, or of a newer format.
     """
     try:
-        facts = msgspec.json.decode(path.read_bytes(), type=Facts)
+        content = path.read_bytes()
+        # The format first: a newer one is reported as newer, whatever its fields are.
+        version = msgspec.json.decode(content, type=_Version).format
+        facts = msgspec.json.decode(content, type=Facts) if version == _FORMAT else None
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise DefinitionError(
             f"{path}: cannot be read: {error}; remove it and run `bazel run //tools:update_releases`"
         ) from error
-    if facts.format != _FORMAT:
-        raise DefinitionError(f"{path}: has format {facts.format}, and this monobase reads {_FORMAT}")
+    if facts is None:
+        raise DefinitionError(
+            f"{path}: has format {version}, and this monobase reads {_FORMAT}; use the monobase that wrote it"
+        )
     return facts
 
 

@@ -45,6 +45,8 @@ def read_releases(index: Index, known: Facts | None, today: date) -> Facts:
     with ThreadPoolExecutor(_JOBS) as pool:
         projects = ["torch", *COMPANIONS, "cuda-toolkit", *_CUDNN.values()]
         pages = dict(zip(projects, pool.map(index.wheels, projects), strict=True))
+        if not pages["torch"]:
+            raise ResolutionError(f"{index.name}: has no wheel of torch; name another index with --index-url")
         released = {
             project: _releases(project, pages[project], getattr(known, project, {}), index, pool)
             for project in ("torch", *COMPANIONS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gens.errors import ResolutionError
+from gens.errors import DefinitionError, ResolutionError
 from tests.index.repository import DEFAULT_ROOT
 from tests.index.server import LocalIndex
 from tests.index.wheel import WheelSpec
@@ -110,6 +110,7 @@ def test_pre_releases_and_withdrawn_files_do_not_exist(local_index: LocalIndex) 
 def test_cuda_is_named_as_people_write_it_and_cudnn_by_its_cuda(
     local_index: LocalIndex,
 ) -> None:
+    _torch(local_index, "2.15.0")
     for version in ("13.0.3.0", "12.4.1"):
         local_index.add(WheelSpec("cuda-toolkit", version))
     for major in ("12", "13"):
@@ -145,3 +146,21 @@ def test_what_was_written_is_read_back(local_index: LocalIndex, tmp_path: Path) 
 
     assert read_facts(path) == facts
     assert read_facts(tmp_path / "none.json") is None
+
+
+def test_an_index_without_torch_is_refused_instead_of_forgetting_all_releases(
+    local_index: LocalIndex,
+) -> None:
+    _torch(local_index, "2.15.0")
+    known, _ = _read(local_index)
+
+    with LocalIndex() as other, pytest.raises(ResolutionError, match="has no wheel of torch"):
+        _read(other, known)
+
+
+def test_a_newer_format_is_reported_as_newer_and_not_as_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "releases.json"
+    path.write_text('{"format": 9, "of": "another shape"}')
+
+    with pytest.raises(DefinitionError, match="has format 9, and this monobase reads 1"):
+        read_facts(path)
