@@ -1,4 +1,4 @@
-"""Watches a running uv, and ends one that downloads too slowly or prints without end."""
+"""Watches a running uv, and ends one that downloads too slowly, prints without end, or waits for a model."""
 
 import subprocess
 import threading
@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from daemon.errors import SlowIndexError
+from daemon.host.broken_lease import waits_for_a_lease
 from daemon.uv.least_rate import LeastRate, RateWatch, Slowness
 from daemon.uv.received_bytes import ReceivedBytes
 from gens.errors import MonobaseError
@@ -16,7 +17,13 @@ _LOOK_S = 1.0
 
 
 class CallWatch:
-    """Watches one process, and kills it if it downloads too slowly or prints without end."""
+    """Watches one process, and kills it if it downloads too slowly, prints without end, or waits for a model.
+
+    Attributes:
+        reason: Why it was killed, where no second try would end better; else None.
+        is_held_up: Whether it was killed as a model held a lease on a file that it had just made. Made anew,
+            that file is another one.
+    """
 
     def __init__(self, log: Path | None, least: LeastRate | None) -> None:
         self._log = log
@@ -26,6 +33,7 @@ class CallWatch:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self.reason: MonobaseError | None = None
+        self.is_held_up = False
 
     def note(self, process: "subprocess.Popen[bytes]", runs: bool) -> None:
         """Begin to watch when the process has started, and end when it has ended."""
@@ -33,7 +41,7 @@ class CallWatch:
             self._over.set()
             if self._thread is not None:
                 self._thread.join()
-        elif self._log is not None or self._rate is not None:
+        else:
             self._thread = threading.Thread(target=self._watch, args=(process,), daemon=True)
             self._thread.start()
 
@@ -49,9 +57,13 @@ class CallWatch:
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         received = ReceivedBytes(process.pid)
-        while self.reason is None and not self._over.wait(self._look_s):
+        waited = False
+        while self.reason is None and not self.is_held_up and not self._over.wait(self._look_s):
             self.reason = self._look(received)
-        if self.reason is not None:
+            # Twice: a lease that is given up at once holds up nobody.
+            waits = waits_for_a_lease(process.pid)
+            waited, self.is_held_up = waits, waits and waited
+        if self.reason is not None or self.is_held_up:
             process.kill()
 
     def _look(self, received: ReceivedBytes) -> MonobaseError | None:

@@ -203,8 +203,13 @@ class Uv:
                 said = ended.stderr if call.log is None else watch.read_log()
                 if watch.reason is not None:
                     raise watch.reason
-                if ended.code == 0 or not waited_for_a_lock(said):
+                if ended.code == 0 or not (watch.is_held_up or waited_for_a_lock(said)):
                     break
+        if ended.code != 0 and watch.is_held_up:
+            raise MachineError(
+                f"{self.prefix.root}: a model holds leases (fcntl(2), F_SETLEASE) on the files that uv "
+                f"makes, and stopped it {TRIES} times; find it by `lsof +D {self.prefix.uv_cache}`; end it"
+            )
         if ended.code != 0:
             raise failure_of(command, ended.code, said, self.prefix, call.sources)
         return UvOutput(ended.stdout, said)

@@ -1,6 +1,8 @@
 """The start and the end of a call of uv, with a shell script as its program."""
 
+import fcntl
 import os
+import signal
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +13,7 @@ import pytest
 from daemon.errors import IndexAccessError, MachineError, NotOnIndexError, ProgramKilledError
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.uv_locks import TRIES
+from daemon.uv import call_watch
 from daemon.uv.program import Downloads, Uv, UvOutput, find_uv
 
 _TIMED_OUT = "error: Timeout (5s) when waiting for lock on `cache` at `/x/.lock`"
@@ -127,6 +130,31 @@ def test_a_call_that_waits_for_a_lock_at_each_try_fails(tmp_path: Path) -> None:
     with pytest.raises(IndexAccessError, match="waiting for lock"):
         uv.run("pip")
     assert count.read_text() == "x\n" * TRIES
+
+
+def test_a_call_that_a_lease_holds_up_is_ended_and_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_watch, "_LOOK_S", 0.05)
+    signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel's request to give it up
+    count, made = tmp_path / "count", tmp_path / "made"
+    made.touch()
+    uv = _uv(
+        tmp_path, f"echo x >> {count}; [ $(wc -l < {count}) -gt 1 ] || exec sh -c ': > {made}; sleep 99'"
+    )
+    with made.open("rb") as model:
+        fcntl.fcntl(model.fileno(), fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        uv.run("pip")
+    assert count.read_text() == "x\nx\n"
+
+
+def test_a_call_that_leases_hold_up_at_each_try_says_who_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_watch, "_LOOK_S", 0.01)
+    monkeypatch.setattr(call_watch, "waits_for_a_lease", lambda _pid: True)
+    with pytest.raises(MachineError, match=r"holds leases .* end it"):
+        _uv(tmp_path, "exec sleep 99").run("pip")
 
 
 def test_the_given_uv_is_used(tmp_path: Path) -> None:
