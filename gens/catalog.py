@@ -20,7 +20,8 @@ class Catalog:
 
     Attributes:
         generations: The generations, oldest first.
-        locks_directory: Directory that holds `g00003/python3.11-torch2.4.1-cu121.txt` and so on.
+        locks_directory: Directory that holds `g00003/python3.11-torch2.4.1-cu121.txt`,
+            `g00003/aarch64/python3.11-torch2.11.0-cu130.txt` and so on.
         broken: Why the definition of a generation cannot be read, by ID.
     """
 
@@ -72,7 +73,7 @@ class Catalog:
 
     def lock_path(self, generation: Generation, target: Target) -> Path:
         """Return the path of a target's lock, whether or not it exists."""
-        return self.locks_directory / generation.directory_name / f"{target.name}.txt"
+        return self.locks_directory / generation.directory_name / target.lock_name
 
     def lock(self, generation: Generation, target: Target) -> Lock:
         """Read the lock of a target, and check that it was made for this target and definition.

@@ -29,6 +29,7 @@ _REQUIREMENT = (
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}(\[[A-Za-z0-9._, -]{0,100}\])?( *[<>=!~;(][ -~]{0,1000})?"),
     "a requirement such as numpy==1.26.4",
 )
+_STACK = (re.compile(r"(?!torch)[a-z](-?[a-z0-9]){0,40}"), "a normalized name such as vllm, other than torch")
 _TOGETHER = (re.compile("(?!)"), "there together with torch")
 _Form = tuple[re.Pattern[str], str]
 
@@ -56,7 +57,8 @@ def check_definition(generation: "Generation", path: Path) -> None:
 
 
 def _texts(generation: "Generation") -> Iterator[tuple[str, str, _Form]]:
-    yield "platform", generation.platform, _PLATFORM
+    for platform in generation.platforms:
+        yield "platform", platform, _PLATFORM
     yield "exclude_newer", generation.exclude_newer, _TIME
     for field, versions, key_form in (
         ("python", generation.python, _MINOR),
@@ -86,6 +88,7 @@ def _environment(cell: "Environment") -> Iterator[tuple[str, str, _Form]]:
     yield "python_full of an environment", cell.python_full, _VERSION
     for field, value, form in (
         ("torch", cell.torch, _VERSION), ("build", cell.build, _BUILD), ("cuda", cell.cuda, _VERSION),
+        ("stack", cell.stack, _STACK), ("stack_version", cell.stack_version, _VERSION),
     ):  # fmt: skip
         if value is not None:
             yield f"{field} of an environment", value, form
@@ -110,3 +113,5 @@ def _inputs(inputs: "Inputs") -> Iterator[tuple[str, str, _Form]]:
         yield "a requirement of inputs", requirement, _REQUIREMENT
     if inputs.index_url is not None:
         yield "index_url of inputs", inputs.index_url, _URL
+    if inputs.base is not None:
+        yield from _inputs(inputs.base)

@@ -62,7 +62,7 @@ def generations(name, monogens):
         generation(
             name = directory,
             json = json.encode_indent(fields, indent = "  "),
-            locks = native.glob([directory + "/*.txt"], allow_empty = True),
+            locks = native.glob([directory + "/*.txt", directory + "/*/*.txt"], allow_empty = True),
             definition = directory + ".json",
         )
         pytest_test(

@@ -17,6 +17,8 @@ from gens.definition_check import check_definition
 from gens.errors import DefinitionError
 from gens.path_component import path_component
 
+_FIRST_MACHINE = "x86_64"
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -32,6 +34,7 @@ class Inputs:
         index_packages: Names of the packages that come from `index_url`. That index need not report upload
             times, as the versions requested from it are exact.
         no_deps: Leave dependencies out. cuDNN needs this: its cuBLAS is in the CUDA toolkit.
+        base: Of a stack: inputs of the environment whose pins it keeps wherever it can; None for no base.
     """
 
     python: str
@@ -42,6 +45,12 @@ class Inputs:
     index_url: str | None = None
     index_packages: tuple[str, ...] = ()
     no_deps: bool = False
+    base: "Inputs | None" = None
+
+    @property
+    def machine(self) -> str:
+        """Machine of the platform, as `platform.machine()` names it: `x86_64`, `aarch64`."""
+        return self.platform.partition("-")[0]
 
     @property
     def digest(self) -> str:
@@ -51,7 +60,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One cell of the matrix: a Python, with a Torch build or without.
+    """One cell of the matrix: a Python, with a Torch build or without, or with a stack.
 
     Attributes:
         python: Minor version of the interpreter, such as `3.11`.
@@ -60,6 +69,10 @@ class Environment:
         torch: Torch release, such as `2.4.1`; None for the plain Python environment.
         build: Build tag of Torch, such as `cu121` or `cpu`; None for the plain Python environment.
         cuda: CUDA version of the build, such as `12.1`; None for `cpu` and the plain Python environment.
+        stack: Name of its stack, such as `vllm`; None for an environment without a stack. A stack may have a
+            `cuda` without a Torch, such as jax.
+        stack_version: Version of the package that the stack is named after, such as `0.33.0`; None if it is
+            named after none.
     """
 
     python: str
@@ -68,13 +81,31 @@ class Environment:
     torch: str | None = None
     build: str | None = None
     cuda: str | None = None
+    stack: str | None = None
+    stack_version: str | None = None
 
     @property
     def name(self) -> str:
-        """Name in paths and messages: `python3.11-torch2.4.1-cu121`, or `python3.11` without Torch."""
+        """Name in paths and messages.
+
+        It is `python3.11-torch2.4.1-cu121`; `python3.11` without Torch; `python3.12-vllm0.33.0` for a stack,
+        whatever Torch it has.
+        """
+        if self.stack is not None:
+            return path_component(f"python{self.python}-{self.stack}{self.stack_version or ''}")
         if self.torch is None:
             return path_component(f"python{self.python}")
         return path_component(f"python{self.python}-torch{self.torch}-{self.build}")
+
+    @property
+    def full_name(self) -> str:
+        """Name among the targets of all platforms: `python3.12`, and `aarch64/python3.12` for the others."""
+        return _full_name(self.inputs, self.name)
+
+    @property
+    def lock_name(self) -> str:
+        """Path of its lock within the generation's folder."""
+        return f"{self.full_name}.txt"
 
     @property
     def kind(self) -> Literal["environment"]:
@@ -111,6 +142,16 @@ class Toolkit:
         return path_component(f"{self.product}-{self.full_version}{self._suffix}")
 
     @property
+    def full_name(self) -> str:
+        """Name among the targets of all platforms: `python3.12`, and `aarch64/python3.12` for the others."""
+        return _full_name(self.inputs, self.name)
+
+    @property
+    def lock_name(self) -> str:
+        """Path of its lock within the generation's folder."""
+        return f"{self.full_name}.txt"
+
+    @property
     def kind(self) -> Literal["toolkit"]:
         """Kind of the target in the header of its lock."""
         return "toolkit"
@@ -129,7 +170,7 @@ class Generation:
 
     Attributes:
         id: Number of the generation, from 0.
-        platform: Target platform in uv's words.
+        platform: Target platform in uv's words; the first one, if there are several.
         exclude_newer: Time bound of its resolutions (RFC 3339, UTC).
         python: Full version by minor version: `{"3.11": "3.11.10"}`.
         cuda: Full version by version: `{"12.4": "12.4.1"}`.
@@ -137,10 +178,12 @@ class Generation:
         torch: Torch releases.
         packages: Seed packages of every environment.
         indexes: Index by build tag, for builds that the default index does not serve.
-        environments: The cells that exist, by Python (the plain one first), Torch release and build.
-        toolkits: CUDA toolkits, then cuDNN.
+        environments: The cells that exist, by platform, Python (the plain one first), Torch release and
+            build, and those of stacks behind them.
+        toolkits: CUDA toolkits, then cuDNN, by platform.
         absences: Inputs that must not resolve, as the default index does not serve them by the Torch table.
             `tools:update` checks that against the index.
+        further_platforms: The other target platforms.
     """
 
     id: int
@@ -155,11 +198,47 @@ class Generation:
     packages: tuple[str, ...] = ()
     indexes: dict[str, str] = field(default_factory=dict)
     absences: tuple[Inputs, ...] = ()
+    further_platforms: tuple[str, ...] = ()
 
     @property
     def directory_name(self) -> str:
         """Name in paths and messages: `g00003`."""
         return generation_directory_name(self.id)
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """All target platforms in uv's words."""
+        return (self.platform, *self.further_platforms)
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """Machines of the target platforms: `x86_64`, `aarch64`."""
+        return tuple(dict.fromkeys(platform.partition("-")[0] for platform in self.platforms))
+
+    def for_machine(self, machine: str) -> "Generation":
+        """Return this generation with the environments and toolkits of one machine only.
+
+        Its digest and its seals are not those of the definition.
+
+        Args:
+            machine: The machine, as `platform.machine()` names it.
+
+        Raises:
+            DefinitionError: None of its platforms is one of that machine.
+        """
+        platforms = [platform for platform in self.platforms if platform.partition("-")[0] == machine]
+        if not platforms:
+            raise DefinitionError(
+                f"{self.directory_name} is for {' and '.join(self.machines)}, not for {machine}"
+            )
+        return dataclasses.replace(
+            self,
+            platform=platforms[0],
+            further_platforms=(),
+            environments=tuple(cell for cell in self.environments if cell.inputs.machine == machine),
+            toolkits=tuple(toolkit for toolkit in self.toolkits if toolkit.inputs.machine == machine),
+            absences=tuple(absence for absence in self.absences if absence.machine == machine),
+        )
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -178,7 +257,7 @@ class Generation:
         return {name: _digest(value) for name, value in fields.items() if not _is_empty(value)}
 
     def target(self, name: str) -> Target:
-        """Return the environment or toolkit with a name.
+        """Return the environment or toolkit with a name; of several platforms, the first one that has it.
 
         Raises:
             DefinitionError: The generation has no target with that name.
@@ -186,7 +265,7 @@ class Generation:
         for target in self.targets:
             if target.name == name:
                 return target
-        known = ", ".join(target.name for target in self.targets)
+        known = ", ".join(dict.fromkeys(target.name for target in self.targets))
         raise DefinitionError(f"{self.directory_name} has no {name!r}; it has {known}")
 
 
@@ -216,15 +295,20 @@ def parse_generation(text: str | bytes, path: Path) -> Generation:
     check_definition(generation, path)
     seen: set[str] = set()
     for target in generation.targets:
-        if target.name in seen:
-            raise DefinitionError(f"{path}: two targets are named {target.name}")
-        seen.add(target.name)
+        if target.full_name in seen:
+            raise DefinitionError(f"{path}: two targets are named {target.full_name}")
+        seen.add(target.full_name)
     return generation
 
 
 def format_generation(generation: Generation) -> str:
     """Write the definition of a generation as JSON that `parse_generation` reads back as the same value."""
     return msgspec.json.format(msgspec.json.encode(generation), indent=2).decode() + "\n"
+
+
+def _full_name(inputs: Inputs, name: str) -> str:
+    """Return a name with the machine in front, unless it is that of the first generations."""
+    return name if inputs.machine == _FIRST_MACHINE else f"{inputs.machine}/{name}"
 
 
 def _digest(value: object) -> str:

@@ -28,6 +28,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Bounded, as Python refuses to parse numbers of more than 4,300 digits.
 _GENERATION = re.compile(r"g(?P<id>[0-9]{5}|[1-9][0-9]{5,14})")
 _SIZE = re.compile(r"[1-9][0-9]{0,14}")
+_BUT = ", but not "
+_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
+_PIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*==[A-Za-z0-9.+!]+")
 _WHEEL_FORM = "NAME==VERSION --hash=sha256:DIGEST  # WHEEL-FILE-NAME SIZE-IN-BYTES"
 
 
@@ -64,6 +67,8 @@ class Lock:
         wheels: The wheels, in order of their names.
         index_url: Index in place of the default one, or None.
         extra_index_urls: Indexes beside the default one.
+        base: Of a stack: name of the environment whose pins it keeps where it can; else None.
+        conflicts: Of a stack: the pins of its base that it cannot keep, such as `numpy==2.5.0`, by name.
     """
 
     generation_id: int
@@ -75,6 +80,8 @@ class Lock:
     wheels: tuple[LockedWheel, ...]
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
+    base: str | None = None
+    conflicts: tuple[str, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -97,6 +104,8 @@ def format_lock(lock: Lock) -> str:
         f"# inputs: {lock.inputs}",
         f"# resolver: {lock.resolver}, exclude-newer {lock.exclude_newer}",
     ]
+    if lock.base is not None:
+        lines.append(f"# base: {lock.base}{_BUT if lock.conflicts else ''}{', '.join(lock.conflicts)}")
     if lock.index_url is not None:
         lines.append(f"--index-url {lock.index_url}")
     lines += [f"--extra-index-url {url}" for url in lock.extra_index_urls]
@@ -133,6 +142,7 @@ def parse_lock(text: str, path: Path) -> Lock:
     resolver = _RESOLVER.fullmatch(reader.header("resolver"))
     if resolver is None:
         raise reader.error("resolver is not of the form 'uv 0.13.9, exclude-newer 2026-11-01T00:00:00Z'")
+    base, conflicts = reader.base()
     index_url: str | None = None
     extra_index_urls: list[str] = []
     while (option := reader.option()) is not None:
@@ -155,6 +165,8 @@ def parse_lock(text: str, path: Path) -> Lock:
         wheels=wheels,
         index_url=index_url,
         extra_index_urls=tuple(extra_index_urls),
+        base=base,
+        conflicts=conflicts,
     )
     if format_lock(lock) != text:
         raise reader.error("the file does not end with exactly one newline")
@@ -187,6 +199,16 @@ class _Reader:
         if found is not None and found["key"] == "toolkit":
             return "toolkit", found["value"]
         raise self.error(f"expected '# environment: …' or '# toolkit: …', found {line!r}")
+
+    def base(self) -> tuple[str | None, tuple[str, ...]]:
+        """Return the base of a stack, and the pins of it that the stack does not keep."""
+        if self._position == len(self._lines) or not self._lines[self._position].startswith("# base: "):
+            return None, ()
+        name, but, pins = self.header("base").partition(_BUT)
+        conflicts = tuple(pins.split(", ")) if but else ()
+        if _TARGET.fullmatch(name) is None or not all(map(_PIN.fullmatch, conflicts)):
+            raise self.error(f"expected '# base: ENVIRONMENT{_BUT}NAME==VERSION, …'")
+        return name, conflicts
 
     def option(self) -> re.Match[str] | None:
         if self._position == len(self._lines):

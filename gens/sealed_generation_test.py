@@ -36,7 +36,8 @@ def test_each_lock_belongs_to_its_definition(catalog: Catalog, generation: Gener
 
 def test_there_is_no_lock_without_a_target(catalog: Catalog, generation: Generation) -> None:
     expected = {catalog.lock_path(generation, target) for target in generation.targets}
-    strays = set((HERE / generation.directory_name).iterdir()) - expected
+    found = {path for path in (HERE / generation.directory_name).rglob("*") if not path.is_dir()}
+    strays = found - expected
     if strays:
         pytest.fail(f"no target of generation {generation.id}: {sorted(map(str, strays))}", pytrace=False)
 
@@ -47,9 +48,10 @@ def test_it_is_what_gens_sum_seals(generation: Generation) -> None:
     if seal is None:
         message = f"{path} does not seal it: bazel run //tools:update -- --min-gen-id {generation.id}"
         pytest.fail(f"generation {generation.id}: {message}", pytrace=False)
+    folder = HERE / generation.directory_name
     locks = {
-        lock.name: lock.read_text(encoding="utf-8")
-        for lock in (HERE / generation.directory_name).glob("*.txt")
+        lock.relative_to(folder).as_posix(): lock.read_text(encoding="utf-8")
+        for lock in folder.rglob("*.txt")
     }
     broken = broken_seals(generation, seal, make_seal(generation, locks))
     if broken:

@@ -1,6 +1,6 @@
 """Reads and writes `gens.sum`, the seals of published generations.
 
-Each line has the name of a generation, a field of its definition or the file name of a lock, and a digest:
+Each line has the name of a generation, a field of its definition or the path of a lock, and a digest:
 
     g00000 cudnn sha256:…
     g00000 python3.11-torch2.4.1-cu121.txt sha256:…
@@ -18,7 +18,7 @@ _LINE = re.compile(r"g(?P<id>[0-9]{5}|[1-9][0-9]{5,14}) (?P<subject>\S+) (?P<dig
 _HEADER = "# What published generations consist of; `bazel run //tools:update` writes it.\n"
 
 Seal = Mapping[str, str]
-"""Digest by subject: a field of the definition, or the file name of a lock."""
+"""Digest by subject: a field of the definition, or the path of a lock in the generation's folder."""
 
 
 def make_seal(generation: Generation, locks: Mapping[str, str]) -> Seal:
@@ -26,7 +26,7 @@ def make_seal(generation: Generation, locks: Mapping[str, str]) -> Seal:
 
     Args:
         generation: Definition of the generation.
-        locks: Text of each lock by file name.
+        locks: Text of each lock by its path in the generation's folder.
 
     Returns:
         The seal.

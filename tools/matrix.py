@@ -81,7 +81,8 @@ def count(catalog: Catalog, generation: Generation) -> Content:
 
 
 def _heading(generation: Generation, content: Content) -> Iterator[str]:
-    yield f"{generation.directory_name}, {generation.platform}, nothing newer than {generation.exclude_newer}"
+    platforms = ", ".join(generation.platforms)
+    yield f"{generation.directory_name}, {platforms}, nothing newer than {generation.exclude_newer}"
     yield f"packages  {', '.join(generation.packages) or 'none'}"
     toolkits = [f"{toolkit.name} ({toolkit.full_version})" for toolkit in generation.toolkits]
     yield f"toolkits  {', '.join(toolkits) or 'none'}"

@@ -15,14 +15,18 @@ def read_locks(directory: Path) -> dict[str, str]:
         directory: Folder of the generation, such as `gens/g00003`.
 
     Returns:
-        Text by file name; empty if the folder does not exist.
+        Text by path in that folder, such as `aarch64/python3.12.txt`; empty if the folder does not exist.
 
     Raises:
         LockError: A file cannot be read.
     """
     _put_back(directory)
     try:
-        return {path.name: path.read_bytes().decode() for path in sorted(directory.glob("*.txt"))}
+        return {
+            path.relative_to(directory).as_posix(): path.read_bytes().decode()
+            for pattern in ("*.txt", "*/*.txt")
+            for path in sorted(directory.glob(pattern))
+        }
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{directory}: a lock cannot be read: {error}") from error
 
@@ -34,7 +38,7 @@ def replace_locks(directory: Path, locks: Mapping[str, str]) -> None:
 
     Args:
         directory: Folder of the generation.
-        locks: Text by file name.
+        locks: Text by path in it.
 
     Raises:
         LockError: The folder cannot be written.
@@ -44,6 +48,7 @@ def replace_locks(directory: Path, locks: Mapping[str, str]) -> None:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         for name, text in locks.items():
+            (staging / name).parent.mkdir(exist_ok=True)
             (staging / name).write_bytes(text.encode())
         if directory.exists():
             shutil.rmtree(old, ignore_errors=True)
@@ -62,8 +67,8 @@ def diff_locks(directory: str, before: Mapping[str, str], after: Mapping[str, st
 
     Args:
         directory: Name of its folder, for the headings.
-        before: Text by file name.
-        after: Text by file name.
+        before: Text by path in it.
+        after: Text by path in it.
 
     Yields:
         The lines of a unified diff, with their newlines.

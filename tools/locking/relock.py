@@ -25,7 +25,7 @@ class Work:
 
     Attributes:
         generation: The generation.
-        current: Text of the existing locks, by file name.
+        current: Text of the existing locks, by path in the generation's folder.
         seal: Its seal; None if it has none or is reopened.
         stale: Targets to resolve.
     """
@@ -49,7 +49,7 @@ class Result:
 
     Attributes:
         work: The work.
-        locks: Text of its locks by file name, all of them unless there are failures.
+        locks: Text of its locks by path, all of them unless there are failures.
         failures: The reasons why it has no locks; empty if it has them.
     """
 
@@ -84,7 +84,7 @@ def plan(catalog: Catalog, generation: Generation, seal: Seal | None, *, refresh
     found = make_seal(generation, current)
 
     def is_stale(target: Target) -> bool:
-        name = _file_name(target)
+        name = target.lock_name
         if refresh or (seal is not None and seal.get(name) != found.get(name)):
             return True
         try:
@@ -136,15 +136,15 @@ def _result(resolver: Resolver, work: Work, outcomes: Mapping[Inputs, Outcome]) 
         outcome = outcomes[target.inputs]
         if isinstance(outcome, UnsatisfiableError):
             reason = textwrap.indent(str(outcome), "    ")
-            failures.append(f"{directory}/{target.name} does not resolve; uv says:\n{reason}")
+            failures.append(f"{directory}/{target.full_name} does not resolve; uv says:\n{reason}")
             continue
         if isinstance(target, Environment):
             failures += [
-                f"{directory}/{target.name}: {message}; gens/releases.json is out of date: run "
+                f"{directory}/{target.full_name}: {message}; gens/releases.json is out of date: run "
                 "`bazel run //tools:update_releases`"
                 for message in cell_disagreements(target, outcome.wheels)
             ]
-        new_locks[_file_name(target)] = _lock(resolver, work.generation, target, outcome)
+        new_locks[target.lock_name] = _lock(resolver, work.generation, target, outcome)
     if work.stale:
         messages = (absence_disagreement(absence, outcomes[absence]) for absence in work.generation.absences)
         failures += [f"{directory}: {message}" for message in messages if message is not None]
@@ -153,7 +153,7 @@ def _result(resolver: Resolver, work: Work, outcomes: Mapping[Inputs, Outcome]) 
 
 def _locks(work: Work, new_locks: Mapping[str, Lock]) -> dict[str, str]:
     locks = {}
-    for name in sorted(_file_name(target) for target in work.generation.targets):
+    for name in sorted(target.lock_name for target in work.generation.targets):
         current = work.current.get(name)
         # Keep a lock that differs only in the resolver's version.
         if name not in new_locks or (current is not None and _says_the_same(current, new_locks[name])):
@@ -189,7 +189,7 @@ def _names(works: Iterable[Work]) -> dict[Inputs, list[str]]:
     names: dict[Inputs, list[str]] = {}
     for work in works:
         for target in work.stale:
-            names.setdefault(target.inputs, []).append(f"{work.generation.directory_name}/{target.name}")
+            names.setdefault(target.inputs, []).append(f"{work.generation.directory_name}/{target.full_name}")
     return names
 
 
@@ -208,7 +208,3 @@ def _step(names: Mapping[Inputs, list[str]], inputs: Inputs, outcome: Outcome) -
     size = decimal(sum(wheel.size_bytes for wheel in outcome.wheels))
     warnings = "".join(f"\n    {warning}" for warning in outcome.warnings)
     return f"{', '.join(names[inputs])}: {len(outcome.wheels)} wheels, {size}{warnings}"
-
-
-def _file_name(target: Target) -> str:
-    return f"{target.name}.txt"
