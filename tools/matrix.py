@@ -1,105 +1,110 @@
 """`bazel run //tools:matrix`: shows the environments and toolkits of a generation."""
 
-import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from packaging.requirements import Requirement
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from gens.catalog import Catalog, load_catalog
+from gens.catalog import load_catalog
 from gens.command import MonobaseCommand
-from gens.generation import Environment, Generation
+from gens.generation import Environment, Generation, Toolkit
 from tools.options import definitions_option, json_option, locks_option
+from tools.overview.companions import COMPANIONS, companion, pinned
+from tools.overview.page import lock_link, overview_page
+from tools.overview.sharing import GenerationBytes, PlatformBytes, read_bytes
 
-_COMPANIONS = ("torchvision", "torchaudio")
 _WIDE = 500
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Content:
-    """Numbers and sizes of the locks of a generation and their wheels.
-
-    Attributes:
-        locks: Number of locks.
-        locked_bytes: Bytes of the wheels of each lock, summed up: the size of separate downloads.
-        wheels: Number of distinct wheels in them.
-        wheel_bytes: Bytes of the distinct wheels: the size of a node's download.
-    """
-
-    locks: int
-    locked_bytes: int
-    wheels: int
-    wheel_bytes: int
-
-
 @click.command(cls=MonobaseCommand)
-@click.option("--gen", "generation_id", type=click.IntRange(min=0), help="Generation.  [default: the newest]")
+@click.option(
+    "--gen",
+    "generation_id",
+    type=click.IntRange(min=0),
+    help="Generation.  [default: the newest; all with --html]",
+)
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page with all generations to this file.",
+)
 @json_option
 @definitions_option
 @locks_option
-def main(*, generation_id: int | None, as_json: bool, definitions: Path | None, locks: Path) -> None:
+def main(
+    *, generation_id: int | None, page: Path | None, as_json: bool, definitions: Path | None, locks: Path
+) -> None:
     """Show the environments and toolkits of a generation."""
+    if page is not None and as_json:
+        raise click.UsageError("--html and --json exclude each other: call the command twice")
     catalog = load_catalog(definitions, locks)
-    generation = catalog.generations[-1] if generation_id is None else catalog.generation(generation_id)
-    content = count(catalog, generation)
-    if as_json:
-        click.echo(json.dumps(_as_json(generation, content), indent=2))
+    if page is not None:
+        shown = catalog.generations if generation_id is None else (catalog.generation(generation_id),)
+        _write_page(read_bytes(catalog, shown), page, locks)
         return
-    for line in _heading(generation, content):
+    generation = catalog.generations[-1] if generation_id is None else catalog.generation(generation_id)
+    (found,) = read_bytes(catalog, [generation])
+    if as_json:
+        click.echo(json.dumps(_as_json(found), indent=2))
+        return
+    for line in _heading(found):
         click.echo(line)
     # A pipe or file has no width to fit.
-    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(_table(generation))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    for platform in found.platforms:
+        if len(found.platforms) > 1:
+            click.echo(_platform_heading(platform))
+        console.print(_table(generation, platform))
 
 
-def count(catalog: Catalog, generation: Generation) -> Content:
-    """Count the locks and wheels of a generation.
-
-    Args:
-        catalog: Catalog with the locks.
-        generation: The generation.
-
-    Returns:
-        The counts.
-
-    Raises:
-        LockError: A lock is missing or malformed.
-    """
-    locks = [catalog.lock(generation, target) for target in generation.targets]
-    sizes_bytes = {wheel.sha256: wheel.size_bytes for lock in locks for wheel in lock.wheels}
-    return Content(
-        locks=len(locks),
-        locked_bytes=sum(lock.size_bytes for lock in locks),
-        wheels=len(sizes_bytes),
-        wheel_bytes=sum(sizes_bytes.values()),
-    )
+def _write_page(generations: list[GenerationBytes], page: Path, locks: Path) -> None:
+    path = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), page).resolve()
+    link = lock_link(os.path.relpath(locks.resolve(), path.parent))
+    try:
+        path.write_text(overview_page(generations, link), encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(
+            f"{path}: cannot be written: {error.strerror}; name a file with --html"
+        ) from error
+    click.echo(f"wrote {path}")
 
 
-def _heading(generation: Generation, content: Content) -> Iterator[str]:
-    platforms = ", ".join(generation.platforms)
+def _heading(found: GenerationBytes) -> Iterator[str]:
+    generation = found.generation
+    platforms = ", ".join(platform.platform for platform in found.platforms)
     yield f"{generation.directory_name}, {platforms}, nothing newer than {generation.exclude_newer}"
     yield f"packages  {', '.join(generation.packages) or 'none'}"
-    toolkits = [f"{toolkit.name} ({toolkit.full_version})" for toolkit in generation.toolkits]
+    toolkits = dict.fromkeys(f"{toolkit.name} ({toolkit.full_version})" for toolkit in generation.toolkits)
     yield f"toolkits  {', '.join(toolkits) or 'none'}"
     yield (
-        f"{content.locks} locks name {content.wheels} distinct wheels of"
-        f" {decimal(content.wheel_bytes)};"
-        f" separate downloads would take {decimal(content.locked_bytes)}"
+        f"{found.locks} locks name {found.wheels} distinct wheels of {decimal(found.wheel_bytes)};"
+        f" separate downloads would take {decimal(found.locked_bytes)}"
     )
 
 
-def _table(generation: Generation) -> Table:
+def _platform_heading(platform: PlatformBytes) -> str:
+    return (
+        f"\n{platform.platform}: {len(platform.targets)} locks, {platform.wheels} wheels of"
+        f" {decimal(platform.wheel_bytes)}; {platform.shared_percent} % of {decimal(platform.locked_bytes)}"
+        " is shared"
+    )
+
+
+def _table(generation: Generation, platform: PlatformBytes) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    for column in ("torch", *_COMPANIONS, *generation.python.values()):
+    for column in ("torch", *COMPANIONS, *generation.python.values()):
         table.add_column(column, no_wrap=True)
+    environments = [item.target for item in platform.targets if isinstance(item.target, Environment)]
     for torch in (None, *generation.torch):
-        cells = [cell for cell in generation.environments if cell.torch == torch]
-        companions = [_companion(cells, package) for package in _COMPANIONS]
+        cells = [cell for cell in environments if cell.torch == torch]
+        companions = [companion(cells, package) for package in COMPANIONS]
         builds = [_builds(cells, python) for python in generation.python]
         table.add_row(torch or "none", *companions, *builds)
     return table
@@ -109,23 +114,11 @@ def _builds(cells: list[Environment], python: str) -> str:
     return ", ".join(cell.build or "yes" for cell in cells if cell.python == python) or "-"
 
 
-def _companion(cells: list[Environment], package: str) -> str:
-    """Return the version of a companion of Torch, with the Pythons that have it if not all do."""
-    versions = {cell.python: version for cell in cells if (version := _pinned(cell, package)) is not None}
-    without = sorted({cell.python for cell in cells} - versions.keys())
-    note = f" (not {', '.join(without)})" if versions and without else ""
-    return (", ".join(sorted(set(versions.values()))) or "-") + note
-
-
-def _pinned(cell: Environment, package: str) -> str | None:
-    for requirement in map(Requirement, cell.inputs.requirements):
-        if requirement.name == package:
-            (specifier,) = requirement.specifier
-            return specifier.version.partition("+")[0]
-    return None
-
-
-def _as_json(generation: Generation, content: Content) -> dict[str, object]:
+def _as_json(found: GenerationBytes) -> dict[str, object]:
+    generation = found.generation
+    sizes = [
+        (platform.platform, item, item.target) for platform in found.platforms for item in platform.targets
+    ]
     return {
         "generation": generation.id,
         "platform": generation.platform,
@@ -135,18 +128,35 @@ def _as_json(generation: Generation, content: Content) -> dict[str, object]:
         "environments": [
             {
                 "name": cell.name,
+                "platform": platform,
                 "python": cell.python_full,
                 "torch": cell.torch,
                 "build": cell.build,
                 "cuda": cell.cuda,
-                **{package: _pinned(cell, package) for package in _COMPANIONS},
+                **{package: pinned(cell, package) for package in COMPANIONS},
+                "wheel_bytes": item.wheel_bytes,
+                "added_bytes": item.added_bytes,
             }
-            for cell in generation.environments
+            for platform, item, cell in sizes
+            if isinstance(cell, Environment)
         ],
         "toolkits": [
-            {"name": toolkit.name, "version": toolkit.full_version} for toolkit in generation.toolkits
+            {
+                "name": toolkit.name,
+                "platform": platform,
+                "version": toolkit.full_version,
+                "wheel_bytes": item.wheel_bytes,
+                "added_bytes": item.added_bytes,
+            }
+            for platform, item, toolkit in sizes
+            if isinstance(toolkit, Toolkit)
         ],
-        "content": dataclasses.asdict(content),
+        "content": {
+            "locks": found.locks,
+            "locked_bytes": found.locked_bytes,
+            "wheels": found.wheels,
+            "wheel_bytes": found.wheel_bytes,
+        },
     }
 
 

@@ -1,0 +1,116 @@
+"""The page of all generations."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from gens.generation import Environment, Generation, Inputs, Toolkit
+from tools.overview.page import lock_link, overview_page
+from tools.overview.sharing import GenerationBytes, PlatformBytes, TargetBytes
+
+_X86 = "x86_64-manylinux_2_28"
+_BOUND = "2026-11-01T00:00:00Z"
+_VOID = {"meta", "br"}
+
+
+def _inputs(*requirements: str) -> Inputs:
+    return Inputs("3.11.1", _X86, _BOUND, requirements)
+
+
+def _found(number: int = 1, packages: tuple[str, ...] = ("pip",)) -> GenerationBytes:
+    cells = (
+        Environment("3.11", "3.11.1", _inputs()),
+        Environment("3.11", "3.11.1", _inputs("torchvision==0.19.1"), "2.4.1", "cu121", "12.1"),
+    )
+    toolkit = Toolkit("cuda", "12.1", "12.1.1", _inputs())
+    pythons = {"3.11": "3.11.1", "3.12": "3.12.1"}
+    generation = Generation(number, _X86, _BOUND, pythons, cells, (toolkit,), packages=packages)
+    sizes = (TargetBytes(cells[0], 6_000_000, 0), TargetBytes(cells[1], 4_000_000_000, 1_000_000_000))
+    platform = PlatformBytes(
+        _X86, (*sizes, TargetBytes(toolkit, 7000, 7000)), 9, 4_100_000_000, 8_200_000_000, 5
+    )
+    return GenerationBytes(generation, (platform,), 9, 4_100_000_000)
+
+
+def _page(*found: GenerationBytes) -> str:
+    return overview_page(found or [_found()], lock_link("../gens"))
+
+
+class _Balance(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_each_element_is_closed_where_it_was_opened() -> None:
+    balance = _Balance()
+    balance.feed(_page(_found(1), _found(2)))
+    assert balance.open == []
+
+
+def test_a_cell_has_the_size_what_is_added_and_the_lock() -> None:
+    page = _page()
+    assert '<a href="../gens/g00001/python3.11-torch2.4.1-cu121.txt"' in page
+    assert ">4.0 GB</a><small>adds 1.0 GB</small>" in page
+    assert "width:25%" in page
+
+
+def test_a_python_without_an_environment_says_none() -> None:
+    (row,) = re.findall(r'<tr><th scope="row">2\.4\.1 <small>cu121</small></th>(.*)</tr>', _page())
+    assert row.count("<td>") == 4
+    assert row.count(">none<") == 2  # Python 3.12, and torchaudio
+    assert "<td>0.19.1</td>" in row
+
+
+def test_the_newest_generation_stands_first() -> None:
+    page = _page(_found(1), _found(2))
+    assert page.index('<section id="g00002"') < page.index('<section id="g00001"')
+    assert '<a href="#g00001">g00001</a>' in page
+
+
+def test_each_table_has_a_caption_and_headers_with_a_scope() -> None:
+    page = _page()
+    tables = page.count("<table>")
+    assert tables == page.count("<caption>") == page.count('role="region" tabindex="0" aria-label=') == 3
+    assert page.count("<th ") == page.count('scope="row"') + page.count('scope="col"')
+
+
+def test_the_page_loads_nothing() -> None:
+    page = _page()
+    assert "default-src 'none'" in page
+    assert re.search(r"src=|url\(|@import|<script|<link|https?:", page) is None
+
+
+@pytest.mark.parametrize("planted", ["<script>alert(1)</script>", '"><img src=x>'])
+def test_no_name_is_markup(planted: str) -> None:
+    assert planted not in _page(_found(packages=(planted,)))
+
+
+def _luminance(colour: str) -> float:
+    digits = colour if len(colour) == 6 else "".join(digit * 2 for digit in colour)
+    parts = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("background", ["back", "head"])
+@pytest.mark.parametrize("text", ["text", "dim", "link"])
+def test_text_contrasts_with_its_background(scheme: str, background: str, text: str) -> None:
+    light, dark = _page().split("@media (prefers-color-scheme: dark)")[:2]
+    colours = dict(
+        re.findall(r"--(\w+): #([0-9a-f]{3,6})", light if scheme == "light" else dark.split("} }")[0])
+    )
+    one, other = sorted([_luminance(colours[background]), _luminance(colours[text])])
+    assert (other + 0.05) / (one + 0.05) >= 4.5  # WCAG 2.2, 1.4.3
