@@ -62,6 +62,8 @@ def main(
         if len(found.platforms) > 1:
             click.echo(_platform_heading(platform))
         console.print(_table(generation, platform))
+        if any(cell.stack is not None for cell in _environments(platform)):
+            console.print(_stacks_table(generation, platform))
 
 
 def _write_page(generations: list[GenerationBytes], page: Path, locks: Path) -> None:
@@ -101,13 +103,30 @@ def _table(generation: Generation, platform: PlatformBytes) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for column in ("torch", *COMPANIONS, *generation.python.values()):
         table.add_column(column, no_wrap=True)
-    environments = [item.target for item in platform.targets if isinstance(item.target, Environment)]
+    environments = [cell for cell in _environments(platform) if cell.stack is None]
     for torch in (None, *generation.torch):
         cells = [cell for cell in environments if cell.torch == torch]
         companions = [companion(cells, package) for package in COMPANIONS]
         builds = [_builds(cells, python) for python in generation.python]
         table.add_row(torch or "none", *companions, *builds)
     return table
+
+
+def _stacks_table(generation: Generation, platform: PlatformBytes) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for column in ("stack", "version", "torch", *generation.python.values()):
+        table.add_column(column, no_wrap=True)
+    rows: dict[tuple[str, ...], list[Environment]] = {}
+    for cell in _environments(platform):
+        if cell.stack is not None:
+            rows.setdefault((cell.stack, cell.stack_version or "-", cell.torch or "-"), []).append(cell)
+    for head, cells in rows.items():
+        table.add_row(*head, *(_builds(cells, python) for python in generation.python))
+    return table
+
+
+def _environments(platform: PlatformBytes) -> list[Environment]:
+    return [item.target for item in platform.targets if isinstance(item.target, Environment)]
 
 
 def _builds(cells: list[Environment], python: str) -> str:
@@ -122,6 +141,7 @@ def _as_json(found: GenerationBytes) -> dict[str, object]:
     return {
         "generation": generation.id,
         "platform": generation.platform,
+        "platforms": generation.platforms,
         "exclude_newer": generation.exclude_newer,
         "python": generation.python,
         "packages": generation.packages,
@@ -133,6 +153,8 @@ def _as_json(found: GenerationBytes) -> dict[str, object]:
                 "torch": cell.torch,
                 "build": cell.build,
                 "cuda": cell.cuda,
+                "stack": cell.stack,
+                "stack_version": cell.stack_version,
                 **{package: pinned(cell, package) for package in COMPANIONS},
                 "wheel_bytes": item.wheel_bytes,
                 "added_bytes": item.added_bytes,

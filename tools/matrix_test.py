@@ -1,13 +1,16 @@
 """`//tools:matrix` as a command."""
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from gens.generation import Environment
 from tests.index.wheel import Wheel, WheelSpec
-from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell, write_catalog
+from tests.synthetic.catalog import PYTHON, Cell, environment_cell, toolkit_cell, write_catalog
 from tools.matrix import main
 
 _SHARED = Wheel(WheelSpec("shared", "1"), Path("shared-1-py3-none-any.whl"), 3_000, "a" * 64, b"")
@@ -38,6 +41,15 @@ def test_the_document_has_the_bytes_of_each_target(gens: Path) -> None:
     assert (cell["wheel_bytes"], cell["added_bytes"]) == (10_000, 7_000)
     assert document["toolkits"][0]["added_bytes"] == 0
     assert document["content"] == {"locks": 3, "locked_bytes": 16_000, "wheels": 2, "wheel_bytes": 10_000}
+
+
+def test_a_stack_is_listed_with_its_torch(tmp_path: Path) -> None:
+    plain = environment_cell([_SHARED, _TORCH], "2.4.1")
+    assert isinstance(plain.target, Environment)
+    stack = Cell(dataclasses.replace(plain.target, stack="vllm", stack_version="0.33.0"), plain.wheels)
+    result = _run(write_catalog(tmp_path / "gens", {0: [plain, stack]}))
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^vllm +0\.33\.0 +2\.4\.1 +cpu", result.output, re.MULTILINE), result.output
 
 
 def test_the_page_has_all_generations_and_links_their_locks(gens: Path) -> None:

@@ -103,7 +103,7 @@ def lock_link(locks: str) -> LockLink:
     """
 
     def link(generation: GenerationBytes, target: TargetBytes) -> str:
-        return str(Path(locks, generation.generation.directory_name, f"{target.target.name}.txt"))
+        return str(Path(locks, generation.generation.directory_name, target.target.lock_name))
 
     return link
 
@@ -154,31 +154,84 @@ def _generation(generation: GenerationBytes, link: LockLink) -> str:
     for platform in generation.platforms:
         parts.append(f"<h3>{name} on {_text(platform.platform)}</h3>")
         parts.append(_environments_table(generation, platform, link))
+        parts.append(_stacks_table(generation, platform, link))
         parts.append(_toolkits_table(generation, platform, link))
     return "\n".join([*(part for part in parts if part), "</section>"])
 
 
 def _environments_table(generation: GenerationBytes, platform: PlatformBytes, link: LockLink) -> str:
-    pythons = tuple(generation.generation.python)
-    grouped: dict[tuple[str | None, str | None], list[TargetBytes]] = {}
-    for target in platform.targets:
-        if isinstance(target.target, Environment):
-            grouped.setdefault((target.target.torch, target.target.build), []).append(target)
     rows = []
-    for (torch, build), targets in sorted(grouped.items(), key=lambda item: item[0][0] is not None):
-        cells = [target.target for target in targets if isinstance(target.target, Environment)]
-        by_python = {cell.python: target for cell, target in zip(cells, targets, strict=True)}
-        head = f"{_text(torch)} <small>{_text(build or '')}</small>" if torch else _PYTHON
+    grouped = _grouped(platform, lambda cell: cell.stack is None, lambda cell: (cell.torch, cell.build))
+    for targets in sorted(grouped, key=lambda targets: targets[0][0].torch is not None):
+        torch = _torch(targets[0][0])
+        cells = [cell for cell, _ in targets]
         rows.append(
             _row(
-                head,
-                *(_cell(generation, by_python.get(python), link) for python in pythons),
-                *(_or_none(companion(cells, package)) if torch else _or_none("-") for package in COMPANIONS),
+                torch or _PYTHON,
+                *_cells(generation, targets, link),
+                *(_or_none(companion(cells, package)) for package in COMPANIONS),
             )
         )
+    if not rows:
+        return ""
     name = f"Environments of {generation.generation.directory_name} on {platform.platform}"
     columns = ("Torch", *generation.generation.python.values(), *COMPANIONS)
     return _table(name, "Environments, by Torch and Python", columns, rows)
+
+
+def _stacks_table(generation: GenerationBytes, platform: PlatformBytes, link: LockLink) -> str:
+    rows = []
+    grouped = _grouped(
+        platform,
+        lambda cell: cell.stack is not None,
+        lambda cell: (cell.stack, cell.stack_version, cell.torch, cell.build),
+    )
+    for targets in grouped:
+        cell = targets[0][0]
+        conflicts = sorted({pin.partition("==")[0] for _, target in targets for pin in target.conflicts})
+        rows.append(
+            _row(
+                f"{_text(cell.stack or '')} <small>{_text(cell.stack_version or '')}</small>",
+                _torch(cell) or _or_none("-"),
+                *_cells(generation, targets, link),
+                _or_none(", ".join(conflicts) or "-"),
+            )
+        )
+    if not rows:
+        return ""
+    name = f"Stacks of {generation.generation.directory_name} on {platform.platform}"
+    columns = (
+        "Stack",
+        "Torch",
+        *generation.generation.python.values(),
+        "Other versions than with Torch alone",
+    )
+    return _table(name, "Stacks, by Python", columns, rows)
+
+
+_Targets = list[tuple[Environment, TargetBytes]]
+
+
+def _grouped(
+    platform: PlatformBytes,
+    belongs: Callable[[Environment], bool],
+    key: Callable[[Environment], tuple[str | None, ...]],
+) -> list[_Targets]:
+    """Return the environments of each row, rows in the order of their first environments."""
+    rows: dict[tuple[str | None, ...], _Targets] = {}
+    for target in platform.targets:
+        if isinstance(target.target, Environment) and belongs(target.target):
+            rows.setdefault(key(target.target), []).append((target.target, target))
+    return list(rows.values())
+
+
+def _cells(generation: GenerationBytes, targets: _Targets, link: LockLink) -> list[str]:
+    by_python = {cell.python: target for cell, target in targets}
+    return [_cell(generation, by_python.get(python), link) for python in generation.generation.python]
+
+
+def _torch(cell: Environment) -> str:
+    return f"{_text(cell.torch)} <small>{_text(cell.build or '')}</small>" if cell.torch else ""
 
 
 def _toolkits_table(generation: GenerationBytes, platform: PlatformBytes, link: LockLink) -> str:

@@ -33,6 +33,24 @@ def _found(number: int = 1, packages: tuple[str, ...] = ("pip",)) -> GenerationB
     return GenerationBytes(generation, (platform,), 9, 4_100_000_000)
 
 
+def _with_stacks() -> GenerationBytes:
+    arm = Inputs("3.11.1", "aarch64-manylinux_2_34", _BOUND, ())
+    cells = (
+        Environment("3.11", "3.11.1", _inputs(), "2.4.1", "cu121", "12.1", "vllm", "0.33.0"),
+        Environment("3.11", "3.11.1", arm, None, None, "13.0", "jax", "0.12.0"),
+    )
+    generation = Generation(
+        3, _X86, _BOUND, {"3.11": "3.11.1"}, cells, further_platforms=("aarch64-manylinux_2_34",)
+    )
+    vllm = TargetBytes(cells[0], 5_000_000_000, 1_000_000, ("numpy==2.5.0", "setuptools==81.0.0"))
+    jax = TargetBytes(cells[1], 3_000_000_000, 0)
+    platforms = (
+        PlatformBytes(_X86, (vllm,), 2, 5, 5, 5),
+        PlatformBytes("aarch64-manylinux_2_34", (jax,), 2, 5, 5, 5),
+    )
+    return GenerationBytes(generation, platforms, 2, 5)
+
+
 def _page(*found: GenerationBytes) -> str:
     return overview_page(found or [_found()], lock_link("../gens"))
 
@@ -75,6 +93,22 @@ def test_the_newest_generation_stands_first() -> None:
     page = _page(_found(1), _found(2))
     assert page.index('<section id="g00002"') < page.index('<section id="g00001"')
     assert '<a href="#g00001">g00001</a>' in page
+
+
+def test_a_stack_is_a_row_with_its_torch_and_what_differs_from_its_base() -> None:
+    page = _page(_with_stacks())
+    (row,) = re.findall(r'<tr><th scope="row">vllm <small>0\.33\.0</small></th>(.*)</tr>', page)
+    assert "<td>2.4.1 <small>cu121</small></td>" in row
+    assert ">5.0 GB</a><small>adds 1.0 MB</small>" in row
+    assert "<td>numpy, setuptools</td>" in row
+
+
+def test_each_platform_has_its_own_tables_and_locks() -> None:
+    page = _page(_with_stacks())
+    assert page.count("<h3>g00003 on ") == 2
+    assert 'href="../gens/g00003/aarch64/python3.11-jax0.12.0.txt"' in page
+    assert 'href="../gens/g00003/python3.11-vllm0.33.0.txt"' in page
+    assert "Environments, by Torch" not in page  # it has stacks only
 
 
 def test_each_table_has_a_caption_and_headers_with_a_scope() -> None:

@@ -21,11 +21,13 @@ class TargetBytes:
         wheel_bytes: Bytes of its wheels.
         added_bytes: Bytes of the wheels that no other target of its generation and platform has: what it adds
             to a node that has all others.
+        conflicts: Of a stack: the pins of its base that it does not keep, such as `numpy==2.5.0`.
     """
 
     target: Target
     wheel_bytes: int
     added_bytes: int
+    conflicts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def _platform(platform: str, locked: list[tuple[Target, Lock]], older: set[str])
             target,
             lock.size_bytes,
             sum(size for sha256, size in _sizes([lock]).items() if users[sha256] == 1),
+            lock.conflicts,
         )
         for target, lock in locked
     )
