@@ -10,6 +10,19 @@ from daemon.prefix.prefix import Prefix
 
 
 @dataclass(frozen=True, slots=True)
+class TreeUsage:
+    """The bytes of one environment or toolkit.
+
+    Attributes:
+        apparent_bytes: Bytes of its files, each name of a shared file counted: what an image would hold.
+        own_bytes: Bytes on the disk that no other environment and no toolkit links: what it adds to them.
+    """
+
+    apparent_bytes: int
+    own_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """The bytes on a prefix.
 
@@ -19,11 +32,13 @@ class Usage:
         apparent_bytes: Bytes of environments and toolkits, each name of a shared file counted: what separate
             images would hold.
         saved_bytes: What sharing saves of them.
+        trees: Each environment and toolkit by its place, such as `g00003/python3.11` or `g00003/cuda12.4`.
     """
 
     disk_bytes: dict[str, int] = field(default_factory=dict)
     apparent_bytes: int = 0
     saved_bytes: int = 0
+    trees: dict[str, TreeUsage] = field(default_factory=dict)
 
     @property
     def total_bytes(self) -> int:
@@ -40,26 +55,36 @@ def read_usage(prefix: Prefix) -> Usage:
     Returns:
         The bytes.
     """
-    seen: set[tuple[int, int]] = set()
+    owners = _Owners()
     disk: dict[str, int] = {}
     apparent = distinct = 0
-    trees = [tree for name in prefix.installed_generations() for tree in _trees(prefix.generation(name))]
-    linked = {tree.resolve() for tree in trees if tree.is_symlink()}
-    kinds: list[tuple[str, Path]] = [("environments", tree) for tree in trees if not tree.is_symlink()]
-    kinds += [("toolkits", tree) for tree in sorted(linked)]
+    trees = {
+        f"{name}/{tree.name}": tree
+        for name in prefix.installed_generations()
+        for tree in _trees(prefix.generation(name))
+    }
+    linked = {label: tree.resolve() for label, tree in trees.items() if tree.is_symlink()}
+    kinds = [("environments", tree) for label, tree in trees.items() if label not in linked]
+    kinds += [("toolkits", tree) for tree in sorted(set(linked.values()))]
+    sizes: dict[Path, int] = {}
     for kind, tree in kinds:
-        counted = _count(tree, seen)
+        counted = _count(tree, owners)
         disk[kind] = disk.get(kind, 0) + counted.blocks_bytes
-        uses = sum(1 for path in trees if path.is_symlink() and path.resolve() == tree) or 1
-        apparent += counted.apparent_bytes * uses
+        sizes[tree] = counted.apparent_bytes
+        apparent += counted.apparent_bytes * (sum(found == tree for found in linked.values()) or 1)
         distinct += counted.distinct_bytes
+    used = {  # before the stores are walked, which link everything as well
+        label: TreeUsage(sizes[place], owners.own_bytes.get(place, 0))
+        for label, tree in trees.items()
+        if (place := linked.get(label, tree)) in sizes
+    }
     for kind, tree in (
         ("toolkits", prefix.toolkits), ("bytecode", prefix.bytecode), ("interpreters", prefix.uv_python),
         ("uv-cache", prefix.uv_cache), ("bookkeeping", prefix.wheels), ("bookkeeping", prefix.files),
         ("bookkeeping", prefix.root),
     ):  # fmt: skip
-        disk[kind] = disk.get(kind, 0) + _count(tree, seen).blocks_bytes
-    return Usage(disk, apparent, apparent - distinct)
+        disk[kind] = disk.get(kind, 0) + _count(tree, owners).blocks_bytes
+    return Usage(disk, apparent, apparent - distinct, used)
 
 
 def disk_bytes(root: Path) -> int:
@@ -114,24 +139,44 @@ class _Count:
     distinct_bytes: int = 0
 
 
-def _count(tree: Path, seen: set[tuple[int, int]]) -> _Count:
+@dataclass(slots=True)
+class _Owners:
+    """The trees that inodes belong to, and the bytes on the disk of those that belong to one alone."""
+
+    own_bytes: dict[Path, int] = field(default_factory=dict)
+    _by_inode: dict[tuple[int, int], Path | None] = field(default_factory=dict)
+
+    def add(self, tree: Path, status: os.stat_result) -> bool:
+        """Add an inode of a tree; return whether it is the first time that any tree has it."""
+        identity = (status.st_dev, status.st_ino)
+        blocks_bytes = status.st_blocks * 512
+        if identity not in self._by_inode:
+            self._by_inode[identity] = tree
+            self.own_bytes[tree] = self.own_bytes.get(tree, 0) + blocks_bytes
+            return True
+        owner = self._by_inode[identity]
+        if owner is not None and owner != tree:
+            self._by_inode[identity] = None
+            self.own_bytes[owner] -= blocks_bytes
+        return False
+
+
+def _count(tree: Path, owners: _Owners) -> _Count:
     count = _Count()
     # An install or a prune may go on meanwhile: what has gone is not counted, all else is.
     for entry in walk_tree(str(tree)):
         if entry.failure is not None and not isinstance(entry.failure, NotADirectoryError):
             raise entry.failure
-        _add(count, entry.status, seen)
+        _add(count, entry.status, owners.add(tree, entry.status))
     return count
 
 
-def _add(count: _Count, status: os.stat_result, seen: set[tuple[int, int]]) -> None:
+def _add(count: _Count, status: os.stat_result, is_new: bool) -> None:
     regular = stat.S_ISREG(status.st_mode)
     if regular:
         count.apparent_bytes += status.st_size
-    identity = (status.st_dev, status.st_ino)
-    if identity in seen:
+    if not is_new:
         return
-    seen.add(identity)
     count.blocks_bytes += status.st_blocks * 512
     if regular:
         count.distinct_bytes += status.st_size

@@ -45,6 +45,34 @@ def test_saved_is_what_separate_copies_would_take_besides(tmp_path: Path) -> Non
     assert usage.saved_bytes == 100_000 + 50_000
 
 
+def test_a_tree_owns_what_no_other_tree_links(tmp_path: Path) -> None:
+    prefix = _prefix(tmp_path)
+    (prefix.generation("g00000") / "python3.12" / "alone").write_bytes(bytes(40_000))
+    os.link(prefix.generation("g00000") / "python3.12" / "alone", prefix.uv_cache / "alone")
+    trees = read_usage(prefix).trees
+    assert sorted(trees) == ["g00000/cuda12.4", "g00000/python3.11", "g00000/python3.12", "g00001/cuda12.4"]
+    assert trees["g00000/python3.12"].apparent_bytes == 140_000
+    assert 40_000 <= trees["g00000/python3.12"].own_bytes < 80_000
+    assert trees["g00000/python3.11"].own_bytes < 40_000  # its folder: the file is in another tree as well
+
+
+def test_a_toolkit_of_two_generations_has_the_same_bytes_in_both(tmp_path: Path) -> None:
+    trees = read_usage(_prefix(tmp_path)).trees
+    assert trees["g00000/cuda12.4"] == trees["g00001/cuda12.4"]
+    assert trees["g00000/cuda12.4"].apparent_bytes == 50_000
+    assert 50_000 <= trees["g00000/cuda12.4"].own_bytes < 90_000
+
+
+def test_a_second_name_in_the_same_tree_is_not_shared(tmp_path: Path) -> None:
+    prefix = _prefix(tmp_path)
+    tree = prefix.generation("g00000") / "python3.12"
+    (tree / "alone").write_bytes(bytes(60_000))
+    os.link(tree / "alone", tree / "again")
+    found = read_usage(prefix).trees["g00000/python3.12"]
+    assert found.apparent_bytes == 220_000
+    assert 60_000 <= found.own_bytes < 100_000
+
+
 def test_what_vanishes_meanwhile_is_no_error(tmp_path: Path) -> None:
     prefix = _prefix(tmp_path)
     ended = threading.Event()
