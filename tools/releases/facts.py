@@ -10,8 +10,9 @@ JSON, sorted by version, which Starlark reads as well (`gens/releases.bzl`):
 - of companions: `torch`, what the metadata requires of Torch (PEP 440), null where it names none; `admits`,
   the Torch releases that this allows, or whose libraries export each symbol that the companion needs;
   `examined`, the Torch releases whose symbols were read for that;
-- `cuda`: versions of `cuda-toolkit`; `cudnn`: by version the CUDA majors that it is built for, each with its
-  machines.
+- `cuda`: versions of `cuda-toolkit`; `cuda_extras`: by version, for a machine that cannot have all extras of
+  it (`cuda-toolkit[all]`), those whose packages have a wheel for it;
+- `cudnn`: by version the CUDA majors that it is built for, each with its machines.
 """
 
 import json
@@ -73,6 +74,7 @@ class Facts:
     torchaudio: dict[str, Release]
     cuda: list[str]
     cudnn: dict[str, dict[str, list[str]]]
+    cuda_extras: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

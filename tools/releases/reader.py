@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
+from functools import cache
 
 from packaging.markers import default_environment
 from packaging.metadata import Metadata
@@ -15,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gens.errors import ResolutionError
+from tools.releases.cuda_extras import served_extras
 from tools.releases.facts import Facts, ReadFrom, Release, make_facts
 from tools.releases.index import Index, IndexedWheel
 from tools.releases.symbols import needed_symbols, not_exported
@@ -53,13 +55,14 @@ def read_releases(index: Index, known: Facts | None, today: date) -> Facts:
         }
         for project in COMPANIONS:
             released[project] = _with_admitted(project, released, pages, index)
+        extras = _cuda_extras(pages["cuda-toolkit"], {} if known is None else known.cuda_extras, index, pool)
     cuda = [_three_parts(version) for version in sorted(_final(pages["cuda-toolkit"]))]
     cudnn = _cudnn({major: pages[name] for major, name in _CUDNN.items()})
     read = ReadFrom(date=today.isoformat(), index=index.name)
-    facts = make_facts(read=known.read if known else read, cuda=cuda, cudnn=cudnn, **released)
-    if facts == known:
-        return known
-    return make_facts(read=read, cuda=cuda, cudnn=cudnn, **released)
+    facts = make_facts(
+        read=known.read if known else read, cuda=cuda, cudnn=cudnn, cuda_extras=extras, **released
+    )
+    return known if known is not None and facts == known else replace(facts, read=read)
 
 
 def _with_admitted(
@@ -118,6 +121,23 @@ def _newest(wheels: Sequence[IndexedWheel], version: str) -> IndexedWheel:
 def _three_parts(version: Version) -> str:
     """Return a version of CUDA in three parts: the index has 13.0.3.0 for 13.0.3."""
     return str(version).removesuffix(".0") if len(version.release) == 4 else str(version)
+
+
+def _cuda_extras(
+    wheels: Sequence[IndexedWheel],
+    known: Mapping[str, dict[str, list[str]]],
+    index: Index,
+    pool: ThreadPoolExecutor,
+) -> dict[str, dict[str, list[str]]]:
+    """Return the extras that a machine can have of each CUDA, if not all; a known one is not read again."""
+    releases = {_three_parts(version): held for version, held in sorted(_final(wheels).items())}
+    new = {version: held for version, held in releases.items() if version not in known}
+    metadata = dict(zip(new, pool.map(lambda held: index.metadata(held[0]), new.values()), strict=True))
+    pages = cache(index.wheels)
+    return {
+        version: known[version] if version in known else served_extras(metadata[version], pages)
+        for version in releases
+    }
 
 
 def _final(wheels: Iterable[IndexedWheel]) -> dict[Version, list[IndexedWheel]]:
