@@ -9,7 +9,9 @@ _DEFAULTS = {
     "cuda": {},
     "cudnn": {},
     "packages": [],
-    "platform": "x86_64-manylinux_2_28",
+    "platforms": ["x86_64-manylinux_2_28"],
+    "machines": {},
+    "stacks": {},
     "indexes": {},
     "companions": {},
     "absences": None,
@@ -19,7 +21,7 @@ def monogen(**fields):
     """Defines a generation; fails for a wrong definition with the generation, the field and what is allowed.
 
     Args:
-      **fields: id, python, cuda, cudnn, torch, packages, exclude_newer, platform, indexes; README.md describes each.
+      **fields: id, python, cuda, cudnn, torch, packages, exclude_newer, platforms, stacks …; README.md describes each.
 
     Returns:
       the expanded generation.

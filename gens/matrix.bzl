@@ -1,25 +1,46 @@
 """Expands the definition of a generation into its environments and toolkits; Python reads the result as JSON."""
 
-load(":cuda.bzl", "CUDNN_RELEASES")
+load(":cuda.bzl", "CUDNN_RELEASES", "cuda_requirement")
+load(":stack.bzl", "pinned_name", "stack_version", "stacks_of")
 load(":torch.bzl", "COMPANIONS", "TORCH_RELEASES", "companion", "companion_releases", "companion_serves")
 
 def build_tag(cuda):
     """Returns PyTorch's tag for builds of a CUDA version: cu121 for 12.1."""
     return "cu" + cuda.replace(".", "")
 
-def torch_builds(release, cuda, indexes):
-    """Returns the builds of a Torch release that a generation has.
+def machine_of(platform):
+    """Returns the machine of a platform in uv's words: aarch64 for aarch64-manylinux_2_34."""
+    return platform.partition("-")[0]
+
+def is_for(fields, name, machine):
+    """Returns whether a generation has a toolkit or stack on a machine, as its field `machines` says.
+
+    Args:
+      fields: the fields of `monogen`.
+      name: the name of the toolkit or stack, such as cuda12.8.
+      machine: the machine.
+
+    Returns:
+      whether it does.
+    """
+    return machine in fields["machines"].get(name, [machine])
+
+def torch_builds(release, cuda, indexes, machine):
+    """Returns the builds of a Torch release that a generation has on a machine.
 
     Args:
       release: the Torch release.
       cuda: the CUDA versions of the generation.
       indexes: its indexes by build tag.
+      machine: the machine.
 
     Returns:
       a list of structs: tag, CUDA version (None for `cpu`), index (None for the default one), in order of CUDA.
     """
     builds = []
-    facts = TORCH_RELEASES[release]
+    facts = TORCH_RELEASES[machine].get(release)
+    if facts == None:
+        return []
     for tag, version in [("cpu", None)] + [(build_tag(version), version) for version in cuda]:
         if tag in indexes and tag in facts.builds:
             builds.append(struct(tag = tag, cuda = version, index = indexes[tag]))
@@ -36,13 +57,28 @@ def expand(fields):
     Returns:
       a dict of the shape of `gens.generation.Generation`, which reads its JSON.
     """
-    return dict(
-        # What a definition chooses of companions stands in the requirements that it leads to.
-        {name: value for name, value in fields.items() if name != "companions"},
-        environments = _environments(fields),
-        toolkits = _cuda_toolkits(fields) + _cudnn_toolkits(fields),
-        absences = _absences(fields),
+    environments, toolkits, absences = [], [], []
+    for platform in fields["platforms"]:
+        one = dict(fields, platform = platform, machine = machine_of(platform))
+        environments += _environments(one) + _stack_environments(one)
+        toolkits += _cuda_toolkits(one) + _cudnn_toolkits(one)
+        absences += _absences(one)
+
+    # What a definition chooses of companions, stacks and machines stands in the targets and requirements that it leads to.
+    expanded = {
+        name: value
+        for name, value in fields.items()
+        if name not in ["companions", "machines", "platforms", "stacks"]
+    }
+    expanded.update(
+        platform = fields["platforms"][0],
+        environments = environments,
+        toolkits = toolkits,
+        absences = absences,
     )
+    if len(fields["platforms"]) > 1:
+        expanded["further_platforms"] = fields["platforms"][1:]
+    return expanded
 
 def _environments(fields):
     environments = []
@@ -53,9 +89,9 @@ def _environments(fields):
             "inputs": _inputs(fields, python_full, fields["packages"]),
         })
         for release in fields["torch"]:
-            if python not in TORCH_RELEASES[release].python:
+            if python not in _torch_pythons(release, fields["machine"]):
                 continue
-            for build in torch_builds(release, fields["cuda"], fields["indexes"]):
+            for build in torch_builds(release, fields["cuda"], fields["indexes"], fields["machine"]):
                 environments.append({
                     "python": python,
                     "python_full": python_full,
@@ -66,24 +102,94 @@ def _environments(fields):
                 })
     return environments
 
+def _torch_pythons(release, machine):
+    facts = TORCH_RELEASES[machine].get(release)
+    return [] if facts == None else facts.python
+
 def _torch_inputs(fields, python, release, build):
-    facts = TORCH_RELEASES[release]
     pins = {"torch": release}
     for package, version in companions_of(fields, release).items():
-        if version != None and companion_serves(package, version, python):
+        if version != None and companion_serves(package, version, python, fields["machine"]):
             pins[package] = version
-
-    # An index for one build has the build in the local version. Spelled out, it excludes all other builds.
-    local = "" if build.index == None else "+" + build.tag
-    requirements = ["%s==%s%s" % (package, version, local) for package, version in pins.items()]
+    requirements = _pinned(pins, build)
 
     # Torch does not require NumPy, but cannot exchange arrays with other packages without it.
     requirements += [package for package in ["numpy"] + fields["packages"] if package not in requirements]
     return dict(
         _inputs(fields, fields["python"][python], requirements),
-        constraints = facts.constraints,
+        constraints = TORCH_RELEASES[fields["machine"]][release].constraints,
         index_url = build.index,
         index_packages = [] if build.index == None else pins.keys(),
+    )
+
+def _pinned(pins, build):
+    # An index for one build has the build in the local version. Spelled out, it excludes all other builds.
+    local = "" if build == None or build.index == None else "+" + build.tag
+    return [
+        "%s==%s%s" % (package, version, local if package in ["torch"] + COMPANIONS else "")
+        for package, version in pins.items()
+    ]
+
+def _stack_environments(fields):
+    environments = []
+    for name, stack in stacks_of(fields["stacks"]):
+        if not is_for(fields, name, fields["machine"]):
+            continue
+        build = stack_build(fields, stack, fields["machine"])
+        for python in stack.python:
+            environments.append({
+                "python": python,
+                "python_full": fields["python"][python],
+                "torch": stack.pins.get("torch"),
+                "build": build.tag if build != None and "torch" in stack.pins else None,
+                "cuda": None if build == None else build.cuda,
+                "stack": name,
+                "stack_version": stack_version(name, stack),
+                "inputs": _stack_inputs(fields, python, stack, build),
+            })
+    return environments
+
+def stack_build(fields, stack, machine):
+    """Returns the build of the Torch that a stack pins, or that it has as its base.
+
+    Args:
+      fields: the fields of `monogen`.
+      stack: the stack.
+      machine: the machine.
+
+    Returns:
+      a struct of `torch_builds`: the one of the stack's CUDA, or else that of the default index; None where there is none.
+    """
+    release = stack.pins.get("torch", stack.base)
+    builds = [] if release == None else torch_builds(release, fields["cuda"], fields["indexes"], machine)
+    found = None
+    for build in builds:
+        suits = build.cuda == stack.cuda if stack.cuda else found == None or build.index == None
+        if suits:
+            found = build
+    return found
+
+def _stack_inputs(fields, python, stack, build):
+    pins = {
+        package: version
+        for package, version in stack.pins.items()
+        if fields["machine"] in stack.machines.get(package, [fields["machine"]])
+    }
+    names = [pinned_name(package) for package in pins]
+    requirements = _pinned(pins, build) + [package for package in fields["packages"] if package not in names]
+    inputs = _inputs(fields, fields["python"][python], requirements)
+    release = stack.pins.get("torch", stack.base)
+    if release == None:
+        return inputs
+    if release in fields["torch"] and python in _torch_pythons(release, fields["machine"]):
+        inputs["base"] = _torch_inputs(fields, python, release, build)
+    if "torch" not in pins:
+        return inputs
+    return dict(
+        inputs,
+        constraints = TORCH_RELEASES[fields["machine"]][release].constraints,
+        index_url = build.index,
+        index_packages = [] if build.index == None else [name for name in names if name in ["torch"] + COMPANIONS],
     )
 
 def _absences(fields):
@@ -95,13 +201,14 @@ def _absences(fields):
             for requirement, python in chosen
         ]
     absences = []
+    machine = fields["machine"]
     for release in fields["torch"]:
-        facts = TORCH_RELEASES[release]
-        pythons = [python for python in fields["python"] if python in facts.python]
-        wanted = [("torch==" + release, python) for python in fields["python"] if python not in facts.python]
+        served = _torch_pythons(release, machine)
+        pythons = [python for python in fields["python"] if python in served]
         absences += [
-            dict(_inputs(fields, fields["python"][python], [requirement]), no_deps = True)
-            for requirement, python in wanted
+            dict(_inputs(fields, fields["python"][python], ["torch==" + release]), no_deps = True)
+            for python in fields["python"]
+            if python not in served
         ]
         for package, version in companions_of(fields, release).items():
             if package in fields["companions"].get(release, {}):
@@ -113,7 +220,7 @@ def _absences(fields):
             absences += [
                 _inputs(fields, fields["python"][python], requirements)
                 for python in pythons
-                if version == None or not companion_serves(package, version, python)
+                if version == None or not companion_serves(package, version, python, machine)
             ]
     return absences
 
@@ -121,7 +228,7 @@ def companions_of(fields, release):
     """Returns the companions of a Torch release in a generation.
 
     Args:
-      fields: the fields of `monogen`.
+      fields: the fields of `monogen`, and the machine.
       release: the Torch release.
 
     Returns:
@@ -129,8 +236,21 @@ def companions_of(fields, release):
     """
     chosen = fields["companions"].get(release, {})
     return {
-        package: chosen[package] if package in chosen else companion(package, release, fields["exclude_newer"])
+        package: chosen[package] if package in chosen else companion(
+            package,
+            release,
+            fields["exclude_newer"],
+            fields["machine"],
+        )
         for package in COMPANIONS
+    }
+
+def _cuda_of(fields):
+    """Returns the CUDA toolkits of one machine: full version by version."""
+    return {
+        version: full
+        for version, full in fields["cuda"].items()
+        if is_for(fields, "cuda" + version, fields["machine"]) and cuda_requirement(full, fields["machine"]) != None
     }
 
 def _cuda_toolkits(fields):
@@ -139,13 +259,13 @@ def _cuda_toolkits(fields):
             "product": "cuda",
             "version": version,
             "full_version": full,
-            "inputs": _inputs(fields, _any_python(fields), ["cuda-toolkit[all]==" + full]),
+            "inputs": _inputs(fields, _any_python(fields), [cuda_requirement(full, fields["machine"])]),
         }
-        for version, full in fields["cuda"].items()
+        for version, full in _cuda_of(fields).items()
     ]
 
 def _cudnn_toolkits(fields):
-    majors = {version.split(".")[0]: True for version in fields["cuda"]}
+    majors = {version.split(".")[0]: True for version in _cuda_of(fields)}
     return [
         {
             "product": "cudnn",
@@ -160,7 +280,7 @@ def _cudnn_toolkits(fields):
         }
         for version, full in fields["cudnn"].items()
         for major in majors
-        if major in CUDNN_RELEASES[full]
+        if fields["machine"] in CUDNN_RELEASES[full].get(major, [])
     ]
 
 def _any_python(fields):

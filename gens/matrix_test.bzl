@@ -12,7 +12,9 @@ _FIELDS = {
     "torch": ["2.2.2", "2.5.1", "2.12.1"],
     "packages": ["pip", "wheel"],
     "exclude_newer": "2026-11-01T00:00:00Z",
-    "platform": "x86_64-manylinux_2_28",
+    "platforms": ["x86_64-manylinux_2_28"],
+    "machines": {},
+    "stacks": {},
     "indexes": {},
     "companions": {},
     "absences": None,
@@ -118,15 +120,15 @@ def _a_companion_is_the_newest_of_its_torch_at_the_cutoff_impl(ctx):
     env = unittest.begin(ctx)
     later, before = "2026-11-01T00:00:00Z", "2026-10-28T15:20:00Z"  # torchvision 0.29.2 came in between
 
-    asserts.equals(env, "0.20.1", companion("torchvision", "2.5.1", later))
-    asserts.equals(env, "0.29.0", companion("torchvision", "2.14.0", later), "the one that requires this very Torch")
-    asserts.equals(env, "0.29.2", companion("torchvision", "2.15.0", later), "the newest that admits it")
-    asserts.equals(env, "0.29.1", companion("torchvision", "2.15.0", before), "the newest that there was")
-    asserts.equals(env, "2.11.0", companion("torchaudio", "2.15.0", later), "by its symbols, as it names no Torch")
-    asserts.equals(env, "2.10.0", companion("torchaudio", "2.10.0", later))
-    asserts.equals(env, None, companion("torchvision", "2.14.0", "2026-09-01T00:00:00Z"))
-    asserts.true(env, companion_serves("torchvision", "0.29.2", "3.15"), "a wheel for py3 serves all")
-    asserts.false(env, companion_serves("torchaudio", "2.11.0", "3.15"))
+    asserts.equals(env, "0.20.1", companion("torchvision", "2.5.1", later, "x86_64"))
+    asserts.equals(env, "0.29.0", companion("torchvision", "2.14.0", later, "x86_64"), "the one that requires this very Torch")
+    asserts.equals(env, "0.29.2", companion("torchvision", "2.15.0", later, "x86_64"), "the newest that admits it")
+    asserts.equals(env, "0.29.1", companion("torchvision", "2.15.0", before, "x86_64"), "the newest that there was")
+    asserts.equals(env, "2.11.0", companion("torchaudio", "2.15.0", later, "x86_64"), "by its symbols, as it names no Torch")
+    asserts.equals(env, "2.10.0", companion("torchaudio", "2.10.0", later, "x86_64"))
+    asserts.equals(env, None, companion("torchvision", "2.14.0", "2026-09-01T00:00:00Z", "x86_64"))
+    asserts.true(env, companion_serves("torchvision", "0.29.2", "3.15", "x86_64"), "a wheel for py3 serves all")
+    asserts.false(env, companion_serves("torchaudio", "2.11.0", "3.15", "x86_64"))
     return unittest.end(env)
 
 def _a_definition_may_choose_companions_impl(ctx):

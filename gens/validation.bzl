@@ -4,12 +4,12 @@ The functions return messages, so that tests can read all of them; `monogen` in 
 """
 
 load(":cuda.bzl", "CUDA_RELEASES", "CUDNN_RELEASES")
-load(":matrix.bzl", "build_tag", "torch_builds")
-load(":torch.bzl", "COMPANIONS", "TORCH_RELEASES", "companion_releases")
+load(":matrix.bzl", "build_tag", "machine_of", "stack_build", "torch_builds")
+load(":stack.bzl", "pinned_name", "stack_version", "stacks_of")
+load(":torch.bzl", "COMPANIONS", "MACHINES", "TORCH_RELEASES", "companion_releases")
 
-# In uv's words (`--python-platform`). The tables of torch.bzl and cuda.bzl are read from x86_64 wheels: an aarch64
-# platform needs only tables of its own.
-PLATFORMS = ["x86_64-manylinux_2_%d" % minor for minor in [28] + list(range(31, 41))]
+# In uv's words (`--python-platform`), as far as uv knows them.
+PLATFORMS = ["%s-manylinux_2_%d" % (machine, minor) for machine in MACHINES for minor in [28] + list(range(31, 41))]
 
 _FIELDS = {
     "id": "int",
@@ -19,7 +19,9 @@ _FIELDS = {
     "cudnn": "dict",
     "packages": "list",
     "exclude_newer": "string",
-    "platform": "string",
+    "platforms": "list",
+    "machines": "dict",
+    "stacks": "dict",
     "indexes": "dict",
     "companions": "dict",
     "absences": "list or None",
@@ -56,14 +58,16 @@ def validate_monogen(fields):
         errors += _packages_errors(fields["packages"])
         if not _is_timestamp(fields["exclude_newer"]):
             errors.append("exclude_newer: %r; allowed: a UTC time of the form 2026-11-01T00:00:00Z" % fields["exclude_newer"])
-        if fields["platform"] not in PLATFORMS:
-            errors.append("platform: %r; allowed: %s" % (fields["platform"], ", ".join(PLATFORMS)))
+        errors += _platforms_errors(fields["platforms"])
     if not errors:
         # These compute the cells, which needs valid fields.
         errors += _torch_errors(fields)
         errors += _indexes_errors(fields)
         errors += _companions_errors(fields)
         errors += _absences_errors(fields)
+        errors += _machines_errors(fields)
+    if not errors:
+        errors += _stacks_errors(fields)
     return ["generation %s: %s" % (fields.get("id", "without id"), error) for error in errors]
 
 def validate_order(ids):
@@ -95,6 +99,105 @@ def _element_errors(fields):
                 errors.append("%s: %r; allowed: strings, quoted" % (name, value))
             elif value in fields[name][:position]:
                 errors.append("%s: %r stands twice" % (name, value))
+    return errors
+
+def _platforms_errors(platforms):
+    errors = []
+    for platform in platforms:
+        if platform not in PLATFORMS:
+            errors.append("platforms: %r; allowed: %s" % (platform, ", ".join(PLATFORMS)))
+    machines = [machine_of(platform) for platform in platforms if type(platform) == "string"]
+    for position, machine in enumerate(machines):
+        if machine in machines[:position]:
+            errors.append("platforms: two for %s; allowed: one for each machine, of the oldest glibc that is to run it" % machine)
+    if not platforms:
+        errors.append("platforms: empty; allowed: for example [%r]" % PLATFORMS[0])
+    return errors
+
+def _machines(fields):
+    return [machine_of(platform) for platform in fields["platforms"]]
+
+def _machines_errors(fields):
+    errors = []
+    names = ["cuda" + version for version in fields["cuda"]] + [name for name, _ in stacks_of(fields["stacks"])]
+    for name, machines in fields["machines"].items():
+        if name not in names:
+            errors.append("machines: %r; allowed: toolkits and stacks of the generation, %s" % (name, ", ".join(names)))
+        elif type(machines) != "list" or not machines or [one for one in machines if one not in _machines(fields)]:
+            errors.append("machines: %r for %r; allowed: a list of %s" % (machines, name, ", ".join(_machines(fields))))
+    return errors
+
+def _stacks_errors(fields):
+    errors = []
+    seen = {}
+    for name, stack in stacks_of(fields["stacks"]):
+        said = "stacks: %s: " % name
+        if type(stack) != "struct" or not hasattr(stack, "pins"):
+            errors.append(said + "%r; allowed: stack(…), or a list of them" % (stack,))
+            continue
+        if not _is_name(name) or name[0] in _DIGITS or name.startswith("torch"):
+            errors.append("stacks: %r; allowed: a normalized name that begins with a letter, and not with torch" % name)
+        errors += [said + error for error in _stack_errors(fields, name, stack)]
+        key = (name, stack_version(name, stack))
+        if key in seen:
+            errors.append(said + "version %s stands twice" % (key[1] or "none"))
+        seen[key] = True
+    return errors
+
+def _stack_errors(fields, name, stack):
+    errors = []
+    for python in stack.python:
+        if python not in fields["python"]:
+            errors.append("python: %r; allowed: Pythons of the generation, %s" % (python, ", ".join(fields["python"].keys())))
+    if not stack.python:
+        errors.append("python: empty; allowed: Pythons of the generation, %s" % ", ".join(fields["python"].keys()))
+    for package, version in stack.pins.items():
+        extras = package.partition("[")[2]
+        if not _is_name(pinned_name(package)) or (extras and not extras.endswith("]")):
+            errors.append("pins: %r; allowed: a normalized name, also with extras such as jax[cuda13]" % package)
+        elif type(version) != "string" or not _is_version(version, None):
+            errors.append("pins: %r for %r; allowed: a final release such as 0.33.0" % (version, package))
+    if not stack.pins:
+        errors.append('pins: empty; allowed: for example {"vllm": "0.33.0"}')
+    if stack.version != None and not _is_version(stack.version, None):
+        errors.append("version: %r; allowed: for example 1.2" % stack.version)
+    if stack.cuda != None and stack.cuda not in fields["cuda"]:
+        errors.append("cuda: %r; allowed: those of the generation, %s" % (stack.cuda, ", ".join(fields["cuda"].keys()) or "none"))
+    for package, machines in stack.machines.items():
+        if package not in stack.pins or [one for one in machines if one not in MACHINES]:
+            errors.append("machines: %r for %r; allowed: pins of the stack, with a list of %s" % (machines, package, ", ".join(MACHINES)))
+    return errors or _stack_torch_errors(fields, name, stack)
+
+def _stack_torch_errors(fields, name, stack):
+    release = stack.pins.get("torch", stack.base)
+    if release == None:
+        return []
+    if stack.base != None and "torch" in stack.pins:
+        return ["base: %r; allowed: nothing beside a pin of torch, whose release is the base" % stack.base]
+    if stack.base != None and stack.base not in fields["torch"]:
+        return ["base: %r; allowed: torch releases of the generation, %s" % (stack.base, ", ".join(fields["torch"]))]
+    errors = []
+    for machine in fields["machines"].get(name, _machines(fields)):
+        facts = TORCH_RELEASES[machine].get(release)
+        if facts == None:
+            errors.append("pins: torch %s for %s; allowed: %s" % (release, machine, ", ".join(TORCH_RELEASES[machine].keys())))
+        elif facts.uploaded > fields["exclude_newer"]:
+            errors.append("pins: torch %s was uploaded at %s; the generation excludes what is newer than %s" % (
+                release,
+                facts.uploaded,
+                fields["exclude_newer"],
+            ))
+        elif stack_build(fields, stack, machine) == None:
+            errors.append("cuda: torch %s has build %s for %s on the default index, and `indexes` names no other that suits" % (
+                release,
+                facts.build,
+                machine,
+            ))
+        errors += [
+            "python: torch %s has no wheel for %s on %s" % (release, python, machine)
+            for python in stack.python
+            if facts != None and python not in facts.python
+        ]
     return errors
 
 def _python_errors(python):
@@ -152,23 +255,30 @@ def _packages_errors(packages):
 def _torch_errors(fields):
     errors = []
     for release in fields["torch"]:
-        if release not in TORCH_RELEASES:
-            errors.append("torch: %r; allowed: %s" % (release, ", ".join(TORCH_RELEASES.keys())))
-        elif TORCH_RELEASES[release].uploaded > fields["exclude_newer"]:
+        found = {
+            machine: TORCH_RELEASES[machine][release]
+            for machine in _machines(fields)
+            if release in TORCH_RELEASES[machine]
+        }
+        pythons = {python: True for facts in found.values() for python in facts.python}
+        if not found:
+            known = [version for machine in _machines(fields) for version in TORCH_RELEASES[machine]]
+            errors.append("torch: %r; allowed: %s" % (release, ", ".join({version: True for version in known}.keys())))
+        elif found.values()[0].uploaded > fields["exclude_newer"]:
             errors.append("torch: %s was uploaded at %s; the generation excludes what is newer than %s" % (
                 release,
-                TORCH_RELEASES[release].uploaded,
+                found.values()[0].uploaded,
                 fields["exclude_newer"],
             ))
-        elif not [python for python in fields["python"] if python in TORCH_RELEASES[release].python]:
+        elif not [python for python in fields["python"] if python in pythons]:
             errors.append("torch: %s has wheels for Python %s; the generation has %s" % (
                 release,
-                ", ".join(TORCH_RELEASES[release].python),
+                ", ".join(pythons.keys()),
                 ", ".join(fields["python"].keys()),
             ))
-        elif not torch_builds(release, fields["cuda"], fields["indexes"]):
+        elif not [machine for machine in found if torch_builds(release, fields["cuda"], fields["indexes"], machine)]:
             errors.append("torch: the default index serves build %s of %s, and `indexes` names no other; the generation has %s" % (
-                TORCH_RELEASES[release].build,
+                " and ".join({facts.build: True for facts in found.values()}.keys()),
                 release,
                 ", ".join([build_tag(cuda) for cuda in fields["cuda"]]) or "no CUDA",
             ))
@@ -178,7 +288,12 @@ def _indexes_errors(fields):
     errors = []
     tags = ["cpu"] + [build_tag(cuda) for cuda in fields["cuda"]]
     for build, url in fields["indexes"].items():
-        served = [release for release in fields["torch"] if build in TORCH_RELEASES[release].builds]
+        served = [
+            release
+            for release in fields["torch"]
+            for machine in _machines(fields)
+            if release in TORCH_RELEASES[machine] and build in TORCH_RELEASES[machine][release].builds
+        ]
         if build not in tags:
             errors.append("indexes: %r; allowed: %s" % (build, ", ".join(tags)))
         elif not served:

@@ -11,7 +11,9 @@ _GOOD = {
     "torch": ["2.4.1", "2.5.1"],
     "packages": ["pip", "wheel==0.45.1"],
     "exclude_newer": "2026-11-01T00:00:00Z",
-    "platform": "x86_64-manylinux_2_28",
+    "platforms": ["x86_64-manylinux_2_28"],
+    "machines": {},
+    "stacks": {},
     "indexes": {},
     "companions": {},
     "absences": None,
@@ -44,8 +46,8 @@ _BAD = [
     ({"packages": ["pip==latest"]}, ["packages: \"pip==latest\"", "wheel==0.45.1"]),
     ({"exclude_newer": "2026-11-01"}, ["exclude_newer: \"2026-11-01\"", "2026-11-01T00:00:00Z"]),
     ({"exclude_newer": "2026-13-01T00:00:00Z"}, ["exclude_newer: \"2026-13-01T00:00:00Z\""]),
-    ({"platform": "x86_64-manylinux_2_30"}, ["platform: \"x86_64-manylinux_2_30\"", "x86_64-manylinux_2_28, x86_64-manylinux_2_31"]),
-    ({"platform": "riscv64"}, ["platform: \"riscv64\"", "x86_64-manylinux_2_28"]),
+    ({"platforms": ["x86_64-manylinux_2_30"]}, ["platforms: \"x86_64-manylinux_2_30\"", "x86_64-manylinux_2_28, x86_64-manylinux_2_31"]),
+    ({"platforms": ["riscv64"]}, ["platforms: \"riscv64\"", "x86_64-manylinux_2_28"]),
     ({"indexes": {"cu118": "https://example.org/cu118"}}, ["indexes: \"cu118\"", "allowed: cpu, cu121, cu124"]),
     ({"indexes": {"cpu": "example.org"}}, ["indexes: \"example.org\" for \"cpu\"", "URL"]),
     ({"indexes": {"cpu": "https://u:p@example.org"}}, ["indexes: the URL for \"cpu\" holds credentials"]),
@@ -81,7 +83,7 @@ def _a_missing_field_is_named_impl(ctx):
 
 def _all_mistakes_are_told_at_once_impl(ctx):
     env = unittest.begin(ctx)
-    errors = validate_monogen(dict(_GOOD, platform = "vax", exclude_newer = "today", python = {}))
+    errors = validate_monogen(dict(_GOOD, platforms = ["vax"], exclude_newer = "today", python = {}))
     asserts.equals(env, 3, len(errors))
     return unittest.end(env)
 
