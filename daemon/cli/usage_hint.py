@@ -52,6 +52,10 @@ def usage_hint(prefix: Prefix, labels: Sequence[str]) -> str:
 
 
 def _variables(name: str) -> str:
+    stack = re.fullmatch(r"python(?P<python>[^-]+)-(?P<name>[a-z][a-z_]*)(?P<version>[0-9][^-]*)?", name)
+    if stack is not None:
+        version = f"=={stack['version']}" if stack["version"] else ""
+        return f"PYTHON_VERSION={stack['python']} MONOBASE_STACK={stack['name']}{version}"
     found = re.fullmatch(r"python(?P<python>[^-]+)(?:-torch(?P<torch>[^-]+)-(?P<build>.+))?", name)
     if found is None or found["torch"] is None:
         return f"PYTHON_VERSION={name.removeprefix('python')}"

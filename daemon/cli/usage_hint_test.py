@@ -18,6 +18,8 @@ _PREFIX = Prefix(Path("/srv/with blank"))
         ("python3.11", "PYTHON_VERSION=3.11"),
         ("python3.11-torch2.4.1-cpu", "PYTHON_VERSION=3.11 TORCH_VERSION=2.4.1"),
         ("python3.11-torch2.4.1-cu121", "PYTHON_VERSION=3.11 TORCH_VERSION=2.4.1 CUDA_VERSION=12.1"),
+        ("python3.12-vllm0.33.0", "PYTHON_VERSION=3.12 MONOBASE_STACK=vllm==0.33.0"),
+        ("python3.12-train", "PYTHON_VERSION=3.12 MONOBASE_STACK=train"),
     ],
 )
 def test_a_model_is_told_its_variables(name: str, variables: str) -> None:

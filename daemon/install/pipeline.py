@@ -13,6 +13,7 @@ from daemon.host.system_error import system_errors
 from daemon.install.archive_check import drop_damaged_wheels
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch import Fetcher
+from daemon.install.gpu_architectures import record_architectures
 from daemon.install.linked_tree import LinkedTree
 from daemon.install.obstacle import obstacles_as_damage
 from daemon.install.options import InstallOptions, make_uv
@@ -121,6 +122,8 @@ class _Install:
 
     def _install_generation(self, generation: Generation, wanted: Sequence[Wanted]) -> None:
         write_environments(self._prefix, generation, sealed=False)
+        wheels = [wheel for item in wanted for wheel in item.lock.wheels]
+        record_architectures(self._prefix, wheels, self._reporter.warning)
         environments = self._link([item for item in wanted if not isinstance(item.target, Toolkit)])
         environments = self._compile(environments)
         toolkits = self._lay_out(wanted)

@@ -8,6 +8,7 @@ import pytest
 
 from daemon.errors import DiskError, IndexUnreachableError, InterpreterError, WheelContentError
 from daemon.install import pipeline
+from daemon.install.gpu_architectures import LIBRARY
 from daemon.install.options import InstallOptions, make_uv
 from daemon.install.pipeline import install
 from daemon.install.result import InstallResult
@@ -307,3 +308,21 @@ def test_uv_is_run_as_the_options_say(tmp_path: Path) -> None:
         other = make_uv(Path("uv"), writer, InstallOptions(copy=True, proxy_url="http://u:p@127.0.0.1:1"))
         assert other.link_mode == "copy"
         assert other.proxy_variables["HTTPS_PROXY"] == "http://u:p@127.0.0.1:1"
+
+
+def test_the_list_has_the_gpu_architectures_of_each_torch_and_an_unknown_one_is_only_a_warning(
+    site: _Site,
+) -> None:
+    known = site.wheel("torch", "2.14.0", **{LIBRARY: b"\0sm_80 sm_90\0"})
+    unknown = site.wheel("torch", "2.15.0")
+    site.fake.define(
+        0, environment_cell([known], "2.14.0", "cu130"), environment_cell([unknown], "2.15.0", "cu132")
+    )
+    assert site.install().sealed == ["g00000"]
+    lines = site.prefix.environments_file("g00000").read_text().splitlines()
+    name = site.fake.generation(0).environments[0].name
+    assert [line for line in lines if line.startswith("architectures")] == [
+        f"architectures {name} sm_80 sm_90"
+    ]
+    warnings = [str(line["message"]) for line in site.lines() if line["level"] == "warning"]
+    assert [text for text in warnings if "architectures are unknown" in text and "2.15.0" in text]

@@ -5,18 +5,21 @@ is rewritten when trees of the generation are published, and when the generation
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemon.host.durability import write_if_changed
 from daemon.host.modes import make_folder
 from daemon.host.plain_file import read_plain_file
 from daemon.prefix.generation import is_present
+from daemon.prefix.gpu_architectures import architectures_of
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
+from gens.drivers import minimum_driver
 from gens.generation import Environment, Generation, Toolkit
 
 _LAYOUT_VERSION = 1
-_KINDS = ("environment", "cuda", "cudnn")
+_KINDS = ("environment", "stack", "cuda", "cudnn")
 
 
 def environments_text(prefix: Prefix, generation: Generation, *, sealed: bool) -> str:
@@ -38,16 +41,47 @@ def environments_text(prefix: Prefix, generation: Generation, *, sealed: bool) -
         f"monobase-environments {_LAYOUT_VERSION}",
         f"generation {generation.directory_name} {'sealed' if sealed else 'partial'}",
     ]
+    lines += [
+        f"platform {name}" for name in sorted({target.inputs.platform for target in generation.targets})
+    ]
     lines += [f"python {minor} {full}" for minor, full in generation.python.items()]
+    lines += _drivers(generation)
     for toolkit in generation.toolkits:
         fields = [toolkit.product, toolkit.name, state(toolkit), toolkit.version, toolkit.full_version]
         lines.append(" ".join([*fields, toolkit.cuda_major] if toolkit.cuda_major else fields))
-    for cell in generation.environments:
-        lines.append(
-            f"environment {cell.name} {state(cell)} {cell.python} {cell.python_full} "
-            f"{cell.torch or '-'} {cell.build or '-'} {cell.cuda or '-'}"
-        )
+    lines += [_environment(cell, state(cell)) for cell in generation.environments]
+    lines += _architectures(prefix, generation)
     return "\n".join(lines) + "\n"
+
+
+def _environment(cell: Environment, state: str) -> str:
+    """Write the line of an environment; one with a stack has a kind that earlier readers skip."""
+    kind = "environment" if cell.stack is None else "stack"
+    fields = [cell.torch, cell.build, cell.cuda]
+    if cell.stack is not None:
+        fields += [cell.stack, cell.stack_version]
+    words = [kind, cell.name, state, cell.python, cell.python_full, *(field or "-" for field in fields)]
+    return " ".join(words)
+
+
+def _drivers(generation: Generation) -> Iterator[str]:
+    """Yield a line for each CUDA version of a Torch build or toolkit, in the order of the definition."""
+    builds = [cell.cuda for cell in generation.environments]
+    toolkits = [toolkit.version for toolkit in generation.toolkits if toolkit.product == "cuda"]
+    for cuda in dict.fromkeys([*builds, *toolkits]):
+        driver = None if cuda is None else minimum_driver(cuda)
+        if driver is not None:
+            yield f"driver {cuda} {driver}"
+
+
+def _architectures(prefix: Prefix, generation: Generation) -> Iterator[str]:
+    """Yield a line for each installed environment whose Torch has GPU code, as far as that is known."""
+    for cell in generation.environments:
+        if cell.torch is not None:
+            tree = prefix.target(generation.directory_name, cell.name)
+            names = architectures_of(prefix, tree)
+            if names:
+                yield f"architectures {cell.name} {' '.join(names)}"
 
 
 def write_environments(prefix: Prefix, generation: Generation, *, sealed: bool) -> None:
@@ -68,7 +102,7 @@ class ListedTarget:
     """An environment or toolkit that a generation's list names.
 
     Attributes:
-        kind: `environment`, `cuda` or `cudnn`.
+        kind: `environment`, `stack`, `cuda` or `cudnn`.
         name: Its name.
         ready: Whether the list says that it is there.
     """

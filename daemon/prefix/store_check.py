@@ -14,6 +14,7 @@ from daemon.host.durability import is_temporary_name
 from daemon.host.tree_walk import walk_tree
 from daemon.prefix.bytecode_list import read_bytecode_list
 from daemon.prefix.finding import Finding
+from daemon.prefix.gpu_architectures import of_architectures, read_architectures
 from daemon.prefix.inventory import read_inventory
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.prefix import Prefix, is_generation_name
@@ -39,13 +40,8 @@ def check_stores(prefix: Prefix, findings: list[Finding]) -> None:
     findings += _misplaced(prefix.files, "files", _FILE.fullmatch)
     findings += _misplaced(prefix.bytecode, "pyc", _BYTECODE.fullmatch)
     for name in _names(prefix.wheels):
-        inventory, listed = _INVENTORY.fullmatch(name), _LIST.fullmatch(name)
         try:
-            if inventory is not None:
-                read_inventory(prefix, inventory["wheel"])
-            elif listed is not None:
-                read_bytecode_list(prefix, listed["wheel"], listed["key"])
-            elif not is_temporary_name(name):
+            if not _read_record(prefix, name) and not is_temporary_name(name):
                 findings.append(Finding("wheels", name, "extra"))
         except NewerFormatError as error:
             findings.append(Finding("wheels", name, "newer", str(error)))
@@ -77,6 +73,24 @@ def strangers(prefix: Prefix) -> Iterator[Finding]:
                 yield Finding("cuda", name, "extra")
         elif not os.path.lexists(path / MANIFEST_NAME) and path.is_dir():
             yield Finding("cuda", name, "extra", f"a folder without {MANIFEST_NAME}: {STRANGER}")
+
+
+def _read_record(prefix: Prefix, name: str) -> bool:
+    """Read a record of a wheel by the name of its file, and return whether it is one.
+
+    Raises:
+        DamageError: It is malformed.
+        NewerFormatError: A newer release has written it.
+    """
+    if inventory := _INVENTORY.fullmatch(name):
+        read_inventory(prefix, inventory["wheel"])
+    elif wheel_sha256 := of_architectures(name):
+        read_architectures(prefix, wheel_sha256)
+    elif listed := _LIST.fullmatch(name):
+        read_bytecode_list(prefix, listed["wheel"], listed["key"])
+    else:
+        return False
+    return True
 
 
 def _misplaced(store: Path, label: str, is_name: Callable[[str], object]) -> Iterator[Finding]:

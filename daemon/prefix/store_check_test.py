@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.prefix.finding import Finding
+from daemon.prefix.gpu_architectures import architectures_path, keep_architectures
 from daemon.prefix.store_check import check_stores, is_of_a_store, strangers
 from tests.fake_prefix.fake_prefix import FakePrefix
 
@@ -72,9 +73,15 @@ def test_records_that_cannot_be_read_or_are_newer_are_found(fake: FakePrefix) ->
     listed, inventory = next(lists), next(inventories)
     listed.write_bytes(b"no gzip")
     inventory.write_bytes(gzip.compress(b"monobase-inventory 999\n"))
+    architectures = [architectures_path(fake.prefix, digit * 64) for digit in "012"]
+    keep_architectures(fake.prefix, "0" * 64, ["sm_90"])
+    architectures[1].write_bytes(gzip.compress(b"monobase-architectures 1\nsm_90 sm_100\n"))
+    architectures[2].write_bytes(gzip.compress(b"monobase-architectures 999\n"))
     assert _checked(fake) == {
         ("wheels", listed.name, "unreadable"),
         ("wheels", inventory.name, "newer"),
+        ("wheels", architectures[1].name, "unreadable"),
+        ("wheels", architectures[2].name, "newer"),
     }
 
 

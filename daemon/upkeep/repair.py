@@ -12,8 +12,10 @@ from pathlib import Path
 from daemon.errors import DamageError, InterpreterError, PrefixError
 from daemon.host.durability import sync_filesystem
 from daemon.host.system_error import system_errors
+from daemon.install.gpu_architectures import record_architectures
 from daemon.install.options import InstallOptions, make_uv
 from daemon.prefix.finding import Finding, by_tree, summarize
+from daemon.prefix.gpu_architectures import of_architectures
 from daemon.prefix.interpreter_folder import interpreter_version
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
@@ -184,7 +186,16 @@ class _Repair:
             path = tree_at(self._prefix, tree) / finding.path
             if finding.kind == "unreadable" or path.is_symlink() or not path.is_dir():
                 remove_anything(path)  # what needs it makes it again; a folder that no install made stays
+        if tree == "wheels":
+            self._record_architectures(findings)
         return Repaired.of(findings)
+
+    def _record_architectures(self, findings: list[Finding]) -> None:
+        """Restore records of GPU architectures: no install does, as no manifest names them."""
+        digests = [of_architectures(finding.path) for finding in findings]
+        found = [self._source.locks.wheel(digest) for digest in digests if digest is not None]
+        wheels = [item[0] for item in found if item is not None]
+        record_architectures(self._prefix, wheels, self._reporter.warning)
 
     def _tree(self, tree: str, findings: list[Finding]) -> Repaired:
         label = parse_label(tree)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DamageError, DiskError, PrefixInUseError
+from daemon.install.gpu_architectures import LIBRARY
+from daemon.prefix.gpu_architectures import architectures_path, read_architectures
 from daemon.upkeep.repair_source import RepairSource
 from daemon.upkeep.tree_repair import TreeRepair
 from tests.fake_prefix.fake_node import ALPHA, FakeNode
@@ -46,6 +48,15 @@ def test_extra_and_unreadable_entries_of_the_stores_are_removed_and_folders_stay
         "cuda/lost+found", "monobase/notes",
     }  # fmt: skip
     assert not any(os.path.lexists(path) for path in (*stray, entry))
+
+
+def test_a_damaged_record_of_gpu_architectures_is_read_from_the_wheel_again(node: FakeNode) -> None:
+    torch = node.fake.wheel("torch", "2.14.0", files={LIBRARY: b"\0sm_80 sm_90\0"})
+    node.fake.install(3, environment_cell([torch], "2.14.0", "cu130"))
+    path = architectures_path(node.prefix, torch.sha256)
+    path.write_bytes(b"junk")
+    node.repair_all()
+    assert read_architectures(node.prefix, torch.sha256) == ("sm_80", "sm_90")
 
 
 def test_what_is_extra_in_an_interpreter_is_removed(node: FakeNode) -> None:

@@ -6,7 +6,7 @@ No resolver runs: a test says which wheels an environment holds.
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gens.generation import Environment, Generation, Inputs, Target, Toolkit, format_generation
@@ -14,6 +14,7 @@ from gens.lock import Lock, LockedWheel, format_lock
 from tests.index.wheel import Wheel, normalized
 
 PLATFORM = "x86_64-manylinux_2_28"
+OTHER_PLATFORM = "aarch64-manylinux_2_28"
 TIME_BOUND = "2026-11-01T00:00:00Z"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON_FULL = platform.python_version()
@@ -67,6 +68,25 @@ def environment_cell(
     return Cell(Environment(minor, python, inputs, torch, build if torch else None, cuda), tuple(wheels))
 
 
+def stack_cell(cell: Cell, stack: str, version: str | None = None) -> Cell:
+    """Describe the environment of a stack.
+
+    Args:
+        cell: An environment with its wheels and its Torch.
+        stack: Name of the stack.
+        version: Version of the package that the stack is named after.
+    """
+    if not isinstance(cell.target, Environment):
+        raise TypeError(f"{cell.target.name} is not an environment")
+    return Cell(replace(cell.target, stack=stack, stack_version=version), cell.wheels)
+
+
+def on_platform(cell: Cell, platform: str = OTHER_PLATFORM) -> Cell:
+    """Describe the same environment or toolkit for another platform."""
+    inputs = replace(cell.target.inputs, platform=platform)
+    return Cell(replace(cell.target, inputs=inputs), cell.wheels)
+
+
 def toolkit_cell(wheels: Sequence[Wheel], full_version: str, cuda_major: str | None = None) -> Cell:
     """Describe a CUDA toolkit, or a cuDNN for a CUDA major version.
 
@@ -112,19 +132,23 @@ def write_catalog(directory: Path, generations: Mapping[int, Sequence[Cell]]) ->
     for number, cells in generations.items():
         environments = tuple(cell.target for cell in cells if isinstance(cell.target, Environment))
         toolkits = tuple(cell.target for cell in cells if isinstance(cell.target, Toolkit))
+        platforms = sorted({cell.target.inputs.platform for cell in cells} or {PLATFORM}, reverse=True)
         generation = Generation(
             number,
-            PLATFORM,
+            platforms[0],
             TIME_BOUND,
             {environment.python: environment.python_full for environment in environments},
             environments,
             toolkits,
+            further_platforms=tuple(platforms[1:]),
         )
         folder = directory / generation.directory_name
         folder.mkdir(parents=True, exist_ok=True)
         (directory / f"{generation.directory_name}.json").write_text(format_generation(generation))
         for cell in cells:
-            (folder / f"{cell.target.name}.txt").write_text(format_lock(_lock(number, cell)))
+            path = folder / cell.target.lock_name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(format_lock(_lock(number, cell)))
     return directory
 
 
