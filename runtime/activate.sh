@@ -68,8 +68,9 @@ _mb_take_settings() {
     0:[01]:latest:/* | 0:[01]:g[0-9][0-9][0-9][0-9][0-9]:/*) ;;
     *) false ;;
     esac || _mb_do activation/settings _mb_take_options || return
-    _mb_torch=${TORCH_VERSION-} _mb_cuda=${CUDA_VERSION-} _mb_cudnn=${CUDNN_VERSION-} _mb_build=''
-    _mb_take_version PYTHON_VERSION "${PYTHON_VERSION-}" || return
+    _mb_torch=${TORCH_VERSION-} _mb_cuda=${CUDA_VERSION-} _mb_cudnn=${CUDNN_VERSION-} _mb_build='' _mb_choice='' _mb_two=''
+    [ -z "${MONOBASE_STACK-}" ] || _mb_do activation/stack _mb_take_stack || return
+    [ "${PYTHON_VERSION-}:$_mb_choice" = :stack ] || _mb_take_version PYTHON_VERSION "${PYTHON_VERSION-}" || return
     _mb_python_two=$_mb_two _mb_name=python$_mb_two
     [ -z "$_mb_cuda" ] || _mb_take_version CUDA_VERSION "$_mb_cuda" || return
     _mb_cuda_two=${_mb_cuda:+$_mb_two}
@@ -80,7 +81,7 @@ _mb_take_settings() {
         _mb_name=$_mb_name-torch$_mb_torch-${_mb_build:-${_mb_item:-cpu}}
     fi
     [ -z "$_mb_cudnn" ] || _mb_take_version CUDNN_VERSION "$_mb_cudnn.0" || return
-    [ -z "$_mb_cudnn" ] || [ -n "$_mb_cuda$_mb_torch" ] || _mb_do refusal/settings _mb_refuse_cudnn_alone || return
+    [ -z "$_mb_cudnn" ] || [ -n "$_mb_cuda$_mb_torch$_mb_choice" ] || _mb_do refusal/settings _mb_refuse_cudnn_alone || return
     # A virtual environment on top: named, or else the one that the image has activated.
     _mb_user_venv=${MONOBASE_USER_VENV-${VIRTUAL_ENV-}}
     case ${MONOBASE_USER_VENV+named:}$_mb_user_venv/ in
@@ -100,7 +101,8 @@ _mb_find() { # returns 75 if a part (_mb_lack) may still be installed; another c
     *) false ;;
     esac || _mb_do refusal/prefix _mb_refuse_list || return
     _mb_folder=$_mb_generations/$_mb_found _mb_generation_found=$_mb_found
-    [ -x "$_mb_folder/$_mb_name/bin/python" ] || _mb_do activation/search _mb_search_environment || return
+    [ -z "$_mb_choice" ] && [ -x "$_mb_folder/$_mb_name/bin/python" ] ||
+        _mb_do activation/search _mb_search_environment || return
     _mb_environment=$_mb_folder/$_mb_name _mb_packages=lib/python$_mb_python_two/site-packages
     _mb_cuda_home=${_mb_cuda:+$_mb_folder/cuda$_mb_cuda_two}
     [ -d "${_mb_cuda_home:-/}" ] || _mb_do activation/search _mb_search_cuda || return
@@ -192,7 +194,7 @@ case $_mb_options in *f*) set -f ;; esac
 [ -n "${_mb_home+set}" ] || unset _mb_folder
 eval "unset -f _mb_activate _mb_do _mb_find _mb_is_prepared _mb_log _mb_read_file _mb_set _mb_set_variables _mb_take_settings \
     _mb_take_version $_mb_functions
-unset _mb_build _mb_code _mb_cuda _mb_cuda_home _mb_cuda_two _mb_cudnn _mb_cudnn_home _mb_environment _mb_format _mb_found \
+unset _mb_build _mb_choice _mb_code _mb_cuda _mb_cuda_home _mb_cuda_two _mb_cudnn _mb_cudnn_home _mb_environment _mb_format _mb_found \
     _mb_functions _mb_generation _mb_generation_found _mb_generations _mb_here _mb_ifs _mb_ifs_set _mb_include _mb_item \
     _mb_kind _mb_leave _mb_libraries _mb_link _mb_log_level _mb_name _mb_options _mb_other _mb_packages _mb_prefix \
     _mb_python_two _mb_read _mb_state _mb_torch _mb_torch_home _mb_two _mb_uid _mb_user_venv _mb_variables _mb_wait_s \

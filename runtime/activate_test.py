@@ -174,8 +174,13 @@ def test_another_environment_takes_the_place_of_the_former(shell: Shell, prefix:
         {"TORCH_VERSION": "2.6.0", "MONOBASE_WAIT_S": "1"},
         {"MONOBASE_LOG_LEVEL": "info\r", "MONOBASE_USER_VENV": "/proc/venv/", "PYTHONHOME": "/usr"},
         {"CPATH": "/srv/monobase/g00001/cuda12.1/include:/mine", "MONOBASE_PREFIX": "/nowhere"},
+        {"MONOBASE_STACK": "vllm==0.33"},
+        {"MONOBASE_STACK": "vllm==0.32"},
     ],
-    ids=["activated", "refused", "with a build", "waited", "with a venv", "without a prefix"],
+    ids=[
+        *("activated", "refused", "with a build", "waited", "with a venv", "without a prefix"),
+        *("with a stack", "without the stack"),
+    ],
 )
 def test_no_variable_and_no_function_is_left_behind(
     shell: Shell, prefix: SamplePrefix, variables: dict[str, str]

@@ -34,7 +34,7 @@ _mb_login() {
 }
 
 export PATH="/opt/monobase/bin:$PATH:/usr/local/nvidia/bin"
-if [ -n "${PYTHON_VERSION-}" ] && [ -d "${MONOBASE_PREFIX:-/srv/r8/monobase}" ]; then
+if [ -n "${PYTHON_VERSION-}${MONOBASE_STACK-}" ] && [ -d "${MONOBASE_PREFIX:-/srv/r8/monobase}" ]; then
     _mb_wait_set=${MONOBASE_WAIT_S+set} _mb_wait=${MONOBASE_WAIT_S-}
     # An interactive shell does not wait for an installation; a script does, if the variable says so.
     case $- in *i*) export MONOBASE_WAIT_S=0 ;; esac

@@ -56,6 +56,22 @@ class SampleGeneration:
         self.offer("environment", name, state, python, f"{python}.9", torch, build, cuda)
         return name
 
+    def stack(self, stack: str, like: str, *, python: str = PYTHON, state: str = "ready") -> None:
+        """List an environment with a stack; one that is ready is a link to another environment.
+
+        Args:
+            stack: Name and version of the stack, such as `vllm 0.33.0`; `-` as the version for none.
+            like: Torch, build and CUDA, such as `2.4.1 cu124 12.4`; `- - -` for none.
+            python: Its Python.
+            state: `ready` or `missing`.
+        """
+        name = f"python{python}-{stack.replace(' ', '').removesuffix('-')}"
+        self.offer("stack", name, state, python, f"{python}.9", *like.split(), *stack.split())
+        if state == "ready":
+            torch, build, _ = like.split()
+            target = f"python{python}" + ("" if torch == "-" else f"-torch{torch}-{build}")
+            (self.folder / name).symlink_to(target)
+
     def write(self) -> None:
         """Write the list, as the installer does: by rename."""
         new = self.folder / "environments.new"
@@ -164,6 +180,10 @@ def make_sample_prefix(root: Path, wheels: Path, python: Path = Path(sys.executa
             # One version of cuDNN is one inode, as the installer links it.
             os.link(cudnn, nvidia / "cudnn" / "lib" / cudnn.name)
     second.environment(PYTHON, "2.6.0", "cu124", state="missing")
+    second.stack("vllm 0.33.0", "2.4.1 cu124 12.4")
+    second.stack("vllm 0.33.0", "2.4.1 cu124 12.4", python="3.99", state="missing")
+    second.stack("train -", "2.5.1 cu130 13.0", state="missing")
+    second.stack("jax 0.12.0", "- - 12.4")
     second.environment("3.99", "2.6.0", "cu124")
     second.write()
     (root / "monobase" / "latest").symlink_to("g00002")

@@ -6,7 +6,7 @@
 _mb_functions="$_mb_functions _mb_fits _mb_fits_build _mb_scan _mb_search_cuda _mb_search_cudnn _mb_search_environment \
     _mb_search_generation _mb_search_toolkit _mb_take_the_only_build _mb_wait"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_cuda_decided_by _mb_lack _mb_only_build _mb_only_cuda \
-    _mb_only_found _mb_ready _mb_toolkit _mb_waited_s"
+    _mb_only_found _mb_ready _mb_stack _mb_toolkit _mb_waited_s"
 _mb_only_build='' _mb_waited_s=0
 
 _mb_wait() { # EXIT_CODE of _mb_find: tries again as long as it is 75
@@ -50,7 +50,9 @@ _mb_search_generation() {
 }
 
 _mb_search_environment() {
-    if [ ! -d "$_mb_folder/$_mb_name" ]; then
+    if [ "$_mb_choice" = stack ]; then
+        _mb_do activation/stack _mb_search_stack || return
+    elif [ ! -d "$_mb_folder/$_mb_name" ]; then
         _mb_scan environment
         if [ "$_mb_state" = none ] && [ -n "$_mb_torch" ] && [ -z "$_mb_cuda$_mb_build" ]; then
             _mb_take_the_only_build
@@ -120,17 +122,17 @@ _mb_search_toolkit() { # KIND: sets _mb_toolkit
         if [ "$1" = cuda ] && [ -n "$_mb_only_build" ]; then
             # The caller did not ask for it.
             _mb_log info "$_mb_found of $_mb_generation_found is not installed yet; going on without it"
-        elif [ -z "$_mb_torch" ] || [ "$_mb_waited_s" -lt "$_mb_wait_s" ]; then
+        elif [ -z "$_mb_torch$_mb_choice" ] || [ "$_mb_waited_s" -lt "$_mb_wait_s" ]; then
             _mb_lack=$_mb_found
             return 75
         else
-            # Torch brings the libraries that it runs with; the toolkit is for builds.
+            # Torch, or the stack, brings the libraries that it runs with; the toolkit is for builds.
             _mb_log warning "$_mb_found of $_mb_generation_found is not installed yet; going on without it (no CUDA extension can be built)"
         fi
         ;;
     none)
-        if [ "$1" = cuda ] && [ -n "$_mb_torch" ]; then
-            _mb_log info "$_mb_generation_found has no toolkit of CUDA $_mb_cuda_two; going on with the libraries that Torch brings"
+        if [ "$1" = cuda ] && [ -n "$_mb_torch$_mb_choice" ]; then
+            _mb_log info "$_mb_generation_found has no toolkit of CUDA $_mb_cuda_two; going on with the libraries that ${_mb_stack:-Torch} brings"
         else
             _mb_do refusal/prefix _mb_refuse_toolkit "$1"
         fi

@@ -54,8 +54,8 @@ _mb_ask() { # sets _mb_asked to the variables as the caller has set them
     else
         _mb_asked="${_mb_asked}MONOBASE_GEN_ID not set: the latest)"
     fi
-    _mb_asked="$_mb_asked, PYTHON_VERSION=$PYTHON_VERSION"
-    for _mb_item in TORCH_VERSION CUDA_VERSION CUDNN_VERSION; do
+    [ "$_mb_choice" != stack ] || _mb_asked="$_mb_asked, MONOBASE_STACK=$MONOBASE_STACK"
+    for _mb_item in PYTHON_VERSION TORCH_VERSION CUDA_VERSION CUDNN_VERSION; do
         eval "_mb_found=\${$_mb_item-}"
         if [ -n "$_mb_found" ]; then
             _mb_asked="$_mb_asked, $_mb_item=$_mb_found"

@@ -47,6 +47,14 @@ def test_a_refusal_says_what_was_asked_what_decided_and_what_is_nearest(
         ("PYTHON_VERSION", "3.\u200b11", "PYTHON_VERSION=3.\\u200b11 is not a version", "cannot be seen"),
         ("PYTHON_VERSION", "3.11\x1b[0m", "PYTHON_VERSION=3.11\\033[0m is not a version", "cannot be seen"),
         ("MONOBASE_GEN_ID", "2\r", "MONOBASE_GEN_ID=2\\r is not the number", "\\r is a carriage return"),
+        ("MONOBASE_STACK", "vllm\r", "MONOBASE_STACK='vllm\\r' is not a stack", "\\r is a carriage return"),
+        (
+            "MONOBASE_STACK",
+            "vllm ",
+            "MONOBASE_STACK='vllm ' is not a stack: it contains a blank",
+            "Write its",
+        ),
+        ("MONOBASE_STACK", "vl\u200blm", "MONOBASE_STACK=vl\\u200blm is not a stack", "cannot be seen"),
         ("MONOBASE_WAIT_S", "60\r", "MONOBASE_WAIT_S=60\\r is not a number", "\\r is a carriage return"),
         ("MONOBASE_LEASE", "1\r", "MONOBASE_LEASE=1\\r is neither", "\\r is a carriage return"),
         (

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
 # Explains why a setting is refused: one function for each reason. All return 64.
 _mb_functions="$_mb_functions _mb_refuse_build _mb_refuse_cudnn_alone _mb_refuse_lease _mb_refuse_path _mb_refuse_readonly \
-    _mb_refuse_setting _mb_refuse_user_venv _mb_refuse_version"
+    _mb_refuse_setting _mb_refuse_stack_setting _mb_refuse_user_venv _mb_refuse_version"
 _mb_variables="$_mb_variables _mb_example"
 
 _mb_refuse_setting() { # SUMMARY [LINE ...]
@@ -22,6 +22,13 @@ _mb_refuse_version() { # VARIABLE
         ;;
     *) _mb_refuse_setting "$1=$_mb_item is too short for a version." "Write at least as much as $1=$_mb_example." ;;
     esac
+}
+
+_mb_refuse_stack_setting() {
+    _mb_item="MONOBASE_STACK=$MONOBASE_STACK is not a stack."
+    case $MONOBASE_STACK in *[[:space:]]*) _mb_item="MONOBASE_STACK='$MONOBASE_STACK' is not a stack: it contains a blank." ;; esac
+    _mb_refuse_setting "$_mb_item" \
+        "Write its name, or its name and a version with == between them, such as MONOBASE_STACK=vllm or MONOBASE_STACK=vllm==0.33.0."
 }
 
 _mb_refuse_cudnn_alone() {
