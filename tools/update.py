@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,9 +10,11 @@ import click
 from gens.catalog import load_catalog
 from gens.command import MonobaseCommand
 from gens.errors import DifferenceError, LockError, ResolutionError, SumsError
+from gens.lock import parse_lock
 from gens.sums import broken_seals, format_sums, read_sums
 from tools.locking.generation_tree import replace_locks
 from tools.locking.relock import Result, plan, relock
+from tools.locking.summary import summary_lines
 from tools.options import definitions_option, locks_option, max_gen_id_option, min_gen_id_option
 
 # A resolution mostly waits for the index, so that more of them than cores may run.
@@ -62,27 +65,43 @@ def main(
         for generation in catalog.between(min_gen_id, max_gen_id)
     ]
     results = relock(works, jobs)
-    complete = [result for result in results if not result.failures]
+    complete = [result for result in results if result.is_complete]
+    # A stack that fails, fails alone: the other locks are written, and the seal waits for it.
+    written = [
+        result for result in results if result.is_complete or (result.locks and result.work.seal is None)
+    ]
     for result in complete:
         _refuse_broken_seal(result)
     new_sums = sums | {result.work.generation.id: result.seal for result in complete}
     if check:
         _refuse_difference(complete)
     else:
-        for result in complete:
+        for result in written:
             if result.difference:
                 replace_locks(locks / result.work.generation.directory_name, result.locks)
         if new_sums != sums:
             _write(sums_path, format_sums(new_sums))
-    for result in complete:
-        click.echo(_summary(result))
+    for result in written:
+        click.echo("\n".join(_summary(result)))
     click.echo(
-        f"{sum(len(result.locks) for result in complete)} locks in {time.monotonic() - started_s:.1f} s"
+        f"{sum(len(result.locks) for result in written)} locks in {time.monotonic() - started_s:.1f} s"
     )
-    failures = [failure for result in results for failure in result.failures]
+    _report_failures(results, written)
+
+
+def _report_failures(results: list[Result], written: list[Result]) -> None:
+    refused = [result for result in results if result not in written]
+    lines = [*_failures("written", refused), *_failures("sealed", written)]
+    if lines:
+        raise ResolutionError("\n".join(lines))
+
+
+def _failures(what: str, results: list[Result]) -> Iterator[str]:
+    failures = [text for result in results for text in (*result.failures, *result.failed_stacks)]
     if failures:
-        refused = ", ".join(result.work.generation.directory_name for result in results if result.failures)
-        raise ResolutionError("\n".join([f"{refused} not written: {len(failures)} failed", *failures]))
+        names = [result.work.generation.directory_name for result in results if not result.is_complete]
+        yield f"{', '.join(names)} not {what}: {len(failures)} failed"
+        yield from failures
 
 
 def _refuse_broken_seal(result: Result) -> None:
@@ -126,11 +145,13 @@ def _write(path: Path, text: str) -> None:
         raise LockError(f"{path}: cannot be written: {error}") from error
 
 
-def _summary(result: Result) -> str:
+def _summary(result: Result) -> Iterator[str]:
     changed = sum(result.work.current.get(name) != text for name, text in result.locks.items())
     gone = len(result.work.current.keys() - result.locks.keys())
     what = f"{changed} written, {gone} removed" if changed or gone else "unchanged"
-    return f"{result.work.generation.directory_name}: {len(result.locks)} locks, {what}"
+    yield f"{result.work.generation.directory_name}: {len(result.locks)} locks, {what}"
+    locks = {name: parse_lock(text, Path(name)) for name, text in result.locks.items()}
+    yield from summary_lines(result.work.generation, locks)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,21 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from gens.generation import Inputs
-from tools.locking.resolver import Resolution, Resolver, UnsatisfiableError, resolve
+from tools.locking.resolver import Resolution, UnsatisfiableError
 
 Outcome = Resolution | UnsatisfiableError
 
 
 def resolve_all(
-    resolver: Resolver, wanted: Iterable[Inputs], jobs: int, done: Callable[[Inputs, Outcome], None]
+    resolve: Callable[[Inputs], Resolution],
+    wanted: Iterable[Inputs],
+    jobs: int,
+    done: Callable[[Inputs, Outcome], None],
 ) -> dict[Inputs, Outcome]:
     """Resolve each of several inputs once; one without a solution does not stop the others.
 
     Args:
-        resolver: The uv to run.
+        resolve: Resolves one of them.
         wanted: Inputs to resolve, at least one; equal inputs are resolved once.
         jobs: Number of uv processes at a time.
         done: Called with each outcome as soon as it is known, in the caller's thread.
@@ -31,10 +34,10 @@ def resolve_all(
     # The inputs with the most requirements run first and alone, which fills uv's cache: otherwise all
     # processes would fetch the same pages.
     ahead = max(ordered, key=lambda inputs: len(inputs.requirements))
-    outcomes[ahead] = _attempt(resolver, ahead)
+    outcomes[ahead] = _attempt(resolve, ahead)
     done(ahead, outcomes[ahead])
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        running = {pool.submit(_attempt, resolver, inputs): inputs for inputs in ordered if inputs != ahead}
+        running = {pool.submit(_attempt, resolve, inputs): inputs for inputs in ordered if inputs != ahead}
         try:
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -47,9 +50,9 @@ def resolve_all(
     return {inputs: outcomes[inputs] for inputs in ordered}
 
 
-def _attempt(resolver: Resolver, inputs: Inputs) -> Outcome:
+def _attempt(resolve: Callable[[Inputs], Resolution], inputs: Inputs) -> Outcome:
     try:
-        return resolve(resolver, inputs)
+        return resolve(inputs)
     except UnsatisfiableError as error:
         return error
 

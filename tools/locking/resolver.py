@@ -23,6 +23,7 @@ from tools.locking.target_tags import best_wheel, target_tags
 
 _HEAD_TIMEOUT_S = 60
 _CONSTRAINTS = "constraints.txt"
+_PRERELEASE = re.compile(r"`([\w.-]+)` was requested with a pre-release marker \(e\.g\., ([^)]+)\)")
 
 # Without a Cache-Control from the index, each resolution requests the same thirty pages again, which takes
 # 0.45 s instead of 0.05 s. Ten minutes is the value of the public index.
@@ -57,10 +58,12 @@ class Resolution:
     Attributes:
         wheels: The wheels, sorted by name.
         warnings: Warnings of uv, such as a yanked release.
+        conflicts: Of a stack: wheels of its base that it cannot have, by name.
     """
 
     wheels: tuple[LockedWheel, ...]
     warnings: tuple[str, ...]
+    conflicts: tuple[LockedWheel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,9 @@ def find_resolver(environment: Mapping[str, str] = os.environ) -> Resolver:
 def resolve(resolver: Resolver, inputs: Inputs) -> Resolution:
     """Resolve one target.
 
+    It takes no pre-release, which may be a placeholder such as 0.0.0a0, unless a package requires one by its
+    version: vLLM needs opentelemetry-semantic-conventions 0.66b2, which never had a final release.
+
     Args:
         resolver: The uv to ask.
         inputs: All that decides the resolution.
@@ -123,6 +129,19 @@ def resolve(resolver: Resolver, inputs: Inputs) -> Resolution:
         UnsatisfiableError: The requirements have no solution; the message is uv's reason.
         ResolutionError: An index did not answer, or left out a digest or size.
     """
+    named: dict[str, str] = {}
+    while True:
+        with_named = replace(inputs, constraints=(*inputs.constraints, *named.values()))
+        try:
+            return _resolve_once(resolver, with_named)
+        except UnsatisfiableError as error:
+            new = dict(_PRERELEASE.findall(str(error)))
+            if new.keys() <= named.keys():
+                raise
+            named |= new
+
+
+def _resolve_once(resolver: Resolver, inputs: Inputs) -> Resolution:
     with tempfile.TemporaryDirectory(prefix="monobase-update-") as folder:
         Path(folder, "pyproject.toml").write_text(_project(inputs, resolver.default_index), encoding="utf-8")
         Path(folder, _CONSTRAINTS).write_text("\n".join(inputs.constraints), encoding="utf-8")
@@ -229,7 +248,7 @@ def _arguments(inputs: Inputs) -> Iterator[str]:
     # Explicit, as the configuration of a machine may differ.
     yield from (
         "--resolution=highest",
-        "--prerelease=if-necessary",
+        "--prerelease=explicit",
         "--index-strategy=first-index",
     )
     yield from ("--exclude-newer", inputs.exclude_newer)
