@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ _GENERATION = Generation(
     (
         Environment("3.11", "3.11.10", _INPUTS),
         Environment("3.11", "3.11.10", _INPUTS, "2.4.1", "cu121", "12.1"),
+        Environment(
+            "3.11", "3.11.10", replace(_INPUTS, base=_INPUTS), "2.4.1", "cu121", "12.1", "vllm", "0.33.0"
+        ),
     ),
     (Toolkit("cuda", "12.1", "12.1.1", _INPUTS), Toolkit("cudnn", "9", "9.1.0.70", _INPUTS, "12")),
     {"12.1": "12.1.1"},
@@ -32,6 +36,7 @@ _GENERATION = Generation(
     ("setuptools", "wheel"),
     {"cu121": "https://host.example/cu121"},
     (_INPUTS,),
+    ("aarch64-manylinux_2_34",),
 )
 _HOSTILE = (
     "", ".", "..", "3.11/../../../../x", "/etc", "../x", "-rx", "--config-settings=x", ".staging", "a\nb",

@@ -47,6 +47,56 @@ def test_names_are_those_of_paths() -> None:
     ]
 
 
+ARM = replace(INPUTS, platform="aarch64-manylinux_2_34")
+BOTH = replace(
+    GENERATION,
+    further_platforms=("aarch64-manylinux_2_34",),
+    environments=(*GENERATION.environments, replace(PLAIN, inputs=ARM)),
+    toolkits=(*GENERATION.toolkits, replace(CUDA, inputs=ARM)),
+    absences=(INPUTS, ARM),
+)
+
+
+def test_a_stack_gives_its_name_to_its_environment_whatever_torch_it_has() -> None:
+    vllm = replace(CELL, stack="vllm", stack_version="0.33.0")
+    assert vllm.name == "python3.11-vllm0.33.0"
+    assert replace(vllm, stack="train", stack_version=None).name == "python3.11-train"
+
+
+def test_only_locks_of_another_machine_lie_in_a_folder_of_its_name() -> None:
+    assert [target.lock_name for target in BOTH.targets] == [
+        "python3.11.txt",
+        "python3.11-torch2.4.1-cu121.txt",
+        "aarch64/python3.11.txt",
+        "cuda12.4.txt",
+        "cudnn9-cuda12.txt",
+        "aarch64/cuda12.4.txt",
+    ]
+
+
+def test_a_machine_has_the_targets_of_its_platform_and_no_others() -> None:
+    assert BOTH.machines == ("x86_64", "aarch64")
+    arm = BOTH.for_machine("aarch64")
+    assert arm.platforms == ("aarch64-manylinux_2_34",)
+    assert [target.full_name for target in arm.targets] == ["aarch64/python3.11", "aarch64/cuda12.4"]
+    assert arm.absences == (ARM,)
+    assert replace(BOTH.for_machine("x86_64"), absences=()) == GENERATION
+
+
+def test_a_machine_without_a_platform_is_told_which_there_are() -> None:
+    with pytest.raises(DefinitionError, match="g00003 is for x86_64 and aarch64, not for riscv64"):
+        BOTH.for_machine("riscv64")
+
+
+def test_a_definition_for_two_machines_is_read_back_as_it_was_written() -> None:
+    assert parse_generation(format_generation(BOTH), PATH) == BOTH
+
+
+def test_the_base_of_a_stack_decides_its_resolution() -> None:
+    assert replace(INPUTS, base=ARM).digest != INPUTS.digest
+    assert replace(INPUTS, base=ARM).digest != replace(INPUTS, base=INPUTS).digest
+
+
 def test_a_target_is_found_by_its_name() -> None:
     assert GENERATION.target("cudnn9-cuda12") == CUDNN
     with pytest.raises(

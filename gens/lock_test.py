@@ -60,10 +60,41 @@ def test_a_lock_is_written_in_its_documented_form() -> None:
             extra_index_urls=("https://a.org/x", "https://b.org/x"),
         ),
         replace(LOCK, generation_id=123456),
+        replace(LOCK, base="python3.11-torch2.4.1-cu121"),
+        replace(
+            LOCK,
+            base="python3.11",
+            conflicts=("numpy==2.5.0", "a-b==1!2"),
+            extra_index_urls=("https://a.org/x",),
+        ),
     ],
 )
 def test_what_is_written_is_read_back(lock: Lock) -> None:
     assert parse_lock(format_lock(lock), PATH) == lock
+
+
+def test_the_header_names_the_base_of_a_stack_and_the_pins_that_it_does_not_keep() -> None:
+    stack = replace(LOCK, base="python3.11-torch2.4.1-cu121", conflicts=("numpy==2.5.0", "pip==26.1"))
+    assert (
+        format_lock(stack).splitlines()[4]
+        == "# base: python3.11-torch2.4.1-cu121, but not numpy==2.5.0, pip==26.1"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# base: ",
+        "# base: a b",
+        "# base: a, but not ",
+        "# base: a, but not numpy",
+        "# base: a, but not ../x==1",
+    ],
+)
+def test_a_malformed_base_is_refused_with_its_line(line: str) -> None:
+    lines = TEXT.splitlines(keepends=True)
+    with pytest.raises(LockError, match=r"cu121\.txt:5: "):
+        parse_lock("".join([*lines[:4], line + "\n", *lines[4:]]), PATH)
 
 
 def test_the_order_of_wheels_given_does_not_matter() -> None:

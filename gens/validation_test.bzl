@@ -1,6 +1,7 @@
 """Tests of validation.bzl: each mistake is named with its generation, its field and what is allowed."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
+load(":stack.bzl", "stack")
 load(":validation.bzl", "validate_monogen", "validate_order")
 
 _GOOD = {
@@ -48,6 +49,26 @@ _BAD = [
     ({"exclude_newer": "2026-13-01T00:00:00Z"}, ["exclude_newer: \"2026-13-01T00:00:00Z\""]),
     ({"platforms": ["x86_64-manylinux_2_30"]}, ["platforms: \"x86_64-manylinux_2_30\"", "x86_64-manylinux_2_28, x86_64-manylinux_2_31"]),
     ({"platforms": ["riscv64"]}, ["platforms: \"riscv64\"", "x86_64-manylinux_2_28"]),
+    ({"platforms": []}, ["platforms: empty"]),
+    ({"platforms": ["x86_64-manylinux_2_28", "x86_64-manylinux_2_34"]}, ["platforms: two for x86_64", "oldest glibc"]),
+    ({"machines": {"cuda13.0": ["x86_64"]}}, ["machines: \"cuda13.0\"", "cuda12.1, cuda12.4"]),
+    ({"machines": {"cuda12.1": ["aarch64"]}}, ["machines: [\"aarch64\"] for \"cuda12.1\"", "a list of x86_64"]),
+    ({"machines": {"cuda12.1": []}}, ["machines: [] for \"cuda12.1\""]),
+    ({"stacks": {"vllm": "0.33.0"}}, ["stacks: vllm: \"0.33.0\"", "stack(…)"]),
+    ({"stacks": {"torch-x": stack(python = ["3.11"], pins = {"a": "1"})}}, ["stacks: \"torch-x\"", "not with torch"]),
+    ({"stacks": {"3d": stack(python = ["3.11"], pins = {"a": "1"})}}, ["stacks: \"3d\"", "begins with a letter"]),
+    ({"stacks": {"x": stack(python = ["3.9"], pins = {"a": "1"})}}, ["stacks: x: python: \"3.9\"", "3.11"]),
+    ({"stacks": {"x": stack(python = [], pins = {"a": "1"})}}, ["stacks: x: python: empty"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {})}}, ["stacks: x: pins: empty"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"a": "1.0rc1"})}}, ["stacks: x: pins: \"1.0rc1\" for \"a\"", "final release"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"A b": "1"})}}, ["stacks: x: pins: \"A b\""]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"a": "1"}, machines = {"b": ["x86_64"]})}}, ["stacks: x: machines: [\"x86_64\"] for \"b\""]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"a": "1"}, cuda = "11.8")}}, ["stacks: x: cuda: \"11.8\"", "12.1, 12.4"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"a": "1"}, base = "2.6.0")}}, ["stacks: x: base: \"2.6.0\"", "2.4.1, 2.5.1"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"torch": "2.4.1"}, base = "2.4.1")}}, ["stacks: x: base: \"2.4.1\""]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"torch": "9.9.9"})}}, ["stacks: x: pins: torch 9.9.9 for x86_64"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"torch": "2.4.1"}, cuda = "12.4")}}, ["stacks: x: cuda: torch 2.4.1 has build cu121 for x86_64"]),
+    ({"stacks": {"x": [stack(python = ["3.11"], pins = {"a": "1"}), stack(python = ["3.11"], pins = {"a": "2"})]}}, ["stacks: x: version none stands twice"]),
     ({"indexes": {"cu118": "https://example.org/cu118"}}, ["indexes: \"cu118\"", "allowed: cpu, cu121, cu124"]),
     ({"indexes": {"cpu": "example.org"}}, ["indexes: \"example.org\" for \"cpu\"", "URL"]),
     ({"indexes": {"cpu": "https://u:p@example.org"}}, ["indexes: the URL for \"cpu\" holds credentials"]),

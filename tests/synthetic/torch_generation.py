@@ -1,6 +1,7 @@
 """A synthetic generation of Torch environments, resolved by the project's own resolver."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from gens.generation import Environment, Generation, Inputs, format_generation
@@ -11,7 +12,7 @@ from tests.index.server import LocalIndex
 from tests.index.torch_set import BENCH, RELEASES, TorchScale, publish_torch_set
 from tests.synthetic.catalog import PLATFORM, TIME_BOUND
 from tools.locking.batch import resolve_all
-from tools.locking.resolver import Resolution, find_resolver
+from tools.locking.resolver import Resolution, find_resolver, resolve
 
 _SEEDS = ("pip", "setuptools", "wheel", "packaging", "cython")
 _BUILDS = ("cu118", "cu121", "cu124", "cpu")
@@ -48,7 +49,9 @@ def write_torch_generation(
     publish_torch_set(index, releases=releases, pythons=minors, builds=builds, scale=scale)
     environments = tuple(_environment(index, python, release, build) for python, release, build in cells)
     resolver = find_resolver(uv_environment(index, directory))
-    outcomes = resolve_all(resolver, [cell.inputs for cell in environments], jobs, lambda *_: None)
+    outcomes = resolve_all(
+        partial(resolve, resolver), [cell.inputs for cell in environments], jobs, lambda *_: None
+    )
     generation = Generation(0, PLATFORM, TIME_BOUND, dict(zip(minors, pythons, strict=True)), environments)
     folder = directory / generation.directory_name
     folder.mkdir(parents=True, exist_ok=True)
