@@ -71,6 +71,13 @@ class DiskError(PrefixError):
     kind: ClassVar[str] = "disk"
 
 
+class BudgetError(MonobaseError):
+    """An environment does not fit into the disk budget, and nothing that may be evicted makes it fit."""
+
+    exit_code: ClassVar[int] = 5
+    kind: ClassVar[str] = "disk"
+
+
 class PrefixPathError(MonobaseError):
     """No prefix can have the path that was given."""
 

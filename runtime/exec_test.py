@@ -303,6 +303,44 @@ def test_a_lock_that_goes_soon_is_waited_for(exec_shell: Shell, prefix: SamplePr
     assert outcome == Outcome(0, "True [True, True, True, True]\n", "")
 
 
+# Where the daemon evicts environments, the lease is on the environment alone.
+
+
+def test_where_the_daemon_offers_it_the_lease_is_on_the_environment(
+    exec_shell: Shell, own_prefix: SamplePrefix
+) -> None:
+    generation = own_prefix.root / "monobase" / "g00002"
+    (generation.parent / ".environment-leases").touch()
+    look = LOOK + 'sys.argv[1] = os.environ["MONOBASE_ENVIRONMENT"]\nprint(leased())'
+
+    outcome = lease(exec_shell, question(own_prefix), "python", "-c", look, str(generation))
+
+    assert outcome == Outcome(0, "False [True, True, True, True]\nTrue\n", "")
+
+
+def test_an_environment_that_goes_after_its_activation_is_asked_for_again(
+    exec_shell: Shell, own_prefix: SamplePrefix, tmp_path: Path
+) -> None:
+    generation = own_prefix.root / "monobase" / "g00002"
+    (generation.parent / ".environment-leases").touch()
+    environment = generation / f"python{PYTHON}"
+    # What an eviction does: the list calls it missing, then it is renamed away.
+    eviction = (
+        f"if [ -d '{environment}' ]; then\n"
+        f"sed -i 's/^environment python{PYTHON} ready/environment python{PYTHON} missing/' "
+        f"'{generation}/environments' && mv '{environment}' '{tmp_path}/away'\nfi"
+    )
+
+    outcome = lease(
+        exec_shell,
+        question(own_prefix) | stand_in_for_flock(tmp_path / "bin", eviction),
+        *("echo", "ran"),
+    )
+
+    assert (outcome.code, outcome.stdout) == (75, "")
+    assert f"python{PYTHON}" in outcome.stderr
+
+
 @pytest.mark.parametrize("error", ["ENOLCK", "EPERM", "ENOSYS"])
 def test_a_kernel_that_refuses_the_lock_keeps_no_model_from_starting(
     exec_shell: Shell, prefix: SamplePrefix, error: str

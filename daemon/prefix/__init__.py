@@ -17,8 +17,8 @@ Life cycle
                                                    in the list; models may use it
     sealed       the same                          the generation has a mark, which digests all its manifests
                                                    and its list; nothing of it is written again
-    leased       the same                          a model has a shared flock(2) on the generation's folder:
-                                                   it is not retired
+    leased       the same                          a model has a shared flock(2) on the generation's folder or
+                                                   on an environment's: neither is retired
     retired      monobase/.staging/g00003          has no name any more; what is left of it is being removed
     damaged      any of the named ones             differs from its manifest, or the generation from its mark
     newer        any of the named ones             a newer release has written its manifest or mark: readers
@@ -37,13 +37,16 @@ Life cycle
     replace_tree, link_toolkit
     unseal                           its mark damaged -> published    publication
     retire                           not leased -> retired            retirement
-    remove_retired                   retired -> nothing               retirement
+    retire_environment               not leased -> retired; its       retirement
+                                     generation: sealed -> published
+    remove_retired, remove_evicted   retired -> nothing               retirement
     remove_unused                    a tree or record that nothing    retirement
                                      uses -> nothing
     remove_leftovers                 staged, retired -> nothing       staging
 
-Which generation is retired is decided above the store (`daemon/upkeep`): never an active one, never the
-target of `latest` (which `retire` refuses as well), and a newer one never.
+What is retired is decided above the store (`daemon/upkeep`). A generation: never an active one, never the
+target of `latest` (which `retire` refuses as well), and a newer one never. An environment: only of an active
+generation, where it can be installed again on demand.
 
 What a crash leaves
 ===================
@@ -59,6 +62,8 @@ syncfs(2), then the rename, then fsync(2) of the folder. After a kill or a power
   mark is the last thing to be written;
 - during `point_latest`: `latest` names the one of before or the one of after;
 - during `retire`: the generation has its name, or is in the staging folder as a whole;
+- during `retire_environment`: so does the environment; its generation may have lost its mark, and the list
+  may call the environment `missing` that has its name still. The next install seals the generation again;
 - during a repair: each file of a tree is the damaged one or the right one; the manifest stays as it was;
 - under the name of a temporary file (`.NAME.HEX.tmp`): nothing that anybody reads; `remove_leftovers`
   removes it.
@@ -75,9 +80,10 @@ Locks
     monobase/.lock and .lock         a `WriterLock` and look whether it is still held (`check`) before each
                                      one; somebody may have removed its files
     service lock (`service_lock`):   that one daemon serves the prefix, and the record that it alone writes
-    monobase/.service-lock           (`known_record`), beside whoever holds the writer lock
-    lease (`lease`): a generation's  that generation against `retire`; models take it, on read-only mounts too
-    folder, flock(2)
+    monobase/.service-lock           (`known_record`, `lease_record`), beside whoever holds the writer lock
+    lease (`lease`): the folder of   the generation against `retire`, the environment against
+    a generation or of an            `retire_environment`; models take it, on read-only mounts too
+    environment, flock(2)
     uv's locks (`uv_locks`)          nothing here: they are kept in memory, so that no model can hold them
 
 A lock ends with the process that holds it, and no reader can keep one from a writer

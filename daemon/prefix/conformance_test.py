@@ -5,7 +5,7 @@ Numbers in brackets are those of the invariants in DESIGN.md.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,15 @@ from daemon.prefix.lease import is_leased
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import CompleteTree, publish, replace_tree, seal, unseal
-from daemon.prefix.retirement import empty_uv_cache, remove_retired, remove_tree, remove_unused, retire
+from daemon.prefix.retirement import (
+    empty_uv_cache,
+    remove_evicted,
+    remove_retired,
+    remove_tree,
+    remove_unused,
+    retire,
+    retire_environment,
+)
 from daemon.prefix.staging import begin_staging, end_staging, remove_leftovers
 from daemon.prefix.standing_tree import check_tree
 from daemon.prefix.toolkit_tree import is_used, toolkit_directory_name, toolkit_names
@@ -213,6 +221,20 @@ def _retire(world: World) -> bool:
     return retired
 
 
+def _evict(world: World) -> bool:
+    if not world.prefix.staging.exists():
+        begin_staging(world.prefix)
+    away = retire_environment(world.writer, _NAME, world.fake.environment)
+    if away is not None:
+        assert not world.prefix.sealed_mark(_NAME).exists()
+        remove_evicted(world.writer, away)
+        assert not away.exists()
+        assert not world.environment.exists()
+        offered = {item.name: item.ready for item in read_targets(world.prefix, _NAME)}
+        assert offered == {world.fake.environment: False, world.fake.toolkit: True}
+    return away is not None
+
+
 def _remove_leftovers(world: World) -> bool:
     said: list[str] = []
     remove_leftovers(world.prefix, said.append)
@@ -269,6 +291,7 @@ _OPERATIONS: dict[str, Callable[[World], object]] = {
     "seal": lambda world: seal(world.writer, world.subject),
     "point latest": lambda world: point_latest(world.writer, [world.subject]),
     "retire": _retire,
+    "evict": _evict,
     "remove leftovers": _remove_leftovers,
     "begin staging": _begin_and_end,
     "empty cache": _empty_cache,
@@ -322,6 +345,7 @@ _EXPECTED: dict[str, dict[str, object]] = {
     "seal": _where_it_is(True, False, mark_damaged=_DAMAGE, newer=_NEWER),
     "point latest": _where_it_is(_NAME, None, published=None, mark_damaged=_DAMAGE, newer=_NEWER),
     "retire": _where_it_is(True, _NONE, leased=False, latest="ValueError"),
+    "evict": _where_it_is(True, _NONE, leased=False),
     "remove leftovers": _each(False, staged=True, retired=True, half_removed=True),
     "begin staging": _each(
         True, staged="FileExistsError", retired="FileExistsError", half_removed="FileExistsError"
@@ -341,6 +365,21 @@ def _answer(operation: str, world: World) -> object:
 
 def _answer_is(operation: str, state: str, name: str) -> bool:
     return operation == "point latest" and _EXPECTED[operation][state] == name
+
+
+def _may_change(world: World, operation: str, names: Iterable[str]) -> set[str]:
+    """Return what an operation may change of a sealed generation; an eviction removes the mark first."""
+    listed = str(world.prefix.environments_file(_NAME))
+    if operation == "rewrite list":
+        return {listed}
+    if operation == "evict":
+        tree = f"{world.environment}/"
+        return {
+            listed,
+            str(world.prefix.sealed_mark(_NAME)),
+            *(name for name in names if name.startswith(tree)),
+        }
+    return set()
 
 
 def _snapshot(directory: Path) -> dict[str, tuple[int, int, int, int]]:
@@ -368,7 +407,7 @@ def test_an_operation_answers_what_its_state_says_and_breaks_no_invariant(
     # What is sealed is complete and never written again [1], and of another generation nothing is [8].
     assert _snapshot(prefix.generation(_OTHER)) | _snapshot(prefix.toolkits) == others
     if sealed and prefix.generation(_NAME).exists():
-        allowed = {str(prefix.environments_file(_NAME))} if operation == "rewrite list" else set()
+        allowed = _may_change(world, operation, own)
         now = _snapshot(prefix.generation(_NAME))
         assert {path: now.get(path) for path in own.keys() - allowed} == {
             path: own[path] for path in own.keys() - allowed
@@ -390,6 +429,8 @@ _WRITES: dict[str, Callable[[World], object]] = {
     "unseal": lambda world: unseal(world.writer, _NAME),
     "point latest": _OPERATIONS["point latest"],
     "retire": _retire,
+    "evict": lambda world: retire_environment(world.writer, _NAME, world.fake.environment),
+    "remove evicted": lambda world: remove_evicted(world.writer, world.environment),
     "remove retired": lambda world: remove_retired(world.writer, _NAME),
     "remove unused": lambda world: remove_unused(world.writer, str(world.environment)),
     "remove tree": lambda world: remove_tree(world.writer, world.environment),

@@ -22,7 +22,15 @@ from daemon.prefix.latest import latest_name, point_latest
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import CompleteTree, publish, replace_tree, seal
-from daemon.prefix.retirement import empty_uv_cache, remove_retired, remove_unused, retire, sync_names
+from daemon.prefix.retirement import (
+    empty_uv_cache,
+    remove_evicted,
+    remove_retired,
+    remove_unused,
+    retire,
+    retire_environment,
+    sync_names,
+)
 from daemon.prefix.staging import begin_staging, end_staging, remove_leftovers
 from daemon.prefix.store_check import check_stores
 from daemon.prefix.toolkit_tree import link_toolkit
@@ -96,6 +104,23 @@ def _retire(fake: FakePrefix, writer: WriterLock) -> None:
         end_staging(fake.prefix)
 
 
+def _evict(fake: FakePrefix, writer: WriterLock) -> None:
+    if is_present(fake.prefix, fake.generation(0), fake.generation(0).environments[0]):
+        begin_staging(fake.prefix)
+        away = retire_environment(writer, _NAME, fake.environment)
+        assert away is not None
+        remove_evicted(writer, away)
+        end_staging(fake.prefix)
+
+
+def _is_evicted(fake: FakePrefix) -> bool:
+    is_gone = not (fake.prefix.generation(_NAME) / fake.environment).exists()
+    offered = {item.name: item.ready for item in read_targets(fake.prefix, _NAME)}
+    # Neither the mark nor the list ever stands for what has gone.
+    assert not (is_gone and (fake.prefix.sealed_mark(_NAME).exists() or offered[fake.environment]))
+    return is_gone
+
+
 def _remove_toolkit(fake: FakePrefix, writer: WriterLock) -> None:
     other = fake.prefix.toolkits / "cudnn-8.9.7.29-cuda11"
     if other.exists():
@@ -136,6 +161,7 @@ _OPERATIONS = {
         2,
     ),
     "retire": Operation(_retire, "sealed", lambda fake: _NAME not in fake.prefix.installed_generations(), 20),
+    "evict": Operation(_evict, "sealed", _is_evicted, 10),
     "empty cache": Operation(
         lambda _, writer: _told(empty_uv_cache(writer) >= 0),
         "sealed",

@@ -20,6 +20,7 @@ from gens.generation import Environment, Generation, Toolkit
 
 _LAYOUT_VERSION = 1
 _KINDS = ("environment", "stack", "cuda", "cudnn")
+_ENVIRONMENT_KINDS = ("environment", "stack")
 
 
 def environments_text(prefix: Prefix, generation: Generation, *, sealed: bool) -> str:
@@ -95,6 +96,22 @@ def replace_environments(prefix: Prefix, generation: Generation, *, sealed: bool
     """Write what a generation offers now, whatever has the name of its list."""
     remove_anything(prefix.environments_file(generation.directory_name))
     write_environments(prefix, generation, sealed=sealed)
+
+
+def list_as_missing(prefix: Prefix, name: str, environment: str) -> None:
+    """Let the list of a generation call an environment missing, and the generation partial; else it stays."""
+    try:
+        text = read_plain_file(prefix.environments_file(name)).decode(errors="surrogateescape")
+    except OSError:
+        return  # the next publication writes it
+    lines = [line.split(" ") for line in text.splitlines()]
+    for words in lines:
+        if words[:2] == ["generation", name] and len(words) > 2:
+            words[2] = "partial"
+        elif words[0] in _ENVIRONMENT_KINDS and len(words) > 2 and words[1] == environment:
+            words[2] = "missing"
+    changed = "".join(" ".join(words) + "\n" for words in lines)
+    write_if_changed(prefix.environments_file(name), changed.encode(errors="surrogateescape"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,47 @@
-"""Leases: a running model shows that it uses a generation, so that prune keeps it.
+"""Leases: a running model shows what it uses, so that it is neither pruned nor evicted.
 
-A lease is a shared flock(2) on the folder of the generation. It needs no write access, so it works on a
-read-only mount of the same node; it ends with the process that holds it, however that ends; and it leaves no
-file. A model takes one with `exec 9< /srv/r8/monobase/monobase/g00003 && flock -s 9`.
+A lease is a shared flock(2) on the folder of an environment, or on that of a generation, which stands for all
+of its environments. It needs no write access, so it works on a read-only mount of the same node; it ends with
+the process that holds it, however that ends; and it leaves no file. A model takes one with
+`exec 9< /srv/r8/monobase/monobase/g00003 && flock -s 9`.
+
+A model holds one lock: on its environment if the prefix has the file `monobase/.environment-leases`, else on
+its generation. A daemon that evicts environments makes that file. Models of older releases know only the lock
+on the generation, and so do older daemons, which would prune what only leases on environments hold.
 """
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from daemon.host.durability import DAEMON_SUFFIX, write_if_changed
+from daemon.prefix.prefix import Prefix
+
 _NAMED = 5
+_ENVIRONMENT_LEASES = ".environment-leases"
+
+
+def offer_environment_leases(prefix: Prefix) -> None:
+    """Let models lease their environments instead of whole generations.
+
+    Args:
+        prefix: The prefix; its folders exist.
+    """
+    write_if_changed(prefix.generations / _ENVIRONMENT_LEASES, b"", DAEMON_SUFFIX)
+
+
+def withdraw_environment_leases(prefix: Prefix) -> None:
+    """Let models lease whole generations again. Those that run keep the leases that they have."""
+    (prefix.generations / _ENVIRONMENT_LEASES).unlink(missing_ok=True)
 
 
 def reserve(directory: Path) -> int | None:
-    """Check that nobody leases a generation, and keep everybody from leasing it.
+    """Check that nobody leases a folder, and keep everybody from leasing it.
 
     Args:
-        directory: The folder of the generation.
+        directory: The folder of a generation or of an environment.
 
     Returns:
         A descriptor to close when the folder has gone; None when there is a lease.
@@ -32,7 +56,7 @@ def reserve(directory: Path) -> int | None:
 
 
 def is_leased(directory: Path) -> bool:
-    """Return whether a generation is leased now."""
+    """Return whether there is a lease on this very folder now."""
     descriptor = reserve(directory)
     if descriptor is None:
         return True
@@ -40,11 +64,43 @@ def is_leased(directory: Path) -> bool:
     return False
 
 
+@contextmanager
+def reserve_all(directories: list[Path]) -> Iterator[bool]:
+    """Keep everybody from leasing some folders for as long as the block lasts, if nobody leases one.
+
+    Yields:
+        Whether they are reserved; False when there is a lease on one of them.
+    """
+    with ExitStack() as stack:
+        for directory in directories:
+            descriptor = reserve(directory)
+            if descriptor is None:
+                yield False
+                return
+            stack.callback(os.close, descriptor)
+        yield True
+
+
+def leasable_folders(generation: Path) -> list[Path]:
+    """Return the folders whose leases keep a generation: its own, and those of its environments."""
+    found = [entry for entry in os.scandir(generation) if entry.is_dir(follow_symlinks=False)]
+    return [generation, *(Path(entry.path) for entry in sorted(found, key=lambda entry: entry.name))]
+
+
+def leased_folder(generation: Path) -> Path | None:
+    """Return a folder of a generation that is leased now; None when there is none."""
+    for folder in leasable_folders(generation):
+        with suppress(FileNotFoundError):  # it was removed meanwhile
+            if is_leased(folder):
+                return folder
+    return None
+
+
 def describe_lease(directory: Path) -> str:
-    """Return that a generation is leased, and by whom as far as the kernel tells.
+    """Return that a generation or an environment is leased, and by whom as far as the kernel tells.
 
     Args:
-        directory: The folder of the generation.
+        directory: Its folder.
 
     Returns:
         Such as `a model has leased it: process 12 (python)`.

@@ -1,11 +1,21 @@
-"""Leases on a generation."""
+"""Leases on generations and environments."""
 
 import fcntl
 import os
 import subprocess
 from pathlib import Path
 
-from daemon.prefix.lease import describe_lease, is_leased, reserve
+from daemon.prefix.lease import (
+    describe_lease,
+    is_leased,
+    leasable_folders,
+    leased_folder,
+    offer_environment_leases,
+    reserve,
+    reserve_all,
+    withdraw_environment_leases,
+)
+from daemon.prefix.prefix import Prefix
 
 
 def test_a_shared_lock_is_a_lease_for_as_long_as_it_is_held(tmp_path: Path) -> None:
@@ -52,3 +62,32 @@ def test_who_keeps_others_from_a_lease_is_told(tmp_path: Path) -> None:
     os.close(descriptor)
     assert "for itself (flock -x)" in said
     assert f"process {os.getpid()} (" in said
+
+
+def test_a_lease_on_an_environment_is_one_on_its_generation_too(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "cuda12.4").symlink_to("a")
+    assert leased_folder(tmp_path) is None
+    descriptor = os.open(tmp_path / "b", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    assert leased_folder(tmp_path) == tmp_path / "b"
+    assert not is_leased(tmp_path / "a")
+    with reserve_all(leasable_folders(tmp_path)) as is_reserved:
+        assert not is_reserved
+    os.close(descriptor)
+    with reserve_all(leasable_folders(tmp_path)) as is_reserved:
+        assert is_reserved
+        assert all(is_leased(folder) for folder in (tmp_path, tmp_path / "a", tmp_path / "b"))
+    assert leased_folder(tmp_path) is None
+
+
+def test_models_are_offered_leases_on_environments_until_that_is_withdrawn(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path)
+    prefix.make_directories()
+    for _ in range(2):
+        offer_environment_leases(prefix)
+        assert [path.name for path in prefix.generations.iterdir()] == [".environment-leases"]
+    for _ in range(2):
+        withdraw_environment_leases(prefix)
+        assert list(prefix.generations.iterdir()) == []

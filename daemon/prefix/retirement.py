@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.host.durability import sync_directory
+from daemon.host.fault import fault_point
 from daemon.host.modes import make_folder
 from daemon.host.removal import LinkCount, remove, walk
+from daemon.prefix.environments_file import list_as_missing
 from daemon.prefix.latest import latest_name
-from daemon.prefix.lease import reserve
+from daemon.prefix.lease import leasable_folders, reserve_all
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.publication import unseal
 from daemon.prefix.staging import begin_staging, temporary_path
 from daemon.prefix.writer_lock import WriterLock
 
@@ -38,14 +41,50 @@ def retire(writer: WriterLock, name: str) -> bool:
     if latest_name(writer.prefix) == name:
         raise ValueError(f"{name}: `latest` names it, so it stays")
     directory = writer.prefix.generation(name)
-    reserved = reserve(directory)
-    if reserved is None:
-        return False
-    try:
-        directory.rename(writer.prefix.staging / name)
-    finally:
-        os.close(reserved)
-    return True
+    with reserve_all(leasable_folders(directory)) as is_reserved:
+        if is_reserved:
+            directory.rename(writer.prefix.staging / name)
+    return is_reserved
+
+
+def retire_environment(writer: WriterLock, generation: str, name: str) -> Path | None:
+    """Rename an environment into the staging folder, unless a model leases it.
+
+    A generation without one of its environments is not sealed as a whole, so its mark goes first. Then the
+    list calls the environment missing, and only then it loses its name. The rest of the generation stays in
+    use, and may be sealed again for what it has.
+
+    Args:
+        writer: The right to write to the prefix, which has a staging folder.
+        generation: Name of the generation.
+        name: Name of the environment.
+
+    Returns:
+        The folder to remove; None when a model leases the environment or its generation.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    writer.check()
+    directory = writer.prefix.generation(generation)
+    away = writer.prefix.staging / f"removed.{generation}.{name}"
+    with reserve_all([directory, directory / name]) as is_reserved:
+        if not is_reserved:
+            return None
+        unseal(writer, generation)
+        fault_point("evict:unsealed")
+        list_as_missing(writer.prefix, generation, name)
+        fault_point("evict:listed")
+        writer.check()
+        (directory / name).rename(away)
+        sync_directory(directory)
+    return away
+
+
+def remove_evicted(writer: WriterLock, away: Path) -> LinkCount:
+    """Remove an environment that was retired, and return what that freed."""
+    writer.check()
+    return remove([str(away)])
 
 
 def sync_names(prefix: Prefix) -> None:

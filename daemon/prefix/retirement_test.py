@@ -1,11 +1,21 @@
 """Retires published trees as a whole, and only those that nobody leases."""
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from daemon.prefix.retirement import empty_uv_cache, remove_tree, remove_unused, retire
+from daemon.prefix.environments_file import read_targets
+from daemon.prefix.retirement import (
+    empty_uv_cache,
+    remove_evicted,
+    remove_tree,
+    remove_unused,
+    retire,
+    retire_environment,
+)
 from daemon.prefix.staging import begin_staging
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from tests.fake_prefix.fake_prefix import FakePrefix
@@ -67,3 +77,53 @@ def test_a_cache_that_is_gone_is_made(fake: FakePrefix, writer: WriterLock) -> N
     fake.prefix.uv_cache.rename(fake.directory / "away")
     empty_uv_cache(writer)
     assert fake.prefix.uv_cache.is_dir()
+
+
+def _lock(folder: Path) -> int:
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def test_a_generation_stays_whose_environment_is_leased(fake: FakePrefix, writer: WriterLock) -> None:
+    begin_staging(fake.prefix)
+    descriptor = _lock(fake.tree(0))
+    assert not retire(writer, "g00000")
+    os.close(descriptor)
+    assert retire(writer, "g00000")
+
+
+def test_an_environment_goes_alone_and_the_list_says_so(fake: FakePrefix, writer: WriterLock) -> None:
+    begin_staging(fake.prefix)
+    away = retire_environment(writer, "g00000", fake.environment)
+    assert away is not None
+    assert {item.name: item.ready for item in read_targets(fake.prefix, "g00000")} == {
+        fake.environment: False, fake.toolkit: True
+    }  # fmt: skip
+    assert not fake.prefix.sealed_mark("g00000").exists()
+    text = fake.prefix.environments_file("g00000").read_text()
+    assert text.splitlines()[1] == "generation g00000 partial"
+    assert (away / ".manifest").exists()
+    assert remove_evicted(writer, away).freed_bytes > 0
+    assert not away.exists()
+
+
+@pytest.mark.parametrize("of_the_generation", [False, True])
+def test_an_environment_that_is_leased_stays_as_it_was(
+    fake: FakePrefix, writer: WriterLock, of_the_generation: bool
+) -> None:
+    begin_staging(fake.prefix)
+    text = fake.prefix.environments_file("g00000").read_text()
+    tree = fake.tree(0)
+    descriptor = _lock(tree.parent if of_the_generation else tree)
+    assert retire_environment(writer, "g00000", fake.environment) is None
+    os.close(descriptor)
+    assert fake.prefix.environments_file("g00000").read_text() == text
+    assert fake.prefix.sealed_mark("g00000").exists()
+
+
+def test_an_environment_of_a_generation_without_a_list_goes(fake: FakePrefix, writer: WriterLock) -> None:
+    begin_staging(fake.prefix)
+    fake.prefix.environments_file("g00000").unlink()
+    assert retire_environment(writer, "g00000", fake.environment) is not None
+    assert not fake.prefix.environments_file("g00000").exists()

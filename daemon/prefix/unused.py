@@ -41,6 +41,14 @@ class Used:
     lists: set[Path] = field(default_factory=set)
     bytecode: set[str] = field(default_factory=set)
 
+    def add(self, other: "Used") -> None:
+        """Add what something else uses."""
+        self.toolkits |= other.toolkits
+        self.interpreters |= other.interpreters
+        self.wheels |= other.wheels
+        self.lists |= other.lists
+        self.bytecode |= other.bytecode
+
 
 @dataclass(frozen=True, slots=True)
 class Unused:
@@ -81,13 +89,34 @@ def read_used(
         used.interpreters |= set(interpreter_names(prefix.uv_python, version))
     for name in remaining:
         _use_generation(prefix, name, used)
-    for path in used.lists:
-        wheel_sha256, key = path.name.removesuffix(".pyc.gz").split(".", 1)
-        used.bytecode |= {
-            f"{key}/{file.source_sha256}-{file.sha256}"
-            for file in read_bytecode_list(prefix, wheel_sha256, key) or ()
-        }
+    _use_bytecode(prefix, used)
     return used
+
+
+def read_uses(prefix: Prefix, name: str) -> dict[str, Used]:
+    """Read what each environment of a generation uses.
+
+    Args:
+        prefix: The prefix.
+        name: Name of the generation.
+
+    Returns:
+        What it uses, by the name of the environment; under the empty name, the toolkits.
+
+    Raises:
+        DamageError: A manifest or a list of bytecode cannot be read.
+        NewerFormatError: A newer release has written one.
+        OSError: The generation cannot be listed.
+    """
+    uses = {"": Used()}
+    for entry in list_generation(prefix, name):
+        if entry.kind == "link":
+            uses[""].toolkits.add(Path(entry.link).name)
+        elif entry.kind == "folder" and not is_strange_folder(entry.path):
+            uses[entry.name] = Used()
+            _use_environment(prefix, entry.path, uses[entry.name])
+            _use_bytecode(prefix, uses[entry.name])
+    return uses
 
 
 def unused_trees(prefix: Prefix, used: Used) -> Iterator[Unused]:
@@ -148,6 +177,15 @@ def unused_contents(prefix: Prefix, count: LinkCount) -> Iterator[Unused]:
             yield Unused("record", name, path)
 
 
+def content_links(prefix: Prefix) -> dict[int, tuple[str, os.stat_result]]:
+    """Return the path and status of each content, by its inode."""
+    return {
+        status.st_ino: (path, status)
+        for path, status, is_folder in walk(str(prefix.files))
+        if not is_folder and _CONTENT.fullmatch(path.rpartition("/")[2])
+    }
+
+
 def _use_generation(prefix: Prefix, name: str, used: Used) -> None:
     try:
         entries = list_generation(prefix, name)
@@ -157,12 +195,23 @@ def _use_generation(prefix: Prefix, name: str, used: Used) -> None:
         if entry.kind == "link":
             used.toolkits.add(Path(entry.link).name)
         elif entry.kind == "folder" and not is_strange_folder(entry.path):
-            manifest = read_manifest(entry.path / MANIFEST_NAME)
-            used.wheels |= {part.wheel_sha256 for part in manifest.wheels}
-            used.lists |= {
-                bytecode_list_path(prefix, part.wheel_sha256, part.key) for part in manifest.bytecode
-            }
-            used.interpreters |= set(interpreter_names_of(prefix, entry.path))
+            _use_environment(prefix, entry.path, used)
+
+
+def _use_environment(prefix: Prefix, tree: Path, used: Used) -> None:
+    manifest = read_manifest(tree / MANIFEST_NAME)
+    used.wheels |= {part.wheel_sha256 for part in manifest.wheels}
+    used.lists |= {bytecode_list_path(prefix, part.wheel_sha256, part.key) for part in manifest.bytecode}
+    used.interpreters |= set(interpreter_names_of(prefix, tree))
+
+
+def _use_bytecode(prefix: Prefix, used: Used) -> None:
+    for path in used.lists:
+        wheel_sha256, key = path.name.removesuffix(".pyc.gz").split(".", 1)
+        used.bytecode |= {
+            f"{key}/{file.source_sha256}-{file.sha256}"
+            for file in read_bytecode_list(prefix, wheel_sha256, key) or ()
+        }
 
 
 def _entries(directory: Path) -> list[os.DirEntry[str]]:

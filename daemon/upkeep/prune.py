@@ -10,7 +10,7 @@ from pathlib import Path
 from daemon.host.fault import fault_point
 from daemon.host.removal import LinkCount
 from daemon.host.system_error import system_errors
-from daemon.prefix.lease import describe_lease
+from daemon.prefix.lease import describe_lease, leased_folder
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.retirement import empty_uv_cache, remove_retired, remove_unused, retire, sync_names
 from daemon.prefix.staging import begin_staging, end_staging
@@ -60,7 +60,8 @@ def prune(
             freed = LinkCount()
             for name in list(plan.generations):
                 if not retire(writer, name):  # a model has leased it since
-                    plan.keep(name, describe_lease(prefix.generation(name)))
+                    folder = prefix.generation(name)
+                    plan.keep(name, describe_lease(leased_folder(folder) or folder))
             sync_names(prefix)
             fault_point("prune:renamed")
             for name in plan.generations:

@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.host.removal import LinkCount
 from daemon.prefix.generation import is_present, is_sealed, newer_format, published_names
 from daemon.prefix.latest import latest_name
-from daemon.prefix.lease import describe_lease, is_leased
+from daemon.prefix.lease import describe_lease, leased_folder
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.unused import Used, read_used, unused_contents, unused_records, unused_trees
 from daemon.uv.cache import unused_wheels
@@ -119,8 +119,9 @@ def _reason_to_stay(prefix: Prefix, name: str, latest: str | None, active: Seque
         return reason
     if name == latest:
         return "`latest` names it"
-    if is_leased(prefix.generation(name)):
-        return describe_lease(prefix.generation(name))
+    leased = leased_folder(prefix.generation(name))
+    if leased is not None:
+        return describe_lease(leased)
     return _lack_of_a_successor(prefix, name, active)
 
 

@@ -149,7 +149,7 @@ def test_a_leased_generation_stays_with_all_that_it_uses_until_the_lease_ends(tw
 def test_a_generation_that_is_leased_after_the_plan_stays_with_all_that_it_uses(
     two: FakePrefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "is_leased", lambda _: False)
+    monkeypatch.setattr(module, "leased_folder", lambda _: None)
     with two.lease(0):
         plan = _prune(two)
     assert (plan.generations, plan.paths, plan.toolkits, plan.wheels) == ([], [], [], [])

@@ -1,0 +1,202 @@
+"""The plan of an eviction: which environments go, oldest lease first, what only they use, what that frees."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from daemon.host.removal import LinkCount, walk
+from daemon.install.selection import is_selected
+from daemon.prefix.generation import newer_format
+from daemon.prefix.lease import describe_lease
+from daemon.prefix.lease_record import InstalledEnvironment, last_uses, read_lease_record, read_leases
+from daemon.prefix.prefix import Prefix
+from daemon.prefix.unused import (
+    Used,
+    content_links,
+    read_used,
+    read_uses,
+    unused_records,
+    unused_trees,
+)
+from daemon.uv.cache import unused_wheels
+
+
+@dataclass(frozen=True, slots=True)
+class EvictionRules:
+    """What may be evicted.
+
+    Attributes:
+        generations: Names of the generations whose environments can be installed again on demand.
+        only: Patterns of what the node selects: what is not selected could not be installed again.
+        eager: Patterns of what is installed without a request: it never goes.
+        wheels: Digests of wheels that stay in uv's cache, as they are about to be installed.
+        pythons: Full versions of the interpreters that stay.
+    """
+
+    generations: Collection[str]
+    only: Sequence[str] = ()
+    eager: Sequence[str] = ()
+    wheels: Collection[str] = ()
+    pythons: Collection[str] = ()
+
+    def reason_to_stay(self, environment: InstalledEnvironment) -> str:
+        """Return why an environment stays that no model leases; empty when it may go."""
+        if environment.generation not in self.generations:
+            return "its generation is not active, so it could not be installed again: `prune` removes it"
+        if not is_selected(environment.name, self.only):
+            return "it is not selected, so it could not be installed again"
+        if self.eager and is_selected(environment.name, self.eager):
+            return "--eager names it"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """An environment that goes.
+
+    Attributes:
+        generation: Name of its generation.
+        name: Its name.
+        last_use_s: When a model last leased it, or when it was installed; in seconds since the epoch.
+        freed_bytes: Bytes on the disk that go with it: what it alone holds.
+    """
+
+    generation: str
+    name: str
+    last_use_s: int
+    freed_bytes: int
+
+    @property
+    def label(self) -> str:
+        """Name in messages: `g00003/python3.11`."""
+        return f"{self.generation}/{self.name}"
+
+
+@dataclass(slots=True)
+class EvictionPlan:
+    """The plan of an eviction.
+
+    Attributes:
+        over_bytes: Bytes that have to go.
+        environments: The environments that go, in this order.
+        kept: Why others stay, by label.
+        paths: What is removed beside the environments, as nothing uses it then.
+        reclaimed_bytes: Bytes of what nothing uses even now.
+        freed_bytes: Bytes that are free on the disk afterwards, links counted.
+    """
+
+    over_bytes: int
+    environments: list[Evicted] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
+    reclaimed_bytes: int = 0
+    freed_bytes: int = 0
+
+    @property
+    def is_enough(self) -> bool:
+        """True if the plan frees what has to go."""
+        return self.freed_bytes >= self.over_bytes
+
+
+def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: int) -> EvictionPlan:
+    """Find what has to go, without writing: first what nothing uses, then the environments by last use.
+
+    Args:
+        prefix: The prefix.
+        rules: What may go.
+        over_bytes: Bytes that have to go.
+        now_s: The time, in seconds since the epoch.
+
+    Returns:
+        The plan. It may free less than has to go.
+
+    Raises:
+        DamageError: What is in use is not known: a manifest cannot be read.
+        NewerFormatError: A newer release has written one.
+        OSError: The prefix cannot be read.
+    """
+    plan = EvictionPlan(over_bytes)
+    if over_bytes <= 0:
+        return plan
+    environments = read_leases(prefix)
+    last = last_uses(environments, read_lease_record(prefix), now_s)
+    uses = {
+        f"{generation}/{name}": used
+        for generation in prefix.installed_generations()
+        for name, used in read_uses(prefix, generation).items()
+    }
+    removal = _Removal(prefix, read_used(prefix, (), rules.wheels, rules.pythons))
+    plan.reclaimed_bytes = removal.take_unused(uses)
+    candidates = _candidates(prefix, rules, environments, plan)
+    for item in sorted(candidates, key=lambda item: (last[item.label], item.label)):
+        if removal.count.freed_bytes >= over_bytes:
+            break
+        before = removal.count.freed_bytes
+        removal.take(str(prefix.target(item.generation, item.name)))
+        uses.pop(item.label, None)
+        removal.take_unused(uses)
+        freed = removal.count.freed_bytes - before
+        plan.environments.append(Evicted(item.generation, item.name, last[item.label], freed))
+    plan.paths = list(removal.paths)
+    plan.freed_bytes = removal.count.freed_bytes
+    return plan
+
+
+def _candidates(
+    prefix: Prefix, rules: EvictionRules, environments: Sequence[InstalledEnvironment], plan: EvictionPlan
+) -> Iterator[InstalledEnvironment]:
+    """Yield what may go; note why the rest stays."""
+    newer = {name: newer_format(prefix, name) for name in {item.generation for item in environments}}
+    for item in environments:
+        reason = newer[item.generation] or rules.reason_to_stay(item)
+        if not reason and item.leased:
+            reason = describe_lease(prefix.target(item.generation, item.name))
+        elif not reason and item.generation_leased:
+            reason = f"{describe_lease(prefix.generation(item.generation))}, with its whole generation"
+        if reason:
+            plan.kept[item.label] = reason
+        else:
+            yield item
+
+
+class _Removal:
+    """Counts what the removal of paths frees, and finds what nothing uses then."""
+
+    def __init__(self, prefix: Prefix, always: Used) -> None:
+        self.count = LinkCount()
+        self.paths: dict[str, None] = {}
+        self._prefix = prefix
+        self._always = always
+        self._contents = content_links(prefix)
+
+    def take(self, path: str) -> None:
+        """Count a path as removed, and with it each content that has no other link then."""
+        for _, status, is_folder in walk(path):
+            if is_folder:
+                self.count.freed_bytes += status.st_blocks * 512
+                self.count.freed_inodes += 1
+                continue
+            self.count.take(status)
+            content = self._contents.get(status.st_ino)
+            if content is not None and self.count.links_left(status) == 1 and content[0] not in self.paths:
+                self.paths[content[0]] = None
+                self.count.take(content[1])
+
+    def take_unused(self, uses: Mapping[str, Used]) -> int:
+        """Count what nothing uses as removed; return the bytes that this frees."""
+        used = Used()
+        for one in (self._always, *uses.values()):
+            used.add(one)
+        before = self.count.freed_bytes
+        for path in self._unused(used):
+            if path not in self.paths:
+                self.paths[path] = None
+                self.take(path)
+        return self.count.freed_bytes - before
+
+    def _unused(self, used: Used) -> Iterator[str]:
+        prefix = self._prefix
+        yield from (item.path for item in unused_trees(prefix, used))
+        for wheel in unused_wheels(prefix.uv_cache, used.wheels):
+            yield from map(str, wheel.paths)
+        yield from (item.path for item in unused_records(prefix, used))
+        yield from (path for path, status in self._contents.values() if status.st_nlink == 1)

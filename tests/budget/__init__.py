@@ -1,0 +1,1 @@
+"""Tests of the disk budget that need a node."""
