@@ -14,6 +14,7 @@ from daemon.service.context import ServiceContext
 from daemon.service.failure import for_everybody, text_of
 from daemon.service.http_request import Request
 from daemon.service.metrics import CONTENT_TYPE
+from daemon.service.page_code import POLICY
 from daemon.service.status_page import status_page
 from daemon.upkeep.readiness import readiness_text
 from gens.errors import MonobaseError
@@ -33,12 +34,14 @@ class Response:
         content_type: Media type of the body.
         body: The body.
         allow: The methods that exist, in the answer to another one.
+        policy: Content-Security-Policy of a page.
     """
 
     status: HTTPStatus
     content_type: str
     body: bytes
     allow: str = ""
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,10 @@ def _page(context: ServiceContext, _question: Question) -> Response:
         free_bytes = room.f_bavail * room.f_frsize
     except OSError:
         free_bytes = None
-    page = status_page(context.readiness(), context.state, str(context.prefix.root), free_bytes, time.time())
-    return Response(HTTPStatus.OK, _HTML, visible(page, "\n\t").encode())
+    definitions = {generation.directory_name: generation for generation in context.active()}
+    root, now_s = str(context.prefix.root), time.time()
+    page = status_page(context.readiness(), definitions, context.state, root, free_bytes, now_s)
+    return Response(HTTPStatus.OK, _HTML, visible(page, "\n\t").encode(), policy=POLICY)
 
 
 _PAGES: dict[str, Callable[[ServiceContext, Question], Response]] = {

@@ -97,3 +97,10 @@ def test_an_answer_that_fails_says_why_without_passwords(
     answer = _get(service, "/readyz")
     assert (answer.status, answer.body) == (status, text)
     assert ("Traceback" in capsys.readouterr().err) == (status == 500)
+
+
+def test_the_page_allows_nothing_but_its_own_script_and_style(service: FakeService) -> None:
+    answer = _get(service, "/")
+    assert answer.content_type == "text/html; charset=utf-8"
+    assert answer.policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert _get(service, "/metrics").policy == ""

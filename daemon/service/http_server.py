@@ -132,10 +132,13 @@ def _message(response: Response, *, with_body: bool) -> bytes:
         f"Content-Type: {response.content_type}",
         f"Content-Length: {len(response.body)}",
         "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
         "Connection: close",
     ]
     if response.allow:
         lines.append(f"Allow: {response.allow}")
+    if response.policy:
+        lines.append(f"Content-Security-Policy: {response.policy}")
     head = "".join(f"{line}\r\n" for line in lines) + "\r\n"
     return head.encode() + (response.body if with_body else b"")
 

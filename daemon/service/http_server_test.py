@@ -71,6 +71,14 @@ def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
 
+def test_an_answer_has_the_headers_of_a_safe_page(node: _Node) -> None:
+    head = node.ask(b"GET / HTTP/1.1\r\n\r\n").partition(b"\r\n\r\n")[0]
+    lines = head.split(b"\r\n")
+    assert b"X-Content-Type-Options: nosniff" in lines
+    assert any(line.startswith(b"Content-Security-Policy: default-src 'none';") for line in lines)
+    assert b"Content-Security-Policy" not in node.ask(b"GET /healthz HTTP/1.1\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     ("message", "status"),
     [

@@ -6,6 +6,7 @@ from daemon.prefix.usage import Usage
 from daemon.service.state import ServiceState
 from daemon.service.status_page import status_page
 from daemon.upkeep.readiness import GenerationReadiness, Readiness, TargetReadiness
+from gens.generation import Environment, Generation, Inputs
 
 _READINESS = Readiness(
     False,
@@ -24,40 +25,51 @@ _READINESS = Readiness(
 )  # fmt: skip
 
 
+def _cell(torch: str | None = None) -> Environment:
+    inputs = Inputs("3.11.1", "x86_64-manylinux_2_34", "2026-11-01T00:00:00Z", ())
+    return Environment("3.11", "3.11.1", inputs, torch, "cpu" if torch else None)
+
+
+_DEFINITION = Generation(
+    1, "x86_64-manylinux_2_34", "2026-11-01T00:00:00Z", {"3.11": "3.11.1"}, (_cell(), _cell("2.4.1"))
+)
+
+
 def _page(state: ServiceState) -> str:
-    return status_page(_READINESS, state, "/srv/<prefix>", 5_000_000_000, 1_700_000_000.0)
+    definitions = {"g00001": _DEFINITION}
+    return status_page(_READINESS, definitions, state, "/srv/<prefix>", 5_000_000_000, 1_700_000_000.0)
 
 
 def test_each_environment_is_a_cell_with_its_state() -> None:
     page = _page(ServiceState())
-    assert page.count("<li class=") == 3
-    assert 'class="s-failed"' in page
+    assert page.count("<td class=") == 2
+    assert "<td class=failed" in page
+    assert page.count("<li class=installing") == 1
     assert "1 of 3 ready" in page
     assert "not ready" in page
 
 
-def test_what_was_not_asked_for_is_counted_by_itself() -> None:
-    targets = (
-        TargetReadiness("python3.11", "environment", "ready"),
-        TargetReadiness("python3.12", "environment", "left out"),
-    )
-    part = Readiness(True, (), None, (GenerationReadiness("g00001", True, False, "", targets),))
-    page = status_page(part, ServiceState(), "/srv", None, 1_700_000_000.0)
-    assert "partial · 1 of 1 ready, 1 left out (--only)" in page
+def test_a_failure_that_is_tried_again_is_explained_once() -> None:
+    state = ServiceState()
+    assert _page(state).count("&lt;script&gt;1") == 1
+    state.retries.failed("install g00001/python3.11-torch2.4.1-cpu", "the index lost it")
+    page = _page(state)
+    assert page.count("the index lost it") == 1
+    assert "&lt;script&gt;1" not in page
 
 
 def test_nothing_that_comes_from_outside_is_markup() -> None:
     state = ServiceState()
     state.add_error("index", "g00001/<i>", "<script>alert(2)</script>")
     page = _page(state)
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the page's own
     assert "<b>wrong" not in page
     assert "&lt;script&gt;alert(2)" in page
 
 
 def test_the_page_asks_for_nothing_else() -> None:
     page = _page(ServiceState(usage=Usage({"environments": 1000}, 4000, 3000)))
-    assert re.search(r"(src|href)=|url\(|@import|//[a-z]", page) is None
+    assert re.search(r" (src|href)=|url\(|@import|//[a-z]", page) is None
     assert "name=viewport" in page
 
 
@@ -66,6 +78,22 @@ def test_what_sharing_saves_is_told() -> None:
     assert "3.0 GB" in page
     assert "(75 %)" in page
     assert "5.0 GB free" in page
+    assert "<rect class=k0 x=0.0 width=250.0" in page
+    assert "<rect class=saved x=250.0 width=750.0" in page
+
+
+def test_a_disk_that_holds_nothing_has_no_bar() -> None:
+    assert "<svg" not in _page(ServiceState(usage=Usage({"environments": 0})))
+
+
+def test_without_a_script_the_page_reloads_itself() -> None:
+    assert "<noscript><meta http-equiv=refresh content=10></noscript>" in _page(ServiceState())
+
+
+def test_the_parts_that_the_script_replaces_have_distinct_names() -> None:
+    names = re.findall(r'id="?(live-[\w-]+)"? data-live', _page(ServiceState()))
+    assert names == ["live-header", "live-problems", "live-g00001", "live-disk", "live-errors"]
+    assert _page(ServiceState()).count(" data-live>") == len(names)
 
 
 def test_what_failed_is_named_with_its_next_try() -> None:
@@ -75,7 +103,7 @@ def test_what_failed_is_named_with_its_next_try() -> None:
     state.retries.failed("prune", "busy")
     page = _page(state)
     assert "install g00001/&lt;i&gt;" in page
-    assert page.count("in 5 s") == 2
+    assert page.count("next try in 5 s") == 2
     assert "the index lost it" in page
     state.retries.succeeded("prune")
     assert "busy" not in _page(state)

@@ -12,12 +12,12 @@ from pathlib import Path
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel
 from tests.node.node import Node, make_node
-from tests.service.browser import browse, find_browser
+from tests.service.browser import find_browser, open_browser
 from tests.synthetic.catalog import Cell, environment_cell, toolkit_cell
 
 _SHARED_BYTES = 40_000_000
 _TORCH_BYTES = 8_000_000
-_WINDOW = "1000,1030"
+_WINDOW = (1000, 1030)
 
 
 def _toolkits(node: Node) -> list[Cell]:
@@ -54,11 +54,13 @@ def photograph(node: Node, browser: str, picture: Path) -> None:
     node.define_all({1: old + _toolkits(node), 2: new})
     node.wheel("torch", "2.9.1", size_bytes=1)  # takes the place of the locked one on the index
     with node.daemon() as daemon:
-        daemon.wait_until(lambda: 'class="s-failed"' in daemon.get("/")[1])
-        daemon.wait_until(lambda: daemon.get("/")[1].count('class="s-ready"') == len(old) + 2 + len(new) - 1)
-        daemon.wait_until(lambda: "saved" in daemon.get("/")[1])
-        url = f"http://127.0.0.1:{daemon.port}/"
-        browse(browser, node.directory, f"--window-size={_WINDOW}", f"--screenshot={picture}", url)
+        daemon.wait_until(lambda: "<td class=failed" in daemon.get("/")[1])
+        daemon.wait_until(lambda: daemon.get("/")[1].count(" class=ready") == len(old) + 2 + len(new) - 1)
+        daemon.wait_until(lambda: "by sharing" in daemon.get("/")[1])
+        with open_browser(browser, node.directory) as page:
+            page.resize(*_WINDOW)
+            page.open(f"http://127.0.0.1:{daemon.port}/")
+            page.photograph(picture)
 
 
 def main() -> None:

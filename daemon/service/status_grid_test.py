@@ -1,0 +1,140 @@
+"""A generation as a grid."""
+
+import re
+from typing import get_args
+
+import pytest
+
+from daemon.prefix.usage import TreeUsage
+from daemon.service.status_grid import SIGNS, generation_section, short_size
+from daemon.upkeep.readiness import GenerationReadiness, State, TargetReadiness
+from gens.generation import Environment, Generation, Inputs, Toolkit
+
+_PLATFORM = "x86_64-manylinux_2_34"
+_BOUND = "2026-11-01T00:00:00Z"
+_INPUTS = Inputs("3.11.1", _PLATFORM, _BOUND, ())
+
+
+def _cell(python: str, torch: str | None = None, build: str | None = None, **stack: str) -> Environment:
+    return Environment(python, f"{python}.1", _INPUTS, torch, build, None, **stack)
+
+
+_CELLS = (
+    _cell("3.11"),
+    _cell("3.11", "2.4.1", "cu121"),
+    _cell("3.11", "2.5.1", "cu121"),
+    _cell("3.11", "2.5.1", "cu124"),
+    _cell("3.12", "2.5.1", "cu124"),
+    _cell("3.12", "2.5.1", "cu124", stack="vllm", stack_version="0.33.0"),
+    _cell("3.12", stack="jax", stack_version="0.12.0"),
+)
+_PYTHONS = {"3.11": "3.11.1", "3.12": "3.12.1"}
+_DEFINITION = Generation(
+    1, _PLATFORM, _BOUND, _PYTHONS, _CELLS, (Toolkit("cuda", "12.4", "12.4.1", _INPUTS),)
+)
+
+
+def _section(states: dict[str, State] | None = None, reason: str = "", **arguments: object) -> str:
+    states = states or {}
+    targets = tuple(
+        TargetReadiness(target.name, target.kind, states.get(target.name, "ready"), reason)
+        for target in _DEFINITION.targets
+    )
+    found = GenerationReadiness("g00001", True, True, "", targets)
+    settings = {"definition": _DEFINITION, "latest": "g00001", "trees": {}} | arguments
+    return generation_section(found, **settings)  # type: ignore[arg-type]  # of a test
+
+
+def _row(section: str, head: str) -> list[str]:
+    (found,) = re.findall(rf"<tr><th scope=row>{re.escape(head)}</th>(.*?)</tr>", section)
+    return re.findall(r"<td.*?</td>", found)
+
+
+def test_a_row_is_a_torch_build_and_a_column_a_python() -> None:
+    section = _section()
+    assert re.findall(r"<th scope=col>([^<]+)</th>", section) == ["Torch", "3.11", "3.12"]
+    left, right = _row(section, "2.5.1 <small>cu124</small>")
+    assert 'title="python3.11-torch2.5.1-cu124: ready"' in left
+    assert 'title="python3.12-torch2.5.1-cu124: ready"' in right
+    assert _row(section, "2.4.1 <small>cu121</small>")[1] == "<td></td>"
+
+
+def test_the_newest_torch_stands_first_and_stacks_before_python_alone() -> None:
+    heads = re.findall(r"<th scope=row>(.*?)</th>", _section())
+    assert heads == [
+        "2.5.1 <small>cu124</small>",
+        "2.5.1 <small>cu121</small>",
+        "2.4.1 <small>cu121</small>",
+        "vllm 0.33.0<small>2.5.1 cu124</small>",
+        "jax 0.12.0<small>no Torch</small>",
+        "no Torch",
+    ]
+
+
+@pytest.mark.parametrize("state", get_args(State))
+def test_a_state_is_told_by_a_sign_a_class_and_a_word(state: State) -> None:
+    name = "python3.11-torch2.4.1-cu121"
+    (cell, _) = _row(_section({name: state}), "2.4.1 <small>cu121</small>")
+    assert f"<td class={state.replace(' ', '-')} " in cell
+    assert f'title="{name}: {state}"' in cell
+    assert f"<b>{SIGNS[state]}</b>" in cell
+    assert (f"<small>{state}</small>" in cell) == (state != "ready")
+    assert len(set(SIGNS.values())) == len(SIGNS)
+
+
+def test_a_cell_has_the_size_and_what_no_other_tree_links() -> None:
+    trees = {"g00001/python3.11": TreeUsage(4_900_000_000, 253_400_000)}
+    (cell, other) = _row(_section(trees=trees), "no Torch")
+    assert "</b> 4.9 GB<small>+253 MB</small>" in cell
+    assert other == "<td></td>"
+
+
+def test_what_is_not_there_has_no_size() -> None:
+    trees = {"g00001/python3.11": TreeUsage(4_900_000_000, 253_400_000)}
+    assert "4.9 GB" not in _section({"python3.11": "missing"}, trees=trees)
+
+
+def test_toolkits_are_listed_beside_the_grid() -> None:
+    section = _section({"cuda12.4": "installing"})
+    assert "<li class=installing><b>…</b> cuda12.4 <small>installing</small></li>" in section
+
+
+def test_all_is_listed_where_the_definition_is_gone() -> None:
+    section = _section(definition=None)
+    assert "<table>" not in section
+    assert section.count("<li class=ready>") == len(_DEFINITION.targets)
+
+
+def test_only_so_many_reasons_are_shown_and_none_that_stands_elsewhere() -> None:
+    states: dict[str, State] = {target.name: "failed" for target in _DEFINITION.targets}
+    section = _section(states, "x" * 1000, explained={"g00001/cuda12.4"})
+    assert section.count("failed<small>xxx") == len(_CELLS)
+    assert "x" * 301 not in section
+    assert "cuda12.4</b> failed" not in section
+
+
+def test_the_rest_of_many_reasons_is_counted() -> None:
+    targets = tuple(TargetReadiness(f"cuda{number}", "toolkit", "failed", "why") for number in range(25))
+    found = GenerationReadiness("g00001", False, False, "", targets)
+    section = generation_section(found, None, None, {})
+    assert section.count("failed<small>why") == 20
+    assert "and 5 more" in section
+
+
+def test_the_heading_tells_what_is_ready_of_what_was_asked_for() -> None:
+    section = _section({"python3.11": "left out", "cuda12.4": "missing"})
+    assert "sealed, latest · 6 of 7 ready, 1 left out (--only)" in section
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (4_900_000_000, "4.9 GB"),
+        (253_400_000, "253 MB"),
+        (1_000, "1.0 kB"),
+    ],
+)
+def test_sizes_take_few_characters(count: int, shown: str) -> None:
+    assert short_size(count) == shown
