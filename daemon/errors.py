@@ -84,6 +84,12 @@ class PrefixPathError(MonobaseError):
     exit_code: ClassVar[int] = 2
 
 
+class ForeignPrefixError(PrefixError):
+    """The prefix is that of another machine: nothing of it runs on this one."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class PrefixInUseError(PrefixError):
     """Another process writes to the prefix, and the wait for it ended."""
 

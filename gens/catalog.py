@@ -4,7 +4,7 @@ import errno
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gens.errors import DefinitionError, LockError
@@ -23,11 +23,30 @@ class Catalog:
         locks_directory: Directory that holds `g00003/python3.11-torch2.4.1-cu121.txt`,
             `g00003/aarch64/python3.11-torch2.11.0-cu130.txt` and so on.
         broken: Why the definition of a generation cannot be read, by ID.
+        elsewhere: Of the catalog of a machine: why a generation is left out, by ID.
     """
 
     generations: tuple[Generation, ...]
     locks_directory: Path
     broken: Mapping[int, DefinitionError] = field(default_factory=dict)
+    elsewhere: Mapping[int, DefinitionError] = field(default_factory=dict)
+
+    def for_machine(self, machine: str) -> "Catalog":
+        """Return the catalog with only the environments and toolkits of one machine.
+
+        Args:
+            machine: The machine, as `platform.machine()` names it.
+
+        Returns:
+            The catalog; `elsewhere` names the generations that have nothing for the machine.
+        """
+        found, elsewhere = [], {}
+        for generation in self.generations:
+            try:
+                found.append(generation.for_machine(machine))
+            except DefinitionError as error:
+                elsewhere[generation.id] = error
+        return replace(self, generations=tuple(found), elsewhere=elsewhere)
 
     def generation(self, generation_id: int) -> Generation:
         """Return the generation with an ID.
@@ -38,8 +57,9 @@ class Catalog:
         for generation in self.generations:
             if generation.id == generation_id:
                 return generation
-        if generation_id in self.broken:
-            raise self.broken[generation_id]
+        for unusable in (self.broken, self.elsewhere):
+            if generation_id in unusable:
+                raise unusable[generation_id]
         raise DefinitionError(f"there is no generation {generation_id}; there are {self._known()}")
 
     def between(self, min_gen_id: int | None, max_gen_id: int | None) -> tuple[Generation, ...]:
@@ -51,12 +71,18 @@ class Catalog:
         found = tuple(
             generation
             for generation in self.generations
-            if (min_gen_id is None or generation.id >= min_gen_id)
-            and (max_gen_id is None or generation.id <= max_gen_id)
+            if _is_between(generation.id, min_gen_id, max_gen_id)
         )
         if not found:
             for error in self.broken_between(min_gen_id, max_gen_id).values():
                 raise error
+            elsewhere = [
+                str(error)
+                for number, error in sorted(self.elsewhere.items())
+                if _is_between(number, min_gen_id, max_gen_id)
+            ]
+            if elsewhere:
+                raise DefinitionError(f"{'; '.join(elsewhere)}; for that machine there are {self._known()}")
             raise DefinitionError(
                 f"no generation has an ID from {'any' if min_gen_id is None else min_gen_id}"
                 f" to {'any' if max_gen_id is None else max_gen_id}; there are {self._known()}"
@@ -68,7 +94,7 @@ class Catalog:
         return {
             generation_directory_name(number): error
             for number, error in sorted(self.broken.items())
-            if (min_gen_id is None or number >= min_gen_id) and (max_gen_id is None or number <= max_gen_id)
+            if _is_between(number, min_gen_id, max_gen_id)
         }
 
     def lock_path(self, generation: Generation, target: Target) -> Path:
@@ -147,6 +173,10 @@ def load_catalog(
         locks_directory or directory,
         broken,
     )
+
+
+def _is_between(number: int, least: int | None, most: int | None) -> bool:
+    return (least is None or number >= least) and (most is None or number <= most)
 
 
 def _read_definition(path: Path) -> Generation:

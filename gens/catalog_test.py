@@ -58,6 +58,33 @@ def test_bounds_are_inclusive_and_may_be_left_out(tmp_path: Path) -> None:
         catalog.between(7, None)
 
 
+def test_the_catalog_of_a_machine_has_only_its_targets_and_leaves_other_generations_out(
+    tmp_path: Path,
+) -> None:
+    other = "aarch64-manylinux_2_34"
+    on_arm = replace(CELL, inputs=replace(INPUTS, platform=other))
+    both = replace(generation(3), environments=(CELL, on_arm), further_platforms=(other,))
+    (write(tmp_path, 0, 1) / "g00003.json").write_text(format_generation(both))
+    (tmp_path / "g00004.json").write_text("{")
+    whole = load_catalog(tmp_path, keep_broken=True)
+    arm = whole.for_machine("aarch64")
+    assert [item.id for item in arm.between(None, None)] == [3]
+    assert arm.generation(3).environments == (on_arm,)
+    assert list(arm.broken) == [4]
+    with pytest.raises(DefinitionError, match=r"^g00000 is for x86_64, not for aarch64$"):
+        arm.generation(0)
+    with pytest.raises(
+        DefinitionError,
+        match=r"^g00000 is for x86_64, not for aarch64; g00001 is for x86_64, not for aarch64; "
+        r"for that machine there are 3$",
+    ):
+        arm.between(None, 2)
+    with pytest.raises(DefinitionError, match="no generation has an ID from 7"):
+        arm.between(7, 9)
+    assert [item.id for item in whole.for_machine("x86_64").generations] == [0, 1, 3]
+    assert whole.for_machine("x86_64").elsewhere == {}
+
+
 def test_an_unknown_generation_is_an_error_that_tells_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="there is no generation 5; there are 0, 1"):
         load_catalog(write(tmp_path, 0, 1)).generation(5)

@@ -5,13 +5,13 @@ import sys
 import click
 
 from daemon.cli.install_options import install_options
+from daemon.cli.node_catalog import NodeCatalog
 from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import InstallSettings
 from daemon.cli.usage_hint import installed_environments, usage_hint
 from daemon.install import pipeline
 from daemon.prefix.prefix import prefix_at
 from daemon.uv.program import find_uv
-from gens.catalog import load_catalog
 
 
 def install(settings: InstallSettings) -> None:
@@ -20,7 +20,7 @@ def install(settings: InstallSettings) -> None:
     reporter = make_reporter(program.log_format)
     prefix = prefix_at(settings.prefix)
     with install_options(settings.work, reporter, active, lock_timeout_s=settings.lock_timeout) as options:
-        catalog = load_catalog(program.gens, keep_broken=True)
+        catalog = NodeCatalog(program.gens, reporter.info).load()
         result = pipeline.install(prefix, catalog, find_uv(program.uv), options, reporter)
     reporter.info(
         "done",

@@ -96,7 +96,7 @@ def test_an_error_after_the_log_has_begun_has_the_form_of_the_log(
     def fail(*_: object, **__: object) -> None:
         raise DiskError("full")
 
-    monkeypatch.setattr(prune, "load_catalog", fail)
+    monkeypatch.setattr(prune, "NodeCatalog", fail)
     done = CliRunner().invoke(
         main, ["prune", "--dry-run", "--min-gen-id=1", "--log-format=json", f"--prefix={tmp_path}"]
     )

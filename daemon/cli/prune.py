@@ -1,12 +1,13 @@
 """The command `prune`."""
 
+from daemon.cli.node_catalog import NodeCatalog
 from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import PruneSettings
+from daemon.prefix.machine import check_machine
 from daemon.prefix.prefix import prefix_at
 from daemon.upkeep import prune as pruning
 from daemon.upkeep import prune_plan
 from daemon.uv.program import find_uv
-from gens.catalog import load_catalog
 
 
 def prune(settings: PruneSettings) -> None:
@@ -14,7 +15,8 @@ def prune(settings: PruneSettings) -> None:
     program, min_gen_id, max_gen_id = settings.program, settings.min_gen_id, settings.max_gen_id
     prefix = prefix_at(settings.prefix)
     reporter = make_reporter(program.log_format)
-    catalog = load_catalog(program.gens, keep_broken=True)
+    check_machine(prefix)
+    catalog = NodeCatalog(program.gens).load()
     if settings.dry_run:
         plan = prune_plan.plan_prune(prefix, catalog, min_gen_id, max_gen_id)
     else:

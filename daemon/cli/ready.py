@@ -4,20 +4,22 @@ import sys
 
 import click
 
+from daemon.cli.node_catalog import NodeCatalog
 from daemon.cli.settings import ReadySettings
 from daemon.install.selection import check_patterns
+from daemon.prefix.machine import check_machine
 from daemon.prefix.prefix import prefix_at
 from daemon.report.shown_text import json_document
 from daemon.upkeep.known_file import read_known
 from daemon.upkeep.readiness import read_readiness, readiness_text
-from gens.catalog import load_catalog
 
 
 def ready(settings: ReadySettings) -> None:
     """Print whether the active generations are ready, and exit with 1 if they are not."""
     active = settings.active
     prefix = prefix_at(settings.prefix)
-    catalog = load_catalog(settings.gens, keep_broken=True)
+    check_machine(prefix)
+    catalog = NodeCatalog(settings.gens).load()
     known = read_known(prefix, lambda text: click.echo(f"warning: {text}", err=True))
     check_patterns(catalog.between(active.min_gen_id, active.max_gen_id), active.only)
     readiness = read_readiness(prefix, catalog, active.min_gen_id, active.max_gen_id, known, active.only)

@@ -7,6 +7,7 @@ import threading
 import click
 
 from daemon.cli.install_options import install_options
+from daemon.cli.node_catalog import NodeCatalog
 from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import RunSettings
 from daemon.install.options import InstallOptions
@@ -17,7 +18,6 @@ from daemon.service.http_server import HttpServer
 from daemon.service.loop import Loop
 from daemon.service.options import ServiceOptions
 from daemon.uv.program import find_uv
-from gens.catalog import load_catalog
 
 _GRACE_S = 2.0
 _NOTICE_S = 0.5
@@ -45,7 +45,7 @@ def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
     ) as options:  # fmt: skip
         context = ServiceContext(
             prefix_at(settings.prefix),
-            lambda: load_catalog(program.gens, keep_broken=True),
+            NodeCatalog(program.gens, reporter.info).load,
             find_uv(program.uv),
             _service_options(settings, options),
             reporter,

@@ -1,6 +1,7 @@
 """The command `verify`."""
 
 from daemon.cli.install_options import install_options
+from daemon.cli.node_catalog import NodeCatalog
 from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import VerifySettings
 from daemon.cli.verify_report import check_names, end_verify
@@ -8,7 +9,6 @@ from daemon.prefix.prefix import prefix_at
 from daemon.upkeep import verify as reading
 from daemon.upkeep.repair import repair
 from daemon.uv.program import find_uv
-from gens.catalog import load_catalog
 from gens.generation import generation_directory_name
 
 
@@ -25,6 +25,6 @@ def verify(settings: VerifySettings) -> None:
         end_verify(prefix, names, found, None, reporter, as_json=settings.as_json)
         return
     with install_options(settings.work, reporter, lock_timeout_s=settings.lock_timeout) as options:
-        catalog = load_catalog(program.gens, keep_broken=True)
+        catalog = NodeCatalog(program.gens).load()
         result = repair(prefix, catalog, find_uv(program.uv), names, options, reporter, stores=stores)
     end_verify(prefix, names, result, result.failures, reporter, as_json=settings.as_json)

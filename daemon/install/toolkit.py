@@ -56,8 +56,7 @@ def lay_out_toolkit(bench: Workbench, wanted: Wanted, toolkit: Toolkit) -> Toolk
         contents.add(wheel, toolkit.product)
     if not contents.files:
         raise WheelContentError(f"{wanted.label}: its wheels hold no toolkit: no file under nvidia/")
-    machine = toolkit.inputs.platform.partition("-")[0]
-    links = toolkit_links(contents.files, toolkit.product, machine)
+    links = toolkit_links(contents.files, toolkit.product, toolkit.inputs.machine)
     for link in links:
         make_link(directory / link.path, link.target)
     return ToolkitTree(directory, tuple(contents.files.values()), tuple(links))

@@ -16,6 +16,7 @@ _LICENSE = re.compile(
 )
 _LIBRARY = re.compile(r"(?P<stem>.+\.so)\.(?P<version>[0-9]+(?:\.[0-9]+)*)")
 _SANITIZER = "nvidia-cuda-sanitizer-api"
+_TARGETS = {"aarch64": "sbsa-linux"}  # NVIDIA's name for servers; `aarch64-linux` is that of Tegra
 
 
 def toolkit_path(package: str, path: str, product: str) -> str | None:
@@ -72,7 +73,7 @@ def toolkit_links(paths: Iterable[str], product: str, machine: str = "x86_64") -
             links["nvvm/lib64/libnvvm.so"] = Link("nvvm/lib64/libnvvm.so", f"../../lib64/{nvvm.target}")
         for name, target in (("include", "include"), ("lib", "lib64")):
             if target in folders:
-                path = f"targets/{machine}-linux/{name}"
+                path = f"targets/{_TARGETS.get(machine, f'{machine}-linux')}/{name}"
                 links[path] = Link(path, f"../../{target}")
     folders = {str(parent) for path in held for parent in PurePosixPath(path).parents}
     return [links[path] for path in sorted(links) if _is_free(path, held, folders)]

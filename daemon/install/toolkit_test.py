@@ -57,6 +57,13 @@ def test_linkers_find_libraries_without_their_version() -> None:
     }
 
 
+def test_the_targets_of_an_arm_server_have_nvidias_name_for_it() -> None:
+    links = toolkit_links(["lib64/libcudart.so.13", "include/cuda.h"], "cuda", "aarch64")
+    assert [link.path for link in links if link.path.startswith("targets")] == [
+        "targets/sbsa-linux/include", "targets/sbsa-linux/lib",
+    ]  # fmt: skip
+
+
 def test_a_folder_that_a_toolkit_lacks_has_no_link() -> None:
     assert [link.path for link in toolkit_links(["include/cuda.h"], "cuda")] == [
         "targets/x86_64-linux/include"

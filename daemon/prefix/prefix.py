@@ -100,6 +100,11 @@ class Prefix:
         return self.generations / ".service-lock"
 
     @property
+    def machine_file(self) -> Path:
+        """The file that says which machine the prefix is for."""
+        return self.generations / ".machine"
+
+    @property
     def latest(self) -> Path:
         """The link to the newest sealed generation that is active."""
         return self.generations / LATEST_NAME

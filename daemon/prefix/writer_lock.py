@@ -13,6 +13,7 @@ from pathlib import Path
 
 from daemon.errors import PrefixInUseError
 from daemon.host.exclusive_lock import ExclusiveLock, holder_of, try_lock
+from daemon.prefix.machine import claim_machine
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.uv_locks import private_uv_locks
 
@@ -70,6 +71,7 @@ def writer_lock(prefix: Prefix, timeout_s: float | None, say: Callable[[str], No
         The lock.
 
     Raises:
+        ForeignPrefixError: The prefix is that of another machine.
         PrefixInUseError: The wait ended before the other writer did, or the lock was taken away.
         DiskError: A lock file cannot be opened or locked.
     """
@@ -80,6 +82,7 @@ def writer_lock(prefix: Prefix, timeout_s: float | None, say: Callable[[str], No
             locks.append(_wait(path, prefix, end, timeout_s, say))
             stack.callback(locks[-1].close)
         WriterLock(prefix, tuple(locks)).check()
+        claim_machine(prefix)
         writer = WriterLock(prefix, tuple(locks), stack.enter_context(private_uv_locks(prefix)))
         try:
             yield writer

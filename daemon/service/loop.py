@@ -9,6 +9,7 @@ import time
 from daemon.host.durability import DAEMON_SUFFIX, remove_temporary_files
 from daemon.host.exclusive_lock import ExclusiveLock
 from daemon.host.system_error import system_errors
+from daemon.prefix.machine import check_machine
 from daemon.prefix.service_lock import service_lock
 from daemon.prefix.usage import read_usage
 from daemon.service.announcement import Announcement
@@ -43,6 +44,7 @@ class Loop:
         context = self._context
         try:
             while not context.stop.is_set():
+                check_machine(context.prefix)
                 with system_errors(context.prefix.root):
                     context.prefix.make_directories()
                 with service_lock(context.prefix, context.stop, self._wait) as lock:

@@ -29,7 +29,8 @@ _IMPORTS = {
 }
 _NAMES = {".done", ".manifest", ".staging", "latest", "monobase-environments"}
 _PATHS = {
-    "environments_file", "latest", "lock_file", "sealed_mark", "second_lock_file", "service_lock_file",
+    "environments_file", "latest", "lock_file", "machine_file", "sealed_mark", "second_lock_file",
+    "service_lock_file",
 }  # fmt: skip
 
 _FOLDER = re.compile(

@@ -1,0 +1,1 @@
+"""Generations of several machines, end to end."""
