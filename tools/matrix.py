@@ -13,6 +13,7 @@ from rich.table import Table
 
 from gens.catalog import load_catalog
 from gens.command import MonobaseCommand
+from gens.drivers import minimum_driver
 from gens.generation import Environment, Generation, Toolkit
 from tools.options import definitions_option, json_option, locks_option
 from tools.overview.companions import COMPANIONS, companion, pinned
@@ -101,14 +102,15 @@ def _platform_heading(platform: PlatformBytes) -> str:
 
 def _table(generation: Generation, platform: PlatformBytes) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    for column in ("torch", *COMPANIONS, *generation.python.values()):
+    for column in ("torch", *COMPANIONS, "driver", *generation.python.values()):
         table.add_column(column, no_wrap=True)
     environments = [cell for cell in _environments(platform) if cell.stack is None]
     for torch in (None, *generation.torch):
         cells = [cell for cell in environments if cell.torch == torch]
         companions = [companion(cells, package) for package in COMPANIONS]
         builds = [_builds(cells, python) for python in generation.python]
-        table.add_row(torch or "none", *companions, *builds)
+        drivers = dict.fromkeys(minimum_driver(cell.cuda) or "-" for cell in cells if cell.cuda is not None)
+        table.add_row(torch or "none", *companions, ", ".join(drivers) or "-", *builds)
     return table
 
 
@@ -153,6 +155,7 @@ def _as_json(found: GenerationBytes) -> dict[str, object]:
                 "torch": cell.torch,
                 "build": cell.build,
                 "cuda": cell.cuda,
+                "minimum_driver": None if cell.cuda is None else minimum_driver(cell.cuda),
                 "stack": cell.stack,
                 "stack_version": cell.stack_version,
                 **{package: pinned(cell, package) for package in COMPANIONS},

@@ -39,6 +39,7 @@ def test_the_document_has_the_bytes_of_each_target(gens: Path) -> None:
     (cell,) = [item for item in document["environments"] if item["torch"]]
     assert cell["name"] == f"python{PYTHON}-torch2.4.1-cpu"
     assert (cell["wheel_bytes"], cell["added_bytes"]) == (10_000, 7_000)
+    assert cell["minimum_driver"] is None  # a build for the CPU
     assert document["toolkits"][0]["added_bytes"] == 0
     assert document["content"] == {"locks": 3, "locked_bytes": 16_000, "wheels": 2, "wheel_bytes": 10_000}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
+from gens.drivers import minimum_driver
 from gens.generation import Environment, Toolkit
 from tools.overview.companions import COMPANIONS, companion
 from tools.overview.sharing import GenerationBytes, PlatformBytes, TargetBytes
@@ -62,7 +63,8 @@ toolkits. New: the wheels that no older generation has.</p>
 _LEGEND = """
 <p>In a cell: the size of the wheels, linked to the lock; and what the environment or toolkit <b>adds</b>: the
 wheels that no other of its generation and platform has. The bar shows both:
-<span class="key own"></span> added, <span class="key shared"></span> shared.</p>
+<span class="key own"></span> added, <span class="key shared"></span> shared. Driver: the oldest NVIDIA driver
+that the CUDA of the row runs on.</p>
 """
 
 
@@ -168,6 +170,7 @@ def _environments_table(generation: GenerationBytes, platform: PlatformBytes, li
         rows.append(
             _row(
                 torch or _PYTHON,
+                _driver(cells[0].cuda),
                 *_cells(generation, targets, link),
                 *(_or_none(companion(cells, package)) for package in COMPANIONS),
             )
@@ -175,7 +178,7 @@ def _environments_table(generation: GenerationBytes, platform: PlatformBytes, li
     if not rows:
         return ""
     name = f"Environments of {generation.generation.directory_name} on {platform.platform}"
-    columns = ("Torch", *generation.generation.python.values(), *COMPANIONS)
+    columns = ("Torch", "Driver", *generation.generation.python.values(), *COMPANIONS)
     return _table(name, "Environments, by Torch and Python", columns, rows)
 
 
@@ -193,6 +196,7 @@ def _stacks_table(generation: GenerationBytes, platform: PlatformBytes, link: Lo
             _row(
                 f"{_text(cell.stack or '')} <small>{_text(cell.stack_version or '')}</small>",
                 _torch(cell) or _or_none("-"),
+                _driver(cell.cuda),
                 *_cells(generation, targets, link),
                 _or_none(", ".join(conflicts) or "-"),
             )
@@ -237,13 +241,16 @@ def _torch(cell: Environment) -> str:
 def _toolkits_table(generation: GenerationBytes, platform: PlatformBytes, link: LockLink) -> str:
     rows = [
         _row(
-            _text(target.target.name), _text(target.target.full_version), _cell(generation, target, link)
+            _text(target.target.name),
+            _driver(target.target.cuda_major or target.target.version),
+            _text(target.target.full_version),
+            _cell(generation, target, link),
         )
         for target in platform.targets
         if isinstance(target.target, Toolkit)
-    ]  # fmt: skip
+    ]
     name = f"Toolkits of {generation.generation.directory_name} on {platform.platform}"
-    return _table(name, "Toolkits", ("Toolkit", "Version", "Wheels"), rows) if rows else ""
+    return _table(name, "Toolkits", ("Toolkit", "Driver", "Version", "Wheels"), rows) if rows else ""
 
 
 def _cell(generation: GenerationBytes, target: TargetBytes | None, link: LockLink) -> str:
@@ -256,6 +263,11 @@ def _cell(generation: GenerationBytes, target: TargetBytes | None, link: LockLin
         f"<small>adds {decimal(target.added_bytes)}</small>"
         f'<span class="bar" aria-hidden="true"><i style="width:{share}%"></i></span>'
     )
+
+
+def _driver(cuda: str | None) -> str:
+    driver = None if cuda is None else minimum_driver(cuda)
+    return _or_none(driver or "-")
 
 
 def _or_none(value: str) -> str:

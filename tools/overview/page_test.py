@@ -84,9 +84,17 @@ def test_a_cell_has_the_size_what_is_added_and_the_lock() -> None:
 
 def test_a_python_without_an_environment_says_none() -> None:
     (row,) = re.findall(r'<tr><th scope="row">2\.4\.1 <small>cu121</small></th>(.*)</tr>', _page())
-    assert row.count("<td>") == 4
+    assert row.count("<td>") == 5
     assert row.count(">none<") == 2  # Python 3.12, and torchaudio
     assert "<td>0.19.1</td>" in row
+
+
+def test_each_row_names_the_oldest_driver_of_its_cuda() -> None:
+    page = _page(_found(), _with_stacks())
+    assert re.search(r">2\.4\.1 <small>cu121</small></th><td>525\.60\.13</td>", page)
+    assert re.search(r">Python only</th><td><span class=\"none\">none</span></td>", page)
+    assert re.search(r">cuda12\.1</th><td>525\.60\.13</td><td>12\.1\.1</td>", page)
+    assert re.search(r">jax <small>0\.12\.0</small></th><td>.*?</td><td>580\.65\.06</td>", page)
 
 
 def test_the_newest_generation_stands_first() -> None:
