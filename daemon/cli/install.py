@@ -19,7 +19,9 @@ def install(settings: InstallSettings) -> None:
     program, active = settings.program, settings.active
     reporter = make_reporter(program.log_format)
     prefix = prefix_at(settings.prefix)
-    with install_options(settings.work, reporter, active, lock_timeout_s=settings.lock_timeout) as options:
+    with install_options(
+        settings.work, reporter, active, budget=settings.budget.budget, lock_timeout_s=settings.lock_timeout
+    ) as options:
         catalog = NodeCatalog(program.gens, reporter.info).load()
         result = pipeline.install(prefix, catalog, find_uv(program.uv), options, reporter)
     reporter.info(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from daemon.cli.settings import ActiveSettings, WorkSettings
 from daemon.download_limit.limiting_proxy import limit_downloads
 from daemon.install.options import InstallOptions
+from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
 from daemon.report.progress import Reporter
 from daemon.uv.program import Downloads
 
@@ -18,6 +19,7 @@ def install_options(
     reporter: Reporter,
     active: ActiveSettings | None = None,
     *,
+    budget: DiskBudget = NO_BUDGET,
     lock_timeout_s: float | None = None,
     concurrent_downloads: int | None = None,
     python_mirror: str | None = None,
@@ -28,6 +30,7 @@ def install_options(
         work: How files are downloaded and written.
         reporter: Receives the warnings of the proxy.
         active: The active generations; None for all.
+        budget: How much of the disk the prefix may take.
         lock_timeout_s: How long to wait for another writer; None for no limit.
         concurrent_downloads: How many wheels one uv downloads at once; None for uv's own number.
         python_mirror: Where uv downloads interpreters from; None for uv's own place.
@@ -38,7 +41,7 @@ def install_options(
     with limit_downloads(work.max_download_rate, os.environ, reporter.warning) as proxy_url:
         options = InstallOptions(
             jobs=work.jobs, copy=work.copy, downloads=work.python_downloads, index_url=work.index_url,
-            lock_timeout_s=lock_timeout_s, proxy_url=proxy_url,
+            lock_timeout_s=lock_timeout_s, proxy_url=proxy_url, budget=budget,
             uv_downloads=Downloads(concurrent_downloads, python_mirror, work.least_rate),
         )  # fmt: skip
         if active is not None:

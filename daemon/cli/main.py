@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from daemon.cli.settings import (
+    EvictSettings,
     InstallSettings,
     PruneSettings,
     ReadySettings,
@@ -112,6 +113,12 @@ def ready(settings: ReadySettings) -> None:
 def prune(settings: PruneSettings) -> None:
     """Remove generations older than --min-gen-id, and what only they use."""
     _module("prune").prune(settings)
+
+
+@command(main, EvictSettings)
+def evict(settings: EvictSettings) -> None:
+    """Remove the environments that no model has leased for longest, until the prefix is within its budget."""
+    _module("evict").evict(settings)
 
 
 def _module(name: str) -> ModuleType:

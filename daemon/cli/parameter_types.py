@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import click
 
 from daemon.download_limit.rate_limit import SLOWEST_BYTES_PER_S, parse_rate
+from daemon.prefix.disk_budget import Amount, parse_amount
 
 _LONGEST_S = 1e9  # 31 years
 
@@ -27,6 +28,21 @@ class Rate(click.ParamType[int]):
         """Parse a rate."""
         try:
             return parse_rate(str(value), self._least)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DiskAmount(click.ParamType[Amount]):
+    """Bytes on a disk, such as `300G`, or a share of it, such as `60%`."""
+
+    name = "bytes"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Amount:
+        """Parse an amount."""
+        if isinstance(value, Amount):
+            return value
+        try:
+            return parse_amount(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

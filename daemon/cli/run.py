@@ -40,7 +40,7 @@ def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
     program = settings.program
     reporter = make_reporter(program.log_format)
     with install_options(
-        settings.work, reporter, settings.active,
+        settings.work, reporter, settings.active, budget=settings.budget.budget,
         concurrent_downloads=settings.concurrent_downloads, python_mirror=settings.python_mirror,
     ) as options:  # fmt: skip
         context = ServiceContext(

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import click
 
-from daemon.cli.parameter_types import IndexUrl, Rate, Seconds
+from daemon.cli.parameter_types import DiskAmount, IndexUrl, Rate, Seconds
 from daemon.cli.settings_command import option
+from daemon.prefix.disk_budget import Amount, DiskBudget
 from daemon.prefix.prefix import DEFAULT_PREFIX
 from daemon.uv.least_rate import DEFAULT_WINDOW_S, LeastRate
 
@@ -44,6 +45,22 @@ class ActiveSettings:
 
     def __post_init__(self) -> None:
         check_range(self.min_gen_id, self.max_gen_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings:
+    """How much of the disk the prefix may take."""
+
+    disk_budget: Annotated[Amount | None, option(
+        "The most that the prefix may take: bytes, such as 300G, or a share of its disk, such as 60%.",
+        DiskAmount())]
+    keep_free: Annotated[Amount | None, option(
+        "What must stay free on the disk of the prefix, such as 50G or 10%.", DiskAmount())]
+
+    @property
+    def budget(self) -> DiskBudget:
+        """The budget; without either option, it allows all of the disk."""
+        return DiskBudget(self.disk_budget, self.keep_free)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +111,7 @@ class InstallSettings:
 
     prefix: _PrefixPath
     active: ActiveSettings
+    budget: BudgetSettings
     work: WorkSettings
     lock_timeout: _LockTimeout
     program: ProgramSettings
@@ -149,11 +167,34 @@ class PruneSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvictSettings:
+    """The settings of `evict`."""
+
+    prefix: _PrefixPath
+    active: ActiveSettings
+    budget: BudgetSettings
+    eager: Annotated[tuple[str, ...], option(
+        "Names of environments that stay; may be repeated.", multiple=True, metavar="PATTERN")]
+    room_for: Annotated[tuple[str, ...], option(
+        "Names of environments for which there must be room, too; may be repeated.",
+        multiple=True, metavar="PATTERN", has_variable=False)]
+    dry_run: Annotated[bool, option(
+        "Only say what would go and what that frees; nothing is written.", has_variable=False)]
+    lock_timeout: _LockTimeout
+    program: ProgramSettings
+
+    def __post_init__(self) -> None:
+        if not self.budget.budget.is_set:
+            raise click.UsageError("evict needs --disk-budget or --keep-free: how much may the prefix take?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
     """The settings of `run`."""
 
     prefix: _PrefixPath
     active: ActiveSettings
+    budget: BudgetSettings
     prune_old_gen: Annotated[bool, option(
         "Remove generations older than --min-gen-id, and what only they use.")]
     clean_uv_cache: Annotated[bool, option(

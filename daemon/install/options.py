@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.download_limit.proxy_variables import proxy_variables
+from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
 from daemon.prefix.writer_lock import WriterLock
 from daemon.uv.program import Downloads, Uv
 
@@ -25,6 +26,7 @@ class InstallOptions:
         generation_id: The one generation of the range to install now; None for all. `latest` still names the
             newest sealed generation of the range.
         uv_downloads: The options of uv's downloads.
+        budget: The most that the prefix may take.
     """
 
     min_gen_id: int | None = None
@@ -38,6 +40,7 @@ class InstallOptions:
     proxy_url: str | None = None
     generation_id: int | None = None
     uv_downloads: Downloads = field(default_factory=Downloads)
+    budget: DiskBudget = NO_BUDGET
 
 
 def make_uv(program: Path, writer: WriterLock, options: InstallOptions) -> Uv:

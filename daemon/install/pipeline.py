@@ -148,7 +148,7 @@ class _Install:
                 download_bytes=plan.fetch_bytes,
                 disk_bytes=plan.disk_bytes,
             )
-            check_room(self._prefix, plan, copy=options.copy)
+            check_room(self._prefix, plan, copy=options.copy, budget=options.budget)
         for label, error in plan.failures.items():
             self._fail(label, error)
         fault_point("plan:done")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from daemon.errors import DamageError, DiskError
 from daemon.install.selection import check_patterns, is_selected
 from daemon.install.wanted import Wanted, WheelToFetch, wheels_to_fetch
+from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget, read_budget_use
 from daemon.prefix.generation import is_present, is_sealed
 from daemon.prefix.prefix import Prefix
 from gens.catalog import Catalog
@@ -137,13 +138,14 @@ def make_plan(
     )
 
 
-def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:
-    """Refuse a plan that the disk cannot hold.
+def check_room(prefix: Prefix, plan: Plan, *, copy: bool, budget: DiskBudget = NO_BUDGET) -> None:
+    """Refuse a plan that the disk cannot hold, or that passes the budget.
 
     Args:
         prefix: The prefix; it exists.
         plan: The plan.
         copy: Whether each environment takes its full size, as there are no hard links.
+        budget: The most that the prefix may take.
 
     Raises:
         DiskError: There is not enough room; the message has both figures.
@@ -161,11 +163,23 @@ def check_room(prefix: Prefix, plan: Plan, *, copy: bool) -> None:
             f"and toolkits ({plan.fetch_bytes:,} to download), {free:,} are free; make room, or install less "
             "with --only, --min-gen-id"
         )
+    if budget.is_set:
+        _check_budget(prefix, plan, need, budget)
     if room.f_files and plan.disk_inodes > room.f_favail:  # f_files is 0 where inodes are made as needed
         raise DiskError(
             f"{prefix.root}: about {plan.disk_inodes:,} inodes are needed for {len(plan.wanted)} "
             f"environments and toolkits, {room.f_favail:,} are free; use a file system with "
             "more inodes, or install less"
+        )
+
+
+def _check_budget(prefix: Prefix, plan: Plan, need_bytes: int, budget: DiskBudget) -> None:
+    use = read_budget_use(prefix, budget)
+    if use.over_bytes(need_bytes):
+        raise DiskError(
+            f"{prefix.root}: about {need_bytes:,} bytes are needed for {len(plan.wanted)} environments and "
+            f"toolkits, {use.used_bytes:,} of {use.limit_bytes:,} ({budget}) are in use; raise the budget, "
+            "install less with --only, or make room with `evict`"
         )
 
 

@@ -94,6 +94,9 @@ class DiskBudget:
         return max(0, min(limits))
 
 
+NO_BUDGET = DiskBudget()
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
     """How much of a budget is used.

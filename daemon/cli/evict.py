@@ -1,0 +1,73 @@
+"""The command `evict`."""
+
+import time
+
+import click
+
+from daemon.cli.node_catalog import NodeCatalog
+from daemon.cli.reporting import make_reporter
+from daemon.cli.settings import EvictSettings
+from daemon.errors import BudgetError
+from daemon.host.system_error import system_errors
+from daemon.install.plan import make_plan
+from daemon.install.selection import check_patterns
+from daemon.install.wanted import Wanted
+from daemon.prefix.machine import check_machine
+from daemon.prefix.prefix import prefix_at
+from daemon.report.progress import Reporter
+from daemon.upkeep.eviction import Room, eviction_rules, make_room, plan_room, shortage
+
+
+def evict(settings: EvictSettings) -> None:
+    """Evict environments, or with `--dry-run` only print which.
+
+    Raises:
+        BudgetError: All that may go is not enough.
+    """
+    active, budget = settings.active, settings.budget.budget
+    prefix = prefix_at(settings.prefix)
+    reporter = make_reporter(settings.program.log_format)
+    check_machine(prefix)
+    catalog = NodeCatalog(settings.program.gens).load()
+    generations = catalog.between(active.min_gen_id, active.max_gen_id)
+    check_patterns(generations, active.only)
+    if not prefix.root.is_dir():
+        raise click.UsageError(f"--prefix {prefix.root}: there is nothing to evict")
+    wanted: tuple[Wanted, ...] = ()
+    need_bytes = 0
+    if settings.room_for:
+        plan = make_plan(
+            prefix, catalog, min_gen_id=active.min_gen_id, max_gen_id=active.max_gen_id,
+            only=settings.room_for,
+        )  # fmt: skip
+        wanted, need_bytes = plan.wanted, plan.disk_bytes
+    rules = eviction_rules(catalog, generations, wanted, active.only, settings.eager)
+    if settings.dry_run:
+        with system_errors(prefix.root):
+            room = plan_room(prefix, budget, rules, need_bytes)
+        _show(room, reporter, "would go")
+        if not room.plan.is_enough:
+            raise BudgetError(shortage(prefix, budget, room))
+    else:
+        room = make_room(prefix, budget, rules, need_bytes, reporter, lock_timeout_s=settings.lock_timeout)
+        _show(room, reporter, "gone")
+
+
+def _show(room: Room, reporter: Reporter, what: str) -> None:
+    for label, reason in room.plan.kept.items():
+        reporter.info(f"{label} stays: {reason}", target=label)
+    for item in room.plan.environments:
+        last_use = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(item.last_use_s))
+        reporter.info(
+            f"{what}: {item.label}, used last at {last_use}", target=item.label,
+            last_use_s=item.last_use_s, freed_bytes=item.freed_bytes,
+        )  # fmt: skip
+    reporter.info(
+        what,
+        environments=[item.label for item in room.plan.environments],
+        freed_bytes=room.plan.freed_bytes,
+        unused_bytes=room.plan.reclaimed_bytes,
+        used_bytes=room.use.used_bytes,
+        budget_bytes=room.use.limit_bytes,
+        needed_bytes=room.need_bytes,
+    )
