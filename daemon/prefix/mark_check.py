@@ -56,6 +56,18 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
     return mark
 
 
+def has_sealed_list(prefix: Prefix, name: str) -> bool:
+    """Return whether the list of a generation is the one of its sealing, or nothing was sealed.
+
+    Raises:
+        DamageError: Its mark is damaged.
+        NewerFormatError: A newer release has written the mark.
+        OSError: The list cannot be read.
+    """
+    mark = read_mark(prefix.sealed_mark(name))
+    return mark is None or _has_sha256(prefix.environments_file(name), mark.environments)
+
+
 def _compare(
     path: Path,
     digest: str,

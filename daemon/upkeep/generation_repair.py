@@ -8,6 +8,7 @@ from daemon.prefix.environments_file import replace_environments
 from daemon.prefix.finding import Finding
 from daemon.prefix.generation import is_sealed
 from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.prefix.mark_check import has_sealed_list
 from daemon.prefix.mending import remove_anything, remove_extra, restore_folder
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME
 from daemon.prefix.publication import seal, unseal
@@ -98,11 +99,14 @@ class GenerationRepair:
             raise DamageError(f"waits for what could not be restored: {', '.join(broken)}")
         name = parse_label(tree).name
         generation = self._catalog.generation(int(name[1:]))
-        mark_is_damaged = any(item.path == MARK_NAME for item in damaged)
-        if mark_is_damaged:
+        seal_again = any(item.path == MARK_NAME for item in damaged)
+        if seal_again:
             unseal(self._source.writer, name)
         replace_environments(self._prefix, generation, sealed=is_sealed(self._prefix, generation))
-        if mark_is_damaged and not seal(self._source.writer, generation):
+        if not has_sealed_list(self._prefix, name):  # an earlier release wrote a list with fewer lines
+            seal_again = True
+            unseal(self._source.writer, name)
+        if seal_again and not seal(self._source.writer, generation):
             self._reporter.warning(f"{name} lacks environments, so it is not sealed; `install` completes it")
         return Repaired.of(damaged)
 

@@ -2,10 +2,13 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from daemon.host.file_content import file_sha256
+from daemon.prefix.mark import read_mark, write_mark
 from tests.fake_prefix.fake_node import CUDNN, FakeNode
 
 
@@ -55,6 +58,24 @@ def test_the_mark_and_the_list_of_a_generation_are_written_again(
     damage(path)
     assert f"restored monobase/g00000: {name}" in node.repair_all()
     assert path.read_bytes() == before
+
+
+def test_a_list_of_an_earlier_release_is_written_as_this_one_does_and_sealed_again(node: FakeNode) -> None:
+    listed, marked = node.prefix.environments_file("g00000"), node.prefix.sealed_mark("g00000")
+    text = listed.read_text()
+    earlier = "".join(line for line in text.splitlines(True) if not line.startswith("platform"))
+    assert earlier != text
+    listed.write_text(earlier)
+    mark = read_mark(marked)
+    assert mark is not None
+    write_mark(marked, replace(mark, environments=file_sha256(listed)))
+    assert node.differences() == []
+    listed.write_text("junk")
+    node.repair_all()
+    assert listed.read_text() == text
+    sealed = read_mark(marked)
+    assert sealed is not None
+    assert sealed.manifests == mark.manifests
 
 
 def test_a_generation_that_lacks_environments_is_not_sealed_again(node: FakeNode) -> None:

@@ -6,7 +6,7 @@ from runtime.shells import EXEC, SYSTEM_PATH, Outcome, read_only, run
 from tests.index.server import LocalIndex
 from tests.node.node import PLAIN, SITE, Node, make_node
 from tests.node.small_generation import define_small_generation
-from tests.synthetic.catalog import PYTHON
+from tests.synthetic.catalog import PYTHON, environment_cell, on_platform, stack_cell
 
 pytest_plugins = ["tests.index.fixture"]
 
@@ -67,6 +67,31 @@ def test_what_a_partial_install_left_out_is_not_ready_and_not_unknown(node: Node
     assert (missing.code, unknown.code) == (75, 69)
     assert f"{PLAIN}-torch2.4.1-cu124 of generation g00000 is not installed yet" in missing.stderr
     assert "same Python and Torch: CUDA_VERSION=12.4" in unknown.stderr
+
+
+def test_a_stack_of_the_own_machine_is_activated_by_its_name(node: Node) -> None:
+    alpha, torch = node.wheel(), node.wheel("torch", "2.14.0", files={"torch/__init__.py": b"v = '2.14.0'\n"})
+    vllm = node.wheel("vllm", "0.33.0")
+    bare = environment_cell([alpha, torch], "2.14.0", "cu130")
+    both = environment_cell([alpha, torch, vllm], "2.14.0", "cu130")
+    stacks = [stack_cell(both, "vllm", "0.33.0"), stack_cell(bare, "train")]
+    cells = [environment_cell([alpha]), bare, *stacks]
+    node.define(*cells, *map(on_platform, cells), generation=1)
+    node.install("--min-gen-id", "1")
+    code = "import torch; print(torch.v)"
+
+    found = {
+        stack: execute(node, "python", "-c", code, mount=read_only(node.root), MONOBASE_STACK=stack)
+        for stack in ("vllm", "vllm==0.33.0", "train")
+    }
+    vllm_itself = execute(node, "python", "-c", "import vllm; print(vllm.NAME)", MONOBASE_STACK="vllm")
+    unknown = execute(node, "true", MONOBASE_STACK="sglang")
+
+    assert set(found.values()) == {Outcome(0, "2.14.0\n", "")}
+    assert vllm_itself == Outcome(0, "vllm 0.33.0\n", "")
+    assert unknown.code == 69
+    assert "train" in unknown.stderr
+    assert "vllm" in unknown.stderr
 
 
 def test_a_venv_on_top_has_its_own_package_and_the_torch_of_the_base(node: Node, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import fcntl
 import gzip
 import json
 import os
+import platform
 import py_compile
 import re
 import shutil
@@ -76,7 +77,7 @@ from tests.synthetic.catalog import (
 
 CACHE_TAG = f"cpython-{PYTHON.replace('.', '')}"
 BYTECODE_KEY = f"{CACHE_TAG}-{PYTHON_FULL}"
-INTERPRETER = f"cpython-{PYTHON_FULL}-linux-x86_64-gnu"
+INTERPRETER = f"cpython-{PYTHON_FULL}-linux-{platform.machine()}-gnu"
 SITE_PACKAGES = f"lib/python{PYTHON}/site-packages"
 _COMPONENT = re.compile(r"nvidia/[^/]+/(?P<rest>.+/.+)")
 _LIBRARY = re.compile(r"(?P<stem>.+\.so)\.[0-9.]+")
