@@ -16,6 +16,7 @@ from daemon.service.announcement import Announcement
 from daemon.service.context import ServiceContext
 from daemon.service.damage import DamageWatch
 from daemon.service.installs import Installs
+from daemon.service.lease_watch import LeaseWatch
 from daemon.service.pruning import Pruning
 from daemon.service.state import DEFINITION, SCAN
 from daemon.upkeep.known_file import read_known
@@ -34,6 +35,7 @@ class Loop:
         self._damage = DamageWatch(context, self._announcement.write)
         self._installs = Installs(context)
         self._pruning = Pruning(context)
+        self._leases = LeaseWatch(context)
 
     def run(self) -> None:
         """Run until `stop` is set.
@@ -87,6 +89,7 @@ class Loop:
         context.attempt(
             "temporary files", lambda: remove_temporary_files(context.prefix.generations, DAEMON_SUFFIX)
         )
+        context.attempt("leases", self._look_at_leases)
         context.attempt("clean", self._pruning.clean)
         context.attempt("check", self._damage.check)
         if self._installs.install_missing():
@@ -106,6 +109,9 @@ class Loop:
                 context.fail(subject, error)
         context.retries.keep_only(DEFINITION, set(broken))
         context.retries.keep_only(SCAN, {generation.directory_name for generation in context.active()})
+
+    def _look_at_leases(self) -> None:
+        self._leases.look()
 
     def _count(self) -> None:
         self._context.state.activity = "counting bytes"

@@ -94,6 +94,7 @@ class _Gauges(Collector):
             self._state.round_s(),
         )
         yield from self._retries()
+        yield from self._leases()
         yield from self._bytes()
 
     def _readiness(self) -> Iterator[Metric]:
@@ -143,6 +144,27 @@ class _Gauges(Collector):
             "next_try_seconds",
             "Seconds until it is tried again.",
             {(retry.subject,): retries.next_s(retry.subject) or 0.0 for retry in pending},
+        )
+
+    def _leases(self) -> Iterator[Metric]:
+        leases = self._state.leases
+        labels = [(label.partition("/")[0], label.partition("/")[2]) for label in leases.last_uses]
+        names = ["generation", "environment"]
+        yield _by(
+            names,
+            "environment_leased",
+            "Whether a model leases an installed environment, alone or with its generation.",
+            {
+                (generation, name): generation in leases.generations
+                or f"{generation}/{name}" in leases.environments
+                for generation, name in labels
+            },
+        )
+        yield _by(
+            names,
+            "environment_last_use_timestamp_seconds",
+            "When a model last leased an installed environment alone, or its installation if that was later.",
+            {(generation, name): leases.last_uses[f"{generation}/{name}"] for generation, name in labels},
         )
 
     def _bytes(self) -> Iterator[Metric]:

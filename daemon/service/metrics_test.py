@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.prefix.usage import Usage
 from daemon.service.failure import KINDS
+from daemon.service.state import LeaseState
 from gens.version import read_version
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
@@ -54,6 +55,16 @@ def test_what_is_known_of_the_disk_is_told(fake: FakePrefix) -> None:
     samples = _samples(service)
     assert samples["monobase_disk_usage_bytes", "bytecode"] == 20
     assert (samples["monobase_apparent_bytes",], samples["monobase_saved_bytes",]) == (4000, 3000)
+
+
+def test_each_environment_has_its_last_use_and_whether_it_is_leased(fake: FakePrefix) -> None:
+    service = FakeService(fake)
+    uses = {"g00000/python3.11": 5, "g00000/other": 7, "g00001/third": 9}
+    service.context.state.leases = LeaseState(uses, frozenset({"g00000/other"}), frozenset({"g00001"}))
+    samples = _samples(service)
+    assert samples["monobase_environment_last_use_timestamp_seconds", "g00000", "python3.11"] == 5
+    leased = [samples["monobase_environment_leased", *label.split("/")] for label in uses]
+    assert leased == [0, 1, 1]
 
 
 def test_a_prefix_that_is_gone_has_no_size(fake: FakePrefix) -> None:

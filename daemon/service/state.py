@@ -33,6 +33,22 @@ class ErrorEntry:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """The leases of models when they were last looked at.
+
+    Attributes:
+        last_uses: When each environment was leased last, or installed if that was later, in seconds since the
+            epoch; by label, such as `g00003/python3.11`.
+        environments: Labels of the environments that are leased now, each alone.
+        generations: Names of the generations that are leased as a whole.
+    """
+
+    last_uses: Mapping[str, int] = field(default_factory=dict)
+    environments: frozenset[str] = frozenset()
+    generations: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class ServiceState:
     """The state of the service.
@@ -44,6 +60,7 @@ class ServiceState:
         installing: Generations that are being installed.
         errors: The last errors, newest first.
         usage: The bytes on the prefix when they were last counted.
+        leases: The leases of models when they were last looked at.
         checked_s: Time of the last complete round, in seconds since the epoch.
         round_began_s: Begin of the current round, by a monotonic clock; None between two rounds.
         alive: Whether the loop runs.
@@ -56,6 +73,7 @@ class ServiceState:
     installing: frozenset[str] = frozenset()
     errors: deque[ErrorEntry] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
     usage: Usage | None = None
+    leases: LeaseState = field(default_factory=LeaseState)
     checked_s: float = 0.0
     round_began_s: float | None = None
     alive: bool = True

@@ -1,0 +1,37 @@
+"""Looks at the leases of models, and remembers when each environment was leased last."""
+
+import time
+
+from daemon.prefix.lease_record import last_uses, read_lease_record, read_leases, write_lease_record
+from daemon.service.context import ServiceContext
+from daemon.service.state import LeaseState
+
+
+class LeaseWatch:
+    """Keeps the state of leases, and the record that outlives the daemon.
+
+    Args:
+        context: The service.
+    """
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+
+    def look(self) -> bool:
+        """Look at all leases.
+
+        Returns:
+            Whether one has ended since the last look, so that an environment may go that could not go before.
+        """
+        context = self._context
+        before = context.state.leases
+        environments = read_leases(context.prefix)
+        last = last_uses(environments, read_lease_record(context.prefix), int(time.time()))
+        now = LeaseState(
+            last,
+            frozenset(item.label for item in environments if item.leased),
+            frozenset(item.generation for item in environments if item.generation_leased),
+        )
+        context.state.leases = now
+        write_lease_record(context.prefix, last)
+        return not (before.environments <= now.environments and before.generations <= now.generations)
