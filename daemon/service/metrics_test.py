@@ -62,8 +62,9 @@ def test_each_environment_has_its_last_use_and_whether_it_is_leased(fake: FakePr
     uses = {"g00000/python3.11": 5, "g00000/other": 7, "g00001/third": 9}
     service.context.state.leases = LeaseState(uses, frozenset({"g00000/other"}), frozenset({"g00001"}))
     samples = _samples(service)
-    assert samples["monobase_environment_last_use_timestamp_seconds", "g00000", "python3.11"] == 5
-    leased = [samples["monobase_environment_leased", *label.split("/")] for label in uses]
+    # The exposition sorts labels: the environment comes before its generation.
+    assert samples["monobase_environment_last_use_timestamp_seconds", "python3.11", "g00000"] == 5
+    leased = [samples["monobase_environment_leased", *label.split("/")[::-1]] for label in uses]
     assert leased == [0, 1, 1]
 
 
