@@ -12,7 +12,7 @@ from daemon.host.durability import write_if_changed
 from daemon.host.modes import make_folder
 from daemon.host.plain_file import read_plain_file
 from daemon.prefix.generation import is_present
-from daemon.prefix.gpu_architectures import architectures_of
+from daemon.prefix.gpu_architectures import architectures_of, known_architectures
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from gens.drivers import minimum_driver
@@ -77,10 +77,10 @@ def _drivers(generation: Generation) -> Iterator[str]:
 
 def _architectures(prefix: Prefix, generation: Generation) -> Iterator[str]:
     """Yield a line for each installed environment whose Torch has GPU code, as far as that is known."""
+    known = known_architectures(prefix)
     for cell in generation.environments:
         if cell.torch is not None:
-            tree = prefix.target(generation.directory_name, cell.name)
-            names = architectures_of(prefix, tree)
+            names = architectures_of(prefix.target(generation.directory_name, cell.name), known)
             if names:
                 yield f"architectures {cell.name} {' '.join(names)}"
 

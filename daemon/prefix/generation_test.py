@@ -15,7 +15,7 @@ from daemon.prefix.generation import (
     published_names,
 )
 from tests.fake_prefix.fake_prefix import FakePrefix
-from tests.synthetic.catalog import environment_cell
+from tests.synthetic.catalog import environment_cell, on_platform
 
 
 @pytest.fixture
@@ -56,6 +56,14 @@ def test_the_digest_of_a_definition_depends_on_what_decides_its_resolution(fake:
     assert definition_digest(fake.define(1)) == first  # the same targets, in another generation
     other = fake.define(2, environment_cell([fake.wheel("beta")]), fake.cudnn_cell())
     assert definition_digest(other) != first
+
+
+def test_a_node_digests_a_definition_as_if_it_had_no_other_machine(fake: FakePrefix) -> None:
+    cells = fake.default_cells()
+    both = fake.define(3, *cells, *map(on_platform, cells))
+    own = both.for_machine(fake.generation(0).environments[0].inputs.machine)
+    assert definition_digest(own) == definition_digest(fake.generation(0))
+    assert definition_digest(both) != definition_digest(own)
 
 
 def test_a_generation_that_was_sealed_from_another_definition_is_damage(fake: FakePrefix) -> None:

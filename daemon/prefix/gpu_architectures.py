@@ -5,9 +5,9 @@ which is `monobase-architectures 1`; then one architecture per line in Torch's o
 for a build without GPU code. Earlier releases wrote no such file: without one, nothing is known of a wheel.
 """
 
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -73,12 +73,25 @@ def read_architectures(prefix: Prefix, wheel_sha256: str) -> tuple[str, ...] | N
     return tuple(names)
 
 
-def architectures_of(prefix: Prefix, tree: Path) -> tuple[str, ...]:
+def known_architectures(prefix: Prefix) -> dict[str, tuple[str, ...]]:
+    """Return the GPU architectures of all recorded Torch wheels, by digest of the wheel.
+
+    Records that cannot be read are left out: the check that reports damage reads them as well.
+    """
+    known = {}
+    for path in prefix.wheels.glob(f"*.{_KIND}.gz"):
+        with suppress(MonobaseError):
+            if (digest := of_architectures(path.name)) is not None:
+                known[digest] = read_architectures(prefix, digest) or ()
+    return known
+
+
+def architectures_of(tree: Path, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Return the GPU architectures of the Torch in an environment.
 
     Args:
-        prefix: The prefix.
-        tree: The environment.
+        tree: The environment, which need not exist.
+        known: The architectures of Torch wheels by digest.
 
     Returns:
         The architectures; none if the environment has no Torch, or nothing is known of it.
@@ -87,14 +100,9 @@ def architectures_of(prefix: Prefix, tree: Path) -> tuple[str, ...]:
     try:
         status = manifest.stat()
         digests = _wheel_digests(manifest, status.st_ino, status.st_mtime_ns)
-        found = next((digest for digest in digests if _has_record(prefix, digest)), None)
-        return () if found is None else read_architectures(prefix, found) or ()
     except (OSError, MonobaseError):
-        return ()  # the check that reports damage reads these files as well
-
-
-def _has_record(prefix: Prefix, wheel_sha256: str) -> bool:
-    return os.path.lexists(architectures_path(prefix, wheel_sha256))
+        return ()
+    return next((known[digest] for digest in digests if digest in known), ())
 
 
 @lru_cache(maxsize=_TREES)

@@ -10,8 +10,10 @@ from daemon.prefix.gpu_architectures import (
     architectures_of,
     architectures_path,
     keep_architectures,
+    known_architectures,
     read_architectures,
 )
+from daemon.prefix.prefix import Prefix
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.synthetic.catalog import environment_cell
 
@@ -65,8 +67,18 @@ def test_an_environment_has_the_architectures_of_its_own_torch(fake: FakePrefix)
     keep_architectures(fake.prefix, new.sha256, ["sm_90"])
     fake.install(0, *cells)
     trees = [fake.tree(0, cell.target.name) for cell in cells]
-    assert [architectures_of(fake.prefix, tree) for tree in trees] == [("sm_50",), ("sm_90",)]
+    known = known_architectures(fake.prefix)
+    assert known == {old.sha256: ("sm_50",), new.sha256: ("sm_90",)}
+    assert [architectures_of(tree, known) for tree in trees] == [("sm_50",), ("sm_90",)]
     # The same name, other content: what was read of the old manifest does not count.
     (trees[0] / ".manifest").unlink()
     (trees[1] / ".manifest").rename(trees[0] / ".manifest")
-    assert [architectures_of(fake.prefix, tree) for tree in trees] == [("sm_90",), ()]
+    assert [architectures_of(tree, known) for tree in trees] == [("sm_90",), ()]
+
+
+def test_only_records_that_can_be_read_are_known(fake: FakePrefix) -> None:
+    assert known_architectures(Prefix(fake.directory / "nothing")) == {}
+    keep_architectures(fake.prefix, _WHEEL, ["sm_90"])
+    architectures_path(fake.prefix, "00" * 32).write_bytes(b"junk")
+    (fake.prefix.wheels / "stray.architectures.gz").write_bytes(b"")
+    assert known_architectures(fake.prefix) == {_WHEEL: ("sm_90",)}

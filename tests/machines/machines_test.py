@@ -112,6 +112,42 @@ def test_generations_of_the_other_machine_alone_are_left_out_and_no_failure(node
     assert "for that machine there are 1" in refused
 
 
+def test_the_service_serves_its_own_machine_and_says_once_what_it_leaves_out(node: Node) -> None:
+    _define_both(node)
+    node.define(on_platform(environment_cell([node.wheel("beta")]), _OTHER), generation=4)
+    features = node.directory / "features.d"
+    features.mkdir()
+    with node.daemon("--features-dir", str(features)) as daemon:
+        daemon.wait_ready()
+        rounds = daemon.metric("monobase_last_check_timestamp_seconds")
+        daemon.wait_until(lambda: daemon.metric("monobase_last_check_timestamp_seconds") > rounds)
+        page = daemon.get("/", "text/html")[1]
+        readiness = json.loads(daemon.get("/readyz")[1])
+        messages = [str(entry.get("message")) for entry in daemon.entries()]
+        text = f"left out, as they have nothing for {platform.machine()}: g00004"
+        assert [said for said in messages if "left out" in said] == [text]
+    assert _VLLM in page
+    assert [item["name"] for item in readiness["generations"]] == ["g00003"]
+    assert len(readiness["generations"][0]["targets"]) == len(_cells(node, _OWN, b""))
+    labels = (features / "monobase").read_text()
+    assert "monobase-g00003=true\n" in labels
+    assert "monobase-latest=g00003\n" in labels
+    assert "g00004" not in labels
+
+
+def test_a_generation_of_two_machines_takes_the_place_of_an_old_one(node: Node) -> None:
+    old = node.wheel("old")
+    node.define(on_platform(environment_cell([old]), _OWN), generation=2)
+    node.install()
+    _define_both(node)
+    node.install("--min-gen-id", "3")
+    gone = node.run("prune", "--min-gen-id", "3").stderr
+    assert "gone generations g00002" in gone
+    assert node.prefix.installed_generations() == ["g00003"]
+    assert node.differences() == []
+    node.run("ready", "--min-gen-id", "3")
+
+
 @pytest.mark.parametrize("verb", ["install", "run", "ready", "prune"])
 def test_a_prefix_of_another_machine_is_refused_and_stays_as_it_is(node: Node, verb: str) -> None:
     node.define(on_platform(environment_cell([node.wheel("alpha")]), _OWN))
