@@ -21,8 +21,12 @@ def ready(settings: ReadySettings) -> None:
     check_machine(prefix)
     catalog = NodeCatalog(settings.gens).load()
     known = read_known(prefix, lambda text: click.echo(f"warning: {text}", err=True))
-    check_patterns(catalog.between(active.min_gen_id, active.max_gen_id), active.only)
-    readiness = read_readiness(prefix, catalog, active.min_gen_id, active.max_gen_id, known, active.only)
+    generations = catalog.between(active.min_gen_id, active.max_gen_id)
+    check_patterns(generations, active.only)
+    check_patterns(generations, settings.demand.eager, option="--eager")
+    readiness = read_readiness(
+        prefix, catalog, active.min_gen_id, active.max_gen_id, known, active.only, settings.demand.patterns
+    )
     if settings.as_json:
         click.echo(json_document(readiness).decode())
     else:

@@ -64,6 +64,25 @@ class BudgetSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemandSettings:
+    """Whether only what models ask for is installed."""
+
+    on_demand: Annotated[bool, option("Install only what a model waits for, and what --eager names.")]
+    eager: Annotated[tuple[str, ...], option(
+        "With --on-demand: names of what is installed without being asked for; may be repeated.",
+        multiple=True, metavar="PATTERN")]
+
+    def __post_init__(self) -> None:
+        if self.eager and not self.on_demand:
+            raise click.UsageError("--eager needs --on-demand: without it, all that is selected is installed")
+
+    @property
+    def patterns(self) -> tuple[str, ...] | None:
+        """Patterns of what is installed without being asked for; None for all."""
+        return self.eager if self.on_demand else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkSettings:
     """The settings of downloads and of writing."""
 
@@ -146,6 +165,7 @@ class ReadySettings:
 
     prefix: _PrefixPath
     active: ActiveSettings
+    demand: DemandSettings
     gens: _Gens
     as_json: _Json
 
@@ -195,6 +215,7 @@ class RunSettings:
     prefix: _PrefixPath
     active: ActiveSettings
     budget: BudgetSettings
+    demand: DemandSettings
     prune_old_gen: Annotated[bool, option(
         "Remove generations older than --min-gen-id, and what only they use.")]
     clean_uv_cache: Annotated[bool, option(

@@ -67,6 +67,24 @@ def write_file(path: Path, content: bytes, suffix: str = WRITER_SUFFIX) -> None:
     sync_directory(path.parent)
 
 
+def replace_file(path: Path, content: bytes, suffix: str = WRITER_SUFFIX) -> None:
+    """Put a file in place in one step, without syncing it: for what need not outlive a power loss.
+
+    Args:
+        path: The final name.
+        content: All of the file.
+        suffix: End of its temporary name, which tells whose it is.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{suffix}")
+    try:
+        with open_new_file(temporary) as file:
+            file.write(content)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def write_if_changed(path: Path, content: bytes, suffix: str = WRITER_SUFFIX) -> bool:
     """Put a file in place as `write_file` does, unless it has this content.
 

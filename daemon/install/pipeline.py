@@ -11,9 +11,11 @@ from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.system_error import system_errors
 from daemon.install.archive_check import drop_damaged_wheels
+from daemon.install.batches import make_batches
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch import Fetcher
 from daemon.install.gpu_architectures import record_architectures
+from daemon.install.install_progress import InstallProgress
 from daemon.install.linked_tree import LinkedTree
 from daemon.install.obstacle import obstacles_as_damage
 from daemon.install.options import InstallOptions, make_uv
@@ -48,7 +50,12 @@ R = TypeVar("R")
 
 
 def install(
-    prefix: Prefix, catalog: Catalog, uv_program: Path, options: InstallOptions, reporter: Reporter
+    prefix: Prefix,
+    catalog: Catalog,
+    uv_program: Path,
+    options: InstallOptions,
+    reporter: Reporter,
+    gives_way: Callable[[], bool] | None = None,
 ) -> InstallResult:
     """Install what is missing of the active generations.
 
@@ -61,6 +68,8 @@ def install(
         uv_program: The uv binary.
         options: The options.
         reporter: Reports progress and failures.
+        gives_way: Whether the install ends now, with its other batches left to a later one. Without it, all
+            is one batch, which is faster.
 
     Raises:
         MonobaseError: Nothing could be installed at all: a usage error, a full disk, a prefix in use.
@@ -69,7 +78,8 @@ def install(
     with system_errors(prefix.root):
         prefix.make_directories()
         with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
-            run = _Install(writer, catalog, make_uv(uv_program, writer, options), options, reporter)
+            uv = make_uv(uv_program, writer, options)
+            run = _Install(writer, catalog, uv, options, reporter, gives_way)
             run.run()
     run.result.seconds = round(time.monotonic() - began, 2)
     return run.result
@@ -79,7 +89,13 @@ class _Install:
     """One install, with what its stages share."""
 
     def __init__(
-        self, writer: WriterLock, catalog: Catalog, uv: Uv, options: InstallOptions, reporter: Reporter
+        self,
+        writer: WriterLock,
+        catalog: Catalog,
+        uv: Uv,
+        options: InstallOptions,
+        reporter: Reporter,
+        gives_way: Callable[[], bool] | None,
     ) -> None:
         self.result = InstallResult()
         self._writer = writer
@@ -89,6 +105,8 @@ class _Install:
         self._options = options
         self._reporter = reporter
         self._bench = make_workbench(self._prefix, uv, options.jobs, links=not options.copy)
+        self._gives_way = gives_way
+        self._progress = InstallProgress(self._prefix)
         self._interpreters: dict[str, Interpreter] = {}
 
     def run(self) -> None:
@@ -98,7 +116,10 @@ class _Install:
         if plan.wanted:
             begin_staging(self._prefix)
             check_stores(self._prefix, copy=self._options.copy)
-            self._install(plan)
+            try:
+                self._install(plan)
+            finally:
+                self._progress.end()
             end_staging(self._prefix)
             # A uv that gives up on a stalled download may end before its own cleaning does.
             remove_leftovers(self._prefix.uv_cache)
@@ -108,13 +129,28 @@ class _Install:
         self._point_latest()
 
     def _install(self, plan: Plan) -> None:
-        """Fetch for all generations; run the other stages for one at a time, newest first."""
+        """Install in batches, newest generation first, until all is done or it must give way."""
         possible = self._provide_interpreters(plan.wanted)
         if not possible:
             return
-        bad_wheels = self._fetch(possible)
+        interpreter = next(iter(self._interpreters.values()))
+        self._remove_outdated(interpreter)
+        bench = self._bench
+        fetcher = Fetcher(self._prefix, self._uv, bench.store, interpreter, self._options.jobs, bench.known)
+        batches = [possible] if self._gives_way is None else make_batches(possible)
+        for number, batch in enumerate(batches):
+            if self._gives_way is not None and self._gives_way():
+                self.result.gave_way = True
+                return
+            self._progress.begin(batch, (item for later in batches[number + 1 :] for item in later))
+            self._install_batch(plan, batch, fetcher)
+
+    def _install_batch(self, plan: Plan, batch: Sequence[Wanted], fetcher: Fetcher) -> None:
+        """Fetch for all generations; run the other stages for one at a time, newest first."""
+        bad_wheels = self._fetch(batch, fetcher)
+        labels = {item.label for item in batch}
         for item in plan.generations:
-            wanted = [each for each in item.wanted if each in possible]
+            wanted = [each for each in item.wanted if each.label in labels]
             if wanted:
                 name = item.generation.directory_name
                 with self._failing_alone(name, self._prefix.generation(name)):
@@ -172,25 +208,24 @@ class _Install:
                 possible.append(item)
         return possible
 
-    def _fetch(self, wanted: Sequence[Wanted]) -> dict[str, MonobaseError]:
+    def _fetch(self, wanted: Sequence[Wanted], fetcher: Fetcher) -> dict[str, MonobaseError]:
         """Download what uv's cache lacks or has damaged, and return why wheels cannot be used, by digest."""
-        bench = self._bench
-        interpreter = next(iter(self._interpreters.values()))
+        known = self._bench.known
         wheels = {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}
         with self._reporter.stage("fetch", unit="bytes") as stage:
-            self._remove_outdated(interpreter)
-            unusable = drop_damaged_wheels(self._prefix, wheels.values(), bench.known, self._reporter.warning)
+            self._progress.enter("fetch", 0)
+            unusable = drop_damaged_wheels(self._prefix, wheels.values(), known, self._reporter.warning)
             items = [
                 item for item in wheels_to_fetch(self._prefix, wanted) if item.wheel.sha256 not in unusable
             ]
             stage.total = sum(item.wheel.size_bytes for item in items)
-            fetcher = Fetcher(
-                self._prefix, self._uv, bench.store, interpreter, self._options.jobs, bench.known
-            )
+            stage.watch = self._progress.received
+            self._progress.enter("fetch", stage.total)
             failures = unusable | fetcher.fetch(items, stage)
             arrived = [item.wheel for item in items if item.wheel.sha256 not in failures]
-            self.result.fetched_bytes = sum(wheel.size_bytes for wheel in arrived)
-            stage.facts.update(wheels=len(arrived), fetched_bytes=self.result.fetched_bytes)
+            fetched_bytes = sum(wheel.size_bytes for wheel in arrived)
+            self.result.fetched_bytes += fetched_bytes
+            stage.facts.update(wheels=len(arrived), fetched_bytes=fetched_bytes)
             if failures:
                 stage.facts["failed_wheels"] = len(failures)
         return failures
@@ -199,6 +234,7 @@ class _Install:
         def link(item: Wanted) -> LinkedTree:
             return self._bench.linker.link_environment(item, self._interpreters[item.target.inputs.python])
 
+        self._progress.enter("link")
         with self._reporter.stage("link", len(wanted)) as stage:
             trees = self._each([(item.label, item) for item in wanted], link, stage)
             sync_filesystem(self._prefix.root)
@@ -213,12 +249,14 @@ class _Install:
             self._bench.compiler.link_bytecode(tree)
             return tree
 
+        self._progress.enter("compile")
         with self._reporter.stage("compile") as stage:
             stage.facts["sources"] = self._bench.compiler.compile_missing(trees, stage)
             return self._each([(tree.wanted.label, tree) for tree in trees], link_bytecode, stage)
 
     def _lay_out(self, wanted: Sequence[Wanted]) -> list[Finished]:
         toolkits = [(item.label, (item, item.target)) for item in wanted if isinstance(item.target, Toolkit)]
+        self._progress.enter("lay-out")
         with self._reporter.stage("lay out", len(toolkits)) as stage:
             finished = self._each(toolkits, lambda item: self._make_toolkit(*item), stage)
             stage.facts["toolkits"] = len(finished)
@@ -228,6 +266,7 @@ class _Install:
     def _publish(
         self, generation: Generation, environments: Sequence[LinkedTree], toolkits: Sequence[Finished]
     ) -> None:
+        self._progress.enter("seal")
         with self._reporter.stage("seal", len(environments)) as stage:
             trees = [(tree.wanted.label, tree) for tree in environments]
             finished = [

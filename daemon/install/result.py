@@ -18,6 +18,7 @@ class InstallResult:
         failures: The errors, by target such as `g00003/cuda12.4`, by generation such as `g00003`, or of
             `latest`.
         seconds: Duration of the install.
+        gave_way: Whether the install ended before the last batch, for what a model waits for.
     """
 
     installed: list[str] = field(default_factory=list)
@@ -27,3 +28,4 @@ class InstallResult:
     fetched_bytes: int = 0
     failures: dict[str, MonobaseError] = field(default_factory=dict)
     seconds: float = 0.0
+    gave_way: bool = False

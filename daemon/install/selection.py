@@ -16,12 +16,13 @@ def is_selected(name: str, only: Sequence[str]) -> bool:
     return not only or any(fnmatch.fnmatchcase(name, pattern) for pattern in only)
 
 
-def check_patterns(generations: Iterable[Generation], only: Sequence[str]) -> None:
+def check_patterns(generations: Iterable[Generation], only: Sequence[str], option: str = "--only") -> None:
     """Refuse patterns that match nothing.
 
     Args:
         generations: The active generations.
         only: Patterns (fnmatch) of names of environments and toolkits; none means all.
+        option: The option that has them, for the message.
 
     Raises:
         DefinitionError: They match no name.
@@ -31,4 +32,6 @@ def check_patterns(generations: Iterable[Generation], only: Sequence[str]) -> No
         near = (difflib.get_close_matches(pattern, known, _NAMED, cutoff=0) for pattern in only)
         named = list(dict.fromkeys(itertools.chain.from_iterable(near)))[:_NAMED]
         rest = f" and {len(known) - len(named)} more" if len(known) > len(named) else ""
-        raise DefinitionError(f"--only {' '.join(only)} matches nothing; there are: {', '.join(named)}{rest}")
+        raise DefinitionError(
+            f"{option} {' '.join(only)} matches nothing; there are: {', '.join(named)}{rest}"
+        )

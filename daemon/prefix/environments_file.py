@@ -151,6 +151,11 @@ def _lines(prefix: Prefix, name: str) -> list[list[str]]:
     return [line.split(" ") for line in text.splitlines()]
 
 
+def has_list(prefix: Prefix, name: str) -> bool:
+    """Return whether something has the name of a generation's list, or a link that of the generation."""
+    return os.path.lexists(prefix.environments_file(name)) or prefix.generation(name).is_symlink()
+
+
 def has_readable_list(prefix: Prefix, name: str) -> bool:
     """Return whether the list of an unsealed generation has a format of ours, or is not there yet."""
     path = prefix.environments_file(name)

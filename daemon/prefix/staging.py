@@ -16,6 +16,7 @@ from daemon.host.modes import FILE_MODE, FOLDER_MODE, make_folder, make_new_fold
 from daemon.host.tree_walk import walk_tree
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.progress_file import remove_progress
 from daemon.prefix.store_mounts import stores
 from gens.generation import Generation, Target
 
@@ -61,6 +62,7 @@ def remove_leftovers(prefix: Prefix, say: Callable[[str], None]) -> None:
     if os.path.lexists(prefix.staging):
         say("removing what an earlier install, which did not end, left in staging")
         remove_anything(prefix.staging)
+    remove_progress(prefix)
     shutil.rmtree(prefix.uv_python_staging, ignore_errors=True)
     generations = [prefix.generation(name) for name in prefix.installed_generations()]
     for directory in (prefix.generations, *stores(prefix), *generations):

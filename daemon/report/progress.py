@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,15 +28,19 @@ class Stage:
         total: Amount of work, in items or bytes; None while it is unknown.
         facts: What the line at the end of the stage reports.
         bar: The bar on the terminal, if there is one.
+        watch: Called with each amount that is done.
     """
 
     name: str
     total: int | None = None
     facts: dict[str, Value] = field(default_factory=dict)
     bar: Bar | None = None
+    watch: Callable[[int], None] | None = None
 
     def advance(self, count: int = 1) -> None:
         """Add to the amount that is done."""
+        if self.watch is not None:
+            self.watch(count)
         if self.bar is not None:
             self.bar.total = self.total
             self.bar.advance(count)

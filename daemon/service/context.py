@@ -58,6 +58,7 @@ class ServiceContext:
         self.definitions = Definitions(load, options.install.min_gen_id, options.install.max_gen_id)
         self.is_counted = False
         check_patterns(self.active(), options.install.only)
+        check_patterns(self.active(), options.eager or (), option="--eager")
 
     @property
     def catalog(self) -> Catalog:
@@ -79,7 +80,7 @@ class ServiceContext:
         """Read from the prefix whether the node is ready."""
         known, options = self.state.known(), self.options.install
         least, most = options.min_gen_id, options.max_gen_id
-        return read_readiness(self.prefix, self.catalog, least, most, known, options.only)
+        return read_readiness(self.prefix, self.catalog, least, most, known, options.only, self.options.eager)
 
     def attempt(self, subject: str, work: Callable[[], None]) -> bool:
         """Do the work of a subject such as `repair g00003`; return whether it was done.

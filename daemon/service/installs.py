@@ -1,6 +1,7 @@
-"""Installs what is missing of the active generations."""
+"""Installs what models wait for, then what is missing of the active generations."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.errors import DiskError, PrefixError
@@ -8,20 +9,25 @@ from daemon.install.pipeline import install
 from daemon.install.result import InstallResult
 from daemon.prefix.prefix import LATEST_NAME
 from daemon.service.context import ServiceContext
+from daemon.service.demand import Demand
 from daemon.service.state import INSTALL
-from daemon.upkeep.readiness import GenerationReadiness, Readiness
+from daemon.upkeep.readiness import NOT_REQUESTED, GenerationReadiness, Readiness
 from gens.generation import Generation
 
 
 class Installs:
     """Installs the active generations newest first, each sealed before the next one begins.
 
+    What a model waits for comes before all else. An install that runs gives way to it between two batches.
+
     Args:
         context: The service.
+        demand: What models wait for.
     """
 
-    def __init__(self, context: ServiceContext) -> None:
+    def __init__(self, context: ServiceContext, demand: Demand) -> None:
         self._context = context
+        self._demand = demand
 
     def install_missing(self) -> bool:
         """Install what is missing and not waiting for its retry.
@@ -29,9 +35,35 @@ class Installs:
         Returns:
             Whether anything was tried.
         """
+        tried = self.install_demanded()
+        while self._install_generations():
+            tried = True
+            if not self.install_demanded():
+                break
+        return tried
+
+    def install_demanded(self) -> bool:
+        """Install what models wait for, one by one, what was asked for first before the others.
+
+        Returns:
+            Whether anything was tried.
+        """
+        tried: set[tuple[str, str]] = set()
+        while not self._context.stop.is_set():
+            first = self._demand.first()
+            if first is None or (first[0].directory_name, first[1]) in tried:
+                break
+            generation, name = first
+            tried.add((generation.directory_name, name))
+            self._context.reporter.info(f"{generation.directory_name}/{name}: a model waits for it")
+            self._try_install(generation, [name], gives_way=None)
+            self._context.attempt("demand", self._demand.offer)
+        return bool(tried)
+
+    def _install_generations(self) -> bool:
         context = self._context
         tried = False
-        missing: set[str] = set()
+        missing: set[str] = set(self._demand.labels())
         readiness = context.readiness()
         for generation, found in zip(context.active(), readiness.generations, strict=True):
             names = _missing(found, readiness)
@@ -39,14 +71,16 @@ class Installs:
                 continue
             missing |= {found.name, *(f"{found.name}/{name}" for name in names)}
             # After a full disk, an older generation would take the room that this one needs.
-            if not context.stop.is_set() and context.retries.may(INSTALL):
-                tried |= self._try_install(generation, names)
+            if not context.stop.is_set() and context.retries.may(INSTALL) and not self._demand.is_due():
+                tried |= self._try_install(generation, names, self._demand.is_due)
         context.retries.keep_only(INSTALL, missing)
         if not missing:
             context.retries.succeeded(INSTALL)
         return tried
 
-    def _try_install(self, generation: Generation, missing: list[str]) -> bool:
+    def _try_install(
+        self, generation: Generation, missing: list[str], gives_way: Callable[[], bool] | None
+    ) -> bool:
         """Install what is due of a generation; each environment and toolkit has a delay of its own."""
         context, name = self._context, generation.directory_name
         due = [item for item in missing if context.retries.may(f"{INSTALL} {name}/{item}")]
@@ -59,7 +93,9 @@ class Installs:
         only = tuple(due) or context.options.install.only
         options = replace(context.options.install, generation_id=generation.id, only=only)
         try:
-            result = install(context.prefix, context.catalog, context.uv_program, options, context.reporter)
+            result = install(
+                context.prefix, context.catalog, context.uv_program, options, context.reporter, gives_way
+            )
         except PrefixError as error:
             context.fail(INSTALL, error, self._what_stays() if isinstance(error, DiskError) else "")
         except Exception as error:
@@ -82,7 +118,7 @@ class Installs:
         for label in (name, *(f"{name}/{item}" for item in due)):
             if label in failures:
                 context.fail(f"{INSTALL} {label}", failures[label])
-            else:
+            elif not result.gave_way or label in result.installed:
                 context.retries.succeeded(f"{INSTALL} {label}")
 
     def _what_stays(self) -> str:
@@ -99,7 +135,7 @@ class Installs:
 def _missing(found: GenerationReadiness, readiness: Readiness) -> list[str] | None:
     """Return the targets of a generation that are to be installed; None when nothing is to be done for it."""
     states = {target.name: target.state for target in found.targets}
-    names = [name for name, state in states.items() if state not in {"ready", "left out", "damaged"}]
-    to_seal = not found.sealed and "left out" not in states.values()
+    names = [name for name, state in states.items() if state not in {"ready", "damaged", *NOT_REQUESTED}]
+    to_seal = not found.sealed and NOT_REQUESTED.isdisjoint(states.values())
     latest_lags = found.sealed and found.name == readiness.generations[0].name != readiness.latest
     return names if names or to_seal or latest_lags else None

@@ -9,6 +9,7 @@ from daemon.errors import DiskError, IndexAccessError, PrefixInUseError
 from daemon.install.options import InstallOptions
 from daemon.install.result import InstallResult
 from daemon.service import installs as installs_module
+from daemon.service.demand import Demand
 from daemon.service.installs import Installs
 from gens.errors import MonobaseError
 from tests.fake_prefix.fake_prefix import FakePrefix
@@ -40,6 +41,10 @@ def _installer(
     return received
 
 
+def _installs(service: FakeService) -> Installs:
+    return Installs(service.context, Demand(service.context))
+
+
 def test_the_newest_generation_is_installed_first(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:
     service = FakeService(fake)
     states: list[frozenset[str]] = []
@@ -50,7 +55,7 @@ def test_the_newest_generation_is_installed_first(fake: FakePrefix, monkeypatch:
         return InstallResult(fetched_bytes=10)
 
     received = _installer(monkeypatch, install)
-    installs = Installs(service.context)
+    installs = _installs(service)
     assert installs.install_missing()
     assert [options.generation_id for options in received] == [1, 0]
     assert set(received[0].only) == {fake.environment, fake.toolkit}
@@ -66,7 +71,7 @@ def test_an_environment_that_fails_waits_alone(fake: FakePrefix, monkeypatch: py
     service = FakeService(fake, InstallOptions(min_gen_id=1))
     label = f"g00001/{fake.toolkit}"
     received = _installer(monkeypatch, lambda _: InstallResult(failures={label: IndexAccessError("lost")}))
-    installs = Installs(service.context)
+    installs = _installs(service)
     assert installs.install_missing()
     assert service.failed == [f"install {label}"]
     assert installs.install_missing()  # the other one is due still
@@ -86,7 +91,7 @@ def test_a_generation_that_fails_leaves_the_others_installed(
         return InstallResult()
 
     received = _installer(monkeypatch, install)
-    installs = Installs(service.context)
+    installs = _installs(service)
     assert installs.install_missing()
     assert [options.generation_id for options in received] == [1, 0]
     assert service.failed == ["install g00001"]
@@ -102,7 +107,7 @@ def test_after_a_full_disk_no_older_generation_takes_the_room(
         raise DiskError("full")
 
     received = _installer(monkeypatch, install)
-    Installs(service.context).install_missing()
+    _installs(service).install_missing()
     assert [options.generation_id for options in received] == [1]
     assert service.failed == ["install"]
     assert service.log[0].startswith("error: full; trying again in ")
@@ -121,7 +126,7 @@ def test_a_full_disk_names_what_pruning_would_remove(
         raise error
 
     _installer(monkeypatch, install)
-    Installs(service.context).install_missing()
+    _installs(service).install_missing()
     told = "; g00000: pruned only when the active generations are ready" in service.log[0]
     assert told == is_told
 
@@ -129,7 +134,7 @@ def test_a_full_disk_names_what_pruning_would_remove(
 def test_what_was_not_asked_for_is_not_installed(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:
     service = FakeService(fake, InstallOptions(only=(fake.toolkit,)))
     received = _installer(monkeypatch, lambda _: InstallResult())
-    Installs(service.context).install_missing()
+    _installs(service).install_missing()
     assert {options.only for options in received} == {(fake.toolkit,)}
 
 
@@ -141,7 +146,7 @@ def test_a_latest_that_cannot_be_moved_is_a_failure_of_its_generation(
     fake.prefix.latest.unlink()
     service = FakeService(fake)
     received = _installer(monkeypatch, lambda _: InstallResult(failures={"latest": IndexAccessError("no")}))
-    Installs(service.context).install_missing()
+    _installs(service).install_missing()
     assert [options.generation_id for options in received] == [1]
     assert service.failed == ["install g00001"]
 
@@ -152,4 +157,4 @@ def test_no_install_begins_once_the_service_is_to_stop(
     service = FakeService(fake)
     service.context.stop.set()
     assert _installer(monkeypatch, lambda _: pytest.fail("it was to stop")) == []
-    assert not Installs(service.context).install_missing()
+    assert not _installs(service).install_missing()

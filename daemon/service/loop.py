@@ -9,12 +9,14 @@ import time
 from daemon.host.durability import DAEMON_SUFFIX, remove_temporary_files
 from daemon.host.exclusive_lock import ExclusiveLock
 from daemon.host.system_error import system_errors
+from daemon.install.early_lists import write_early_lists
 from daemon.prefix.machine import check_machine
 from daemon.prefix.service_lock import service_lock
 from daemon.prefix.usage import read_usage
 from daemon.service.announcement import Announcement
 from daemon.service.context import ServiceContext
 from daemon.service.damage import DamageWatch
+from daemon.service.demand import Demand
 from daemon.service.installs import Installs
 from daemon.service.lease_watch import LeaseWatch
 from daemon.service.pruning import Pruning
@@ -33,7 +35,8 @@ class Loop:
         self._context = context
         self._announcement = Announcement(context)
         self._damage = DamageWatch(context, self._announcement.write)
-        self._installs = Installs(context)
+        self._demand = Demand(context)
+        self._installs = Installs(context, self._demand)
         self._pruning = Pruning(context)
         self._leases = LeaseWatch(context)
 
@@ -79,7 +82,7 @@ class Loop:
             state.activity = "idle"
             soonest_s = context.retries.soonest_s(began_s)
             pause_s = context.options.check_interval_s
-            context.stop.wait(pause_s if soonest_s is None else min(pause_s, soonest_s))
+            self._demand.wait(pause_s if soonest_s is None else min(pause_s, soonest_s))
 
     def _round(self) -> None:
         """Do what is due."""
@@ -90,7 +93,10 @@ class Loop:
             "temporary files", lambda: remove_temporary_files(context.prefix.generations, DAEMON_SUFFIX)
         )
         context.attempt("leases", self._look_at_leases)
+        context.attempt("lists", self._write_lists)
+        context.attempt("demand", self._demand.offer)
         context.attempt("clean", self._pruning.clean)
+        self._installs.install_demanded()
         context.attempt("check", self._damage.check)
         if self._installs.install_missing():
             context.attempt("check", self._damage.check)
@@ -112,6 +118,12 @@ class Loop:
 
     def _look_at_leases(self) -> None:
         self._leases.look()
+
+    def _write_lists(self) -> None:
+        """Tell models of each active generation what it has, before any of it is installed."""
+        context = self._context
+        only = context.options.install.only
+        write_early_lists(context.prefix, context.active(), only, context.reporter.info)
 
     def _count(self) -> None:
         self._context.state.activity = "counting bytes"

@@ -22,7 +22,7 @@ from gens.version import read_version
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # series that nobody reads
-_STATES = ("ready", "installing", "missing", "failed", "damaged", "left out")
+_STATES = ("ready", "installing", "missing", "failed", "damaged", "left out", "on demand")
 _INSTALL_BUCKETS_S = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200)
 
 

@@ -40,7 +40,7 @@ thead th { background: var(--head); border-top: 0 } .n { text-align: right; whit
 .installing { background: var(--installing); box-shadow: inset 3px 0 var(--installing-line) }
 .missing { background: var(--missing); box-shadow: inset 3px 0 var(--missing-line) }
 .failed, .damaged { background: var(--failed); box-shadow: inset 3px 0 var(--failed-line) }
-.failed b, .damaged b { color: var(--failed-line) } .left-out { color: var(--dim) }
+.failed b, .damaged b { color: var(--failed-line) } .left-out, .on-demand { color: var(--dim) }
 ul.chips, ul.plain { list-style: none; padding: 0; margin: .4rem 0 }
 ul.chips { display: flex; flex-wrap: wrap; gap: .3rem }
 ul.chips li { border-radius: .3rem; padding: .1rem .6rem; border: 1px solid var(--line) }

@@ -16,6 +16,7 @@ SIGNS: dict[State, str] = {
     "failed": "✕",
     "damaged": "!",
     "left out": "·",
+    "on demand": "?",
 }
 _MOST_REASONS = 20
 _REASON_CHARACTERS = 300
@@ -64,6 +65,9 @@ def _summary(found: GenerationReadiness, latest: str | None) -> str:
     summary += f" · {ready} of {len(found.targets) - left_out} ready"
     if left_out:
         summary += f", {left_out} left out (--only)"
+    on_demand = sum(target.state == "on demand" for target in found.targets)
+    if on_demand:
+        summary += f", {on_demand} on demand"
     return summary
 
 

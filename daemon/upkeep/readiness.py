@@ -30,7 +30,8 @@ from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Target
 
-State = Literal["ready", "missing", "installing", "failed", "damaged", "left out"]
+State = Literal["ready", "missing", "installing", "failed", "damaged", "left out", "on demand"]
+NOT_REQUESTED = frozenset({"left out", "on demand"})
 _NAMED = 5
 
 
@@ -41,7 +42,8 @@ class TargetReadiness:
     Attributes:
         name: Such as `python3.11-torch2.4.1-cu121`.
         kind: `environment` or `toolkit`.
-        state: `ready` when it is installed and not known to be damaged; `left out` when it was not requested.
+        state: `ready` when it is installed and not known to be damaged; `left out` when it was not requested;
+            `on demand` when a model must ask for it.
         reason: Why it is not ready, if that is known.
     """
 
@@ -123,6 +125,7 @@ def read_readiness(
     max_gen_id: int | None,
     known: Known = NOTHING_KNOWN,
     only: Sequence[str] = (),
+    eager: Sequence[str] | None = None,
 ) -> Readiness:
     """Compare the active generations with the prefix, reading only marks and manifests.
 
@@ -134,6 +137,8 @@ def read_readiness(
         known: The state of the daemon.
         only: Patterns (fnmatch) of the targets that are requested; none means all. A part of a generation is
             never sealed, so `latest` need not name it.
+        eager: Patterns of what is installed without being asked for; None means all that is requested. Only
+            that part decides whether the node is ready.
 
     Returns:
         The readiness, with all reasons against it.
@@ -142,7 +147,7 @@ def read_readiness(
         DefinitionError: No generation is active.
     """
     active = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
-    generations = tuple(_generation(prefix, generation, known, only) for generation in active)
+    generations = tuple(_generation(prefix, generation, known, only, eager) for generation in active)
     reasons = [
         f"{generation.name}: {generation.reason}" for generation in generations if not generation.ready
     ]
@@ -150,7 +155,7 @@ def read_readiness(
     newest = active[0].directory_name
     broken = catalog.broken_between(min_gen_id, max_gen_id)
     reasons += [f"{name}: {error}" for name, error in broken.items()]
-    if latest != newest and not any(target.state == "left out" for target in generations[0].targets):
+    if latest != newest and all(target.state not in NOT_REQUESTED for target in generations[0].targets):
         reasons.append(f"latest: names {latest or 'nothing'} instead of {newest}")
     if reasons and known.general:
         reasons.append(known.general)
@@ -176,7 +181,11 @@ def retry_text(retry: Retry) -> str:
 
 
 def _generation(
-    prefix: Prefix, generation: Generation, known: Known, only: Sequence[str]
+    prefix: Prefix,
+    generation: Generation,
+    known: Known,
+    only: Sequence[str],
+    eager: Sequence[str] | None,
 ) -> GenerationReadiness:
     name = generation.directory_name
     sealed, unreadable = False, ""
@@ -189,7 +198,9 @@ def _generation(
         unreadable = str(error)
     findings = list(dict.fromkeys([*known.damage.get(name, ()), *marked]))
     found = by_tree(findings)
-    targets = tuple(_target(prefix, generation, target, found, known, only) for target in generation.targets)
+    targets = tuple(
+        _target(prefix, generation, target, found, known, only, eager) for target in generation.targets
+    )
     reason = unreadable or next(_reasons(name, sealed, findings, targets, known), "")
     return GenerationReadiness(name, not reason, sealed, reason, targets)
 
@@ -203,7 +214,7 @@ def _reasons(
     missing = [target for target in targets if target.state in {"missing", "installing", "failed"}]
     if name in known.failures and (missing or not sealed):
         yield known.failures[name]
-    requested = sum(target.state != "left out" for target in targets)
+    requested = sum(target.state not in NOT_REQUESTED for target in targets)
     if missing:
         named = [f"{target.name} ({target.reason or target.state})" for target in missing]
         yield f"{requested - len(missing)} of {requested} ready; missing: {_some(named)}"
@@ -222,6 +233,7 @@ def _target(
     found: Mapping[str, Sequence[Finding]],
     known: Known,
     only: Sequence[str],
+    eager: Sequence[str] | None,
 ) -> TargetReadiness:
     name = target.name
     label = f"{generation.directory_name}/{name}"
@@ -234,14 +246,20 @@ def _target(
         if damage:
             return TargetReadiness(name, target.kind, "damaged", _some([str(item) for item in damage], 1))
         return TargetReadiness(name, target.kind, "ready")
-    if only and not any(fnmatch.fnmatchcase(name, pattern) for pattern in only):
+    if only and not _matches(name, only):
         return TargetReadiness(name, target.kind, "left out")
+    if eager is not None and not _matches(name, eager):
+        return TargetReadiness(name, target.kind, "on demand", known.failures.get(label, ""))
     if label in known.failures:
         return TargetReadiness(name, target.kind, "failed", known.failures[label])
     if generation.directory_name in known.failures:
         return TargetReadiness(name, target.kind, "failed")
     installing = generation.directory_name in known.installing
     return TargetReadiness(name, target.kind, "installing" if installing else "missing")
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _damage(

@@ -20,8 +20,9 @@ _mb_wait() { # EXIT_CODE of _mb_find: tries again as long as it is 75
             [ "$_mb_lack" != generation ] || _mb_item="generation $_mb_generation in $_mb_prefix"
             _mb_log warning "waiting up to $_mb_wait_s s for $_mb_item, which is not installed yet"
         fi
-        sleep 1
+        _mb_do activation/demand _mb_request || return
         _mb_waited_s=$((_mb_waited_s + 1))
+        _mb_do activation/demand _mb_show_progress
         if [ -n "$_mb_only_build" ]; then # there may be more builds by now
             _mb_only_build='' _mb_build='' _mb_cuda='' _mb_cuda_two='' _mb_name=python$_mb_python_two-torch$_mb_torch-cpu
         fi

@@ -1,0 +1,82 @@
+"""Sees what models ask for, and lets them ask for what this node could install."""
+
+import time
+
+from daemon.install.selection import is_selected
+from daemon.prefix.demand import asked, offer
+from daemon.prefix.generation import is_present
+from daemon.service.context import ServiceContext
+from daemon.service.state import INSTALL
+from gens.generation import Generation
+
+POLL_S = 0.5
+
+
+class Demand:
+    """The demand of the models on this node.
+
+    Args:
+        context: The service.
+    """
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self._since: dict[tuple[str, str], float] = {}
+
+    def offer(self) -> None:
+        """Let models ask for each selected environment and toolkit that is not installed."""
+        context = self._context
+        only = context.options.install.only
+        names: dict[str, set[str]] = {}
+        for generation in context.active():
+            names[generation.directory_name] = {
+                target.name
+                for target in generation.targets
+                if is_selected(target.name, only) and not is_present(context.prefix, generation, target)
+            }
+        offer(context.prefix, names)
+
+    def first(self) -> tuple[Generation, str] | None:
+        """Return what is asked for, may be tried now, and was asked for first; None when there is nothing."""
+        context = self._context
+        now = time.monotonic()
+        self._since = {label: self._since.get(label, now) for label in asked(context.prefix)}
+        if not self._since or not context.retries.may(INSTALL):
+            return None
+        active = {generation.directory_name: generation for generation in context.active()}
+        for label in sorted(self._since, key=lambda label: self._since[label]):  # stable: in order of names
+            generation = active.get(label[0])
+            if generation is not None and self._may(generation, label[1]):
+                return generation, label[1]
+        return None
+
+    def is_due(self) -> bool:
+        """Return whether something is asked for that may be tried now."""
+        return self.first() is not None
+
+    def labels(self) -> set[str]:
+        """Return what was asked for when it was last looked at, as `g00003/NAME`."""
+        return {f"{generation}/{name}" for generation, name in self._since}
+
+    def wait(self, seconds: float) -> None:
+        """Wait, until something is asked for or the service is to stop."""
+        stop = self._context.stop
+        end_s = time.monotonic() + seconds
+        while not stop.is_set() and not self.is_due():
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return
+            stop.wait(min(POLL_S, left_s))
+
+    def _may(self, generation: Generation, name: str) -> bool:
+        context = self._context
+        target = next((target for target in generation.targets if target.name == name), None)
+        if target is None or not is_selected(name, context.options.install.only):
+            return False
+        subject = f"{INSTALL} {generation.directory_name}"
+        if not (context.retries.may(subject) and context.retries.may(f"{subject}/{name}")):
+            return False
+        try:
+            return not is_present(context.prefix, generation, target)
+        except OSError:  # readiness reports it
+            return False
