@@ -121,6 +121,8 @@ def test_the_service_serves_its_own_machine_and_says_once_what_it_leaves_out(nod
         daemon.wait_ready()
         rounds = daemon.metric("monobase_last_check_timestamp_seconds")
         daemon.wait_until(lambda: daemon.metric("monobase_last_check_timestamp_seconds") > rounds)
+        file = features / "monobase"
+        daemon.wait_until(lambda: file.exists() and "ready=true" in file.read_text())
         page = daemon.get("/", "text/html")[1]
         readiness = json.loads(daemon.get("/readyz")[1])
         messages = [str(entry.get("message")) for entry in daemon.entries()]
@@ -129,7 +131,7 @@ def test_the_service_serves_its_own_machine_and_says_once_what_it_leaves_out(nod
     assert _VLLM in page
     assert [item["name"] for item in readiness["generations"]] == ["g00003"]
     assert len(readiness["generations"][0]["targets"]) == len(_cells(node, _OWN, b""))
-    labels = (features / "monobase").read_text()
+    labels = file.read_text()
     assert "monobase-g00003=true\n" in labels
     assert "monobase-latest=g00003\n" in labels
     assert "g00004" not in labels
