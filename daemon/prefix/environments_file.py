@@ -105,6 +105,7 @@ def list_as_missing(prefix: Prefix, name: str, environment: str) -> None:
     except OSError:
         return  # the next publication writes it
     lines = [line.split(" ") for line in text.splitlines()]
+    lines = [words for words in lines if words[:2] != ["architectures", environment]]
     for words in lines:
         if words[:2] == ["generation", name] and len(words) > 2:
             words[2] = "partial"

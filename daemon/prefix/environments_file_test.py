@@ -9,6 +9,7 @@ from daemon.prefix.environments_file import (
     ListedTarget,
     environments_text,
     has_readable_list,
+    list_as_missing,
     listed_targets,
     read_targets,
     replace_environments,
@@ -90,6 +91,10 @@ def test_the_list_has_the_gpu_architectures_of_an_installed_torch_of_which_they_
         f"architectures {name} sm_80 sm_90a compute_90",
         f"architectures python{PYTHON}-train sm_80 sm_90a compute_90",
     ]
+    list_as_missing(fake.prefix, "g00001", name)
+    lines = fake.prefix.environments_file("g00001").read_text().splitlines()
+    assert f"architectures python{PYTHON}-train sm_80 sm_90a compute_90" in lines
+    assert [line.split()[:3] for line in lines if f" {name} " in line] == [["environment", name, "missing"]]
     architectures_path(fake.prefix, one.sha256).write_bytes(b"damaged")
     assert known() == []
 
