@@ -19,6 +19,11 @@ _INTERPRETER = re.compile(r"cpython-[^-]+-linux-(x86_64|aarch64)\b.*")
 _MAX_BYTES = 64
 
 
+def machine_of(prefix: Prefix) -> str | None:
+    """Return the machine that a prefix is for; None if nothing tells it."""
+    return _recorded(prefix) or _of_interpreters(prefix, platform.machine())
+
+
 def check_machine(prefix: Prefix) -> None:
     """Refuse a prefix that another machine has filled.
 
@@ -28,8 +33,7 @@ def check_machine(prefix: Prefix) -> None:
     Raises:
         ForeignPrefixError: It is for another machine.
     """
-    own = platform.machine()
-    machine = _recorded(prefix) or _of_interpreters(prefix, own)
+    own, machine = platform.machine(), machine_of(prefix)
     if machine is not None and machine != own:
         raise ForeignPrefixError(
             f"{prefix.root}: is a prefix for {machine}, and this machine is {own}: what is installed there "

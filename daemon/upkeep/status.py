@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from daemon.prefix.environments_file import read_targets
 from daemon.prefix.generation import is_marked
 from daemon.prefix.latest import latest_name
+from daemon.prefix.machine import machine_of
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
 from daemon.prefix.usage import DistinctFiles, disk_bytes
@@ -62,6 +63,7 @@ class PrefixStatus:
         disk_bytes: Bytes on the disk of the whole prefix, with uv's cache, interpreters and folders.
         free_bytes: Free on its file system.
         strangers: What is among the generations and toolkits and was not made by an install.
+        machine: Such as `x86_64`; None for an empty prefix.
     """
 
     prefix: str
@@ -73,6 +75,7 @@ class PrefixStatus:
     disk_bytes: int = 0
     free_bytes: int = 0
     strangers: list[str] = field(default_factory=list)
+    machine: str | None = None
 
 
 def read_status(prefix: Prefix) -> PrefixStatus:
@@ -85,7 +88,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
         Its status.
     """
     latest = latest_name(prefix)
-    status = PrefixStatus(str(prefix.root), latest)
+    status = PrefixStatus(str(prefix.root), latest, machine=machine_of(prefix))
     files = DistinctFiles()
     for name in prefix.installed_generations():
         generation = GenerationStatus(name, sealed=False, latest=name == latest)

@@ -1,6 +1,7 @@
 """The status of fake prefixes."""
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def test_a_sealed_generation_is_counted_with_what_sharing_saves(fake: FakePrefix
     assert both.distinct_bytes - alone.distinct_bytes < environment / 2
     assert both.saved_bytes == both.apparent_bytes - both.distinct_bytes
     assert both.saved_bytes - alone.saved_bytes > toolkit
+
+
+def test_a_status_names_the_machine_of_the_prefix(fake: FakePrefix) -> None:
+    assert read_status(fake.prefix).machine == platform.machine()
+    fake.prefix.machine_file.write_text("riscv64\n")
+    assert read_status(fake.prefix).machine == "riscv64"
 
 
 def test_the_bytes_of_a_status_are_those_of_the_gauges(fake: FakePrefix) -> None:
