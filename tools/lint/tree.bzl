@@ -1,7 +1,7 @@
 """The whole source tree as files that tests can depend on, whatever BUILD files say of them."""
 
 # Not sources, or data in bulk that no checker reads.
-_SKIPPED = [".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules"]
+_SKIPPED = [".git", ".venv", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules"]
 
 def _is_skipped(path):
     name = path.basename

@@ -77,7 +77,7 @@ class Result:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it has all its locks."""
+        """True if no lock of the generation is missing."""
         return not self.failures and not self.failed_stacks
 
     @property
