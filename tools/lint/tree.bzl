@@ -18,10 +18,14 @@ def _source_tree_impl(rctx):
         if not folders:
             break
         folder = folders.pop()
-        for path in folder.readdir(watch = "yes"):
+        for path in folder.readdir(watch = "yes" if folder == root else "no"):
             if _is_skipped(path):
                 continue
             if path.is_dir:
+                # The tree, not each folder of it: Bazel fails when a folder that it watches by itself is removed (a
+                # folder of the root still is one: after its removal, `bazel clean --expunge`).
+                if folder == root:
+                    rctx.watch_tree(path)
                 folders.append(path)
             else:
                 # Without the suffix, Bazel would treat a linked BUILD file as a package of this repository.
