@@ -120,7 +120,7 @@ class Loop:
         self._leases.look()
 
     def _write_lists(self) -> None:
-        """Tell models of each active generation what it has, before any of it is installed."""
+        """Write the list of each active generation for models, before any of it is installed."""
         context = self._context
         only = context.options.install.only
         write_early_lists(context.prefix, context.active(), only, context.reporter.info)

@@ -22,7 +22,7 @@ from daemon.uv.cache import unused_wheels
 
 @dataclass(frozen=True, slots=True)
 class EvictionRules:
-    """What may be evicted.
+    """The environments that may be evicted.
 
     Attributes:
         generations: Names of the generations whose environments can be installed again on demand.
