@@ -6,7 +6,7 @@
 #   begins with _mb_ and is unset at the end; a failure returns, it never exits; nothing is printed to stdout.
 # - A shell reads all of it at every container start. So it holds the way without errors, and starts no process. It reads
 #   other files only if needed: activation/ for rare cases, refusal/ to explain an error.
-# - A folder that the variables name is complete if it exists (it is renamed into place). Only two lines of the list of
+# - A folder that the variables name is complete if it exists (it is renamed into place). Only three lines of the list of
 #   environments are read: in some shells `read` makes a system call for each byte.
 # - Variables of the caller are changed at the end, when nothing can fail any more.
 
@@ -61,14 +61,15 @@ _mb_take_version() { # VARIABLE VALUE: sets _mb_two to the first two numbers of 
 
 _mb_take_settings() {
     _mb_log_level=${MONOBASE_LOG_LEVEL:-warning} _mb_prefix=${MONOBASE_PREFIX:-/srv/r8/monobase}
-    _mb_generation=${MONOBASE_GEN_ID:-latest} _mb_wait_s=${MONOBASE_WAIT_S:-0}
+    _mb_generation=${MONOBASE_GEN_ID:-latest} _mb_wait_s=${MONOBASE_WAIT_S:-0} _mb_fit=${MONOBASE_FIT:-on}
     case $_mb_log_level in debug | info | warning | error) ;; *) _mb_do activation/settings _mb_take_level || return ;; esac
-    case $_mb_wait_s:${MONOBASE_LEASE:-0}:$_mb_generation:$_mb_prefix in
-    *:*:*:*:* | *[[:cntrl:]]* | */) false ;;
-    0:[01]:latest:/* | 0:[01]:g[0-9][0-9][0-9][0-9][0-9]:/*) ;;
+    case $_mb_wait_s:${MONOBASE_LEASE:-0}:$_mb_fit:$_mb_generation:$_mb_prefix in
+    *:*:*:*:*:* | *[[:cntrl:]]* | */) false ;;
+    0:[01]:on:latest:/* | 0:[01]:on:g[0-9][0-9][0-9][0-9][0-9]:/*) ;;
     *) false ;;
     esac || _mb_do activation/settings _mb_take_options || return
-    _mb_torch=${TORCH_VERSION-} _mb_cuda=${CUDA_VERSION-} _mb_cudnn=${CUDNN_VERSION-} _mb_build='' _mb_choice='' _mb_two=''
+    _mb_torch=${TORCH_VERSION-} _mb_cuda=${CUDA_VERSION-} _mb_cudnn=${CUDNN_VERSION-}
+    _mb_build='' _mb_choice='' _mb_two='' _mb_compat=''
     [ -z "${MONOBASE_STACK-}" ] || _mb_do activation/stack _mb_take_stack || return
     [ "${PYTHON_VERSION-}:$_mb_choice" = :stack ] || _mb_take_version PYTHON_VERSION "${PYTHON_VERSION-}" || return
     _mb_python_two=$_mb_two _mb_name=python$_mb_two
@@ -79,6 +80,8 @@ _mb_take_settings() {
         case $_mb_torch in *+*) _mb_do activation/settings _mb_take_build || return ;; esac
         _mb_item=${_mb_cuda_two:+cu${_mb_cuda_two%%.*}${_mb_cuda_two#*.}}
         _mb_name=$_mb_name-torch$_mb_torch-${_mb_build:-${_mb_item:-cpu}}
+        # Where there is a GPU and nothing says which build, the driver decides.
+        [ -n "$_mb_item$_mb_build$_mb_choice" ] || [ "$_mb_fit" = off ] || [ ! -e /dev/nvidiactl ] || _mb_choice=build
     fi
     [ -z "$_mb_cudnn" ] || _mb_take_version CUDNN_VERSION "$_mb_cudnn.0" || return
     [ -z "$_mb_cudnn" ] || [ -n "$_mb_cuda$_mb_torch$_mb_choice" ] || _mb_do refusal/settings _mb_refuse_cudnn_alone || return
@@ -90,24 +93,45 @@ _mb_take_settings() {
     esac || _mb_do activation/user_venv _mb_take_user_venv
 }
 
+_mb_runs_on_machine() { # whether image and list agree; a glibc before 2.34 has its version in a file name, and a link to it
+    [ ! -L /lib64/libc.so.6 ] && [ ! -L /lib/x86_64-linux-gnu/libc.so.6 ] && [ ! -L /lib/aarch64-linux-gnu/libc.so.6 ] || return
+    case $_mb_platform in
+    x86_64-* | '') [ -e /lib64/ld-linux-x86-64.so.2 ] ;;
+    aarch64-*) [ -e /lib/ld-linux-aarch64.so.1 ] ;;
+    esac
+}
+
+_mb_runs_on_driver() { # whether the driver runs the build for sure, without the list's lines about drivers
+    case $_mb_choice:$_mb_name in :*-cu1[123]*) ;; :*-cu* | [!:]*) return 1 ;; *) return 0 ;; esac
+    [ "$_mb_fit" != off ] && [ -e /dev/nvidiactl ] || return 0
+    [ -r /proc/driver/nvidia/version ] && read -r _mb_item </proc/driver/nvidia/version || return
+    # From 580.65.06 on, a driver runs every CUDA up to 13: those that are newer at a glance.
+    case $_mb_item in *\ 580.6[6-9].* | *\ 580.[7-9]?.* | *\ 580.1??.* | *\ 58[1-9].* | *\ 59?.* | *\ [6-9]??.*) ;; *) return 1 ;; esac
+}
+
 _mb_find() { # returns 75 if a part (_mb_lack) may still be installed; another code, after a message, if not
     _mb_generations=${_mb_prefix%/}/monobase
     _mb_folder=$_mb_generations/$_mb_generation
     [ -r "$_mb_folder/environments" ] || _mb_do activation/search _mb_search_generation || return
-    { read -r _mb_kind _mb_format && read -r _mb_item _mb_found _mb_state; } <"$_mb_folder/environments" || _mb_kind=
+    _mb_two='' _mb_platform=''
+    { read -r _mb_kind _mb_format && read -r _mb_item _mb_found _mb_state && { read -r _mb_two _mb_platform || :; }; } \
+        <"$_mb_folder/environments" || _mb_kind=
+    [ "$_mb_two" = platform ] || _mb_platform='' # an older installer's list
     case $_mb_kind:${_mb_format-}:${_mb_item-}:${_mb_found-} in
     monobase-environments:1:generation:g*[!0-9]* | *:g) false ;;
     monobase-environments:1:generation:g*) ;;
     *) false ;;
     esac || _mb_do refusal/prefix _mb_refuse_list || return
     _mb_folder=$_mb_generations/$_mb_found _mb_generation_found=$_mb_found
+    _mb_runs_on_machine || _mb_do activation/platform _mb_check_platform || return
     [ -z "$_mb_choice" ] && [ -x "$_mb_folder/$_mb_name/bin/python" ] ||
         _mb_do activation/search _mb_search_environment || return
     _mb_environment=$_mb_folder/$_mb_name _mb_packages=lib/python$_mb_python_two/site-packages
     _mb_cuda_home=${_mb_cuda:+$_mb_folder/cuda$_mb_cuda_two}
     [ -d "${_mb_cuda_home:-/}" ] || _mb_do activation/search _mb_search_cuda || return
     _mb_cudnn_home=${_mb_cudnn:+$_mb_folder/cudnn${_mb_cudnn%%.*}-cuda${_mb_cuda%%.*}}
-    [ -d "${_mb_cudnn_home:-/}" ] || _mb_do activation/search _mb_search_cudnn
+    [ -d "${_mb_cudnn_home:-/}" ] || _mb_do activation/search _mb_search_cudnn || return
+    _mb_runs_on_driver || _mb_do activation/fit _mb_check_fit
 }
 
 _mb_is_prepared() { # whether user_venv/ has prepared the venv on top for this environment, and all that it wrote exists
@@ -131,7 +155,7 @@ _mb_set_variables() {
     esac || _mb_do activation/former _mb_remove_former
     # The driver first, where NVIDIA's images and GKE have it. Then Torch's own libraries, before those of the toolkits: a
     # process can load one of each, and cuDNN loads its parts by name, from LD_LIBRARY_PATH first.
-    _mb_libraries=/usr/local/nvidia/lib64:/usr/local/nvidia/lib _mb_link='' _mb_include=''
+    _mb_libraries=${_mb_compat:+$_mb_compat:}/usr/local/nvidia/lib64:/usr/local/nvidia/lib _mb_link='' _mb_include=''
     _mb_torch_home=$_mb_environment/$_mb_packages _mb_other=${_mb_user_venv:-/dev/null}/$_mb_packages
     if [ -d "$_mb_other/nvidia" ] || [ -d "$_mb_other/torch/lib" ]; then
         _mb_do activation/libraries _mb_list_libraries_of_both
@@ -159,7 +183,7 @@ _mb_set_variables() {
     _mb_set LIBRARY_PATH "${_mb_link:+${_mb_link#:}${LIBRARY_PATH:+:$LIBRARY_PATH}}"
     _mb_set CPATH "${_mb_include:+${_mb_include#:}${CPATH:+:$CPATH}}"
     _mb_set CUDA_HOME "$_mb_cuda_home" && _mb_set CUDA_PATH "$_mb_cuda_home"
-    _mb_set CUDNN_HOME "$_mb_cudnn_home" && _mb_set CUDNN_PATH "$_mb_cudnn_home"
+    _mb_set CUDNN_HOME "$_mb_cudnn_home" && _mb_set CUDNN_PATH "$_mb_cudnn_home" && _mb_set MONOBASE_CUDA_COMPAT "$_mb_compat"
     _mb_set VIRTUAL_ENV "${_mb_user_venv:-$_mb_environment}" && _mb_set MONOBASE_ENVIRONMENT "$_mb_environment"
     [ -z "${PYTHONHOME+set}" ] || _mb_do activation/former _mb_unset_python_home
     # In busybox, -w is true for root on any mount. Opening for appending changes nothing, and fails on a read-only one.
@@ -192,11 +216,11 @@ case $_mb_options in *f*) set -f ;; esac
 [ -z "$_mb_ifs_set" ] || IFS=$_mb_ifs
 # Leave nothing behind. (exec, which has set _mb_home, needs the folder of the generation for the lease.)
 [ -n "${_mb_home+set}" ] || unset _mb_folder
-eval "unset -f _mb_activate _mb_do _mb_find _mb_is_prepared _mb_log _mb_read_file _mb_set _mb_set_variables _mb_take_settings \
-    _mb_take_version $_mb_functions
-unset _mb_build _mb_choice _mb_code _mb_cuda _mb_cuda_home _mb_cuda_two _mb_cudnn _mb_cudnn_home _mb_environment _mb_format _mb_found \
-    _mb_functions _mb_generation _mb_generation_found _mb_generations _mb_here _mb_ifs _mb_ifs_set _mb_include _mb_item \
-    _mb_kind _mb_leave _mb_libraries _mb_link _mb_log_level _mb_name _mb_options _mb_other _mb_packages _mb_prefix \
-    _mb_python_two _mb_read _mb_state _mb_torch _mb_torch_home _mb_two _mb_uid _mb_user_venv _mb_variables _mb_wait_s \
-    _mb_zsh $_mb_variables
+eval "unset -f _mb_activate _mb_do _mb_find _mb_is_prepared _mb_log _mb_read_file _mb_runs_on_driver _mb_runs_on_machine _mb_set \
+    _mb_set_variables _mb_take_settings _mb_take_version $_mb_functions
+unset _mb_build _mb_choice _mb_code _mb_compat _mb_cuda _mb_cuda_home _mb_cuda_two _mb_cudnn _mb_cudnn_home _mb_environment \
+    _mb_fit _mb_format _mb_found _mb_functions _mb_generation _mb_generation_found _mb_generations _mb_here _mb_ifs _mb_ifs_set \
+    _mb_include _mb_item _mb_kind _mb_leave _mb_libraries _mb_link _mb_log_level _mb_name _mb_options _mb_other _mb_packages \
+    _mb_platform _mb_prefix _mb_python_two _mb_read _mb_state _mb_torch _mb_torch_home _mb_two _mb_uid _mb_user_venv \
+    _mb_variables _mb_wait_s _mb_zsh $_mb_variables
 return $_mb_code"

@@ -176,10 +176,11 @@ def test_another_environment_takes_the_place_of_the_former(shell: Shell, prefix:
         {"CPATH": "/srv/monobase/g00001/cuda12.1/include:/mine", "MONOBASE_PREFIX": "/nowhere"},
         {"MONOBASE_STACK": "vllm==0.33"},
         {"MONOBASE_STACK": "vllm==0.32"},
+        {"MONOBASE_FIT": "yes"},
     ],
     ids=[
         *("activated", "refused", "with a build", "waited", "with a venv", "without a prefix"),
-        *("with a stack", "without the stack"),
+        *("with a stack", "without the stack", "with a wrong setting"),
     ],
 )
 def test_no_variable_and_no_function_is_left_behind(

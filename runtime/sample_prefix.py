@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
+from platform import machine
 
 import uv
 
@@ -97,7 +98,8 @@ class SamplePrefix:
         """Make the folder of a generation."""
         folder = self.root / "monobase" / name
         folder.mkdir(parents=True)
-        return SampleGeneration(folder, ["monobase-environments 1", f"generation {name} {state}"])
+        platform = f"platform {machine()}-manylinux_2_28"
+        return SampleGeneration(folder, ["monobase-environments 1", f"generation {name} {state}", platform])
 
     def install(self, environment: Path, requirements: Mapping[str, str]) -> None:
         """Make a virtual environment and install packages, with pip among them.
@@ -159,6 +161,7 @@ def make_sample_prefix(root: Path, wheels: Path, python: Path = Path(sys.executa
 
     second = prefix.generation("g00002")
     second.lines += [f"python {PYTHON} {PYTHON}.9", "python 3.99 3.99.1"]
+    second.lines += [f"driver {cuda} 525.60.13" for cuda in ("12.1", "12.4")] + ["driver 13.0 580.65.06"]
     second.offer("cuda", "cuda12.4", "ready", "12.4", "12.4.1")
     second.offer("cuda", "cuda13.0", "missing", "13.0", "13.0.2")
     second.offer("cudnn", "cudnn8-cuda12", "ready", "8", "8.9.7.29", "12")

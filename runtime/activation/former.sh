@@ -13,6 +13,7 @@ _mb_remove_former() {
         eval "_mb_item=\${$_mb_rest-}"
         case $_mb_item in */monobase/g[0-9][0-9][0-9][0-9][0-9]*/*) unset "$_mb_rest" ;; esac
     done
+    unset MONOBASE_CUDA_COMPAT
 }
 
 _mb_remove_from() { # VARIABLE LIST: keeps the caller's own entries
@@ -27,6 +28,7 @@ _mb_remove_from() { # VARIABLE LIST: keeps the caller's own entries
         /usr/local/nvidia/bin | /usr/local/nvidia/lib | /usr/local/nvidia/lib64) ;;
         # The image's launchers of a toolkit's commands: from now on nvcc is the toolkit's, or not found.
         /opt/monobase/bin) ;;
+        "${MONOBASE_CUDA_COMPAT:-/dev/null}") ;;
         "${_mb_user_venv:-/dev/null}/bin" | "${_mb_user_venv:-/dev/null}"/lib/python*/nvidia/*/lib) ;;
         "${VIRTUAL_ENV:-/dev/null}/bin" | "${VIRTUAL_ENV:-/dev/null}"/lib/python*/nvidia/*/lib) ;;
         *) _mb_rest=$_mb_rest:$_mb_item ;;

@@ -3,7 +3,7 @@
 #
 # A function returns 0 if it found its part, 75 if that part may still be installed (_mb_lack names it), and another exit
 # code, after a message, if not.
-_mb_functions="$_mb_functions _mb_fits _mb_fits_build _mb_scan _mb_search_cuda _mb_search_cudnn _mb_search_environment \
+_mb_functions="$_mb_functions _mb_await _mb_fits _mb_fits_build _mb_scan _mb_search_cuda _mb_search_cudnn _mb_search_environment \
     _mb_search_generation _mb_search_toolkit _mb_take_the_only_build _mb_wait"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_cuda_decided_by _mb_lack _mb_only_build _mb_only_cuda \
     _mb_only_found _mb_ready _mb_stack _mb_toolkit _mb_waited_s"
@@ -53,6 +53,8 @@ _mb_search_generation() {
 _mb_search_environment() {
     if [ "$_mb_choice" = stack ]; then
         _mb_do activation/stack _mb_search_stack || return
+    elif [ "$_mb_choice" = build ]; then
+        _mb_do activation/fit _mb_search_build || return
     elif [ ! -d "$_mb_folder/$_mb_name" ]; then
         _mb_scan environment
         if [ "$_mb_state" = none ] && [ -n "$_mb_torch" ] && [ -z "$_mb_cuda$_mb_build" ]; then
@@ -64,13 +66,19 @@ _mb_search_environment() {
             return
             ;;
         missing)
-            _mb_lack=$_mb_found
-            return 75
+            _mb_await "$_mb_found"
+            return
             ;;
         esac
         _mb_name=$_mb_found
     fi
     [ -x "$_mb_folder/$_mb_name/bin/python" ] || _mb_do refusal/prefix _mb_refuse_python "$_mb_folder/$_mb_name"
+}
+
+_mb_await() { # NAME of an environment that may still be installed: not one that the driver does not run
+    _mb_lack=$1 _mb_name=$1
+    _mb_runs_on_driver || _mb_do activation/fit _mb_check_fit || return
+    return 75
 }
 
 _mb_take_the_only_build() { # without CUDA_VERSION: takes the build of this Torch and Python if there is one, not for CPUs

@@ -9,7 +9,7 @@ _mb_take_level() {
     _mb_log warning "MONOBASE_LOG_LEVEL=$MONOBASE_LOG_LEVEL is none of debug, info, warning, error; taking warning"
 }
 
-_mb_take_options() { # checks and normalizes MONOBASE_PREFIX, _WAIT_S, _LEASE and _GEN_ID
+_mb_take_options() { # checks and normalizes MONOBASE_PREFIX, _WAIT_S, _LEASE, _FIT and _GEN_ID
     _mb_check_path MONOBASE_PREFIX "$_mb_prefix" || return
     _mb_strip_slashes "$_mb_prefix"
     _mb_prefix=$_mb_item
@@ -18,6 +18,7 @@ _mb_take_options() { # checks and normalizes MONOBASE_PREFIX, _WAIT_S, _LEASE an
     _mb_wait_s=$_mb_number
     # exec acquires the lease. A wrong value is refused here too.
     case ${MONOBASE_LEASE:-0} in 0 | 1) ;; *) _mb_do refusal/settings _mb_refuse_lease || return ;; esac
+    case $_mb_fit in on | warn | off) ;; *) _mb_do refusal/settings _mb_refuse_fit_setting || return ;; esac
     [ "$_mb_generation" = latest ] || _mb_take_generation
 }
 

@@ -2,7 +2,7 @@
 # Reads MONOBASE_STACK, and finds the environment with that stack in the generation's list.
 _mb_functions="$_mb_functions _mb_is_better_stack _mb_search_stack _mb_stack_fits _mb_take_stack"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_6 _mb_7 _mb_best _mb_best_python _mb_best_version _mb_cuda_decided_by \
-    _mb_differs _mb_lack _mb_only_build _mb_ready _mb_stack _mb_stack_build _mb_stack_cuda _mb_stack_torch _mb_stack_version"
+    _mb_differs _mb_only_build _mb_ready _mb_stack _mb_stack_build _mb_stack_cuda _mb_stack_torch _mb_stack_version"
 
 _mb_take_stack() { # reads NAME or NAME==VERSION
     _mb_choice=stack _mb_stack=${MONOBASE_STACK%%==*} _mb_stack_version=${MONOBASE_STACK#*==}
@@ -33,10 +33,7 @@ _mb_search_stack() { # sets _mb_name and _mb_python_two, and CUDA if the caller 
         _mb_cuda=$_mb_stack_cuda _mb_cuda_two=$_mb_stack_cuda _mb_only_build=$_mb_stack_build
         _mb_cuda_decided_by="MONOBASE_STACK=$MONOBASE_STACK, which has CUDA $_mb_cuda"
     fi
-    if [ "$_mb_state" = missing ]; then
-        _mb_lack=$_mb_name
-        return 75
-    fi
+    [ "$_mb_state" = ready ] || _mb_await "$_mb_name"
 }
 
 _mb_is_better_stack() { # whether the line that was read is to be preferred: what is installed, then what is newer

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
 # Explains why a setting is refused: one function for each reason. All return 64.
-_mb_functions="$_mb_functions _mb_refuse_build _mb_refuse_cudnn_alone _mb_refuse_lease _mb_refuse_path _mb_refuse_readonly \
+_mb_functions="$_mb_functions _mb_refuse_build _mb_refuse_cudnn_alone _mb_refuse_fit_setting _mb_refuse_lease _mb_refuse_path _mb_refuse_readonly \
     _mb_refuse_setting _mb_refuse_stack_setting _mb_refuse_user_venv _mb_refuse_version"
 _mb_variables="$_mb_variables _mb_example"
 
@@ -45,6 +45,11 @@ _mb_refuse_build() {
 _mb_refuse_lease() {
     _mb_refuse_setting "MONOBASE_LEASE=$MONOBASE_LEASE is neither 1 nor 0." \
         "Write MONOBASE_LEASE=1 to keep the generation from being pruned while the model runs; 0 or an empty value does not."
+}
+
+_mb_refuse_fit_setting() {
+    _mb_refuse_setting "MONOBASE_FIT=$MONOBASE_FIT is none of on, warn, off." \
+        "on (or an empty value) refuses what the driver or the image cannot run, warn only says so, off does not look."
 }
 
 _mb_refuse_path() { # VARIABLE VALUE
