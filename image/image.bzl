@@ -1,5 +1,6 @@
 """Images of layers, as OCI layouts."""
 
+load("//image:architectures.bzl", "ARCHITECTURES")
 load("//image/oci:layer.bzl", "LayerInfo")
 
 _PREFIX = "org.opencontainers.image."
@@ -20,7 +21,7 @@ def _oci_image_impl(ctx):
     layers = [layer[LayerInfo] for layer in ctx.attr.layers]
     args = ctx.actions.args()
     args.add("--config", config)
-    args.add("--lock", ctx.file._lock)
+    args.add("--lock", ctx.file.lock)
     for layer in layers:
         args.add("--layer", layer.blob)
         args.add(layer.facts)
@@ -30,14 +31,14 @@ def _oci_image_impl(ctx):
     ctx.actions.run(
         executable = ctx.executable._tool,
         arguments = [args],
-        inputs = [config, ctx.file._lock] + ctx.files.version +
+        inputs = [config, ctx.file.lock] + ctx.files.version +
                  [file for layer in layers for file in [layer.blob, layer.facts]],
         outputs = [layout],
         mnemonic = "OciImage",
     )
     return [DefaultInfo(files = depset([layout]), runfiles = ctx.runfiles([layout]))]
 
-oci_image = rule(
+_oci_image = rule(
     doc = "An image as one folder, an OCI layout; its digest is that of the manifest in index.json.",
     implementation = _oci_image_impl,
     attrs = {
@@ -47,11 +48,32 @@ oci_image = rule(
         "exposed_ports": attr.string_list(doc = "Such as 8080/tcp."),
         "labels": attr.string_dict(doc = "Those of OCI, without their prefix " + _PREFIX),
         "layers": attr.label_list(doc = "The layers, the lowest first.", mandatory = True, providers = [LayerInfo]),
+        "lock": attr.label(allow_single_file = True, doc = "That of its Debian packages.", mandatory = True),
         "stop_signal": attr.string(doc = "What ends it."),
         "user": attr.string(doc = "UID:GID; root if empty."),
         "version": attr.label(allow_single_file = True, doc = "The version, for the labels: see //gens:version."),
         "working_directory": attr.string(default = "/", doc = "Where it runs."),
-        "_lock": attr.label(allow_single_file = True, default = "//image/debian:packages.lock.json"),
         "_tool": attr.label(cfg = "exec", default = "//image:make_image", executable = True),
     },
 )
+
+def oci_image(name, layers, **kwargs):
+    """Makes an image for each architecture: NAME_amd64 and NAME_arm64; NAME is the one for amd64.
+
+    Args:
+      name: of the targets.
+      layers: the layers, the lowest first; `{architecture}` stands for the name of the architecture.
+      **kwargs: what the rule takes besides.
+    """
+    for architecture in ARCHITECTURES:
+        _oci_image(
+            name = "%s_%s" % (name, architecture),
+            layers = [layer.format(architecture = architecture) for layer in layers],
+            lock = Label("//image/debian:packages.%s.lock.json" % architecture),
+            **kwargs
+        )
+    native.alias(
+        name = name,
+        actual = ":%s_amd64" % name,
+        visibility = kwargs.get("visibility"),
+    )

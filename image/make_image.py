@@ -20,10 +20,18 @@ _PATH = click.Path(path_type=Path)
 
 @click.command(cls=MonobaseCommand)
 @click.option(
-    "--config", "config_path", type=_PATH, required=True, help="ImageConfig as JSON, without `created`."
+    "--config",
+    "config_path",
+    type=_PATH,
+    required=True,
+    help="ImageConfig as JSON, without what the lock says.",
 )
 @click.option(
-    "--lock", "lock_path", type=_PATH, required=True, help="Lock of the Debian packages, for the date."
+    "--lock",
+    "lock_path",
+    type=_PATH,
+    required=True,
+    help="Lock of the Debian packages, for the date and the architecture.",
 )
 @click.option("--layer", "layers", type=(_PATH, _PATH), multiple=True, help="BLOB FACTS, the lowest first.")
 @click.option(
@@ -38,11 +46,11 @@ def main(
     output: Path,
 ) -> None:
     """Make an image."""
-    created = parse_lock(lock_path.read_text(), lock_path).date
+    lock = parse_lock(lock_path.read_text(), lock_path)
     fields = json.loads(config_path.read_text())
     version = {} if version_file is None else version_labels(read_version(version_file))
-    fields["labels"] = {f"{ANNOTATION_PREFIX}.created": created} | version | fields["labels"]
-    config = msgspec.convert(fields | {"created": created}, ImageConfig)
+    fields["labels"] = {f"{ANNOTATION_PREFIX}.created": lock.date} | version | fields["labels"]
+    config = msgspec.convert(fields | {"architecture": lock.architecture, "created": lock.date}, ImageConfig)
     parsed = [(parse_layer(facts.read_text(), facts), blob) for blob, facts in layers]
     if output.exists():
         shutil.rmtree(output)

@@ -1,4 +1,4 @@
-"""`bazel run //tools:update_debian`: renews the lock of the images' Debian packages."""
+"""`bazel run //tools:update_debian`: renews the locks of the images' Debian packages."""
 
 import difflib
 import os
@@ -10,7 +10,8 @@ from rich.filesize import decimal
 
 from gens.command import MonobaseCommand
 from gens.errors import DifferenceError
-from image.debian.lock.lock_file import Lock, format_lock, inputs_digest, parse_lock
+from image.architecture import ARCHITECTURES
+from image.debian.lock.lock_file import Lock, format_lock, inputs_digest, lock_name, parse_lock
 from image.debian.lock.mirror import find_mirrors
 from image.debian.lock.package_list import parse_package_list
 from image.debian.lock.resolver import resolve
@@ -23,7 +24,7 @@ from image.errors import ImageError
     "--directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     callback=lambda _context, _parameter, value: value or _source_directory(),
-    help="Directory of packages.txt and packages.lock.json.  [default: image/debian of the source tree]",
+    help="Directory of packages.txt and the locks.  [default: image/debian of the source tree]",
 )
 @click.option(
     "--keyring",
@@ -33,37 +34,44 @@ from image.errors import ImageError
 def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
     """Lock the Debian packages of image/debian/packages.txt at the versions that the mirror has now.
 
+    Each architecture of the images has a lock, packages.ARCHITECTURE.lock.json.
+
     The mirror is the one of this machine's apt configuration, or DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR. A
     lock with the newest packages is kept, with its date: the date is part of every image.
     """
-    list_path, lock_path = directory / "packages.txt", directory / "packages.lock.json"
+    list_path = directory / "packages.txt"
     text = _read(list_path)
-    old_text = _read(lock_path) if lock_path.exists() else ""
-    old = _parse_if_whole(old_text, lock_path)
     names = parse_package_list(text, list_path)
-    lock = resolve(names, inputs_digest(text), find_mirrors(os.environ), keyring)
+    mirrors = find_mirrors(os.environ)
+    # All are resolved before the first is written: a failure changes nothing.
+    inputs = inputs_digest(text)
+    locks = [resolve(names, inputs, mirrors, architecture, keyring) for architecture in ARCHITECTURES]
+    renewed = [_renew(directory / lock_name(lock.architecture), lock, check=check) for lock in locks]
+    if differences := [difference for difference in renewed if difference is not None]:
+        raise DifferenceError("\n".join(differences))
+
+
+def _renew(path: Path, lock: Lock, *, check: bool) -> str | None:
+    """Write a lock if it differs from the existing one; with `check`, return the difference."""
+    old_text = _read(path) if path.exists() else ""
+    old = _parse_if_whole(old_text, path)
     new_text = format_lock(lock)
     if old is not None and old_text == format_lock(replace(lock, date=old.date)):
-        click.echo(f"{lock_path.name}: up to date, {_summary(lock)}")
-        return
+        click.echo(f"{path.name}: up to date, {_summary(lock)}")
+        return None
     if check:
-        difference = difflib.unified_diff(
-            old_text.splitlines(),
-            new_text.splitlines(),
-            "packages.lock.json",
-            "as the mirror has it",
-            lineterm="",
-            n=0,
+        lines = difflib.unified_diff(
+            old_text.splitlines(), new_text.splitlines(), path.name, "as the mirror has it", lineterm="", n=0
         )
-        raise DifferenceError(
-            f"{lock_path}: differs from the mirror's packages; run `bazel run //tools:update_debian`\n"
-            + "\n".join(difference)
+        return "\n".join(
+            (f"{path}: differs from the mirror's packages; run `bazel run //tools:update_debian`", *lines)
         )
-    _write(lock_path, new_text)
-    click.echo(f"{lock_path.name}: written, {_summary(lock)}")
+    _write(path, new_text)
+    click.echo(f"{path.name}: written, {_summary(lock)}")
     if old is not None:
         for line in _changes(old, lock):
             click.echo(f"  {line}")
+    return None
 
 
 def _parse_if_whole(text: str, path: Path) -> Lock | None:

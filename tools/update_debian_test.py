@@ -27,7 +27,8 @@ class Desk:
 
     def __init__(self, folder: Path, archive: DebianArchive, url: str) -> None:
         self.folder, self.archive, self.url = folder, archive, url
-        self.lock = folder / "packages.lock.json"
+        self.lock = folder / "packages.amd64.lock.json"
+        self.other_lock = folder / "packages.arm64.lock.json"
         (folder / "packages.txt").write_text(LIST)
 
     def run(self, *options: str, url: str | None = None, keyring: Path | None = None) -> Result:
@@ -64,14 +65,18 @@ def test_the_lock_is_written_and_belongs_to_the_list(desk: Desk) -> None:
     lock = parse_lock(desk.lock.read_text(), desk.lock)
     system, build = (decimal(sum(one.size_bytes for one in found)) for found in lock.layers.values())
     told = f"system: 2 packages, {system}; build: 1 packages, {build}"
-    assert done.stdout == f"packages.lock.json: written, {told}\n"
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"packages.amd64.lock.json: written, {told}"
+    assert lines[1].startswith("packages.arm64.lock.json: written, system: 2 packages, ")
     assert lock.inputs == inputs_digest(LIST)
     assert [sorted(package.name for package in found) for found in lock.layers.values()] == [
         ["libc6", "tini"],
         ["gcc"],
     ]
     assert desk.url not in desk.lock.read_text()
-    assert {path.name for path in desk.folder.iterdir()} == {"packages.txt", "packages.lock.json"}
+    assert {path.name for path in desk.folder.iterdir()} == {
+        "packages.txt", "packages.amd64.lock.json", "packages.arm64.lock.json",
+    }  # fmt: skip
 
 
 def test_a_lock_of_the_newest_packages_stays_untouched_even_when_the_archive_has_a_new_date(
@@ -83,9 +88,22 @@ def test_a_lock_of_the_newest_packages_stays_untouched_even_when_the_archive_has
     desk.archive.publish([TINI, GCC, LIBC], date="Sun, 15 Nov 2026 10:05:11 UTC")
     for options in ((), ("--check",)):
         done = desk.run(*options)
-        assert (done.exit_code, done.stdout.partition(",")[0]) == (0, "packages.lock.json: up to date")
+        assert (done.exit_code, done.stdout.count("lock.json: up to date, ")) == (0, 2)
     assert desk.lock.read_bytes() == before
     assert desk.lock.stat().st_mtime == 1
+
+
+def test_each_architecture_has_a_lock_of_its_own_packages(desk: Desk) -> None:
+    desk.run()
+    lock = parse_lock(desk.other_lock.read_text(), desk.other_lock)
+    assert lock.architecture == "arm64"
+    paths = [package.path for found in lock.layers.values() for package in found]
+    assert [path for path in paths if not path.endswith("_arm64.deb")] == []
+    before = desk.lock.read_bytes()
+    desk.other_lock.unlink()
+    assert desk.run("--check").exit_code == 1
+    assert "amd64.lock.json: up to date" in desk.run().stdout
+    assert (desk.lock.read_bytes(), desk.other_lock.exists()) == (before, True)
 
 
 def test_what_changes_is_told_package_by_package(desk: Desk) -> None:
@@ -95,11 +113,9 @@ def test_what_changes_is_told_package_by_package(desk: Desk) -> None:
         date="Sun, 15 Nov 2026 10:05:11 UTC",
     )
     done = desk.run()
-    assert done.stdout.splitlines()[1:] == [
-        "  libc6: 2.41-1 -> gone",
-        "  new: new -> 1.0",
-        "  tini: 0.19-1 -> 0.20-1",
-    ]
+    changes = ["  libc6: 2.41-1 -> gone", "  new: new -> 1.0", "  tini: 0.19-1 -> 0.20-1"]
+    lines = done.stdout.splitlines()
+    assert lines[1:4] == lines[5:] == changes
     assert desk.versions() == {"tini": "0.20-1", "gcc": "4:14-1", "new": "1.0"}
     assert '"date": "2026-11-15T10:05:11Z"' in desk.lock.read_text()
 
@@ -125,7 +141,7 @@ def test_a_list_that_changed_makes_another_lock_though_the_packages_are_the_same
     desk.run()
     (desk.folder / "packages.txt").write_text(LIST.replace("tini  #", "libc6 # named\ntini  #"))
     assert desk.run("--check").exit_code == 1
-    assert desk.run().stdout.startswith("packages.lock.json: written")
+    assert desk.run().stdout.count("lock.json: written, ") == 2
 
 
 def test_a_mirror_that_does_not_answer_changes_nothing(desk: Desk) -> None:
@@ -183,7 +199,7 @@ def test_a_list_that_is_missing_or_malformed_is_refused_without_a_look_at_the_mi
 
 
 def test_a_lock_that_cannot_be_written_is_named_and_the_old_one_kept(desk: Desk) -> None:
-    (desk.folder / "packages.lock.new").mkdir()
+    (desk.folder / "packages.amd64.lock.new").mkdir()
     done = desk.run()
     assert done.exit_code == 3
     assert done.stderr.startswith(f"error: {desk.lock}: cannot be written: ")

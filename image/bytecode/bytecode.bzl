@@ -1,13 +1,4 @@
-"""Makes bytecode for the Python of the image."""
-
-# The packages that this Python needs to run: its own, the libraries it loads, and the smallest part of its library.
-IMAGE_PYTHON = ["@debian//:packages/%s.deb" % name for name in [
-    "libc6",
-    "libexpat1",
-    "libpython3.13-minimal",
-    "python3.13-minimal",
-    "zlib1g",
-]]
+"""Makes bytecode for the Python of the images."""
 
 def _source(file):
     return ["--source", file.short_path, file.path]
@@ -34,7 +25,7 @@ bytecode_tar = rule(
     attrs = {
         "package_dir": attr.string(doc = "Folder in the image that corresponds to the repository's root.", mandatory = True),
         "srcs": attr.label_list(allow_files = [".py"], mandatory = True),
-        "_python": attr.label_list(allow_files = [".deb"], default = IMAGE_PYTHON),
+        "_python": attr.label(allow_files = [".deb"], cfg = "exec", default = "//image/debian:image_python"),
         "_tool": attr.label(cfg = "exec", default = "//image/bytecode:make_bytecode", executable = True),
     },
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from gens.command import MonobaseCommand
-from image.debian.rootfs.bytecode import compile_sources, unpack_python
+from image.debian.rootfs.bytecode import compile_sources
+from image.debian.rootfs.programs import unpack_programs
 from image.oci.layer import write_archive
 
 _PATH = click.Path(path_type=Path)
@@ -23,7 +24,7 @@ _PATH = click.Path(path_type=Path)
     type=_PATH,
     multiple=True,
     required=True,
-    help="The .deb files of the image's Python.",
+    help="A .deb file of the images' Python, for the builder's architecture.",
 )
 @click.option("--folder", required=True, help="Folder of the sources in the image.")
 @click.option(
@@ -42,7 +43,7 @@ def main(tar: Path, packages: tuple[Path, ...], folder: str, sources: tuple[tupl
         for name, path in sources:
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, top / name)
-        compile_sources(unpack_python(packages, Path(directory, "python")), top, root)
+        compile_sources(unpack_programs(packages, Path(directory, "python")), top, root)
         write_archive(tar, _members(root))
 
 

@@ -1,5 +1,6 @@
 """Downloads the locked Debian packages by their SHA-256, from the machine's mirror."""
 
+load("//image:architectures.bzl", "ARCHITECTURES")
 load(":pool.bzl", "urls_of")
 
 def _filegroup(name, files):
@@ -76,9 +77,10 @@ debian_packages = repository_rule(
 )
 
 def _debian_impl(_mctx):
-    debian_packages(
-        name = "debian",
-        lock = "//image/debian:packages.lock.json",
-    )
+    for architecture in ARCHITECTURES:
+        debian_packages(
+            name = "debian_" + architecture,
+            lock = "//image/debian:packages.%s.lock.json" % architecture,
+        )
 
 debian = module_extension(implementation = _debian_impl)

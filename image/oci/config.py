@@ -14,6 +14,7 @@ class ImageConfig:
     """The process of an image, and the image's facts.
 
     Attributes:
+        architecture: Architecture of its programs (GOARCH).
         created: Date of the Debian packages (RFC 3339), so that the same commit gives the same image.
         user: `UID:GID`, or empty for root.
         environment: Environment variables.
@@ -25,6 +26,7 @@ class ImageConfig:
         labels: Facts for people and tools (annotations.md).
     """
 
+    architecture: str
     created: str
     user: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +60,7 @@ def to_json(config: ImageConfig, layers: Sequence[Layer]) -> dict[str, Any]:
     }
     return {
         "created": config.created,
-        "architecture": "amd64",
+        "architecture": config.architecture,
         "os": "linux",
         "config": {name: value for name, value in execution.items() if value},
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},

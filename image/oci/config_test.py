@@ -12,17 +12,18 @@ def layer(letter: str) -> Layer:
 
 
 def test_the_lowest_layer_stands_first_in_layers_and_history() -> None:
-    found = to_json(ImageConfig(DATE), [layer("a"), layer("b")])
+    found = to_json(ImageConfig("arm64", DATE), [layer("a"), layer("b")])
     assert found["rootfs"] == {"type": "layers", "diff_ids": [f"sha256:{letter * 64}" for letter in "ab"]}
     assert found["history"] == [
         {"created": DATE, "created_by": "layer a"},
         {"created": DATE, "created_by": "layer b"},
     ]
-    assert (found["created"], found["architecture"], found["os"]) == (DATE, "amd64", "linux")
+    assert (found["created"], found["architecture"], found["os"]) == (DATE, "arm64", "linux")
 
 
 def test_what_runs_has_the_names_of_the_specification() -> None:
     config = ImageConfig(
+        "amd64",
         DATE,
         user="1000:1000",
         environment={"PATH": "/usr/bin", "LANG": "C.UTF-8"},
@@ -46,4 +47,4 @@ def test_what_runs_has_the_names_of_the_specification() -> None:
 
 
 def test_what_is_empty_is_left_out() -> None:
-    assert to_json(ImageConfig(DATE), [])["config"] == {"WorkingDir": "/"}
+    assert to_json(ImageConfig("arm64", DATE), [])["config"] == {"WorkingDir": "/"}

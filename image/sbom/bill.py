@@ -98,7 +98,7 @@ def format_bill(bill: Bom) -> str:
 
 def _image(contents: Contents) -> Component:
     digest = contents.layout.manifest.digest
-    url = PackageURL("oci", None, contents.title, digest, {"arch": "amd64"})
+    url = PackageURL("oci", None, contents.title, digest, {"arch": contents.architecture})
     return Component(
         name=contents.title,
         version=digest,

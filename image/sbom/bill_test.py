@@ -61,7 +61,7 @@ def test_the_same_image_gives_the_same_bytes_and_another_one_another_number(tmp_
 def test_the_bill_is_of_the_image_by_its_digest_and_of_its_date(bill: dict[str, Any]) -> None:
     subject = bill["metadata"]["component"]
     assert subject["type"] == "container"
-    assert subject["purl"] == f"pkg:oci/sample@{subject['version']}?arch=amd64"
+    assert subject["purl"] == f"pkg:oci/sample@{subject['version']}?arch=arm64"
     assert subject["version"] == f"sha256:{subject['hashes'][0]['content']}"
     assert bill["metadata"]["timestamp"] == "2026-11-22T02:09:05+00:00"
 

@@ -26,6 +26,7 @@ class Contents:
 
     Attributes:
         layout: The image.
+        architecture: Its architecture (GOARCH), from its configuration.
         title: Its name, from its label.
         created: Date in its configuration (RFC 3339).
         licence: Licence of its application, from its label.
@@ -39,6 +40,7 @@ class Contents:
     """
 
     layout: Layout
+    architecture: str
     title: str
     created: str
     licence: str
@@ -79,6 +81,7 @@ def read_contents(layout: Layout) -> Contents:
             (application if found is None else generations.setdefault(found["name"], {}))[path] = digest
     return Contents(
         layout,
+        architecture=config["architecture"],
         title=_label(layout, labels, "title"),
         created=config["created"],
         licence=_label(layout, labels, "licenses"),

@@ -116,7 +116,7 @@ def write_image(directory: Path, layers: list[dict[str, bytes | str]]) -> Layout
         path = directory / f"{number}.tar.gz"
         written.append((write_layer(path, _members(files), "a sample"), path))
     labels = {f"{ANNOTATION_PREFIX}.title": "sample", f"{ANNOTATION_PREFIX}.licenses": "Apache-2.0"}
-    config = {"created": CREATED, "config": {"Labels": labels}}
+    config = {"architecture": "arm64", "created": CREATED, "config": {"Labels": labels}}
     return write_layout(
         directory / "layout", to_json_bytes(config), [(layer.blob, path) for layer, path in written], {}
     )

@@ -1,5 +1,7 @@
 """Bills of materials of images."""
 
+load("//image:architectures.bzl", "ARCHITECTURES")
+
 def _oci_sbom_impl(ctx):
     output = ctx.actions.declare_file(ctx.label.name + ".cdx.json")
     args = ctx.actions.args()
@@ -16,15 +18,15 @@ def _oci_sbom_impl(ctx):
     )
     return [DefaultInfo(files = depset([output]), runfiles = ctx.runfiles([output]))]
 
-oci_sbom = rule(
+_oci_sbom = rule(
     doc = "The bill of materials of an image as CycloneDX JSON, NAME.cdx.json, read from the image's layers.",
     implementation = _oci_sbom_impl,
     attrs = {
         "image": attr.label(allow_single_file = True, doc = "The image, an OCI layout.", mandatory = True),
         "lock": attr.label(
             allow_single_file = True,
-            default = "//image/debian:packages.lock.json",
             doc = "What its Debian packages are locked in, for the digests of the .deb files.",
+            mandatory = True,
         ),
         "wheels": attr.label_list(
             allow_files = [".whl"],
@@ -33,3 +35,26 @@ oci_sbom = rule(
         "_tool": attr.label(cfg = "exec", default = "//image/sbom:make_sbom", executable = True),
     },
 )
+
+def oci_sbom(name, image, wheels = None, **kwargs):
+    """Makes the bills of an `oci_image`, NAME_amd64 and NAME_arm64; NAME is all of them.
+
+    Args:
+      name: of the targets.
+      image: the label of the `oci_image`, in this package.
+      wheels: the wheels that are installed in it; `{architecture}` stands for the name of the architecture.
+      **kwargs: what the rule takes besides.
+    """
+    for architecture in ARCHITECTURES:
+        _oci_sbom(
+            name = "%s_%s" % (name, architecture),
+            image = "%s_%s" % (image, architecture),
+            lock = Label("//image/debian:packages.%s.lock.json" % architecture),
+            wheels = [wheels.format(architecture = architecture)] if wheels else [],
+            **kwargs
+        )
+    native.filegroup(
+        name = name,
+        srcs = ["%s_%s" % (name, architecture) for architecture in ARCHITECTURES],
+        visibility = kwargs.get("visibility"),
+    )

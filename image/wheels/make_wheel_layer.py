@@ -13,7 +13,8 @@ from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
 from gens.command import MonobaseCommand
-from image.debian.rootfs.bytecode import compile_sources, unpack_python
+from image.debian.rootfs.bytecode import compile_sources
+from image.debian.rootfs.programs import unpack_programs
 from image.errors import ImageError
 from image.oci.layer import format_layer, write_layer
 
@@ -39,7 +40,7 @@ _SCHEME = {
     type=_PATH,
     multiple=True,
     required=True,
-    help="The .deb files of the image's Python.",
+    help="A .deb file of the images' Python, for the builder's architecture.",
 )
 @click.argument("wheels", type=_PATH, nargs=-1, required=True)
 def main(blob: Path, facts: Path, packages: tuple[Path, ...], wheels: tuple[Path, ...]) -> None:
@@ -58,7 +59,7 @@ def main(blob: Path, facts: Path, packages: tuple[Path, ...], wheels: tuple[Path
                     f"{path}: cannot be installed as a wheel beside {len(wheels) - 1} others: {error}"
                 ) from error
         compile_sources(
-            unpack_python(packages, Path(directory, "python")), scratch / _LIBRARY.lstrip("/"), scratch
+            unpack_programs(packages, Path(directory, "python")), scratch / _LIBRARY.lstrip("/"), scratch
         )
         created_by = f"{len(wheels)} wheels of tools/python/requirements.txt"
         facts.write_text(format_layer(write_layer(blob, _members(scratch), created_by)))

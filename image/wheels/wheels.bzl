@@ -1,6 +1,6 @@
 """Downloads the wheels of the daemon's image: those of the Python lock, for the image's Python, not the builder's."""
 
-load("//image/bytecode:bytecode.bzl", "IMAGE_PYTHON")
+load("//image:architectures.bzl", "ARCHITECTURES")
 load("//image/oci:layer.bzl", "LayerInfo")
 
 # The daemon's imports and their dependencies. //tests/images runs the daemon in the image, which shows a missing one.
@@ -16,7 +16,11 @@ _DISTRIBUTIONS = [
     "uv",
 ]
 _PYTHON_VERSION = "3.13"
-_PLATFORMS = ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"]
+_GLIBC = ["manylinux_2_28", "manylinux_2_17", "manylinux2014"]
+_MACHINES = {
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+}
 
 def _select(requirements, distributions):
     """Gives the requirements of some distributions, each with its hashes."""
@@ -39,7 +43,7 @@ def _select(requirements, distributions):
 def _python_wheels_impl(rctx):
     rctx.file("requirements.txt", _select(rctx.read(rctx.attr.requirements), _DISTRIBUTIONS))
     pip = rctx.path(rctx.attr.pip_wheel).dirname.get_child("site-packages")
-    platforms = [word for platform in _PLATFORMS for word in ["--platform", platform]]
+    platforms = [word for glibc in _GLIBC for word in ["--platform", "%s_%s" % (glibc, _MACHINES[rctx.attr.architecture])]]
 
     # pip's configuration names the index and whom to trust; the hashes select the files.
     result = rctx.execute(
@@ -50,7 +54,7 @@ def _python_wheels_impl(rctx):
         environment = {"PYTHONPATH": str(pip), "PYTHONSAFEPATH": "1"},
     )
     if result.return_code:
-        fail("pip cannot fetch the wheels of the daemon's image: %s" % result.stderr)
+        fail("pip cannot fetch the wheels of the daemon's image for %s: %s" % (rctx.attr.architecture, result.stderr))
     rctx.file("BUILD.bazel", """\
 filegroup(
     name = "wheels",
@@ -63,6 +67,7 @@ python_wheels = repository_rule(
     doc = "A repository with a target `wheels`.",
     implementation = _python_wheels_impl,
     attrs = {
+        "architecture": attr.string(mandatory = True, doc = "That of the image."),
         "interpreter": attr.label(default = "@interpreter//:python", doc = "The Python that runs pip."),
         "pip_wheel": attr.label(default = "@pip_pip//:BUILD.bazel", doc = "The wheel of pip."),
         "requirements": attr.label(default = "//tools/python:requirements.txt", doc = "The lock."),
@@ -70,7 +75,11 @@ python_wheels = repository_rule(
 )
 
 def _wheels_impl(_mctx):
-    python_wheels(name = "image_wheels")
+    for architecture in ARCHITECTURES:
+        python_wheels(
+            name = "image_wheels_" + architecture,
+            architecture = architecture,
+        )
 
 wheels = module_extension(implementation = _wheels_impl)
 
@@ -99,7 +108,7 @@ wheel_layer = rule(
     implementation = _wheel_layer_impl,
     attrs = {
         "wheels": attr.label_list(allow_files = [".whl"], mandatory = True),
-        "_python": attr.label_list(allow_files = [".deb"], default = IMAGE_PYTHON),
+        "_python": attr.label(allow_files = [".deb"], cfg = "exec", default = "//image/debian:image_python"),
         "_tool": attr.label(cfg = "exec", default = "//image/wheels:make_wheel_layer", executable = True),
     },
 )

@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.debian.deb import Deb
 
 DATE = "Sat, 14 Nov 2026 10:05:11 UTC"
 SUITES = ("trixie", "trixie-updates")
+ARCHITECTURES = ("amd64", "arm64")
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -62,33 +63,38 @@ class DebianArchive:
         """Write a suite again.
 
         Args:
-            packages: What it has.
+            packages: What it has; those that are not for all architectures are there for each.
             suite: Its name.
             date: The date of its Release file.
             key: What signs it; the archive's own key when None.
         """
         self.packages[suite] = tuple(packages)
-        stanzas = "\n".join(self._stanza(package) for package in packages)
         folder = self.root / "dists" / suite
-        listed = folder / "main" / "binary-amd64" / "Packages"
-        listed.parent.mkdir(parents=True, exist_ok=True)
-        listed.write_text(stanzas)
-        content = listed.read_bytes()
         release = (
             f"Origin: Debian\nLabel: Debian\nSuite: {suite}\nCodename: {suite}\nDate: {date}\n"
-            "Architectures: amd64\nComponents: main\nSHA256:\n"
-            f" {hashlib.sha256(content).hexdigest()} {len(content)} main/binary-amd64/Packages\n"
+            f"Architectures: {' '.join(ARCHITECTURES)}\nComponents: main\nSHA256:\n"
         )
+        for architecture in ARCHITECTURES:
+            name = f"main/binary-{architecture}/Packages"
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            content = "\n".join(self._stanza(_for(package, architecture)) for package in packages).encode()
+            (folder / name).write_bytes(content)
+            release += f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}\n"
         (folder / "InRelease").write_text((key or self.key).sign(release))
 
     def _stanza(self, package: Deb) -> str:
-        place = f"pool/main/{package.name[0]}/{package.name}/{package.name}_{package.version}_amd64.deb"
+        name = f"{package.name}_{package.version}_{package.architecture}.deb"
+        place = f"pool/main/{package.name[0]}/{package.name}/{name}"
         path = self.root / place
         path.parent.mkdir(parents=True, exist_ok=True)
         content = package.write(path.parent).rename(path).read_bytes()
         return package.control + (
             f"Filename: {place}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
         )
+
+
+def _for(package: Deb, architecture: str) -> Deb:
+    return package if package.architecture == "all" else replace(package, architecture=architecture)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from tests.registry.push_process import Pusher
 
 pytest_plugins = ["tests.images.fixtures"]
 
-LOCK = Path("image/debian/packages.lock.json")
+LOCK = Path("image/debian/packages.amd64.lock.json")
 NAMES = ("daemon", "runtime")
 
 

@@ -2,6 +2,7 @@
 
 from textwrap import dedent
 
+from image.architecture import AMD64
 from image.stubs.shared_object import Stub, to_elf
 from tests.images.engine import Engine
 
@@ -48,7 +49,7 @@ def test_cmake_links_with_the_driver_s_libraries_and_writes_no_path_to_the_stubs
     (toolkit / "include" / "cuda_runtime.h").touch()
     (toolkit / "include" / "cuda.h").write_text("#define CUDA_VERSION 13000\n")
     runtime = Stub("libcudart.so.13", "a test's", 1, ["cudaGetDevice"])
-    (toolkit / "lib64" / "libcudart.so").write_bytes(to_elf(runtime))
+    (toolkit / "lib64" / "libcudart.so").write_bytes(to_elf(runtime, AMD64))
     cmake = """
     cat >CMakeLists.txt <<'END'
     cmake_minimum_required(VERSION 3.18)

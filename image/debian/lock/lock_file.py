@@ -1,4 +1,4 @@
-"""The lock of Debian packages: name, version, path in the pool, size and SHA-256 of each.
+"""A lock of Debian packages for one architecture: name, version, path in the pool, size and SHA-256 of each.
 
     {
       "made_by": "bazel run //tools:update_debian",
@@ -79,6 +79,11 @@ class Lock:
         Mapping[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")], tuple[LockedPackage, ...]],
         Meta(min_length=1),
     ]
+
+
+def lock_name(architecture: str) -> str:
+    """Return the file name of the lock of an architecture."""
+    return f"packages.{architecture}.lock.json"
 
 
 def inputs_digest(text: str) -> str:

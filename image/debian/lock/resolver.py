@@ -20,7 +20,6 @@ from image.debian.lock.mirror import Mirrors
 from image.errors import ImageError, RegistryError
 
 SUITE = "trixie"
-ARCHITECTURE = "amd64"
 _KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.gpg",
     "/usr/share/keyrings/debian-archive-keyring.pgp",
@@ -31,6 +30,7 @@ def resolve(
     layers: Mapping[str, Sequence[str]],
     inputs: str,
     mirrors: Mirrors,
+    architecture: str = "amd64",
     keyring: Path | None = None,
 ) -> Lock:
     """Resolve the packages of all layers.
@@ -39,6 +39,7 @@ def resolve(
         layers: Names by layer, the lowest first.
         inputs: Digest of the list, for the lock.
         mirrors: Debian's mirrors.
+        architecture: Debian's name of the packages' architecture; it may be another than this machine's.
         keyring: The keys, one of which must have signed the mirror's Release files; None for Debian's.
 
     Returns:
@@ -53,7 +54,7 @@ def resolve(
             "apt's configuration names no Debian mirror; name one in DEBIAN_MIRROR (a URL whose folder dists "
             f"holds {SUITE}), and in DEBIAN_SECURITY_MIRROR that of {SUITE}-security"
         )
-    with _private_apt(mirrors.debian, mirrors.security, keyring or _debian_keyring()) as apt:
+    with _private_apt(mirrors, architecture, keyring or _debian_keyring()) as apt:
         apt.run("update", "--error-on=any")
         below: set[str] = set()
         wanted: list[str] = []
@@ -69,7 +70,7 @@ def resolve(
                 )
             found[layer] = tuple(package for package in packages if package.name not in below)
             below |= {package.name for package in packages}
-        return Lock(apt.suites, ARCHITECTURE, apt.date(), inputs, found)
+        return Lock(apt.suites, architecture, apt.date(), inputs, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def _debian_keyring() -> Path:
 
 
 @contextmanager
-def _private_apt(debian: str, security: str | None, keyring: Path) -> Iterator[_Apt]:
+def _private_apt(mirrors: Mirrors, architecture: str, keyring: Path) -> Iterator[_Apt]:
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
         for name in ("lists/partial", "cache/archives/partial", "etc/parts"):
@@ -143,9 +144,9 @@ def _private_apt(debian: str, security: str | None, keyring: Path) -> Iterator[_
         for path in (root, *root.rglob("*")):
             path.chmod(0o755)
         (root / "status").touch()
-        sources = [(debian, SUITE), (debian, f"{SUITE}-updates")]
-        if security is not None:
-            sources.append((security, f"{SUITE}-security"))
+        sources = [(mirrors.debian, SUITE), (mirrors.debian, f"{SUITE}-updates")]
+        if mirrors.security is not None:
+            sources.append((mirrors.security, f"{SUITE}-security"))
         (root / "etc" / "sources.list").write_text(
             "".join(f"deb [signed-by={keyring}] {uri} {suite} main\n" for uri, suite in sources)
         )
@@ -153,7 +154,7 @@ def _private_apt(debian: str, security: str | None, keyring: Path) -> Iterator[_
             f'Dir::Etc "{root}/etc"; Dir::Etc::sourceparts "parts"; Dir::Etc::parts "parts";\n'
             f'Dir::State::lists "{root}/lists"; Dir::State::status "{root}/status";\n'
             f'Dir::State "{root}"; Dir::Cache "{root}/cache";\n'
-            f'APT::Architecture "{ARCHITECTURE}"; APT::Architectures {{ "{ARCHITECTURE}"; }};\n'
+            f'APT::Architecture "{architecture}"; APT::Architectures {{ "{architecture}"; }};\n'
             # A mirror may keep an old state on purpose; apt still checks the signature.
             'Acquire::Check-Valid-Until "false"; Acquire::Languages "none"; Acquire::Retries "3";\n'
         )

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from image.debian.rootfs.bytecode import compile_sources
+from image.debian.rootfs.library_cache import write_library_cache
 from image.debian.rootfs.package import Package
+from image.debian.rootfs.programs import Programs
 from image.debian.rootfs.tree import LEFT_OUT, Tree, image_path
 from image.errors import ImageError
 
@@ -32,29 +34,31 @@ _ONLY_MANUAL_PAGES = frozenset({"bash"})
 _INSTALL = re.compile(rb"update-alternatives[^#]*--install")
 
 
-def configure(tree: Tree, packages: Sequence[Package], tables: Path) -> None:
+def configure(tree: Tree, packages: Sequence[Package], tables: Path, programs: Programs) -> None:
     """Configure all packages of a tree.
 
     Args:
         tree: The tree, with the packages unpacked.
         packages: All of them.
         tables: Folder of scripts.txt and alternatives.txt.
+        programs: The builder's programs, which run in place of those of the tree.
 
     Raises:
-        ImageError: A package has a script that scripts.txt does not list, or a program of the image failed.
+        ImageError: A package has a script that scripts.txt does not list, or a program failed.
     """
     names = {package.name for package in packages}
     for step in sorted(find_steps(packages, tables)):
-        _STEPS[step](tree)
+        _STEPS[step](tree, programs)
     for package in packages:
         if package.name == "apt":
             example = package.read("usr/share/doc/apt/examples/debian.sources")
             tree.write("etc/apt/sources.list.d/debian.sources", _sources(example))
-    _alternatives(tree, [words for words in _read_table(tables / "alternatives.txt") if words[0] in names])
+    rows = _read_table(tables / "alternatives.txt", triplet=tree.architecture.triplet)
+    _alternatives(tree, programs, [words for words in rows if words[0] in names])
     tree.write("etc/dpkg/dpkg.cfg.d/10-monobase", _DPKG_EXCLUDES)
     if "python3.13" in names:
-        _bytecode(tree)
-    _libraries(tree)
+        _bytecode(tree, programs)
+    _libraries(tree, packages)
 
 
 def find_steps(packages: Sequence[Package], tables: Path) -> set[str]:
@@ -97,7 +101,7 @@ def find_steps(packages: Sequence[Package], tables: Path) -> set[str]:
     return steps
 
 
-def _base_files(tree: Tree) -> None:
+def _base_files(tree: Tree, _programs: Programs) -> None:
     for source, target in (
         ("dot.profile", "root/.profile"),
         ("dot.bashrc", "root/.bashrc"),
@@ -132,7 +136,7 @@ def _base_files(tree: Tree) -> None:
         tree.write(f"var/log/{name}", "", mode, _UTMP_GROUP)
 
 
-def _accounts(tree: Tree) -> None:
+def _accounts(tree: Tree, _programs: Programs) -> None:
     users = tree.path("usr/share/base-passwd/passwd.master").read_text().splitlines()
     groups = tree.path("usr/share/base-passwd/group.master").read_text().splitlines()
     groups += [f"{name}:*:{gid}:" for name, gid in _GROUPS.items()]
@@ -150,11 +154,11 @@ def _accounts(tree: Tree) -> None:
     tree.write("etc/subgid", "")
 
 
-def _ssh_agent(tree: Tree) -> None:
+def _ssh_agent(tree: Tree, _programs: Programs) -> None:
     tree.chown("usr/bin/ssh-agent", 0o2755, _GROUPS["_ssh"])
 
 
-def _shells(tree: Tree) -> None:
+def _shells(tree: Tree, _programs: Programs) -> None:
     """Write the files of update-shells: the list of shells, and its record of the packages' shells."""
     header = tree.path("usr/share/debianutils/shells").read_text()
     folder = tree.path("usr/share/debianutils/shells.d")
@@ -168,33 +172,33 @@ def _shells(tree: Tree) -> None:
     tree.write("var/lib/shells.state", _lines(shells))
 
 
-def _name_service(tree: Tree) -> None:
+def _name_service(tree: Tree, _programs: Programs) -> None:
     tree.copy("usr/share/libc-bin/nsswitch.conf", "etc/nsswitch.conf")
 
 
-def _networks(tree: Tree) -> None:
+def _networks(tree: Tree, _programs: Programs) -> None:
     hosts = ("127.0.0.1\tlocalhost", "::1\t\tlocalhost ip6-localhost ip6-loopback")
     tree.write("etc/hosts", _lines((*hosts, "ff02::1\t\tip6-allnodes", "ff02::2\t\tip6-allrouters", "")))
     networks = ("default\t\t0.0.0.0", "loopback\t127.0.0.0", "link-local\t169.254.0.0", "")
     tree.write("etc/networks", _lines(networks))
 
 
-def _readline(tree: Tree) -> None:
+def _readline(tree: Tree, _programs: Programs) -> None:
     tree.copy("usr/share/readline/inputrc", "etc/inputrc")
 
 
-def _time_zone(tree: Tree) -> None:
+def _time_zone(tree: Tree, _programs: Programs) -> None:
     tree.link("etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
 
 
-def _fonts(tree: Tree) -> None:
+def _fonts(tree: Tree, _programs: Programs) -> None:
     for name in ("10-hinting-slight.conf", "70-no-bitmaps-except-emoji.conf"):
         if not tree.holds(f"etc/fonts/conf.d/{name}"):
             tree.link(f"etc/fonts/conf.d/{name}", f"/usr/share/fontconfig/conf.avail/{name}")
     tree.make_directory("usr/local/share/fonts")
 
 
-def _pam(tree: Tree) -> None:
+def _pam(tree: Tree, _programs: Programs) -> None:
     """Write the files that pam-auth-update makes of libpam-runtime's templates and its profile `unix`.
 
     They are the same to the byte, with its records: otherwise pam-auth-update treats the files as edited by a
@@ -228,7 +232,7 @@ def _pam(tree: Tree) -> None:
     tree.write("etc/environment", "")
 
 
-def _certificates(tree: Tree) -> None:
+def _certificates(tree: Tree, programs: Programs) -> None:
     """Write the files of update-ca-certificates: a bundle, and links by subject."""
     folder = tree.path("usr/share/ca-certificates")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.crt"))
@@ -242,42 +246,58 @@ def _certificates(tree: Tree) -> None:
             tree.link(f"etc/ssl/certs/{stem}.pem", f"/usr/share/ca-certificates/{name}")
             shutil.copyfile(folder / name, Path(scratch, f"{stem}.pem"))
         # The links are valid only inside the image, so OpenSSL reads copies.
-        tree.run("usr/bin/openssl", "rehash", scratch, variables={"OPENSSL_CONF": "/dev/null"})
+        programs.run("usr/bin/openssl", "rehash", scratch, variables={"OPENSSL_CONF": "/dev/null"})
         for link in sorted(Path(scratch).iterdir()):
             if link.is_symlink():
                 tree.link(f"etc/ssl/certs/{link.name}", os.readlink(link))  # noqa: PTH115
 
 
-def _glib(tree: Tree) -> None:
-    library = "usr/lib/x86_64-linux-gnu"
+def _glib(tree: Tree, programs: Programs) -> None:
+    compilers = f"{programs.libraries}/glib-2.0"
     if tree.holds("usr/share/glib-2.0/schemas"):
-        tree.run(f"{library}/glib-2.0/glib-compile-schemas", tree.path("usr/share/glib-2.0/schemas"))
-    if tree.holds(f"{library}/gio/modules"):
-        tree.run(f"{library}/glib-2.0/gio-querymodules", tree.path(f"{library}/gio/modules"))
+        programs.run(f"{compilers}/glib-compile-schemas", tree.path("usr/share/glib-2.0/schemas"))
+    modules = tree.path(f"usr/lib/{tree.architecture.triplet}/gio/modules")
+    # gio-querymodules would load them, which the builder cannot for another architecture.
+    if modules.is_dir() and (found := sorted(path.name for path in modules.glob("*.so"))):
+        raise ImageError(
+            f"{modules}: holds {', '.join(found)}, and nothing makes its list of modules; "
+            "write giomodule.cache in configuration.py"
+        )
 
 
-def _pixbuf_loaders(tree: Tree) -> None:
-    folder = "usr/lib/x86_64-linux-gnu/gdk-pixbuf-2.0"
-    loaders = sorted(tree.path(f"{folder}/2.10.0/loaders").glob("*.so"))
-    found = tree.run(
-        f"{folder}/gdk-pixbuf-query-loaders",
+def _pixbuf_loaders(tree: Tree, programs: Programs) -> None:
+    """Write what gdk-pixbuf-query-loaders says of the same loaders for the builder's architecture."""
+    folder = "gdk-pixbuf-2.0"
+    ours, theirs = f"usr/lib/{tree.architecture.triplet}/{folder}", f"{programs.libraries}/{folder}"
+    loaders = sorted(programs.path(f"{theirs}/2.10.0/loaders").glob("*.so"))
+    names = {path.name for path in loaders}
+    if different := names ^ {path.name for path in tree.path(f"{ours}/2.10.0/loaders").glob("*.so")}:
+        raise ImageError(
+            f"/{ours}/2.10.0/loaders: {', '.join(sorted(different))} is there for one "
+            f"of {tree.architecture.name} (the image) and {programs.architecture.name} (the builder); "
+            "renew the locks"
+        )
+    found = programs.run(
+        f"{theirs}/gdk-pixbuf-query-loaders",
         *loaders,
-        variables={"GDK_PIXBUF_MODULEDIR": f"/{folder}/2.10.0/loaders"},
+        variables={"GDK_PIXBUF_MODULEDIR": f"/{theirs}/2.10.0/loaders"},
     )
-    tree.write(f"{folder}/2.10.0/loaders.cache", found.replace(f"{tree.root}/".encode(), b"/"))
+    # It writes strange characters of the builder's folder as escapes: the whole folder is replaced, whatever it is.
+    text = re.sub(r'(?m)^".*/([^/]+\.so)"', rf'"/{ours}/2.10.0/loaders/\1"', found.decode())
+    tree.write(f"{ours}/2.10.0/loaders.cache", text.replace(theirs, ours))
 
 
-def _mime(tree: Tree) -> None:
+def _mime(tree: Tree, programs: Programs) -> None:
     # Without its fsync of every file, which takes seconds: after a crash Bazel repeats the action.
     variables = {"PKGSYSTEM_ENABLE_FSYNC": "0"}
-    tree.run("usr/bin/update-mime-database", tree.path("usr/share/mime"), variables=variables)
+    programs.run("usr/bin/update-mime-database", tree.path("usr/share/mime"), variables=variables)
 
 
-def _python(tree: Tree) -> None:
+def _python(tree: Tree, _programs: Programs) -> None:
     tree.make_directory("usr/local/lib/python3.13/dist-packages")
 
 
-_STEPS: Mapping[str, Callable[[Tree], None]] = {
+_STEPS: Mapping[str, Callable[[Tree, Programs], None]] = {
     "accounts": _accounts,
     "base_files": _base_files,
     "certificates": _certificates,
@@ -296,17 +316,17 @@ _STEPS: Mapping[str, Callable[[Tree], None]] = {
 }
 
 
-def _bytecode(tree: Tree) -> None:
+def _bytecode(tree: Tree, programs: Programs) -> None:
     # The exception is a link to /etc/python3.13, which would lead to the builder's.
-    compile_sources(tree, tree.path("usr/lib/python3.13"), tree.root, "-x", r"/sitecustomize\.py$")
+    compile_sources(programs, tree.path("usr/lib/python3.13"), tree.root, "-x", r"/sitecustomize\.py$")
 
 
-def _alternatives(tree: Tree, rows: Sequence[Sequence[str]]) -> None:
+def _alternatives(tree: Tree, programs: Programs, rows: Sequence[Sequence[str]]) -> None:
     for _, link, name, path, priority, *slaves in rows:
         options: list[str] = []
         for number in range(0, len(slaves), 3):
             options += ["--slave", *slaves[number : number + 3]]
-        tree.run(
+        programs.run(
             "usr/bin/update-alternatives", "--quiet", "--root", tree.root, "--log", _ALTERNATIVES_LOG,
             "--install", link, name, path, priority, *options,
         )  # fmt: skip
@@ -314,13 +334,14 @@ def _alternatives(tree: Tree, rows: Sequence[Sequence[str]]) -> None:
     tree.path(_ALTERNATIVES_LOG.lstrip("/")).unlink(missing_ok=True)
 
 
-def _libraries(tree: Tree) -> None:
+def _libraries(tree: Tree, packages: Sequence[Package]) -> None:
     """Write ld.so.cache, and the links by soname that packages leave to ldconfig."""
     tree.make_directory("var/cache/ldconfig", 0o700)
-    # ldconfig is linked statically, and resolves absolute links below the root that -r names.
-    tree.run_static("usr/sbin/ldconfig", "-r", tree.root)
-    for leftover in tree.path("var/cache/ldconfig").iterdir():
-        leftover.unlink()
+    for package in packages:
+        if package.name == "libc-bin":
+            release = package.version.partition("-")[0]
+            maker = f"ldconfig (Debian GLIBC {package.version}) stable release version {release}"
+            write_library_cache(tree, maker)
 
 
 def _sources(example: bytes) -> str:
@@ -340,5 +361,6 @@ def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _read_table(path: Path) -> list[list[str]]:
-    return [words for line in path.read_text().splitlines() if (words := line.partition("#")[0].split())]
+def _read_table(path: Path, triplet: str = "") -> list[list[str]]:
+    lines = path.read_text().replace("{triplet}", triplet).splitlines()
+    return [words for line in lines if (words := line.partition("#")[0].split())]

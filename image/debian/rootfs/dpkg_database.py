@@ -21,7 +21,7 @@ def write_database(tree: Tree, packages: Sequence[Package]) -> None:
     for name in ("alternatives", "info", "parts", "triggers", "updates"):
         tree.make_directory(f"{_DATABASE}/{name}")
     tree.write(f"{_DATABASE}/status", "\n".join(_stanza(tree, package) for package in packages))
-    tree.write(f"{_DATABASE}/arch-native", "amd64\n")
+    tree.write(f"{_DATABASE}/arch-native", f"{tree.architecture.name}\n")
     for name in ("available", "diversions", "statoverride", "triggers/Lock", "triggers/Unincorp"):
         tree.write(f"{_DATABASE}/{name}", "")
     tree.write(f"{_DATABASE}/info/format", "1\n")

@@ -3,14 +3,15 @@ from pathlib import Path
 
 from debian.deb822 import Deb822
 
+from image.architecture import AMD64, ARM64, Architecture
 from image.debian.rootfs.dpkg_database import write_database
 from image.debian.rootfs.package import Package, open_package
 from image.debian.rootfs.tree import Tree
 from tests.debian.deb import Deb, Member, folder, link
 
 
-def database(root: Path, *debs: Deb) -> Tree:
-    tree = Tree(root / "root", 0)
+def database(root: Path, *debs: Deb, architecture: Architecture = AMD64) -> Tree:
+    tree = Tree(root / "root", 0, architecture)
     tree.root.mkdir()
     packages: list[Package] = [open_package(deb.write(root)) for deb in debs]
     for package in packages:
@@ -114,3 +115,10 @@ def test_the_files_that_dpkg_looks_for_are_there_without_any_package(tmp_path: P
     )
     assert [name for name in names if not tree.holds(f"var/lib/dpkg/{name}")] == []
     assert read(tree, "arch-native") == "amd64\n"
+
+
+def test_dpkg_s_own_architecture_is_that_of_the_image(tmp_path: Path) -> None:
+    for architecture in (AMD64, ARM64):
+        folder = tmp_path / architecture.name
+        folder.mkdir()
+        assert read(database(folder, architecture=architecture), "arch-native") == f"{architecture.name}\n"

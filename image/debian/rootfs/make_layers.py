@@ -11,10 +11,12 @@ from pathlib import Path
 import click
 
 from gens.command import MonobaseCommand
+from image.architecture import find_architecture
 from image.debian.lock.lock_file import LockedPackage, parse_lock
 from image.debian.rootfs.configuration import configure, find_steps
 from image.debian.rootfs.dpkg_database import write_database
 from image.debian.rootfs.package import Package, open_package
+from image.debian.rootfs.programs import unpack_programs
 from image.debian.rootfs.tree import Entry, Tree, difference
 from image.errors import ImageError
 from image.oci.layer import Layer, compress_layer, format_layer, write_archive
@@ -28,8 +30,18 @@ _AHEAD = 2
 @click.option("--lock", "lock_path", type=_PATH, required=True)
 @click.option("--tables", type=_PATH, required=True, help="Folder of scripts.txt and alternatives.txt.")
 @click.option("--packages", type=_PATH, required=True, help="Folder of the .deb files.")
+@click.option(
+    "--program",
+    "program_packages",
+    type=_PATH,
+    multiple=True,
+    required=True,
+    help="A .deb file for the builder's architecture, of programs that configure the image.",
+)
 @click.option("--output", type=_PATH, required=True, help="Folder for LAYER.tar.gz and LAYER.json.")
-def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
+def main(
+    lock_path: Path, tables: Path, packages: Path, program_packages: tuple[Path, ...], output: Path
+) -> None:
     """Write a blob and its facts for each layer of the lock."""
     lock = parse_lock(lock_path.read_text(), lock_path)
     date_s = int(datetime.fromisoformat(lock.date).timestamp())
@@ -42,7 +54,8 @@ def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
     # A layer is compressed while the next one is unpacked.
     with tempfile.TemporaryDirectory(dir=output) as scratch, ThreadPoolExecutor(1) as pool:
         compressed: dict[str, Future[Layer]] = {}
-        tree = Tree(Path(scratch, "root").resolve(), date_s)
+        programs = unpack_programs(program_packages, Path(scratch, "programs"))
+        tree = Tree(Path(scratch, "root").resolve(), date_s, find_architecture(lock.architecture))
         tree.root.mkdir()
         installed: list[Package] = []
         below: dict[str, Entry] = {}
@@ -52,7 +65,7 @@ def main(lock_path: Path, tables: Path, packages: Path, output: Path) -> None:
             for package, data in _decompressed(ordered):
                 tree.unpack(package, data)
             installed = sorted([*installed, *opened], key=lambda package: package.name)
-            configure(tree, installed, tables)
+            configure(tree, installed, tables, programs)
             write_database(tree, installed)
             state = tree.state()
             archive = Path(scratch, f"{layer}.tar")

@@ -14,18 +14,24 @@ from types import MappingProxyType
 
 import pytest
 
-from image.debian.lock.lock_file import Lock, format_lock, parse_lock
+from image.debian.lock.lock_file import Lock, format_lock, lock_name, parse_lock
 from tests.debian.deb import Deb, Member
 
-DEBS = Path(os.environ["DEBIAN_PACKAGE"]).parent.absolute()
+DEBS = {name: Path(os.environ[f"DEBIAN_{name.upper()}"]).parent.absolute() for name in ("amd64", "arm64")}
+PROGRAMS = [Path(name).absolute() for name in os.environ["PROGRAMS"].split()]
 TABLES = Path("image/debian/rootfs").absolute()
-LOCK = Path("image/debian/packages.lock.json")
 NOBODY = 65534
 
 
-def sample_lock() -> Lock:
-    lock = parse_lock(LOCK.read_text(), LOCK)
-    here = {path.stem for path in DEBS.glob("*.deb")}
+@pytest.fixture(scope="module", params=DEBS)
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def sample_lock(architecture: str = "amd64") -> Lock:
+    path = Path("image/debian") / lock_name(architecture)
+    lock = parse_lock(path.read_text(), path)
+    here = os.environ["SAMPLE"].split()
     packages = [package for found in lock.layers.values() for package in found if package.name in here]
     upper = tuple(package for package in packages if "python3.13" in package.name)
     return replace(lock, layers={"lower": tuple(p for p in packages if p not in upper), "upper": upper})
@@ -35,21 +41,23 @@ def make(
     folder: Path,
     lock: Lock,
     *,
-    packages: Path = DEBS,
+    packages: Path | None = None,
+    programs: Sequence[Path] = PROGRAMS,
     tables: Path = TABLES,
     before: Sequence[str] = (),
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
-    (folder / "packages.lock.json").write_text(format_lock(lock))
+    (folder / "lock.json").write_text(format_lock(lock))
     arguments: list[str | Path] = [
         "--lock",
-        folder / "packages.lock.json",
+        folder / "lock.json",
         "--tables",
         tables,
         "--packages",
-        packages,
+        packages or DEBS[lock.architecture],
         "--output",
         folder,
+        *(word for program in programs for word in ("--program", program)),
     ]
     return subprocess.run(
         [*before, sys.executable, "-m", "image.debian.rootfs.make_layers", *arguments],
@@ -61,9 +69,9 @@ def make(
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Path]:
+def made(architecture: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
-        done = make(Path(directory), sample_lock())
+        done = make(Path(directory), sample_lock(architecture))
         assert done.returncode == 0, done.stderr
         yield Path(directory)
 
@@ -77,7 +85,9 @@ def layers(made: Path) -> dict[str, list[tarfile.TarInfo]]:
     return found
 
 
-def test_another_user_mask_folder_zone_locale_and_hash_seed_make_the_same_bytes(made: Path) -> None:
+def test_another_user_mask_folder_zone_locale_and_hash_seed_make_the_same_bytes(
+    made: Path, architecture: str
+) -> None:
     is_root = os.geteuid() == 0
     before = ["sh", "-c", 'umask 077 && exec "$@"', "sh"]
     if is_root:
@@ -88,7 +98,9 @@ def test_another_user_mask_folder_zone_locale_and_hash_seed_make_the_same_bytes(
         folder = Path(directory)
         scratch = folder / "scratch"
         scratch.mkdir()
-        packages = shutil.copytree(DEBS, folder / "packages")
+        packages = shutil.copytree(DEBS[architecture], folder / "packages")
+        (folder / "programs").mkdir()
+        programs = [Path(shutil.copy(path, folder / "programs")) for path in PROGRAMS]
         tables = folder / "tables"
         tables.mkdir()
         for name in ("alternatives.txt", "scripts.txt"):
@@ -105,8 +117,15 @@ def test_another_user_mask_folder_zone_locale_and_hash_seed_make_the_same_bytes(
             "TMPDIR": str(scratch),
             "SOURCE_DATE_EPOCH": "1",
         }
+        lock = sample_lock(architecture)
         done = make(
-            folder, sample_lock(), packages=packages, tables=tables, before=before, variables=variables
+            folder,
+            lock,
+            packages=packages,
+            programs=programs,
+            tables=tables,
+            before=before,
+            variables=variables,
         )
         assert done.returncode == 0, done.stderr
         for name in ("lower.json", "upper.json", "lower.tar.gz", "upper.tar.gz"):
@@ -114,7 +133,7 @@ def test_another_user_mask_folder_zone_locale_and_hash_seed_make_the_same_bytes(
 
 
 def test_nothing_is_left_beside_the_layers(made: Path) -> None:
-    expected = {"packages.lock.json", "lower.json", "lower.tar.gz", "upper.json", "upper.tar.gz"}
+    expected = {"lock.json", "lower.json", "lower.tar.gz", "upper.json", "upper.tar.gz"}
     assert {path.name for path in made.iterdir()} == expected
 
 
@@ -194,7 +213,7 @@ def test_a_script_that_nobody_read_stops_the_action_with_one_message(tmp_path: P
     lock = sample_lock()
     name = lock.layers["lower"][0].name
     for package in lock.layers["lower"]:
-        shutil.copyfile(DEBS / package.source_file, packages / package.source_file)
+        shutil.copyfile(DEBS["amd64"] / package.source_file, packages / package.source_file)
     new = replace(lock.layers["lower"][0], name="new", version="1.0")
     Deb("new", members=(Member("./x"),), control_files={"preinst": "#!/bin/sh\n"}).write(packages)
     done = make(tmp_path, replace(lock, layers={"lower": (*lock.layers["lower"], new)}), packages=packages)

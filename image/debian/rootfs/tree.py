@@ -8,12 +8,12 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from image.architecture import Architecture
 from image.debian.rootfs.package import Package, open_archive
 from image.errors import ImageError
 
@@ -23,8 +23,6 @@ _ALIASES = re.compile(r"^(bin|sbin|lib|lib64)(?=/)")
 # stay.
 LEFT_OUT = ("man", "info", "locale", "lintian", "linda", "groff", "doc-base", "bug", "gtk-doc", "omf")
 _LEFT_OUT = re.compile(rf"usr/share/(?:{'|'.join(LEFT_OUT)})/.+|usr/share/doc/.+/(?!copyright$)[^/]+")
-_LOADER = "usr/lib64/ld-linux-x86-64.so.2"
-_LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,7 @@ class Tree:
     Attributes:
         root: The folder.
         date_s: Modification time of entries that are not from a package, in seconds since the epoch.
+        architecture: Its architecture.
         entries: Entries of packages, by path without a leading slash.
         owners: Unusual mode, user and group of entries that are not from a package.
         lists: All paths of each package, with those left out, by the package's name.
@@ -73,6 +72,7 @@ class Tree:
 
     root: Path
     date_s: int
+    architecture: Architecture
     entries: dict[str, Entry] = field(default_factory=dict)
     owners: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
@@ -164,46 +164,6 @@ class Tree:
     def chown(self, name: str, mode: int, gid: int) -> None:
         """Change mode and group of a package's file or folder."""
         self.entries[name] = replace(self.entries[name], mode=mode, gid=gid)
-
-    def run(self, program: str, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> bytes:
-        """Run a program of the image with the image's own libraries, outside of any container.
-
-        Args:
-            program: Its path in the image.
-            arguments: Its arguments; paths are those of the builder.
-            variables: Its environment variables, in addition to the locale.
-
-        Returns:
-            Its output.
-
-        Raises:
-            ImageError: It failed.
-        """
-        return self._run(
-            [self.path(_LOADER), *self._libraries(), self.path(program), *arguments], program, variables
-        )
-
-    def run_static(self, program: str, *arguments: str | Path) -> bytes:
-        """Run a statically linked program of the image, otherwise like `run`."""
-        return self._run([self.path(program), *arguments], program, None)
-
-    def _run(self, command: Sequence[str | Path], program: str, variables: Mapping[str, str] | None) -> bytes:
-        environment = {"LC_ALL": "C.UTF-8", "PATH": "/nonexistent", **(variables or {})}
-        try:
-            done = subprocess.run(command, env=environment, capture_output=True, check=False)
-        except OSError as error:
-            raise ImageError(
-                f"/{program} of the image cannot be run here (an x86-64 Linux is needed): {error}"
-            ) from error
-        if done.returncode != 0:
-            raise ImageError(
-                f"/{program} of the image ended with {done.returncode} here (an x86-64 Linux is needed): "
-                f"{done.stderr.decode(errors='replace').strip()[-500:]}"
-            )
-        return done.stdout
-
-    def _libraries(self) -> tuple[str, ...]:
-        return ("--inhibit-cache", "--library-path", ":".join(str(self.path(name)) for name in _LIBRARIES))
 
     def state(self) -> dict[str, Entry]:
         """Return all present entries of the folder, by path."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from image.architecture import AMD64
 from image.debian.rootfs.package import Package, open_package
 from image.debian.rootfs.tree import Entry, Tree, difference
 from image.errors import ImageError
@@ -17,7 +18,7 @@ class Builder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.tree = Tree(root / "root", DATE_S)
+        self.tree = Tree(root / "root", DATE_S, AMD64)
         self.tree.root.mkdir()
 
     def open(self, name: str, *members: Member) -> Package:
@@ -232,26 +233,6 @@ def test_a_held_file_that_went_away_or_changed_is_noticed(builder: Builder) -> N
     builder.tree.path("etc/x").unlink()
     with pytest.raises(ImageError, match=r"^/etc/x: one installed it, and it is missing$"):
         builder.tree.state()
-
-
-def test_a_program_of_the_image_that_fails_is_named_with_what_it_said(builder: Builder) -> None:
-    script = Member("./usr/sbin/fails", b"#!/bin/sh\necho no >&2\nexit 3\n", mode=0o755)
-    builder.unpack("one", script)
-    with pytest.raises(ImageError, match=r"^/usr/sbin/fails of the image ended with 3 here .*: no$"):
-        builder.tree.run_static("usr/sbin/fails")
-
-
-def test_a_program_that_is_missing_is_named(builder: Builder) -> None:
-    with pytest.raises(ImageError, match=r"^/usr/sbin/none of the image cannot be run here"):
-        builder.tree.run_static("usr/sbin/none")
-
-
-def test_a_program_of_the_image_sees_no_variable_of_the_builder(
-    builder: Builder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    builder.unpack("one", Member("./usr/bin/show", b"#!/bin/sh\nset\n", mode=0o755))
-    monkeypatch.setenv("SECRET", "of the builder")
-    assert b"of the builder" not in builder.tree.run_static("usr/bin/show")
 
 
 def test_the_builder_s_folder_stands_in_nothing_that_was_made(builder: Builder) -> None:
