@@ -282,7 +282,7 @@ def _pixbuf_loaders(tree: Tree, programs: Programs) -> None:
         *loaders,
         variables={"GDK_PIXBUF_MODULEDIR": f"/{theirs}/2.10.0/loaders"},
     )
-    # It writes strange characters of the builder's folder as escapes: the whole folder is replaced, whatever it is.
+    # It escapes characters of the builder's folder: the whole folder is replaced, whatever it is.
     text = re.sub(r'(?m)^".*/([^/]+\.so)"', rf'"/{ours}/2.10.0/loaders/\1"', found.decode())
     tree.write(f"{ours}/2.10.0/loaders.cache", text.replace(theirs, ours))
 
