@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gens.catalog import Catalog, load_catalog
+from gens.drivers import minimum_driver
 from gens.errors import LockError
 from gens.generation import Generation
 from gens.sums import broken_seals, make_seal, read_sums
@@ -40,6 +41,13 @@ def test_there_is_no_lock_without_a_target(catalog: Catalog, generation: Generat
     strays = found - expected
     if strays:
         pytest.fail(f"no target of generation {generation.id}: {sorted(map(str, strays))}", pytrace=False)
+
+
+def test_the_oldest_driver_of_each_cuda_version_is_known(generation: Generation) -> None:
+    versions = {cell.cuda for cell in generation.environments if cell.cuda is not None} | {*generation.cuda}
+    unknown = sorted(version for version in versions if minimum_driver(version) is None)
+    if unknown:
+        pytest.fail(f"CUDA {', '.join(unknown)}: add the driver to gens/drivers.py", pytrace=False)
 
 
 def test_it_is_what_gens_sum_seals(generation: Generation) -> None:
