@@ -192,9 +192,9 @@ def test_the_loaders_of_images_are_those_of_the_image_and_its_folder(tree: Tree)
     folder = f"usr/lib/{tree.architecture.triplet}/gdk-pixbuf-2.0/2.10.0"
     cache = tree.path(f"{folder}/loaders.cache").read_text()
     listed = {line.strip('"') for line in cache.splitlines() if line.endswith('.so"')}
+    assert len(listed) > 5
     assert listed == {f"/{folder}/loaders/{path.name}" for path in tree.path(f"{folder}/loaders").iterdir()}
-    assert f"# LoaderDir = /{folder}/loaders\n" in cache
-    assert cache.count("linux-gnu") == cache.count(tree.architecture.triplet)
+    assert cache.count("linux-gnu") == cache.count(tree.architecture.triplet) == len(listed)
 
 
 def test_no_file_that_was_made_names_the_builder_s_folder(tree: Tree, state: dict[str, Entry]) -> None:
