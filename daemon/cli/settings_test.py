@@ -18,6 +18,8 @@ from daemon.uv.least_rate import LeastRate
         ("run --prune-old-gen", "--prune-old-gen needs --min-gen-id"),
         ("run --retry-delay 20 --max-retry-delay 10", "--max-retry-delay 10 is below --retry-delay 20"),
         ("run --python-mirror http://m/ --no-python-downloads", "contradict each other"),
+        ("run --eager python*", "--eager needs --on-demand"),
+        ("ready --eager python*", "--eager needs --on-demand"),
         ("evict", "evict needs --disk-budget or --keep-free"),
         ("install --disk-budget 300", "'300' is less than 1M; give a unit, such as 300G"),
         ("run --disk-budget 300g", "'300g' is neither a number of bytes, such as 300G"),

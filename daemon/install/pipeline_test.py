@@ -2,22 +2,27 @@
 
 import io
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import DiskError, IndexUnreachableError, InterpreterError, WheelContentError
 from daemon.install import pipeline
+from daemon.install.fetch import Fetcher
 from daemon.install.gpu_architectures import LIBRARY
 from daemon.install.options import InstallOptions, make_uv
 from daemon.install.pipeline import install
 from daemon.install.result import InstallResult
+from daemon.install.wanted import WheelToFetch
 from daemon.prefix.finding import Finding
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.progress_file import ProgressLine, read_progress
 from daemon.prefix.tree_check import Digests, verify_tree
 from daemon.prefix.writer_lock import writer_lock
-from daemon.report.progress import Reporter
+from daemon.report.progress import Reporter, Stage
+from gens.errors import MonobaseError
 from tests.fake_prefix.fake_prefix import SITE_PACKAGES, FakePrefix
 from tests.fake_uv.fake_uv import FakeUv
 from tests.index.wheel import Wheel
@@ -43,10 +48,11 @@ class _Site:
         self.uv.serve(wheel)
         return wheel
 
-    def install(self, **options: object) -> InstallResult:
+    def install(self, gives_way: Callable[[], bool] | None = None, **options: object) -> InstallResult:
         """Install what is missing."""
         chosen = InstallOptions(**{"downloads": False, "jobs": 1, **options})  # type: ignore[arg-type]
-        return install(self.prefix, self.fake.catalog, self.uv.program, chosen, Reporter(self.log, "json"))
+        reporter = Reporter(self.log, "json")
+        return install(self.prefix, self.fake.catalog, self.uv.program, chosen, reporter, gives_way)
 
     def lines(self) -> list[dict[str, object]]:
         """Return what was reported."""
@@ -326,3 +332,66 @@ def test_the_list_has_the_gpu_architectures_of_each_torch_and_an_unknown_one_is_
     ]
     warnings = [str(line["message"]) for line in site.lines() if line["level"] == "warning"]
     assert [text for text in warnings if "architectures are unknown" in text and "2.15.0" in text]
+
+
+# --- giving way -----------------------------------------------------------------------------------
+
+
+def test_an_install_that_may_give_way_publishes_batch_by_batch(site: _Site) -> None:
+    alpha, beta = _two_environments(site)
+    published: list[bool] = []
+
+    def look() -> bool:
+        published.append(site.fake.tree(0).exists())
+        return False
+
+    result = site.install(look)
+    assert published == [False, True]
+    assert site.uv.asked == [["alpha"], ["beta"]]
+    assert (result.sealed, result.gave_way) == (["g00000"], False)
+    assert result.fetched_bytes == alpha.size_bytes + beta.size_bytes
+    assert site.findings() == []
+
+
+def test_an_install_that_gives_way_leaves_the_rest_to_the_next_one(site: _Site) -> None:
+    _two_environments(site)
+    result = site.install(lambda: site.fake.tree(0).exists())
+    assert result.installed == [f"g00000/{site.fake.environment}"]
+    assert (result.sealed, result.partial, result.gave_way) == ([], ["g00000"], True)
+    assert not site.prefix.staging.exists()
+    assert site.install().sealed == ["g00000"]
+    assert site.findings() == []
+
+
+def test_while_an_install_runs_models_can_read_its_progress(site: _Site) -> None:
+    alpha, beta = _two_environments(site)
+    seen: list[list[ProgressLine]] = []
+    fetch = Fetcher.fetch
+
+    def look(fetcher: Fetcher, items: Sequence[WheelToFetch], stage: Stage) -> dict[str, MonobaseError]:
+        seen.append(read_progress(site.prefix))
+        return fetch(fetcher, items, stage)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fetcher, "fetch", look)
+        site.install(lambda: False)
+    other = f"{site.fake.environment}-{_TORCH}"
+    assert seen == [
+        [
+            ProgressLine("g00000", site.fake.environment, "fetch", 0, alpha.size_bytes),
+            ProgressLine("g00000", other, "queued"),
+        ],
+        [ProgressLine("g00000", other, "fetch", 0, beta.size_bytes)],
+    ]
+    assert read_progress(site.prefix) == []
+
+
+def test_the_progress_of_an_install_that_fails_is_removed(site: _Site) -> None:
+    _two_environments(site)
+
+    def fail() -> bool:
+        raise DiskError("no room")
+
+    with pytest.raises(DiskError):
+        site.install(fail)
+    assert read_progress(site.prefix) == []

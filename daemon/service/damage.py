@@ -10,11 +10,14 @@ from daemon.errors import DamageError
 from daemon.prefix.finding import Finding, count_differences
 from daemon.prefix.mark_check import check_mark
 from daemon.service.context import ServiceContext
+from daemon.service.demand import Demand
 from daemon.service.state import REPAIR, SCAN
 from daemon.upkeep.repair import repair
 from daemon.upkeep.scan import ScanInterruptedError, describe, scan
 from daemon.upkeep.verify import needs_a_person
 from gens.errors import MonobaseError
+
+_MOST_INTERRUPTIONS = 10
 
 
 class DamageWatch:
@@ -23,11 +26,14 @@ class DamageWatch:
     Args:
         context: The service.
         announce: Tells everybody what is known; called between a scan that found damage and its repair.
+        demand: What models wait for: a scan gives way to it.
     """
 
-    def __init__(self, context: ServiceContext, announce: Callable[[], None]) -> None:
+    def __init__(self, context: ServiceContext, announce: Callable[[], None], demand: Demand) -> None:
         self._context = context
         self._announce = announce
+        self._demand = demand
+        self._interruptions = 0  # in a row
         self._scanned_s: float | None = None
         self._verified_s = time.monotonic()
         self._found_by_reading: set[str] = set()  # generations with damage that a quick scan does not find
@@ -44,6 +50,7 @@ class DamageWatch:
             return
         context.state.activity = "verifying every file" if full else "looking for damage"
         self._scan(full=full, due=due)
+        self._interruptions = 0
         self._scanned_s = time.monotonic()
         if full:
             self._verified_s = self._scanned_s
@@ -86,8 +93,8 @@ class DamageWatch:
             return {}
         context = self._context
         try:
-            jobs, stop = context.options.install.jobs, context.stop
-            found = scan(context.prefix, names, full=full, jobs=jobs, stop=stop, warn=self._warn_once)
+            jobs = context.options.install.jobs
+            found = scan(context.prefix, names, full=full, jobs=jobs, stop=self._is_cut, warn=self._warn_once)
         except ScanInterruptedError:
             raise
         except Exception as error:
@@ -100,6 +107,18 @@ class DamageWatch:
         for name in names:
             context.retries.succeeded(f"{SCAN} {name}")
         return {name: found.get(name, []) for name in names}
+
+    def _is_cut(self) -> bool:
+        """Return whether a scan is to end: the service stops, or a model waits for an environment.
+
+        Models cannot keep a scan from its end for ever, whatever they ask for.
+        """
+        if self._context.stop.is_set():
+            return True
+        if self._interruptions < _MOST_INTERRUPTIONS and self._demand.interrupts():
+            self._interruptions += 1
+            return True
+        return False
 
     def _warn_once(self, text: str) -> None:
         """Warn of what is strange and damages no environment, once in the life of the service."""

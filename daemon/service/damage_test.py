@@ -13,6 +13,7 @@ from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
 from daemon.service import damage as damage_module
 from daemon.service.damage import DamageWatch
+from daemon.service.demand import Demand
 from daemon.upkeep.known_file import read_known
 from daemon.upkeep.repair import RepairResult
 from daemon.upkeep.scan import ScanInterruptedError
@@ -72,11 +73,15 @@ def _scans(monkeypatch: pytest.MonkeyPatch, scan: Callable[..., dict[str, list[F
     monkeypatch.setattr(damage_module, "scan", lambda _, names, **settings: scan(names, settings["full"]))
 
 
+def _watch(service: FakeService, announce: Callable[[], None]) -> DamageWatch:
+    return DamageWatch(service.context, announce, Demand(service.context))
+
+
 def test_undamaged_generations_are_scanned_once_in_an_interval(
     fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = FakeService(fake)
-    watch = DamageWatch(service.context, lambda: pytest.fail("there is nothing to tell"))
+    watch = _watch(service, lambda: pytest.fail("there is nothing to tell"))
     watch.check()
     assert service.context.state.scanned
     _scans(monkeypatch, lambda *_: pytest.fail("it is too early"))
@@ -100,7 +105,7 @@ def test_damage_is_told_to_everybody_before_it_is_repaired(
         assert _known(fake) == ["g00001"]
 
     _repairs(monkeypatch, repair)
-    DamageWatch(service.context, announce).check()
+    _watch(service, announce).check()
     assert order == ["announce", "g00001"]
     assert service.context.state.damage == {}
     assert _known(fake) == []
@@ -111,7 +116,7 @@ def test_damage_is_told_to_everybody_before_it_is_repaired(
 def test_damage_that_stays_is_logged_once(fake: FakePrefix) -> None:
     _remove(fake, 1)
     service = FakeService(fake, repair=False)
-    watch = DamageWatch(service.context, lambda: None)
+    watch = _watch(service, lambda: None)
     watch.check()
     watch.check()
     assert list(service.context.state.damage) == ["g00001"]
@@ -120,7 +125,7 @@ def test_damage_that_stays_is_logged_once(fake: FakePrefix) -> None:
 
 def test_a_mark_that_differs_is_looked_into_before_a_scan_is_due(fake: FakePrefix) -> None:
     service = FakeService(fake, repair=False)
-    watch = DamageWatch(service.context, lambda: None)
+    watch = _watch(service, lambda: None)
     watch.check()
     (fake.tree(2) / ".manifest").write_bytes(b"")
     watch.check()
@@ -130,7 +135,7 @@ def test_a_mark_that_differs_is_looked_into_before_a_scan_is_due(fake: FakePrefi
 def test_what_only_reading_everything_finds_is_not_forgotten_by_a_quick_scan(fake: FakePrefix) -> None:
     _change_without_trace(fake, 0)
     service = FakeService(fake, repair=False, verify_interval_s=1e-9)
-    watch = DamageWatch(service.context, lambda: None)
+    watch = _watch(service, lambda: None)
     watch.check()
     damage = service.context.state.damage
     assert damage != {}
@@ -152,7 +157,7 @@ def test_a_generation_whose_scan_fails_leaves_the_others_checked(
         return {name: [_finding(0)] for name in names if name == "g00000"}
 
     _scans(monkeypatch, scan)
-    DamageWatch(service.context, lambda: None).check()
+    _watch(service, lambda: None).check()
     assert list(service.context.state.damage) == ["g00000"]
     assert service.failed == ["scan g00001"]
     assert list(service.context.state.known().unchecked) == ["g00001"]
@@ -162,7 +167,7 @@ def test_an_interrupted_scan_changes_nothing(fake: FakePrefix) -> None:
     service = FakeService(fake)
     service.context.stop.set()
     with pytest.raises(ScanInterruptedError):
-        DamageWatch(service.context, lambda: None).check()
+        _watch(service, lambda: None).check()
     assert not service.context.state.scanned
 
 
@@ -178,7 +183,7 @@ def test_a_repair_that_fails_leaves_the_others_repaired(
         return RepairResult()
 
     tried = _repairs(monkeypatch, repair)
-    DamageWatch(service.context, lambda: None).check()
+    _watch(service, lambda: None).check()
     assert sorted(tried) == ["g00000", "g00001", "g00002"]
     assert list(service.context.state.damage) == ["g00001"]
     assert service.failed == ["repair g00001"]
@@ -198,7 +203,7 @@ def test_what_a_repair_leaves_is_named_and_read_again(
     _repairs(
         monkeypatch, lambda _: RepairResult(findings=[_finding(2)], failures={"x": IndexAccessError("lost")})
     )
-    watch = DamageWatch(service.context, lambda: None)
+    watch = _watch(service, lambda: None)
     watch.check()
     watch.check()
     assert looks == [False, True]
@@ -213,7 +218,7 @@ def test_the_repair_of_what_two_generations_share_is_done_once(
     shared = Finding("cuda/cudnn-9.1.0.70-cuda12", "lib64/libcudnn.so.9", "changed")
     _scans(monkeypatch, lambda names, _: {name: [shared] for name in names})
     tried = _repairs(monkeypatch, lambda _: RepairResult())
-    DamageWatch(service.context, lambda: None).check()
+    _watch(service, lambda: None).check()
     assert tried == ["g00002"]
     assert service.context.state.damage == {}
 
@@ -221,8 +226,27 @@ def test_the_repair_of_what_two_generations_share_is_done_once(
 def test_what_is_strange_is_warned_of_once(fake: FakePrefix) -> None:
     (fake.prefix.generation("g00001") / "lost+found").mkdir()
     service = FakeService(fake, scan_interval_s=1e-9)
-    watch = DamageWatch(service.context, lambda: None)
+    watch = _watch(service, lambda: None)
     watch.check()
     watch.check()
     assert ["lost+found" in line for line in service.log] == [True]
     assert service.context.state.damage == {}
+
+
+def test_a_scan_gives_way_to_a_model_that_waits_but_not_for_ever(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake)
+    watch = _watch(service, lambda: None)
+    monkeypatch.setattr(Demand, "interrupts", lambda _: True)
+    interrupted = 0
+    while True:
+        try:
+            watch.check()
+        except ScanInterruptedError:
+            assert not service.context.state.scanned
+            interrupted += 1
+        else:
+            break
+    assert interrupted == 10
+    assert service.context.state.scanned

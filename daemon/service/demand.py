@@ -7,6 +7,7 @@ from daemon.prefix.demand import asked, offer
 from daemon.prefix.generation import is_present
 from daemon.service.context import ServiceContext
 from daemon.service.state import INSTALL
+from gens.errors import MonobaseError
 from gens.generation import Generation
 
 POLL_S = 0.5
@@ -22,6 +23,7 @@ class Demand:
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
         self._since: dict[tuple[str, str], float] = {}
+        self._looked_s = -POLL_S
 
     def offer(self) -> None:
         """Let models ask for each selected environment and toolkit that is not installed."""
@@ -41,9 +43,12 @@ class Demand:
         context = self._context
         now = time.monotonic()
         self._since = {label: self._since.get(label, now) for label in asked(context.prefix)}
-        if not self._since or not context.retries.may(INSTALL):
+        if not self._since:
             return None
-        active = {generation.directory_name: generation for generation in context.active()}
+        try:
+            active = {generation.directory_name: generation for generation in context.active()}
+        except MonobaseError:  # the round reports it
+            return None
         for label in sorted(self._since, key=lambda label: self._since[label]):  # stable: in order of names
             generation = active.get(label[0])
             if generation is not None and self._may(generation, label[1]):
@@ -53,6 +58,19 @@ class Demand:
     def is_due(self) -> bool:
         """Return whether something is asked for that may be tried now."""
         return self.first() is not None
+
+    def interrupts(self) -> bool:
+        """Return whether a scan is to end for something that is asked for, which has not failed yet.
+
+        It looks at most twice a second, as often as it is called.
+        """
+        now = time.monotonic()
+        if now - self._looked_s < POLL_S:
+            return False
+        self._looked_s = now
+        first = self.first()
+        subject = "" if first is None else f"{INSTALL} {first[0].directory_name}/{first[1]}"
+        return first is not None and self._context.retries.next_s(subject) is None
 
     def labels(self) -> set[str]:
         """Return what was asked for when it was last looked at, as `g00003/NAME`."""

@@ -56,14 +56,15 @@ class Installs:
             generation, name = first
             tried.add((generation.directory_name, name))
             self._context.reporter.info(f"{generation.directory_name}/{name}: a model waits for it")
-            self._try_install(generation, [name], gives_way=None)
+            self._try_install(generation, [name])
             self._context.attempt("demand", self._demand.offer)
         return bool(tried)
 
     def _install_generations(self) -> bool:
         context = self._context
         tried = False
-        missing: set[str] = set(self._demand.labels())
+        missing = self._demand.labels()
+        missing |= {label.partition("/")[0] for label in missing}
         readiness = context.readiness()
         for generation, found in zip(context.active(), readiness.generations, strict=True):
             names = _missing(found, readiness)
@@ -79,14 +80,20 @@ class Installs:
         return tried
 
     def _try_install(
-        self, generation: Generation, missing: list[str], gives_way: Callable[[], bool] | None
+        self, generation: Generation, missing: list[str], gives_way: Callable[[], bool] | None = None
     ) -> bool:
-        """Install what is due of a generation; each environment and toolkit has a delay of its own."""
+        """Install what is due of a generation; each environment and toolkit has a delay of its own.
+
+        Without `gives_way`, a model waits for it. Whatever fails then delays nothing else: a model could ask
+        for what the disk cannot hold.
+        """
         context, name = self._context, generation.directory_name
         due = [item for item in missing if context.retries.may(f"{INSTALL} {name}/{item}")]
         if not context.retries.may(f"{INSTALL} {name}") or (missing and not due):
             return False
-        context.state.activity = f"installing {name}"
+        context.state.activity = (
+            f"installing {name}" if gives_way is not None else f"installing {name}/{due[0]}"
+        )
         context.state.installing = frozenset({name})
         context.is_counted = False
         began_s = time.monotonic()
@@ -97,10 +104,15 @@ class Installs:
                 context.prefix, context.catalog, context.uv_program, options, context.reporter, gives_way
             )
         except PrefixError as error:
-            context.fail(INSTALL, error, self._what_stays() if isinstance(error, DiskError) else "")
+            subject = INSTALL if gives_way is not None else f"{INSTALL} {name}/{due[0]}"
+            context.fail(subject, error, self._what_stays() if isinstance(error, DiskError) else "")
         except Exception as error:
-            context.fail(f"{INSTALL} {name}", error)
+            context.fail(
+                f"{INSTALL} {name}" if gives_way is not None else f"{INSTALL} {name}/{due[0]}", error
+            )
         else:
+            if gives_way is not None:
+                context.retries.succeeded(INSTALL)
             self._note(name, due, result)
         finally:
             context.metrics.installs.observe(time.monotonic() - began_s)
@@ -111,7 +123,6 @@ class Installs:
     def _note(self, name: str, due: list[str], result: InstallResult) -> None:
         context = self._context
         context.metrics.fetched_bytes.inc(result.fetched_bytes)
-        context.retries.succeeded(INSTALL)
         failures = dict(result.failures)
         if LATEST_NAME in failures:
             failures.setdefault(name, failures.pop(LATEST_NAME))

@@ -1,6 +1,8 @@
 """Installs of the service: newest first, and each failure with a delay of its own."""
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,102 @@ def test_no_install_begins_once_the_service_is_to_stop(
     service.context.stop.set()
     assert _installer(monkeypatch, lambda _: pytest.fail("it was to stop")) == []
     assert not _installs(service).install_missing()
+
+
+# --- demand ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _asking(service: FakeService, number: int, name: str) -> Iterator[None]:
+    """Offer everything, and ask for one target as a model does."""
+    Demand(service.context).offer()
+    path = service.fake.prefix.generations / ".demand" / f"g{number:05}" / name
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def test_what_a_model_waits_for_comes_first_and_alone(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake)
+
+    def install(number: int) -> InstallResult:
+        fake.publish(number, *received[-1].only)
+        return InstallResult()
+
+    received = _installer(monkeypatch, install)
+    with _asking(service, 0, fake.environment):
+        _installs(service).install_missing()
+    assert [(options.generation_id, options.only) for options in received[:2]] == [
+        (0, (fake.environment,)),
+        (1, (fake.environment, fake.toolkit)),
+    ]
+    assert service.log[0] == f"info: g00000/{fake.environment}: a model waits for it"
+
+
+def test_on_demand_nothing_is_installed_that_nobody_asks_for(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake, eager=(fake.toolkit,))
+
+    def install(number: int) -> InstallResult:
+        fake.publish(number, *received[-1].only)
+        return InstallResult()
+
+    received = _installer(monkeypatch, install)
+    installs = _installs(service)
+    installs.install_missing()
+    assert [(options.generation_id, options.only) for options in received] == [
+        (1, (fake.toolkit,)),
+        (0, (fake.toolkit,)),
+    ]
+    assert not installs.install_missing()
+    with _asking(service, 0, fake.environment):
+        assert installs.install_missing()
+    assert (received[2].generation_id, received[2].only) == (0, (fake.environment,))
+
+
+def test_an_install_that_gave_way_goes_on_after_what_a_model_waits_for(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake, InstallOptions(min_gen_id=1))
+    with ExitStack() as stack:
+
+        def install(number: int) -> InstallResult:
+            if len(received) == 1:  # somebody begins to ask meanwhile
+                stack.enter_context(_asking(service, 1, fake.toolkit))
+                return InstallResult(gave_way=True)
+            fake.publish(number, *received[-1].only)
+            return InstallResult()
+
+        received = _installer(monkeypatch, install)
+        _installs(service).install_missing()
+    both = (fake.environment, fake.toolkit)
+    assert [options.only for options in received] == [both, (fake.toolkit,), (fake.environment,)]
+    assert service.failed == []
+
+
+@pytest.mark.parametrize("error", [DiskError("full"), IndexAccessError("lost"), ValueError("what")])
+def test_a_request_that_cannot_be_met_delays_only_itself(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    service = FakeService(fake, InstallOptions(min_gen_id=1), eager=(fake.toolkit,))
+    service.context.state.set_damage({})  # a scan found nothing
+
+    def install(_: int) -> InstallResult:
+        if received[-1].only == (fake.environment,):
+            raise error
+        fake.publish(1, fake.toolkit)
+        return InstallResult()
+
+    received = _installer(monkeypatch, install)
+    installs = _installs(service)
+    with _asking(service, 1, fake.environment):
+        installs.install_missing()
+        assert [options.only for options in received] == [(fake.environment,), (fake.toolkit,)]
+        assert service.failed == [f"install g00001/{fake.environment}"]
+        assert service.context.readiness().generations[0].ready
+        assert not installs.install_missing()
+    installs.install_missing()
+    assert service.failed == []  # nobody asks any more

@@ -34,8 +34,8 @@ class Loop:
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
         self._announcement = Announcement(context)
-        self._damage = DamageWatch(context, self._announcement.write)
         self._demand = Demand(context)
+        self._damage = DamageWatch(context, self._announcement.write, self._demand)
         self._installs = Installs(context, self._demand)
         self._pruning = Pruning(context)
         self._leases = LeaseWatch(context)
@@ -101,7 +101,7 @@ class Loop:
         if self._installs.install_missing():
             context.attempt("check", self._damage.check)
         context.attempt("prune", self._pruning.prune)
-        if not context.is_counted:
+        if not context.is_counted and not self._demand.is_due():
             context.attempt("count", self._count)
         context.state.checked_s = time.time()
 

@@ -43,9 +43,11 @@ class _Node(FakePrefix):
             self.seal(number)
         self.point_latest(1)
 
-    def read(self, known: Known | None = None, only: tuple[str, ...] = ()) -> Readiness:
+    def read(
+        self, known: Known | None = None, only: tuple[str, ...] = (), eager: tuple[str, ...] | None = None
+    ) -> Readiness:
         """Read the readiness of both."""
-        return read_readiness(self.prefix, self.catalog, None, None, known or Known({}, {}), only)
+        return read_readiness(self.prefix, self.catalog, None, None, known or Known({}, {}), only, eager)
 
 
 @pytest.fixture
@@ -161,6 +163,31 @@ def test_a_part_that_was_asked_for_is_ready_without_a_seal(node: _Node) -> None:
 
 def test_what_was_left_out_is_not_counted_as_ready(node: _Node) -> None:
     assert "0 of 1 ready; missing: " in node.read(only=(_TORCH,)).reasons[0]
+
+
+def test_on_demand_only_the_eager_part_decides(node: _Node) -> None:
+    assert node.read(eager=()).ready
+    assert {target.state for target in node.read(eager=()).generations[0].targets} == {"on demand"}
+    readiness = node.read(only=(_PLAIN, _TORCH), eager=(_PLAIN, _CUDA))
+    assert [target.state for target in readiness.generations[0].targets] == [
+        "missing",
+        "on demand",
+        "left out",
+    ]
+    assert "0 of 1 ready; missing: " in readiness.reasons[0]
+    assert readiness.latest is None
+    for number in range(2):
+        node.publish(number, _PLAIN)
+    readiness = node.read(only=(_PLAIN, _TORCH), eager=(_PLAIN,))
+    assert readiness.ready
+    assert [target.state for target in readiness.generations[0].targets] == ["ready", "on demand", "left out"]
+
+
+def test_a_request_that_fails_is_told_and_does_not_make_the_node_unready(node: _Node) -> None:
+    readiness = node.read(Known({f"g00001/{_TORCH}": "lost"}, {}), eager=())
+    assert readiness.ready
+    target = next(target for target in readiness.generations[0].targets if target.name == _TORCH)
+    assert (target.state, target.reason) == ("on demand", "lost")
 
 
 def test_a_generation_whose_files_could_not_be_scanned_is_not_ready(installed: _Node) -> None:

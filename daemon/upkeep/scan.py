@@ -6,7 +6,6 @@ of modification is later than that of the manifest, and so finds what was writte
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +43,7 @@ def scan(
     *,
     full: bool,
     jobs: int,
-    stop: threading.Event,
+    stop: Callable[[], bool],
     warn: Callable[[str], None] = lambda _: None,
 ) -> dict[str, list[Finding]]:
     """Check some generations, sealed or partial.
@@ -54,7 +53,7 @@ def scan(
         generation_names: Names of generations, such as `g00003`.
         full: Whether to read everything, and to check the stores.
         jobs: Number of files to read at once.
-        stop: Set to end the scan early.
+        stop: Whether to end the scan early.
         warn: Called with each finding that affects no model: those in the stores, and folders that no install
             made.
 
@@ -63,7 +62,7 @@ def scan(
         generation that uses it.
 
     Raises:
-        ScanInterruptedError: `stop` was set.
+        ScanInterruptedError: `stop` said so.
     """
     everything = Digests(jobs)
 
@@ -71,7 +70,7 @@ def scan(
         return everything if full else _ChangedSince(jobs, made_ns=_made_ns(manifest))
 
     def each(_label: str) -> None:
-        if stop.is_set():
+        if stop():
             raise ScanInterruptedError
 
     checker = Checker(prefix, digests_of, each)

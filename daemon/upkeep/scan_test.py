@@ -24,7 +24,7 @@ def fake(tmp_path: Path) -> FakePrefix:
 def _scan(fake: FakePrefix, *, full: bool = False, warnings: list[str] | None = None) -> dict[str, list[str]]:
     told: list[str] = [] if warnings is None else warnings
     names = fake.prefix.installed_generations()
-    found = scan(fake.prefix, names, full=full, jobs=1, stop=threading.Event(), warn=told.append)
+    found = scan(fake.prefix, names, full=full, jobs=1, stop=lambda: False, warn=told.append)
     return {
         name: [f"{item.kind} {item.tree}/{item.path}" for item in of_one] for name, of_one in found.items()
     }
@@ -109,7 +109,7 @@ def test_a_scan_that_is_told_to_stop_ends_before_the_next_tree(fake: FakePrefix)
     stop = threading.Event()
     stop.set()
     with pytest.raises(ScanInterruptedError):
-        scan(fake.prefix, ["g00000"], full=False, jobs=1, stop=stop)
+        scan(fake.prefix, ["g00000"], full=False, jobs=1, stop=stop.is_set)
 
 
 def test_a_finding_that_several_generations_have_is_described_once() -> None:

@@ -8,7 +8,6 @@ import random
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -554,9 +553,7 @@ def test_a_weekly_reading_finds_what_kept_its_size_and_time(fresh: Installed) ->
     (fresh.node.prefix.toolkits / "stray").write_text("")
     told: list[str] = []
     for full in (False, True):
-        found = scan(
-            fresh.node.prefix, _GENERATIONS, full=full, jobs=1, stop=threading.Event(), warn=told.append
-        )
+        found = scan(fresh.node.prefix, _GENERATIONS, full=full, jobs=1, stop=lambda: False, warn=told.append)
         assert bool(found) == full
     assert told == ["extra: cuda/stray"]
 

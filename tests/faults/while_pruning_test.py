@@ -100,7 +100,7 @@ def test_no_look_fails_while_a_prune_goes_on(node: Node, prefix: Prefix) -> None
     counts: list[int] = []
     looks: list[Callable[[], object]] = [
         lambda: verify(prefix, _NAMES, 1, stores=True).findings,
-        lambda: scan(prefix, _NAMES, full=True, jobs=1, stop=threading.Event()),
+        lambda: scan(prefix, _NAMES, full=True, jobs=1, stop=lambda: False),
         lambda: (read_status(prefix), read_usage(prefix), None)[2],
         lambda: read_readiness(prefix, catalog, 1, None).reasons,
         lambda: plan_prune(prefix, catalog, 1, None).incomplete,

@@ -165,7 +165,7 @@ def test_a_model_goes_on_waiting_while_the_daemon_is_killed_and_started_again(no
     node.run("verify")
 
 
-def test_a_failing_wish_is_tried_again_and_stops_nobody(node: Node) -> None:
+def test_a_request_that_fails_is_tried_again_and_stops_nobody(node: Node) -> None:
     alpha, beta = node.wheel("alpha"), node.wheel("beta")
     node.define_all({0: [environment_cell([alpha]), environment_cell([alpha, beta], torch="2.4.1")]})
     node.index.repository.lose(beta.filename)
