@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from runtime.shells import EXEC, SYSTEM_PATH, Outcome, read_only, run
+from gens.drivers import MINIMUM_DRIVERS
+from runtime.sample_machine import OPEN_DRIVER, make_sample_machine
+from runtime.shells import EXEC, RUNTIME, SYSTEM_PATH, Outcome, read_only, run
 from tests.index.server import LocalIndex
 from tests.node.node import PLAIN, SITE, Node, make_node
 from tests.node.small_generation import define_small_generation
@@ -92,6 +95,34 @@ def test_a_stack_of_the_own_machine_is_activated_by_its_name(node: Node) -> None
     assert unknown.code == 69
     assert "train" in unknown.stderr
     assert "vllm" in unknown.stderr
+
+
+@pytest.mark.parametrize(("driver", "code"), [("570.211.01", 71), ("580.65.06", 0)])
+def test_a_driver_is_compared_with_what_the_installed_list_says(
+    node: Node, tmp_path: Path, driver: str, code: int
+) -> None:
+    torch = node.wheel("torch", "2.14.0", files={"torch/__init__.py": b""})
+    builds = [environment_cell([torch], "2.14.0", build) for build in ("cu128", "cu130")]
+    node.define(environment_cell([torch]), *builds, stack_cell(builds[1], "train"), generation=1)
+    node.install("--min-gen-id", "1")
+    machine = make_sample_machine(tmp_path / "machine")
+    machine.add_gpu(OPEN_DRIVER.format(driver))
+
+    def start(**variables: str) -> Outcome:
+        asked = {"PATH": SYSTEM_PATH, "MONOBASE_PREFIX": str(node.root), "PYTHON_VERSION": PYTHON}
+        return run([str(machine.runtime / "exec"), "python", "-c", ""], asked | variables)
+
+    for variables in ({"TORCH_VERSION": "2.14.0", "CUDA_VERSION": "13.0"}, {"MONOBASE_STACK": "train"}):
+        outcome = start(**variables)
+        assert outcome.code == code, outcome.stderr
+        assert ("needs the NVIDIA driver 580.65.06 or newer, for CUDA 13.0" in outcome.stderr) == (code != 0)
+    assert start(TORCH_VERSION="2.14.0", CUDA_VERSION="12.8") == Outcome(0, "", "")
+
+
+def test_the_runtime_knows_the_drivers_of_the_table_where_a_list_has_none() -> None:
+    text = (RUNTIME / "activation" / "fit.sh").read_text()
+    known = dict(re.findall(r"\b([0-9]+)\) _mb_need=([0-9.]+)", text))
+    assert known == MINIMUM_DRIVERS
 
 
 def test_a_venv_on_top_has_its_own_package_and_the_torch_of_the_base(node: Node, tmp_path: Path) -> None:
