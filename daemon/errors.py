@@ -75,7 +75,7 @@ class BudgetError(MonobaseError):
     """An environment does not fit into the disk budget, and nothing that may be evicted makes it fit."""
 
     exit_code: ClassVar[int] = 5
-    kind: ClassVar[str] = "disk"
+    kind: ClassVar[str] = "budget"
 
 
 class PrefixPathError(MonobaseError):

@@ -41,7 +41,7 @@ def evict(settings: EvictSettings) -> None:
             only=settings.room_for,
         )  # fmt: skip
         wanted, need_bytes = plan.wanted, plan.disk_bytes
-    rules = eviction_rules(catalog, generations, wanted, active.only, settings.eager)
+    rules = eviction_rules(prefix, catalog, generations, wanted, active.only, settings.eager)
     if settings.dry_run:
         with system_errors(prefix.root):
             room = plan_room(prefix, budget, rules, need_bytes)

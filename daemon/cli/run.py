@@ -11,6 +11,7 @@ from daemon.cli.node_catalog import NodeCatalog
 from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import RunSettings
 from daemon.install.options import InstallOptions
+from daemon.prefix.disk_budget import NO_BUDGET
 from daemon.prefix.prefix import prefix_at
 from daemon.service.address import parse_address
 from daemon.service.context import ServiceContext
@@ -39,8 +40,10 @@ def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
         raise click.UsageError(f"--listen: {error}") from error
     program = settings.program
     reporter = make_reporter(program.log_format)
+    # A service that installs on demand makes room first; others refuse what would pass the budget.
+    refused = NO_BUDGET if settings.demand.on_demand else settings.budget.budget
     with install_options(
-        settings.work, reporter, settings.active, budget=settings.budget.budget,
+        settings.work, reporter, settings.active, budget=refused,
         concurrent_downloads=settings.concurrent_downloads, python_mirror=settings.python_mirror,
     ) as options:  # fmt: skip
         context = ServiceContext(
@@ -64,7 +67,7 @@ def _service_options(settings: RunSettings, install: InstallOptions) -> ServiceO
         install, settings.prune_old_gen, settings.clean_uv_cache, settings.repair, settings.features_dir,
         settings.check_interval, settings.scan_interval, settings.verify_interval,
         settings.retry_delay, settings.max_retry_delay,
-        settings.demand.patterns,
+        settings.demand.patterns, settings.budget.budget,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ environment that is not in it was used last when it was installed.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -77,10 +77,10 @@ def read_leases(prefix: Prefix) -> list[InstalledEnvironment]:
     return found
 
 
-def last_uses(
-    environments: list[InstalledEnvironment], recorded: Mapping[str, int], now_s: int
+def last_leases(
+    environments: Sequence[InstalledEnvironment], recorded: Mapping[str, int], now_s: int
 ) -> dict[str, int]:
-    """Return when each environment was used last, in seconds since the epoch.
+    """Return when environments were leased last, in seconds since the epoch.
 
     Args:
         environments: The environments on the prefix.
@@ -88,13 +88,17 @@ def last_uses(
         now_s: The time.
 
     Returns:
-        The times, by label: now for one that is leased, else the last lease or the installation, whichever
-        was later. A time after now, which a clock that was set back leaves, counts as now.
+        The times by label, of those that were ever seen leased: now, or as recorded. A time after now, which
+        a clock that was set back leaves, counts as now.
     """
-    return {
-        item.label: now_s if item.leased else min(now_s, max(recorded.get(item.label, 0), item.installed_s))
-        for item in environments
-    }
+    leased = {item.label: now_s for item in environments if item.leased}
+    known = {item.label: min(now_s, recorded[item.label]) for item in environments if item.label in recorded}
+    return known | leased
+
+
+def last_uses(environments: Sequence[InstalledEnvironment], leases: Mapping[str, int]) -> dict[str, int]:
+    """Return when each environment was leased last, or installed if that was later; by label."""
+    return {item.label: max(leases.get(item.label, 0), item.installed_s) for item in environments}
 
 
 def write_lease_record(prefix: Prefix, last: Mapping[str, int]) -> None:
@@ -102,7 +106,7 @@ def write_lease_record(prefix: Prefix, last: Mapping[str, int]) -> None:
 
     Args:
         prefix: The prefix; its folders exist.
-        last: The last use of each environment, by label.
+        last: When environments were leased last, by label.
 
     Raises:
         OSError: It cannot be written.
@@ -115,7 +119,7 @@ def write_lease_record(prefix: Prefix, last: Mapping[str, int]) -> None:
 
 
 def read_lease_record(prefix: Prefix) -> dict[str, int]:
-    """Return the last use of each environment, by label; nothing where no record can be read.
+    """Return when environments were leased last, by label; nothing where no record can be read.
 
     A record of a newer format is not read. The order of evictions then begins with the installations.
     """

@@ -8,6 +8,7 @@ import pytest
 
 from daemon.prefix.lease_record import (
     InstalledEnvironment,
+    last_leases,
     last_uses,
     read_lease_record,
     read_leases,
@@ -76,7 +77,11 @@ def test_the_last_use_is_now_or_the_last_lease_or_the_installation() -> None:
         _environment("again", installed_s=500), _environment("clock"),
     ]  # fmt: skip
     recorded = {"g00000/recorded": 300, "g00000/again": 200, "g00000/clock": 5000, "g00000/gone": 1}
-    assert last_uses(environments, recorded, 1000) == {
+    leases = last_leases(environments, recorded, 1000)
+    assert leases == {
+        "g00000/leased": 1000, "g00000/recorded": 300, "g00000/again": 200, "g00000/clock": 1000
+    }  # fmt: skip
+    assert last_uses(environments, leases) == {
         "g00000/leased": 1000, "g00000/recorded": 300, "g00000/new": 100, "g00000/again": 500,
         "g00000/clock": 1000,
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """Sees what models ask for, and lets them ask for what this node could install."""
 
 import time
+from collections.abc import Callable
 
 from daemon.install.selection import is_selected
 from daemon.prefix.demand import asked, offer
@@ -76,11 +77,11 @@ class Demand:
         """Return what was asked for when it was last looked at, as `g00003/NAME`."""
         return {f"{generation}/{name}" for generation, name in self._since}
 
-    def wait(self, seconds: float) -> None:
-        """Wait, until something is asked for or the service is to stop."""
+    def wait(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Wait, until something is asked for, the service is to stop, or `is_over` returns true."""
         stop = self._context.stop
         end_s = time.monotonic() + seconds
-        while not stop.is_set() and not self.is_due():
+        while not stop.is_set() and not self.is_due() and not is_over():
             left_s = end_s - time.monotonic()
             if left_s <= 0:
                 return

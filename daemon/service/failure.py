@@ -6,7 +6,8 @@ from gens.errors import MonobaseError
 
 # All kinds, each a series of `monobase_failures_total` from the start.
 KINDS = (
-    "damage", "definition", "disk", "in-use", "index", "internal", "interpreter", "machine", "other", "wheel",
+    "budget", "damage", "definition", "disk", "in-use", "index", "internal", "interpreter", "machine",
+    "other", "wheel",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from daemon.errors import DiskError, PrefixError
 from daemon.install.pipeline import install
 from daemon.install.result import InstallResult
 from daemon.prefix.prefix import LATEST_NAME
+from daemon.service.budget import Budget
 from daemon.service.context import ServiceContext
 from daemon.service.demand import Demand
 from daemon.service.state import INSTALL
@@ -23,11 +24,13 @@ class Installs:
     Args:
         context: The service.
         demand: What models wait for.
+        budget: Makes room on the disk.
     """
 
-    def __init__(self, context: ServiceContext, demand: Demand) -> None:
+    def __init__(self, context: ServiceContext, demand: Demand, budget: Budget) -> None:
         self._context = context
         self._demand = demand
+        self._budget = budget
 
     def install_missing(self) -> bool:
         """Install what is missing and not waiting for its retry.
@@ -91,34 +94,42 @@ class Installs:
         due = [item for item in missing if context.retries.may(f"{INSTALL} {name}/{item}")]
         if not context.retries.may(f"{INSTALL} {name}") or (missing and not due):
             return False
-        context.state.activity = (
-            f"installing {name}" if gives_way is not None else f"installing {name}/{due[0]}"
-        )
+        for names in self._budget.portions(generation, due):
+            if context.stop.is_set() or (gives_way is not None and gives_way()):
+                break
+            self._install(generation, names, gives_way)
+        context.attempt("probes", context.write_known)
+        return True
+
+    def _install(
+        self, generation: Generation, names: list[str], gives_way: Callable[[], bool] | None
+    ) -> None:
+        context, name = self._context, generation.directory_name
+        whole = f"installing {name}"
+        context.state.activity = whole if gives_way is not None else f"{whole}/{names[0]}"
         context.state.installing = frozenset({name})
         context.is_counted = False
         began_s = time.monotonic()
-        only = tuple(due) or context.options.install.only
+        only = tuple(names) or context.options.install.only
         options = replace(context.options.install, generation_id=generation.id, only=only)
         try:
             result = install(
                 context.prefix, context.catalog, context.uv_program, options, context.reporter, gives_way
             )
         except PrefixError as error:
-            subject = INSTALL if gives_way is not None else f"{INSTALL} {name}/{due[0]}"
+            subject = INSTALL if gives_way is not None else f"{INSTALL} {name}/{names[0]}"
             context.fail(subject, error, self._what_stays() if isinstance(error, DiskError) else "")
         except Exception as error:
             context.fail(
-                f"{INSTALL} {name}" if gives_way is not None else f"{INSTALL} {name}/{due[0]}", error
+                f"{INSTALL} {name}" if gives_way is not None else f"{INSTALL} {name}/{names[0]}", error
             )
         else:
             if gives_way is not None:
                 context.retries.succeeded(INSTALL)
-            self._note(name, due, result)
+            self._note(name, names, result)
         finally:
             context.metrics.installs.observe(time.monotonic() - began_s)
             context.state.installing = frozenset()
-        context.attempt("probes", context.write_known)
-        return True
 
     def _note(self, name: str, due: list[str], result: InstallResult) -> None:
         context = self._context

@@ -11,8 +11,10 @@ from daemon.errors import DiskError, IndexAccessError, PrefixInUseError
 from daemon.install.options import InstallOptions
 from daemon.install.result import InstallResult
 from daemon.service import installs as installs_module
+from daemon.service.budget import Budget
 from daemon.service.demand import Demand
 from daemon.service.installs import Installs
+from daemon.service.lease_watch import LeaseWatch
 from gens.errors import MonobaseError
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
@@ -44,7 +46,8 @@ def _installer(
 
 
 def _installs(service: FakeService) -> Installs:
-    return Installs(service.context, Demand(service.context))
+    context = service.context
+    return Installs(context, Demand(context), Budget(context, LeaseWatch(context)))
 
 
 def test_the_newest_generation_is_installed_first(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,13 @@
 
 import time
 
-from daemon.prefix.lease_record import last_uses, read_lease_record, read_leases, write_lease_record
+from daemon.prefix.lease_record import (
+    last_leases,
+    last_uses,
+    read_lease_record,
+    read_leases,
+    write_lease_record,
+)
 from daemon.service.context import ServiceContext
 from daemon.service.state import LeaseState
 
@@ -26,9 +32,9 @@ class LeaseWatch:
         context = self._context
         before = context.state.leases
         environments = read_leases(context.prefix)
-        last = last_uses(environments, read_lease_record(context.prefix), int(time.time()))
+        last = last_leases(environments, read_lease_record(context.prefix), int(time.time()))
         now = LeaseState(
-            last,
+            last_uses(environments, last),
             frozenset(item.label for item in environments if item.leased),
             frozenset(item.generation for item in environments if item.generation_leased),
         )

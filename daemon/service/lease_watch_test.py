@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon.prefix.lease_record import read_lease_record
+from daemon.prefix.lease_record import read_lease_record, write_lease_record
 from daemon.service import lease_watch
 from daemon.service.lease_watch import LeaseWatch
 from daemon.service.state import ServiceState
@@ -62,7 +62,9 @@ def test_a_lease_on_a_generation_is_no_use_of_one_of_its_environments(site: _Wat
 
 
 def test_an_environment_that_is_gone_is_forgotten(site: _Watch) -> None:
+    write_lease_record(site.fake.prefix, {f"g00000/python{PYTHON}": 5, f"g00000/{_TORCH}": 6})
     site.watch.look()
+    assert len(read_lease_record(site.fake.prefix)) == 2
     site.fake.tree(0, _TORCH).rename(site.fake.directory / "away")
     site.watch.look()
-    assert set(read_lease_record(site.fake.prefix)) == {f"g00000/python{PYTHON}"}
+    assert read_lease_record(site.fake.prefix) == {f"g00000/python{PYTHON}": 5}

@@ -14,6 +14,7 @@ from daemon.prefix.machine import check_machine
 from daemon.prefix.service_lock import service_lock
 from daemon.prefix.usage import read_usage
 from daemon.service.announcement import Announcement
+from daemon.service.budget import Budget
 from daemon.service.context import ServiceContext
 from daemon.service.damage import DamageWatch
 from daemon.service.demand import Demand
@@ -36,9 +37,9 @@ class Loop:
         self._announcement = Announcement(context)
         self._demand = Demand(context)
         self._damage = DamageWatch(context, self._announcement.write, self._demand)
-        self._installs = Installs(context, self._demand)
+        self._budget = Budget(context, LeaseWatch(context))
+        self._installs = Installs(context, self._demand, self._budget)
         self._pruning = Pruning(context)
-        self._leases = LeaseWatch(context)
 
     def run(self) -> None:
         """Run until `stop` is set.
@@ -82,7 +83,8 @@ class Loop:
             state.activity = "idle"
             soonest_s = context.retries.soonest_s(began_s)
             pause_s = context.options.check_interval_s
-            self._demand.wait(pause_s if soonest_s is None else min(pause_s, soonest_s))
+            pause_s = pause_s if soonest_s is None else min(pause_s, soonest_s)
+            self._demand.wait(pause_s, self._budget.has_room)
 
     def _round(self) -> None:
         """Do what is due."""
@@ -92,7 +94,7 @@ class Loop:
         context.attempt(
             "temporary files", lambda: remove_temporary_files(context.prefix.generations, DAEMON_SUFFIX)
         )
-        context.attempt("leases", self._look_at_leases)
+        context.attempt("leases", self._budget.look)
         context.attempt("lists", self._write_lists)
         context.attempt("demand", self._demand.offer)
         context.attempt("clean", self._pruning.clean)
@@ -103,6 +105,7 @@ class Loop:
         context.attempt("prune", self._pruning.prune)
         if not context.is_counted and not self._demand.is_due():
             context.attempt("count", self._count)
+        context.attempt("budget", self._budget.keep)
         context.state.checked_s = time.time()
 
     def _read_definitions(self) -> None:
@@ -115,9 +118,6 @@ class Loop:
                 context.fail(subject, error)
         context.retries.keep_only(DEFINITION, set(broken))
         context.retries.keep_only(SCAN, {generation.directory_name for generation in context.active()})
-
-    def _look_at_leases(self) -> None:
-        self._leases.look()
 
     def _write_lists(self) -> None:
         """Write the list of each active generation for models, before any of it is installed."""

@@ -34,6 +34,8 @@ class Metrics:
         failures: Failures by kind.
         fetched_bytes: Bytes of the wheels that were downloaded.
         pruned_bytes: Bytes that pruning freed.
+        evicted: Environments that were evicted.
+        evicted_bytes: Bytes that evictions freed.
         repaired: Repairs after which no damage was left.
     """
 
@@ -55,6 +57,12 @@ class Metrics:
         )
         self.pruned_bytes = Counter(
             "monobase_pruned_bytes", "Bytes that pruning freed.", registry=self._registry
+        )
+        self.evicted = Counter(
+            "monobase_evictions", "Environments that were evicted.", registry=self._registry
+        )
+        self.evicted_bytes = Counter(
+            "monobase_evicted_bytes", "Bytes that evictions freed.", registry=self._registry
         )
         self.repaired = Counter(
             "monobase_repairs", "Damage that was found and restored.", registry=self._registry
@@ -179,6 +187,11 @@ class _Gauges(Collector):
             text = "Bytes of environments and toolkits if nothing were shared."
             yield _gauge("apparent_bytes", text, usage.apparent_bytes)
             yield _gauge("saved_bytes", "Bytes that sharing saves of them.", usage.saved_bytes)
+        budget = self._state.budget
+        if budget is not None:
+            yield _gauge("disk_budget_bytes", "The most that the prefix may take.", budget.limit_bytes)
+            text = "What the prefix took when it was last compared with the budget."
+            yield _gauge("disk_budget_used_bytes", text, budget.used_bytes)
         try:
             room = os.statvfs(self._prefix.root)
         except OSError:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.install.options import InstallOptions
+from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class ServiceOptions:
         retry_delay_s: Delay before the first retry; it doubles with each failure.
         max_retry_delay_s: The longest delay.
         eager: Patterns of what is installed without being asked for; None for all that is selected.
+        budget: The most that the prefix may take.
     """
 
     install: InstallOptions = field(default_factory=InstallOptions)
@@ -35,3 +37,4 @@ class ServiceOptions:
     retry_delay_s: float = 5.0
     max_retry_delay_s: float = 600.0
     eager: tuple[str, ...] | None = None
+    budget: DiskBudget = NO_BUDGET

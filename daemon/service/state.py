@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from daemon.host.retries import Retries, Retry
+from daemon.prefix.disk_budget import BudgetUse
 from daemon.prefix.finding import Finding
 from daemon.prefix.usage import Usage
 from daemon.upkeep.readiness import Known
@@ -60,6 +61,7 @@ class ServiceState:
         installing: Generations that are being installed.
         errors: The last errors, newest first.
         usage: The bytes on the prefix when they were last counted.
+        budget: How much of the disk budget was used when it was last looked at; None without a budget.
         leases: The leases of models when they were last looked at.
         checked_s: Time of the last complete round, in seconds since the epoch.
         round_began_s: Begin of the current round, by a monotonic clock; None between two rounds.
@@ -73,6 +75,7 @@ class ServiceState:
     installing: frozenset[str] = frozenset()
     errors: deque[ErrorEntry] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
     usage: Usage | None = None
+    budget: BudgetUse | None = None
     leases: LeaseState = field(default_factory=LeaseState)
     checked_s: float = 0.0
     round_began_s: float | None = None

@@ -6,6 +6,7 @@ interpreters. Nothing goes if that would not be enough: models would lose enviro
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from daemon.errors import BudgetError
@@ -14,6 +15,7 @@ from daemon.host.removal import LinkCount
 from daemon.host.system_error import system_errors
 from daemon.install.wanted import Wanted
 from daemon.prefix.disk_budget import BudgetUse, DiskBudget, read_budget_use
+from daemon.prefix.generation import is_present
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.retirement import remove_evicted, remove_unused, retire_environment
 from daemon.prefix.staging import begin_staging, end_staging
@@ -22,6 +24,7 @@ from daemon.report.progress import Reporter
 from daemon.upkeep.eviction_plan import Evicted, EvictionPlan, EvictionRules, plan_eviction
 from daemon.uv.leftovers import clean_leftovers
 from gens.catalog import Catalog
+from gens.errors import MonobaseError
 from gens.generation import Generation, Toolkit
 
 _NAMED = 5
@@ -47,35 +50,35 @@ class Room:
 
 
 def eviction_rules(
+    prefix: Prefix,
     catalog: Catalog,
     generations: Sequence[Generation],
     wanted: Sequence[Wanted],
     only: Sequence[str],
     eager: Sequence[str],
+    *,
+    grace_s: int = 0,
 ) -> EvictionRules:
     """Return what may be evicted from the active generations.
 
     Args:
+        prefix: The prefix.
         catalog: The generations and their locks.
         generations: The active generations.
         wanted: What is about to be installed, whose wheels stay in uv's cache.
         only: Patterns of what the node selects.
         eager: Patterns of what is installed without a request.
-
-    Raises:
-        DefinitionError: The lock of a toolkit cannot be read.
+        grace_s: How long a new environment stays, as the model that asked for it has yet to lease it.
     """
-    toolkits = [
-        (generation, target)
-        for generation in generations
-        for target in generation.targets
-        if isinstance(target, Toolkit)
-    ]
-    wheels = {wheel.sha256 for item in toolkits for wheel in catalog.lock(*item).wheels}
-    wheels |= {wheel.sha256 for item in wanted for wheel in item.lock.wheels}
+    wheels = {wheel.sha256 for item in wanted for wheel in item.lock.wheels}
+    for generation in generations:
+        for target in generation.targets:
+            if isinstance(target, Toolkit) and is_present(prefix, generation, target):
+                with suppress(MonobaseError):  # a lock that cannot be read is reported where it is needed
+                    wheels |= {wheel.sha256 for wheel in catalog.lock(generation, target).wheels}
     pythons = {target.inputs.python for generation in generations for target in generation.targets}
     names = frozenset(generation.directory_name for generation in generations)
-    return EvictionRules(names, only, eager, frozenset(wheels), frozenset(pythons))
+    return EvictionRules(names, only, eager, frozenset(wheels), frozenset(pythons), grace_s)
 
 
 def plan_room(
@@ -128,10 +131,9 @@ def make_room(
         MonobaseError: The prefix is in use, cannot be written to, or is damaged.
     """
     with system_errors(prefix.root):
-        if used_bytes is not None:
-            use = read_budget_use(prefix, budget, used_bytes)
-            if not use.over_bytes(need_bytes):
-                return Room(use, need_bytes, EvictionPlan(0))
+        use = read_budget_use(prefix, budget, used_bytes)
+        if not use.over_bytes(need_bytes):
+            return Room(use, need_bytes, EvictionPlan(0))
         with writer_lock(prefix, lock_timeout_s, reporter.info) as writer:
             clean_leftovers(prefix, reporter)
             evicted: list[Evicted] = []

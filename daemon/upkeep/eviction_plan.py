@@ -7,7 +7,13 @@ from daemon.host.removal import LinkCount, walk
 from daemon.install.selection import is_selected
 from daemon.prefix.generation import newer_format
 from daemon.prefix.lease import describe_lease
-from daemon.prefix.lease_record import InstalledEnvironment, last_uses, read_lease_record, read_leases
+from daemon.prefix.lease_record import (
+    InstalledEnvironment,
+    last_leases,
+    last_uses,
+    read_lease_record,
+    read_leases,
+)
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.unused import (
     Used,
@@ -30,6 +36,7 @@ class EvictionRules:
         eager: Patterns of what is installed without a request: it never goes.
         wheels: Digests of wheels that stay in uv's cache, as they are about to be installed.
         pythons: Full versions of the interpreters that stay.
+        grace_s: How long a new environment stays, as the model that asked for it has yet to lease it.
     """
 
     generations: Collection[str]
@@ -37,15 +44,25 @@ class EvictionRules:
     eager: Sequence[str] = ()
     wheels: Collection[str] = ()
     pythons: Collection[str] = ()
+    grace_s: int = 0
 
-    def reason_to_stay(self, environment: InstalledEnvironment) -> str:
-        """Return why an environment stays that no model leases; empty when it may go."""
+    def reason_to_stay(self, environment: InstalledEnvironment, leased_s: int, now_s: int) -> str:
+        """Return why an environment stays that no model leases; empty when it may go.
+
+        Args:
+            environment: The environment.
+            leased_s: When it was leased last; 0 for never.
+            now_s: The time.
+        """
         if environment.generation not in self.generations:
             return "its generation is not active, so it could not be installed again: `prune` removes it"
         if not is_selected(environment.name, self.only):
             return "it is not selected, so it could not be installed again"
         if self.eager and is_selected(environment.name, self.eager):
             return "--eager names it"
+        age_s = now_s - environment.installed_s
+        if leased_s < environment.installed_s and age_s < self.grace_s:
+            return f"it was installed {age_s} s ago, and no model has leased it yet"
         return ""
 
 
@@ -118,7 +135,8 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
     if over_bytes <= 0:
         return plan
     environments = read_leases(prefix)
-    last = last_uses(environments, read_lease_record(prefix), now_s)
+    leases = last_leases(environments, read_lease_record(prefix), now_s)
+    last = last_uses(environments, leases)
     uses = {
         f"{generation}/{name}": used
         for generation in prefix.installed_generations()
@@ -126,7 +144,10 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
     }
     removal = _Removal(prefix, read_used(prefix, (), rules.wheels, rules.pythons))
     plan.reclaimed_bytes = removal.take_unused(uses)
-    candidates = _candidates(prefix, rules, environments, plan)
+    stays = {
+        item.label: rules.reason_to_stay(item, leases.get(item.label, 0), now_s) for item in environments
+    }
+    candidates = _candidates(prefix, stays, environments, plan)
     for item in sorted(candidates, key=lambda item: (last[item.label], item.label)):
         if removal.count.freed_bytes >= over_bytes:
             break
@@ -142,12 +163,15 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
 
 
 def _candidates(
-    prefix: Prefix, rules: EvictionRules, environments: Sequence[InstalledEnvironment], plan: EvictionPlan
+    prefix: Prefix,
+    stays: Mapping[str, str],
+    environments: Sequence[InstalledEnvironment],
+    plan: EvictionPlan,
 ) -> Iterator[InstalledEnvironment]:
     """Yield what may go; note why the rest stays."""
     newer = {name: newer_format(prefix, name) for name in {item.generation for item in environments}}
     for item in environments:
-        reason = newer[item.generation] or rules.reason_to_stay(item)
+        reason = newer[item.generation] or stays[item.label]
         if not reason and item.leased:
             reason = describe_lease(prefix.target(item.generation, item.name))
         elif not reason and item.generation_leased:

@@ -60,7 +60,7 @@ class _Site:
 
     def rules(self) -> EvictionRules:
         catalog = self.fake.catalog
-        return eviction_rules(catalog, catalog.between(None, None), (), (), self.eager)
+        return eviction_rules(self.prefix, catalog, catalog.between(None, None), (), (), self.eager)
 
     def evict(self, less_bytes: int, need_bytes: int = 0) -> Room:
         """Make room, within a budget that is some bytes less than what the prefix takes."""
@@ -182,7 +182,7 @@ def test_wheels_that_are_about_to_be_installed_stay_in_the_cache(site: _Site) ->
     target = generation.environments[0]
     wanted = Wanted(generation, target, site.fake.catalog.lock(generation, target))
     catalog = site.fake.catalog
-    rules = eviction_rules(catalog, catalog.between(None, None), [wanted], (), ())
+    rules = eviction_rules(site.prefix, catalog, catalog.between(None, None), [wanted], (), ())
     site.use(*site.names)
     budget = DiskBudget(Amount("x", disk_bytes(site.prefix.root) - 1))
     make_room(site.prefix, budget, rules, 0, Reporter(site.log, "json"))
@@ -211,7 +211,7 @@ def test_an_environment_of_an_inactive_generation_or_outside_the_selection_stays
     site.fake.install(1, environment_cell([site.fake.wheel("shared")]))
     catalog = site.fake.catalog
     budget = DiskBudget(Amount("x", disk_bytes(site.prefix.root) - 100))
-    rules = eviction_rules(catalog, [catalog.generation(0)], (), ["*-torch2.4.0-*"], ())
+    rules = eviction_rules(site.prefix, catalog, [catalog.generation(0)], (), ["*-torch2.4.0-*"], ())
     plan = plan_room(site.prefix, budget, rules, 0).plan
     assert [item.name for item in plan.environments] == [site.names[3]]
     assert "its generation is not active" in plan.kept[f"g00001/python{PYTHON}"]

@@ -23,7 +23,7 @@ from daemon.install.pipeline import install
 from daemon.install.plan import make_plan
 from daemon.prefix.disk_budget import Amount, DiskBudget
 from daemon.prefix.generation import published_names
-from daemon.prefix.lease_record import last_uses, read_lease_record, read_leases, write_lease_record
+from daemon.prefix.lease_record import last_leases, read_lease_record, read_leases, write_lease_record
 from daemon.prefix.usage import disk_bytes
 from daemon.report.progress import Reporter
 from daemon.upkeep import eviction
@@ -82,7 +82,7 @@ class _Node:
     def _install(self, name: str) -> None:
         prefix, catalog = self.fake.prefix, self.fake.catalog
         plan = make_plan(prefix, catalog, only=[name])
-        rules = eviction_rules(catalog, catalog.between(None, None), plan.wanted, (), ())
+        rules = eviction_rules(prefix, catalog, catalog.between(None, None), plan.wanted, (), ())
         reporter = Reporter(io.StringIO(), "json")
         before = disk_bytes(prefix.root)
         room = make_room(prefix, self.budget, rules, plan.disk_bytes, reporter)
@@ -99,7 +99,7 @@ class _Node:
         """Record the leases, as each round of the daemon does."""
         prefix = self.fake.prefix
         found = read_leases(prefix)
-        write_lease_record(prefix, last_uses(found, read_lease_record(prefix), self.now_s))
+        write_lease_record(prefix, last_leases(found, read_lease_record(prefix), self.now_s))
 
 
 def _requests(names: Sequence[str]) -> list[str]:

@@ -36,7 +36,7 @@ class FakeService:
     def log(self) -> list[str]:
         """The messages of the log, each after its level."""
         entries = [json.loads(line) for line in self._log.getvalue().splitlines()]
-        return [f"{entry['level']}: {entry['message']}" for entry in entries]
+        return [f"{entry['level']}: {entry['message']}" for entry in entries if "message" in entry]
 
     @property
     def failed(self) -> list[str]:
