@@ -94,11 +94,12 @@ class Budget:
         for portion in [list(names)] if len(names) == 1 else [list(names), *([name] for name in names)]:
             try:
                 self._make_room_for(generation, portion)
-            except BudgetError as error:
+            except Exception as error:
                 if len(portion) == 1:
-                    label = f"{INSTALL} {generation.directory_name}/{portion[0]}"
-                    self._waiting.add(label)
-                    self._context.fail(label, error)
+                    subject = f"{INSTALL} {generation.directory_name}/{portion[0]}"
+                    if isinstance(error, BudgetError):
+                        self._waiting.add(subject)
+                    self._context.fail(subject, error)
             else:
                 self._waiting -= {f"{INSTALL} {generation.directory_name}/{name}" for name in portion}
                 yield portion

@@ -114,6 +114,14 @@ def test_an_install_that_waits_is_tried_again_when_a_lease_has_ended(
     assert not budget.has_room()
 
 
+def test_an_eviction_that_fails_delays_only_what_it_was_for(fake: FakePrefix) -> None:
+    (fake.tree(0, _NAMES[1]) / ".manifest").write_bytes(b"\0")
+    service = _service(fake, _used(fake))
+    assert _portions(service, _NAMES[2]) == []
+    assert service.failed == [_SUBJECT + _NAMES[2]]
+    assert _installed(fake) == set(_NAMES[:2])
+
+
 def test_a_prefix_above_its_budget_is_evicted_down_to_it(fake: FakePrefix) -> None:
     service = _service(fake, _used(fake) - 1)
     _budget(service).keep()
