@@ -48,7 +48,7 @@ def generation_section(
     others = [target for target in found.targets if target.name not in placed]
     parts = [
         f'<section id="live-{name}" data-live>',
-        f"<h2>{name} <span class=dim>{_summary(found, latest)}</span></h2>",
+        f"<h2>{name} <span class=dim>{_summary(found, definition, latest)}</span></h2>",
         _grid(found, definition, trees) if definition is not None and cells else "",
         _chips(found.name, others, trees),
         _reasons([target for target in found.targets if f"{found.name}/{target.name}" not in explained]),
@@ -56,7 +56,7 @@ def generation_section(
     return "".join([*parts, "</section>"])
 
 
-def _summary(found: GenerationReadiness, latest: str | None) -> str:
+def _summary(found: GenerationReadiness, definition: Generation | None, latest: str | None) -> str:
     ready = sum(target.state == "ready" for target in found.targets)
     left_out = sum(target.state == "left out" for target in found.targets)
     summary = "sealed" if found.sealed else "partial"
@@ -68,6 +68,8 @@ def _summary(found: GenerationReadiness, latest: str | None) -> str:
     on_demand = sum(target.state == "on demand" for target in found.targets)
     if on_demand:
         summary += f", {on_demand} on demand"
+    if definition is not None:
+        summary += f" · {text(definition.platform)}"
     return summary
 
 

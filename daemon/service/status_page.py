@@ -14,6 +14,7 @@ from daemon.upkeep.readiness import Readiness
 from gens.generation import Generation
 
 _REASON_CHARACTERS = 300
+_MOST_RETRIES = 20
 _BAR_UNITS = 1000
 _KINDS = {
     "environments": "environments",
@@ -90,8 +91,9 @@ def _problems(readiness: Readiness, state: ServiceState) -> str:
 
 
 def _retries(state: ServiceState) -> str:
+    pending = list(state.retries.pending())
     items = []
-    for retry in state.retries.pending():
+    for retry in pending[:_MOST_RETRIES]:
         in_s = state.retries.next_s(retry.subject)
         often = "once" if retry.attempts == 1 else f"{retry.attempts} times"
         items.append(
@@ -99,6 +101,8 @@ def _retries(state: ServiceState) -> str:
             f"{'now' if not in_s else f'in {math.ceil(in_s)} s'}"
             f"<small>{text(retry.reason[:_REASON_CHARACTERS])}</small></li>"
         )
+    if len(pending) > _MOST_RETRIES:
+        items.append(f"<li>and {len(pending) - _MOST_RETRIES} more: /readyz has them all</li>")
     return f"<h2>Failed, and tried again</h2><ul class=plain>{''.join(items)}</ul>" if items else ""
 
 

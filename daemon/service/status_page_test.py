@@ -2,10 +2,12 @@
 
 import re
 
-from daemon.prefix.usage import Usage
+import pytest
+
+from daemon.prefix.usage import TreeUsage, Usage
 from daemon.service.state import ServiceState
 from daemon.service.status_page import status_page
-from daemon.upkeep.readiness import GenerationReadiness, Readiness, TargetReadiness
+from daemon.upkeep.readiness import GenerationReadiness, Readiness, State, TargetReadiness
 from gens.generation import Environment, Generation, Inputs
 
 _READINESS = Readiness(
@@ -107,3 +109,25 @@ def test_what_failed_is_named_with_its_next_try() -> None:
     assert "the index lost it" in page
     state.retries.succeeded("prune")
     assert "busy" not in _page(state)
+
+
+@pytest.mark.parametrize("state", ["ready", "failed"])
+def test_a_page_of_a_thousand_environments_is_not_large(state: State) -> None:
+    inputs = Inputs("3.11.1", "x86_64-manylinux_2_34", "2026-11-01T00:00:00Z", ())
+    pythons = {f"3.{minor}": f"3.{minor}.1" for minor in range(10)}
+    cells = tuple(
+        Environment(python, full, inputs, f"2.{number}.0", "cu130", "13.0")
+        for python, full in pythons.items()
+        for number in range(100)
+    )
+    definition = Generation(1, "x86_64-manylinux_2_34", "2026-11-01T00:00:00Z", pythons, cells)
+    targets = tuple(TargetReadiness(cell.name, "environment", state, "why " * 300) for cell in cells)
+    found = Readiness(True, (), None, (GenerationReadiness("g00001", True, True, "", targets),))
+    trees = {f"g00001/{cell.name}": TreeUsage(4_900_000_000, 253_000_000) for cell in cells}
+    service = ServiceState(usage=Usage({"environments": 1}, 5, 4, trees))
+    for cell in cells if state == "failed" else ():
+        service.retries.failed(f"install g00001/{cell.name}", "why " * 300)
+    page = status_page(found, {"g00001": definition}, service, "/srv", 5, 1_700_000_000.0)
+    assert page.count(f"<td class={state} ") == 1000
+    assert len(page.encode()) < 200_000
+    assert ("and 980 more: /readyz has them all" in page) == (state == "failed")
