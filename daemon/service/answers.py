@@ -1,8 +1,6 @@
 """Answers requests for `/`, `/healthz`, `/readyz` and `/metrics`."""
 
-import os
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +13,7 @@ from daemon.service.failure import for_everybody, text_of
 from daemon.service.http_request import Request
 from daemon.service.metrics import CONTENT_TYPE
 from daemon.service.page_code import POLICY
+from daemon.service.page_facts import read_page_facts
 from daemon.service.status_page import status_page
 from daemon.upkeep.readiness import readiness_text
 from gens.errors import MonobaseError
@@ -109,14 +108,8 @@ def _metrics(context: ServiceContext, _question: Question) -> Response:
 
 
 def _page(context: ServiceContext, _question: Question) -> Response:
-    try:
-        room = os.statvfs(context.prefix.root)
-        free_bytes = room.f_bavail * room.f_frsize
-    except OSError:
-        free_bytes = None
-    definitions = {generation.directory_name: generation for generation in context.active()}
-    root, now_s = str(context.prefix.root), time.time()
-    page = status_page(context.readiness(), definitions, context.state, root, free_bytes, now_s)
+    root = str(context.prefix.root)
+    page = status_page(context.readiness(), context.state, root, read_page_facts(context))
     return Response(HTTPStatus.OK, _HTML, visible(page, "\n\t").encode(), policy=POLICY)
 
 

@@ -35,7 +35,7 @@ thead th { background: var(--head); border-top: 0 } .n { text-align: right; whit
 .grid table { min-width: max-content } .grid th, .grid td { white-space: nowrap }
 .grid td { border-left: 1px solid var(--line); min-width: 4.2rem; line-height: 1.25 }
 .grid th:first-child { position: sticky; left: 0; width: 8rem; background: var(--head) }
-.grid small { display: block }
+.grid small { display: block } .grid small b { color: var(--text) }
 .ready { background: var(--ready); box-shadow: inset 3px 0 var(--ready-line) }
 .installing { background: var(--installing); box-shadow: inset 3px 0 var(--installing-line) }
 .missing { background: var(--missing); box-shadow: inset 3px 0 var(--missing-line) }
@@ -53,7 +53,7 @@ ul.plain li { border-bottom: 1px solid var(--line); padding: .3rem 0 } ul.plain 
 .k4 { fill: #bf8700; background: #bf8700 } .k5 { fill: #8b949e; background: #8b949e }
 .saved { fill: var(--head); stroke: var(--line); background: var(--head); outline: 1px dashed var(--dim) }
 @media (max-width: 40rem) { body { padding: .6rem; font-size: 14px } th, td { padding: .2rem .35rem }
-  .grid td { min-width: 3.6rem } }
+  .grid td { min-width: 3.6rem } .grid th:first-child { width: 5.5rem } }
 """
 SCRIPT = """
 "use strict";

@@ -1,11 +1,12 @@
 """A generation on the status page: its environments by Torch and Python, then its toolkits."""
 
 import html
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable
 
 from rich.filesize import decimal
 
-from daemon.prefix.usage import TreeUsage
+from daemon.prefix.progress_file import ProgressLine
+from daemon.service.page_facts import PageFacts
 from daemon.upkeep.readiness import GenerationReadiness, State, TargetReadiness
 from gens.generation import Environment, Generation
 
@@ -16,47 +17,40 @@ SIGNS: dict[State, str] = {
     "failed": "✕",
     "damaged": "!",
     "left out": "·",
-    "on demand": "?",
+    "on demand": "◌",
 }
+_UNITS_S = {"d": 86_400, "h": 3_600, "min": 60}
 _MOST_REASONS = 20
 _REASON_CHARACTERS = 300
 
 
-def generation_section(
-    found: GenerationReadiness,
-    definition: Generation | None,
-    latest: str | None,
-    trees: Mapping[str, TreeUsage],
-    explained: Container[str] = (),
-) -> str:
+def generation_section(found: GenerationReadiness, latest: str | None, facts: PageFacts) -> str:
     """Return the section of a generation.
 
     Args:
         found: The generation on the node.
-        definition: Its definition; None if it was removed meanwhile.
         latest: What `latest` names, or None.
-        trees: The bytes of environments and toolkits, such as `g00003/python3.11`; what is not in it was not
-            counted yet.
-        explained: The targets whose failure the page explains elsewhere, such as `g00003/python3.11`.
+        facts: Its definition, unless that was removed meanwhile, and facts on environments and toolkits.
 
     Returns:
         HTML.
     """
+    definition = facts.definitions.get(found.name)
     name = text(found.name)
     cells = () if definition is None else definition.environments
     placed = {cell.name for cell in cells}
     others = [target for target in found.targets if target.name not in placed]
     parts = [
         f'<section id="live-{name}" data-live>',
-        f"<h2>{name} <span class=dim>{_summary(found, definition, latest)}</span></h2>",
-        _grid(found, definition, trees) if definition is not None and cells else "",
-        _chips(found.name, others, trees),
-        _reasons([target for target in found.targets if f"{found.name}/{target.name}" not in explained]),
+        f"<h2>{name} <span class=dim>{_summary(found, latest, facts)}</span></h2>",
+        _grid(found, definition, facts) if definition is not None and cells else "",
+        _chips(found.name, others, facts),
+        _reasons([target for target in found.targets if _label(found.name, target) not in facts.explained]),
     ]
     return "".join([*parts, "</section>"])
 
 
-def _summary(found: GenerationReadiness, definition: Generation | None, latest: str | None) -> str:
+def _summary(found: GenerationReadiness, latest: str | None, facts: PageFacts) -> str:
     ready = sum(target.state == "ready" for target in found.targets)
     left_out = sum(target.state == "left out" for target in found.targets)
     summary = "sealed" if found.sealed else "partial"
@@ -68,19 +62,27 @@ def _summary(found: GenerationReadiness, definition: Generation | None, latest: 
     on_demand = sum(target.state == "on demand" for target in found.targets)
     if on_demand:
         summary += f", {on_demand} on demand"
-    if definition is not None:
-        summary += f" · {text(definition.platform)}"
+    if found.name in facts.definitions:
+        summary += f" · {text(facts.definitions[found.name].platform)}"
+    if found.name in facts.leases.generations:
+        summary += f" · {_users(found.name, facts)}, as a whole"
     return summary
 
 
-def _grid(found: GenerationReadiness, definition: Generation, trees: Mapping[str, TreeUsage]) -> str:
+def _users(label: str, facts: PageFacts) -> str:
+    """Return who leases an environment or generation, as far as the kernel tells."""
+    count = facts.models.get(label, 0)
+    return "in use" if not count else f"{count} model{'s' if count > 1 else ''}"
+
+
+def _grid(found: GenerationReadiness, definition: Generation, facts: PageFacts) -> str:
     targets = {target.name: target for target in found.targets}
     pythons = list(definition.python)
     head = "".join(f"<th scope=col>{text(python)}</th>" for python in pythons)
     rows = []
     for row in _rows(definition.environments):
         by_python = {cell.python: targets.get(cell.name) for cell in row}
-        cells = "".join(_cell(found.name, by_python.get(python), trees) for python in pythons)
+        cells = "".join(_cell(found.name, by_python.get(python), facts) for python in pythons)
         rows.append(f"<tr><th scope=row>{_row_head(row[0])}</th>{cells}</tr>")
     label = f"Environments of {text(found.name)} by Torch and Python"
     return (
@@ -109,24 +111,48 @@ def _row_head(cell: Environment) -> str:
     return f"{text(cell.torch)} <small>{text(cell.build or '')}</small>" if cell.torch else "no Torch"
 
 
-def _cell(generation: str, target: TargetReadiness | None, trees: Mapping[str, TreeUsage]) -> str:
+def _cell(generation: str, target: TargetReadiness | None, facts: PageFacts) -> str:
     if target is None:
         return "<td></td>"
-    size = trees.get(f"{generation}/{target.name}") if target.state in {"ready", "damaged"} else None
+    label = _label(generation, target)
+    is_there = target.state in {"ready", "damaged"}
     parts = [f"<b>{SIGNS[target.state]}</b>"]
+    size = facts.trees.get(label) if is_there else None
     if size is not None:
         parts.append(f" {short_size(size.apparent_bytes)}<small>+{short_size(size.own_bytes)}</small>")
-    if target.state != "ready":
+    if is_there:
+        parts.append(_use(label, facts))
+    if label in facts.progress:
+        parts.append(f"<small>{_progress(facts.progress[label])}</small>")
+    elif target.state != "ready":
         parts.append(f"<small>{target.state}</small>")
     title = f"{text(target.name)}: {target.state}"
     return f'<td class={_class(target)} title="{title}">{"".join(parts)}</td>'
 
 
-def _chips(generation: str, targets: Iterable[TargetReadiness], trees: Mapping[str, TreeUsage]) -> str:
+def _use(label: str, facts: PageFacts) -> str:
+    """Return who uses an environment, or when it was last used."""
+    if label in facts.leases.environments:
+        return f"<small><b>● {_users(label, facts)}</b></small>"
+    last_s = facts.leases.last_uses.get(label)
+    return "" if last_s is None else f"<small>{short_age(facts.now_s - last_s)}</small>"
+
+
+def _progress(line: ProgressLine) -> str:
+    if line.stage == "fetch" and line.total_bytes:
+        return f"fetch {100 * line.done_bytes // line.total_bytes} %"
+    return text(line.stage)
+
+
+def _chips(generation: str, targets: Iterable[TargetReadiness], facts: PageFacts) -> str:
     chips = []
     for target in targets:
-        size = trees.get(f"{generation}/{target.name}") if target.state == "ready" else None
-        note = short_size(size.apparent_bytes) if size is not None else target.state
+        label = _label(generation, target)
+        note: str = target.state
+        if target.state == "ready" and label in facts.trees:
+            note = short_size(facts.trees[label].apparent_bytes)
+        elif label in facts.progress:
+            note = _progress(facts.progress[label])
         chips.append(
             f"<li class={_class(target)}><b>{SIGNS[target.state]}</b> {text(target.name)} "
             f"<small>{note}</small></li>"
@@ -146,6 +172,10 @@ def _reasons(targets: Iterable[TargetReadiness]) -> str:
     return f"<ul class=plain>{''.join(items)}</ul>" if items else ""
 
 
+def _label(generation: str, target: TargetReadiness) -> str:
+    return f"{generation}/{target.name}"
+
+
 def _class(target: TargetReadiness) -> str:
     return target.state.replace(" ", "-")
 
@@ -155,6 +185,14 @@ def short_size(count: int) -> str:
     number, _, unit = decimal(count, precision=1).partition(" ")
     plain = float(number.replace(",", ""))
     return f"{plain:.0f} {unit}" if plain >= 10 or unit == "bytes" else f"{number} {unit}"
+
+
+def short_age(age_s: float) -> str:
+    """Return how long ago something was, in the few characters that fit a cell on a phone: `3 h ago`."""
+    for unit, length_s in _UNITS_S.items():
+        if age_s >= length_s:
+            return f"{int(age_s // length_s)} {unit} ago"
+    return "now"
 
 
 def text(value: str) -> str:

@@ -5,8 +5,11 @@ from typing import get_args
 
 import pytest
 
+from daemon.prefix.progress_file import ProgressLine
 from daemon.prefix.usage import TreeUsage
-from daemon.service.status_grid import SIGNS, generation_section, short_size
+from daemon.service.page_facts import PageFacts
+from daemon.service.state import LeaseState
+from daemon.service.status_grid import SIGNS, generation_section, short_age, short_size
 from daemon.upkeep.readiness import GenerationReadiness, State, TargetReadiness
 from gens.generation import Environment, Generation, Inputs, Toolkit
 
@@ -41,8 +44,8 @@ def _section(states: dict[str, State] | None = None, reason: str = "", **argumen
         for target in _DEFINITION.targets
     )
     found = GenerationReadiness("g00001", True, True, "", targets)
-    settings = {"definition": _DEFINITION, "latest": "g00001", "trees": {}} | arguments
-    return generation_section(found, **settings)  # type: ignore[arg-type]  # of a test
+    settings = {"definitions": {"g00001": _DEFINITION}} | arguments
+    return generation_section(found, "g00001", PageFacts(**settings))  # type: ignore[arg-type]  # of a test
 
 
 def _row(section: str, head: str) -> list[str]:
@@ -89,6 +92,61 @@ def test_a_cell_has_the_size_and_what_no_other_tree_links() -> None:
     assert other == "<td></td>"
 
 
+_USED = "g00001/python3.11"
+
+
+def test_an_environment_is_shown_with_the_models_that_lease_it() -> None:
+    leases = LeaseState({_USED: 1000}, frozenset({_USED}))
+    for models, shown in (({}, "in use"), ({_USED: 1}, "1 model"), ({_USED: 12}, "12 models")):
+        (cell, _) = _row(_section(leases=leases, models=models, now_s=9000.0), "no Torch")
+        assert f"<small><b>● {shown}</b></small>" in cell
+        assert "ago" not in cell
+
+
+def test_an_environment_that_nobody_leases_is_shown_with_its_last_use() -> None:
+    leases = LeaseState({_USED: 1000})
+    (cell, _) = _row(_section(leases=leases, now_s=1000 + 3 * 3600 + 59), "no Torch")
+    assert "<small>3 h ago</small>" in cell
+    (cell, _) = _row(_section({"python3.11": "missing"}, leases=leases, now_s=9000.0), "no Torch")
+    assert "ago" not in cell
+
+
+def test_a_generation_that_is_leased_as_a_whole_says_so() -> None:
+    leases = LeaseState(generations=frozenset({"g00001"}))
+    assert "· in use, as a whole" in _section(leases=leases)
+    assert "· 2 models, as a whole" in _section(leases=leases, models={"g00001": 2})
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (ProgressLine("g00001", "python3.11", "fetch", 370, 1000), "fetch 37 %"),
+        (ProgressLine("g00001", "python3.11", "fetch"), "fetch"),
+        (ProgressLine("g00001", "python3.11", "lay-out", 370, 1000), "lay-out"),
+    ],
+)
+def test_what_is_installed_now_is_shown_with_its_stage(line: ProgressLine, shown: str) -> None:
+    section = _section({"python3.11": "installing"}, progress={_USED: line})
+    (cell, _) = _row(section, "no Torch")
+    assert f"<small>{shown}</small>" in cell
+    assert "<small>installing" not in cell
+
+
+@pytest.mark.parametrize(
+    ("age_s", "shown"),
+    [
+        (-5, "now"),
+        (59, "now"),
+        (60, "1 min ago"),
+        (3600, "1 h ago"),
+        (86_399, "23 h ago"),
+        (864_000, "10 d ago"),
+    ],
+)
+def test_ages_take_few_characters(age_s: float, shown: str) -> None:
+    assert short_age(age_s) == shown
+
+
 def test_what_is_not_there_has_no_size() -> None:
     trees = {"g00001/python3.11": TreeUsage(4_900_000_000, 253_400_000)}
     assert "4.9 GB" not in _section({"python3.11": "missing"}, trees=trees)
@@ -100,7 +158,7 @@ def test_toolkits_are_listed_beside_the_grid() -> None:
 
 
 def test_all_is_listed_where_the_definition_is_gone() -> None:
-    section = _section(definition=None)
+    section = _section(definitions={})
     assert "<table>" not in section
     assert section.count("<li class=ready>") == len(_DEFINITION.targets)
 
@@ -116,7 +174,7 @@ def test_only_so_many_reasons_are_shown_and_none_that_stands_elsewhere() -> None
 def test_the_rest_of_many_reasons_is_counted() -> None:
     targets = tuple(TargetReadiness(f"cuda{number}", "toolkit", "failed", "why") for number in range(25))
     found = GenerationReadiness("g00001", False, False, "", targets)
-    section = generation_section(found, None, None, {})
+    section = generation_section(found, None, PageFacts())
     assert section.count("failed<small>why") == 20
     assert "and 5 more" in section
 

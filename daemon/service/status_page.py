@@ -8,10 +8,10 @@ from rich.filesize import decimal
 
 from daemon.prefix.usage import Usage
 from daemon.service.page_code import SCRIPT, STYLE
-from daemon.service.state import INSTALL, ErrorEntry, ServiceState
+from daemon.service.page_facts import PageFacts
+from daemon.service.state import ErrorEntry, ServiceState
 from daemon.service.status_grid import SIGNS, generation_section, text
 from daemon.upkeep.readiness import Readiness
-from gens.generation import Generation
 
 _REASON_CHARACTERS = 300
 _MOST_RETRIES = 20
@@ -26,45 +26,30 @@ _KINDS = {
 }
 
 
-def status_page(
-    readiness: Readiness,
-    definitions: Mapping[str, Generation],
-    state: ServiceState,
-    prefix: str,
-    free_bytes: int | None,
-    now_s: float,
-) -> str:
+def status_page(readiness: Readiness, state: ServiceState, prefix: str, facts: PageFacts) -> str:
     """Return the status page.
 
     Args:
         readiness: The readiness of the node.
-        definitions: The active generations by name.
         state: The state of the service.
         prefix: Path of the prefix.
-        free_bytes: Free on its disk; None if that is unknown.
-        now_s: Seconds since the epoch.
+        facts: What the page shows besides.
 
     Returns:
         HTML.
     """
     told = "ready" if readiness.ready else "not ready"
-    usage = state.usage
-    trees = {} if usage is None else usage.trees
-    retried = {retry.subject.removeprefix(f"{INSTALL} ") for retry in state.retries.pending()}
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         "<noscript><meta http-equiv=refresh content=10></noscript>",
         f"<title>monobase: {told}</title>",
         f"<style>{STYLE}</style></head>",
-        f"<body>{_header(readiness, state, prefix, now_s)}<p id=stale role=status></p><main>",
+        f"<body>{_header(readiness, state, prefix, facts.now_s)}<p id=stale role=status></p><main>",
         _problems(readiness, state),
-        *(
-            generation_section(found, definitions.get(found.name), readiness.latest, trees, retried)
-            for found in readiness.generations
-        ),
+        *(generation_section(found, readiness.latest, facts) for found in readiness.generations),
         _legend(),
-        _disk(usage, free_bytes),
+        _disk(state.usage, facts.free_bytes),
         _errors(state.last_errors()),
         f"</main><script>{SCRIPT}</script></body></html>\n",
     ]
@@ -109,8 +94,9 @@ def _retries(state: ServiceState) -> str:
 def _legend() -> str:
     signs = " · ".join(f"<b>{sign}</b> {state}" for state, sign in SIGNS.items())
     return (
-        f"<p class=dim><small>{signs}. In a cell: the size of the environment; and after + the bytes "
-        "on the disk that no other environment or toolkit links.</small></p>"
+        f"<p class=dim><small>{signs}. In a cell: the size of the environment; after + the bytes on "
+        "the disk that no other environment or toolkit links; the models that lease it (●), or when it was "
+        "last leased or installed.</small></p>"
     )
 
 

@@ -1,11 +1,13 @@
 """The page for people."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from daemon.prefix.usage import TreeUsage, Usage
-from daemon.service.state import ServiceState
+from daemon.service.page_facts import PageFacts
+from daemon.service.state import LeaseState, ServiceState
 from daemon.service.status_page import status_page
 from daemon.upkeep.readiness import GenerationReadiness, Readiness, State, TargetReadiness
 from gens.generation import Environment, Generation, Inputs
@@ -38,8 +40,11 @@ _DEFINITION = Generation(
 
 
 def _page(state: ServiceState) -> str:
-    definitions = {"g00001": _DEFINITION}
-    return status_page(_READINESS, definitions, state, "/srv/<prefix>", 5_000_000_000, 1_700_000_000.0)
+    explained = {retry.subject.removeprefix("install ") for retry in state.retries.pending()}
+    facts = PageFacts(
+        {"g00001": _DEFINITION}, explained=explained, free_bytes=5_000_000_000, now_s=1_700_000_000.0
+    )
+    return status_page(_READINESS, state, "/srv/<prefix>", facts)
 
 
 def test_each_environment_is_a_cell_with_its_state() -> None:
@@ -128,7 +133,8 @@ def test_a_page_of_a_thousand_environments_is_not_large(state: State) -> None:
     service = ServiceState(usage=Usage({"environments": 1}, 5, 4, trees))
     for cell in cells if state == "failed" else ():
         service.retries.failed(f"install g00001/{cell.name}", reason)
-    page = status_page(found, {"g00001": definition}, service, "/srv", 5, 1_700_000_000.0)
+    facts = PageFacts({"g00001": definition}, trees, LeaseState(dict.fromkeys(trees, 1600000000)))
+    page = status_page(found, service, "/srv", replace(facts, now_s=1_700_000_000.0))
     assert page.count(f"<td class={state} ") == 1000
     assert len(page.encode()) < 200_000
     assert ("and 980 more: /readyz has them all" in page) == (state == "failed")
