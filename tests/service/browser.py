@@ -109,17 +109,19 @@ class BrowserPage:
         while not (self.evaluate(is_so) if isinstance(is_so, str) else is_so()):
             if time.monotonic() > deadline_s:
                 raise BrowserError(f"not within {_PATIENCE_S} s: {is_so}")
-            time.sleep(_LOOK_AGAIN_S)
-            self.call("Page.getNavigationHistory")  # receives what happened meanwhile
+            while self._has_more(_LOOK_AGAIN_S):
+                self._note(self._receive())
 
     def photograph(self, picture: Path) -> None:
         """Save what the window shows as PNG."""
         picture.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
+    def _has_more(self, seconds: float) -> bool:
+        return b"\0" in self._received or bool(select.select([self._reader], [], [], seconds)[0])
+
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._received:
-            ready, _, _ = select.select([self._reader], [], [], _PATIENCE_S)
-            if not ready:
+            if not self._has_more(_PATIENCE_S):
                 raise BrowserError(f"the browser did not answer within {_PATIENCE_S} s")
             chunk = os.read(self._reader, _CHUNK_BYTES)
             if not chunk:
