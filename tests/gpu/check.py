@@ -52,8 +52,10 @@ def main() -> None:
     torch = distribution("torch").version.partition("+")[0]
     asked = {"PYTHON_VERSION": PYTHON, "TORCH_VERSION": torch} | (cuda or {})
     seen["model"] = _run_model(node, asked, given.uid)
+    seen["listed_architectures"] = _listed_architectures(node)
     print(json.dumps(seen, indent=1))
     wrong = _wrong(seen["model"], node.root, given.uid, cpu=given.cpu)
+    wrong += _wrong_architectures(seen["model"], _listed_architectures(node))
     for line in wrong:
         print(f"wrong: {line}", file=sys.stderr)
     sys.exit(1 if wrong else 0)
@@ -124,6 +126,20 @@ def _run_model(node: Node, asked: dict[str, str], uid: int) -> dict[str, object]
         print(done.stderr, file=sys.stderr)
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def _listed_architectures(node: Node) -> list[str]:
+    """Return the GPU architectures that the installer read from the library of Torch."""
+    lines = node.prefix.environments_file("g00000").read_text().splitlines()
+    return next((line.split()[2:] for line in lines if line.startswith("architectures ")), [])
+
+
+def _wrong_architectures(model: object, listed: list[str]) -> list[str]:
+    """Compare what the installer read with what Torch itself tells on a GPU."""
+    told = model.get("architectures", listed) if isinstance(model, dict) else listed
+    return (
+        [] if told == listed else [f"Torch has code for {told}, and the list of environments says {listed}"]
+    )
 
 
 def _wrong(model: object, root: Path, uid: int, *, cpu: bool) -> list[str]:
