@@ -90,6 +90,12 @@ A lock ends with the process that holds it, and no reader can keep one from a wr
 (`host/exclusive_lock.py`). Readers take none: what they read may be renamed away at any moment, which is no
 damage.
 
+Machine
+=======
+
+A prefix is for the machine of its first writer (`machine`: monobase/.machine). Whoever takes the writer lock
+or serves the prefix on another machine is refused before anything is read or written.
+
 Contents
 ========
 

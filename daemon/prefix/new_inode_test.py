@@ -24,6 +24,7 @@ from daemon.prefix.content_source import ContentSource
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.environments_file import replace_environments, write_environments
 from daemon.prefix.finding import Finding
+from daemon.prefix.gpu_architectures import architectures_path, keep_architectures
 from daemon.prefix.interpreter_folder import interpreter_staging, list_interpreter, publish_interpreter
 from daemon.prefix.inventory import (
     Inventory,
@@ -32,6 +33,7 @@ from daemon.prefix.inventory import (
     keep_inventory,
     write_inventory,
 )
+from daemon.prefix.machine import claim_machine
 from daemon.prefix.manifest import MANIFEST_NAME, expected_files, read_manifest
 from daemon.prefix.mark import read_mark, write_mark
 from daemon.prefix.mending import mend_tree, put_in_place, remove_extra
@@ -178,7 +180,21 @@ def _mark_again(_: FakePrefix, path: Path) -> None:
     write_mark(path, mark)
 
 
+def _architectures(fake: FakePrefix) -> Path:
+    keep_architectures(fake.prefix, "ab" * 32, ["sm_80"])
+    return architectures_path(fake.prefix, "ab" * 32)
+
+
+def _machine(fake: FakePrefix) -> Path:
+    claim_machine(fake.prefix)
+    return fake.prefix.machine_file
+
+
 _CASES = {
+    "keep_architectures": Case(
+        _architectures, lambda fake, _: keep_architectures(fake.prefix, "ab" * 32, ["sm_90"])
+    ),
+    "claim_machine": Case(_machine, lambda fake, _: claim_machine(fake.prefix)),
     "write_file": Case(_list, lambda _, path: write_file(path, b"new")),
     "write_if_changed": Case(_list, lambda _, path: write_if_changed(path, b"new")),
     "write_environments": Case(
