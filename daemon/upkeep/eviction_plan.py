@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daemon.host.removal import LinkCount, walk
 from daemon.install.selection import is_selected
 from daemon.prefix.generation import newer_format
 from daemon.prefix.lease import describe_lease
@@ -15,9 +14,9 @@ from daemon.prefix.lease_record import (
     read_leases,
 )
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.removal_count import RemovalCount
 from daemon.prefix.unused import (
     Used,
-    content_links,
     read_used,
     read_uses,
     unused_records,
@@ -142,23 +141,28 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
         for generation in prefix.installed_generations()
         for name, used in read_uses(prefix, generation).items()
     }
-    removal = _Removal(prefix, read_used(prefix, (), rules.wheels, rules.pythons))
-    plan.reclaimed_bytes = removal.take_unused(uses)
+    always = read_used(prefix, (), rules.wheels, rules.pythons)
+    count = RemovalCount(prefix)
+    count.take_unused_contents()
+    _take_unused(prefix, count, always, uses)
+    plan.reclaimed_bytes = count.freed_bytes
     stays = {
         item.label: rules.reason_to_stay(item, leases.get(item.label, 0), now_s) for item in environments
     }
     candidates = _candidates(prefix, stays, environments, plan)
+    trees: list[str] = []
     for item in sorted(candidates, key=lambda item: (last[item.label], item.label)):
-        if removal.count.freed_bytes >= over_bytes:
+        if count.freed_bytes >= over_bytes:
             break
-        before = removal.count.freed_bytes
-        removal.take(str(prefix.target(item.generation, item.name)))
+        before = count.freed_bytes
+        trees.append(str(prefix.target(item.generation, item.name)))
+        count.take(trees[-1])
         uses.pop(item.label, None)
-        removal.take_unused(uses)
-        freed = removal.count.freed_bytes - before
+        _take_unused(prefix, count, always, uses)
+        freed = count.freed_bytes - before
         plan.environments.append(Evicted(item.generation, item.name, last[item.label], freed))
-    plan.paths = list(removal.paths)
-    plan.freed_bytes = removal.count.freed_bytes
+    plan.paths = [path for path in count.paths if path not in trees]
+    plan.freed_bytes = count.freed_bytes
     return plan
 
 
@@ -182,45 +186,15 @@ def _candidates(
             yield item
 
 
-class _Removal:
-    """Counts what the removal of paths frees, and finds what nothing uses then."""
-
-    def __init__(self, prefix: Prefix, always: Used) -> None:
-        self.count = LinkCount()
-        self.paths: dict[str, None] = {}
-        self._prefix = prefix
-        self._always = always
-        self._contents = content_links(prefix)
-
-    def take(self, path: str) -> None:
-        """Count a path as removed, and with it each content that has no other link then."""
-        for _, status, is_folder in walk(path):
-            if is_folder:
-                self.count.freed_bytes += status.st_blocks * 512
-                self.count.freed_inodes += 1
-                continue
-            self.count.take(status)
-            content = self._contents.get(status.st_ino)
-            if content is not None and self.count.links_left(status) == 1 and content[0] not in self.paths:
-                self.paths[content[0]] = None
-                self.count.take(content[1])
-
-    def take_unused(self, uses: Mapping[str, Used]) -> int:
-        """Count what nothing uses as removed; return the bytes that this frees."""
-        used = Used()
-        for one in (self._always, *uses.values()):
-            used.add(one)
-        before = self.count.freed_bytes
-        for path in self._unused(used):
-            if path not in self.paths:
-                self.paths[path] = None
-                self.take(path)
-        return self.count.freed_bytes - before
-
-    def _unused(self, used: Used) -> Iterator[str]:
-        prefix = self._prefix
-        yield from (item.path for item in unused_trees(prefix, used))
-        for wheel in unused_wheels(prefix.uv_cache, used.wheels):
-            yield from map(str, wheel.paths)
-        yield from (item.path for item in unused_records(prefix, used))
-        yield from (path for path, status in self._contents.values() if status.st_nlink == 1)
+def _take_unused(prefix: Prefix, count: RemovalCount, always: Used, uses: Mapping[str, Used]) -> None:
+    """Count what nothing uses as removed."""
+    used = Used()
+    for one in (always, *uses.values()):
+        used.add(one)
+    for tree in unused_trees(prefix, used):
+        count.take(tree.path)
+    for wheel in unused_wheels(prefix.uv_cache, used.wheels):
+        for path in wheel.paths:
+            count.take(str(path))
+    for record in unused_records(prefix, used):
+        count.take(record.path)
