@@ -76,13 +76,10 @@ class Catalog:
         if not found:
             for error in self.broken_between(min_gen_id, max_gen_id).values():
                 raise error
-            elsewhere = [
-                str(error)
-                for number, error in sorted(self.elsewhere.items())
-                if _is_between(number, min_gen_id, max_gen_id)
-            ]
+            elsewhere = self.elsewhere_between(min_gen_id, max_gen_id).values()
             if elsewhere:
-                raise DefinitionError(f"{'; '.join(elsewhere)}; for that machine there are {self._known()}")
+                reasons = "; ".join(map(str, elsewhere))
+                raise DefinitionError(f"{reasons}; for that machine there are {self._known()}")
             raise DefinitionError(
                 f"no generation has an ID from {'any' if min_gen_id is None else min_gen_id}"
                 f" to {'any' if max_gen_id is None else max_gen_id}; there are {self._known()}"
@@ -91,11 +88,11 @@ class Catalog:
 
     def broken_between(self, min_gen_id: int | None, max_gen_id: int | None) -> dict[str, DefinitionError]:
         """Return the errors of unreadable definitions of a range, by name such as `g00003`."""
-        return {
-            generation_directory_name(number): error
-            for number, error in sorted(self.broken.items())
-            if _is_between(number, min_gen_id, max_gen_id)
-        }
+        return _between(self.broken, min_gen_id, max_gen_id)
+
+    def elsewhere_between(self, min_gen_id: int | None, max_gen_id: int | None) -> dict[str, DefinitionError]:
+        """Return why generations of a range are left out on this machine, by name such as `g00003`."""
+        return _between(self.elsewhere, min_gen_id, max_gen_id)
 
     def lock_path(self, generation: Generation, target: Target) -> Path:
         """Return the path of a target's lock, whether or not it exists."""
@@ -173,6 +170,16 @@ def load_catalog(
         locks_directory or directory,
         broken,
     )
+
+
+def _between(
+    errors: Mapping[int, DefinitionError], least: int | None, most: int | None
+) -> dict[str, DefinitionError]:
+    return {
+        generation_directory_name(number): error
+        for number, error in sorted(errors.items())
+        if _is_between(number, least, most)
+    }
 
 
 def _is_between(number: int, least: int | None, most: int | None) -> bool:

@@ -71,6 +71,7 @@ def test_the_catalog_of_a_machine_has_only_its_targets_and_leaves_other_generati
     assert [item.id for item in arm.between(None, None)] == [3]
     assert arm.generation(3).environments == (on_arm,)
     assert list(arm.broken) == [4]
+    assert list(arm.elsewhere_between(1, None)) == ["g00001"]
     with pytest.raises(DefinitionError, match=r"^g00000 is for x86_64, not for aarch64$"):
         arm.generation(0)
     with pytest.raises(

@@ -62,9 +62,11 @@ def _header(readiness: Readiness, state: ServiceState, prefix: str, now_s: float
         if readiness.ready
         else "<span class='badge no'>✕ not ready</span>"
     )
+    elsewhere = ", ".join(readiness.elsewhere)
+    left_out = f" · nothing for this machine: {text(elsewhere)}" if elsewhere else ""
     return (
         f"<header id=live-header data-live><h1>monobase {badge}</h1>"
-        f"<p><code>{text(prefix)}</code> · latest: <b>{text(readiness.latest or 'none')}</b></p>"
+        f"<p><code>{text(prefix)}</code> · latest: <b>{text(readiness.latest or 'none')}</b>{left_out}</p>"
         f"<p class=dim>{text(state.activity)} · {_utc(now_s)}</p></header>"
     )
 

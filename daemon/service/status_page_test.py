@@ -56,6 +56,13 @@ def test_each_environment_is_a_cell_with_its_state() -> None:
     assert "not ready" in page
 
 
+def test_generations_of_another_machine_are_named() -> None:
+    facts = PageFacts({}, explained=set(), free_bytes=1, now_s=1_700_000_000.0)
+    readiness = replace(_READINESS, elsewhere=("g00000", "g00002"))
+    assert "nothing for this machine: g00000, g00002" in status_page(readiness, ServiceState(), "/p", facts)
+    assert "nothing for this machine" not in _page(ServiceState())
+
+
 def test_a_failure_that_is_tried_again_is_explained_once() -> None:
     state = ServiceState()
     assert _page(state).count("&lt;script&gt;1") == 1

@@ -82,6 +82,7 @@ class Readiness:
         latest: What `latest` names, or None.
         generations: The active generations, newest first.
         retries: The failures, and when each is tried again; a node may be ready all the same.
+        elsewhere: Names of the generations of the range that have nothing for this machine.
     """
 
     ready: bool
@@ -89,6 +90,7 @@ class Readiness:
     latest: str | None
     generations: tuple[GenerationReadiness, ...]
     retries: tuple[Retry, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ def read_readiness(
         reasons.append(f"latest: names {latest or 'nothing'} instead of {newest}")
     if reasons and known.general:
         reasons.append(known.general)
-    return Readiness(not reasons, tuple(reasons), latest, generations, known.retries)
+    elsewhere = tuple(catalog.elsewhere_between(min_gen_id, max_gen_id))
+    return Readiness(not reasons, tuple(reasons), latest, generations, known.retries, elsewhere)
 
 
 def readiness_text(readiness: Readiness) -> str:
@@ -169,6 +172,8 @@ def readiness_text(readiness: Readiness) -> str:
         lines = [f"ready: {names}, latest {readiness.latest or 'none'}"]
     else:
         lines = ["not ready", *readiness.reasons]
+    if readiness.elsewhere:
+        lines.append(f"nothing for this machine: {' '.join(readiness.elsewhere)}")
     lines += [retry_text(retry) for retry in readiness.retries]
     return "".join(f"{line}\n" for line in lines)
 

@@ -106,7 +106,9 @@ def test_generations_of_the_other_machine_alone_are_left_out_and_no_failure(node
     assert f"left out, as they have nothing for {platform.machine()}: g00000, g00004" in said
     assert node.prefix.latest.readlink() == Path("g00001")
     assert node.prefix.installed_generations() == ["g00001"]
-    assert node.run("ready").stdout == "ready: g00001, latest g00001\n"
+    assert node.run("ready").stdout == (
+        "ready: g00001, latest g00001\nnothing for this machine: g00000 g00004\n"
+    )
     refused = node.install("--min-gen-id", "2", code=3)
     assert f"g00004 is for {_OTHER.partition('-')[0]}, not for {platform.machine()}" in refused
     assert "for that machine there are 1" in refused
