@@ -21,7 +21,7 @@ from runtime.shells import (
 pytest_plugins = ["runtime.fixtures"]
 
 DRIVER = "/usr/local/nvidia/lib64:/usr/local/nvidia/lib"
-PARTS = sorted(RUNTIME.glob("*/*.sh"))
+PARTS = sorted([*RUNTIME.glob("activation/*.sh"), *RUNTIME.glob("refusal/*.sh")])
 NAMES = sorted(
     {name for path in [*PARTS, ACTIVATE, EXEC] for name in re.findall(r"\b_mb_\w+\b", path.read_text())}
 )

@@ -55,7 +55,7 @@ class SampleMachine:
         place.symlink_to(target)
 
     def add_gpu(self, first_line: str | None, model: str = "NVIDIA H200") -> None:
-        """Give the machine a GPU.
+        """Add a GPU to the machine.
 
         Args:
             first_line: Of the driver's `version`; None for a sandbox that hides that file.

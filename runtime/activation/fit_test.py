@@ -1,4 +1,4 @@
-"""Which builds an NVIDIA driver runs, and which one is taken where nothing says."""
+"""The builds that an NVIDIA driver runs, and the one that is taken where nothing says."""
 
 from pathlib import Path
 from platform import machine as this_machine

@@ -4,8 +4,9 @@
 
 on a machine with a GPU and a Torch that pip has installed; it needs no network. What Torch requires becomes
 wheels (`repack.py`) of an index on loopback, a generation of one environment with its CUDA and cuDNN is
-installed by the daemon, and a model is started by `runtime/exec` on a read-only mount, as uid 1000. It prints
-what it saw as JSON, and exits with 1 where something is not as it must be.
+installed by the daemon, and a model is started by `runtime/exec` on a read-only mount, as uid 1000; then
+`runtime/doctor` in its place. It prints what it saw as JSON, and exits with 1 where something is not as it
+must be.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 import time
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 from tests.gpu.repack import is_installed, repack, with_requirements
 from tests.index.server import LocalIndex
@@ -53,9 +55,11 @@ def main() -> None:
     asked = {"PYTHON_VERSION": PYTHON, "TORCH_VERSION": torch} | (cuda or {})
     seen["model"] = _run_model(node, asked, given.uid)
     seen["listed_architectures"] = _listed_architectures(node)
+    seen["doctor"] = doctor = _run_doctor(node, asked, given.uid)
     print(json.dumps(seen, indent=1))
     wrong = _wrong(seen["model"], node.root, given.uid, cpu=given.cpu)
     wrong += _wrong_architectures(seen["model"], _listed_architectures(node))
+    wrong += _wrong_of_doctor(doctor, seen["model"])
     for line in wrong:
         print(f"wrong: {line}", file=sys.stderr)
     sys.exit(1 if wrong else 0)
@@ -101,11 +105,39 @@ def _cuda_cells(wheels: dict[str, Wheel], runtime: Wheel) -> tuple[list[Cell], d
 
 def _run_model(node: Node, asked: dict[str, str], uid: int) -> dict[str, object]:
     """Start the model as a user on a read-only mount of the prefix, and read what it saw."""
+    program = _home(node, uid) / "model.py"
+    shutil.copy(_MODEL, program)
+    done = _start(node, asked, uid, "exec", "python", str(program))
+    if done.returncode != 0:
+        sys.exit(f"the model ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    if done.stderr:
+        print(done.stderr, file=sys.stderr)
+    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _run_doctor(node: Node, asked: dict[str, str], uid: int) -> dict[str, Any]:
+    """Start the doctor as the model was started, and read what it found."""
+    done = _start(node, asked, uid, "doctor", "--json")
+    if not done.stdout:
+        sys.exit(f"the doctor ended with {done.returncode}\n{done.stderr}")
+    print(_start(node, asked, uid, "doctor").stdout, file=sys.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _home(node: Node, uid: int) -> Path:
     home = node.directory / "home"
     home.mkdir(exist_ok=True)
     os.chown(home, uid, uid)
-    program = home / "model.py"
-    shutil.copy(_MODEL, program)
+    return home
+
+
+def _start(
+    node: Node, asked: dict[str, str], uid: int, program: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of the runtime as a user on a read-only mount of the prefix."""
+    home = _home(node, uid)
     script = (
         'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && '
         f'exec setpriv --reuid {uid} --regid {uid} --clear-groups -- "$@"'
@@ -115,17 +147,11 @@ def _run_model(node: Node, asked: dict[str, str], uid: int) -> dict[str, object]
         **({"LD_LIBRARY_PATH": os.environ["LD_LIBRARY_PATH"]} if "LD_LIBRARY_PATH" in os.environ else {}),
         **asked,
     }  # fmt: skip
-    done = subprocess.run(
+    return subprocess.run(
         ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", script, str(node.root),
-         str(_ROOT / "runtime" / "exec"), "python", str(program)],
+         str(_ROOT / "runtime" / program), *arguments],
         capture_output=True, text=True, check=False, env=variables, cwd=home,
     )  # fmt: skip
-    if done.returncode != 0:
-        sys.exit(f"the model ended with {done.returncode}\n{done.stdout}{done.stderr}")
-    if done.stderr:
-        print(done.stderr, file=sys.stderr)
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def _listed_architectures(node: Node) -> list[str]:
@@ -161,6 +187,22 @@ def _wrong(model: object, root: Path, uid: int, *, cpu: bool) -> list[str]:
         wrong.append("no libcudnn of the prefix is loaded")
     errors = {name: model[name] for name in ("matmul_error", "convolution_error", "compile_error")}
     wrong += [f"{name}: {x}" for name, x in errors.items() if not isinstance(x, float) or x > 0.05]
+    return wrong
+
+
+def _wrong_of_doctor(doctor: dict[str, Any], model: object) -> list[str]:
+    """Return where the doctor and the model differ."""
+    wrong = [
+        f"the doctor: {finding['subject']}: {finding['found']}"
+        for finding in doctor["findings"]
+        if finding["state"] == "problem"
+    ]
+    if isinstance(model, dict) and model["cuda"]:
+        gpus = doctor["cuda"]["gpus"]
+        if not gpus or gpus[0]["capability"] != model["capability"] or gpus[0]["name"] != model["device"]:
+            wrong.append(f"the doctor sees {gpus}, Torch {model['device']} {model['capability']}")
+        if not doctor["driver"]["version"]:
+            wrong.append("the doctor finds no version of the driver")
     return wrong
 
 
