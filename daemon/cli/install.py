@@ -36,7 +36,7 @@ def install(settings: InstallSettings) -> None:
         labels = result.installed
         if not result.installed and not result.failures:
             labels = installed_environments(prefix, catalog.between(active.min_gen_id, active.max_gen_id))
-        click.echo(usage_hint(prefix, labels), nl=False)
+        click.echo(usage_hint(prefix, catalog.generations, labels), nl=False)
     if result.failures:
         label, error = next(iter(result.failures.items()))
         if len(result.failures) == 1:  # the error itself was shown when it happened
