@@ -43,6 +43,7 @@ th:first-child { text-align: left; position: sticky; left: 0; background: var(--
   border-right: 1px solid var(--line) }
 small, .dim { color: var(--dim); font-size: .82rem; font-weight: 400 } td small { display: block }
 
+.list { display: block; white-space: normal; text-align: left; min-width: 16rem; font-size: .82rem }
 .none { color: var(--dim) }
 .bar { display: block; height: .3rem; min-width: 3.2rem; margin: .2rem 0 0 auto; border-radius: .15rem;
   background: var(--shared); overflow: hidden }
@@ -198,7 +199,7 @@ def _stacks_table(generation: GenerationBytes, platform: PlatformBytes, link: Lo
                 _torch(cell) or _or_none("-"),
                 _driver(cell.cuda),
                 *_cells(generation, targets, link),
-                _or_none(", ".join(conflicts) or "-"),
+                f'<span class="list">{_or_none(", ".join(conflicts) or "-")}</span>',
             )
         )
     if not rows:
@@ -207,6 +208,7 @@ def _stacks_table(generation: GenerationBytes, platform: PlatformBytes, link: Lo
     columns = (
         "Stack",
         "Torch",
+        "Driver",
         *generation.generation.python.values(),
         "Other versions than with Torch alone",
     )
