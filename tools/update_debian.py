@@ -27,11 +27,19 @@ from image.errors import ImageError
     help="Directory of packages.txt and the locks.  [default: image/debian of the source tree]",
 )
 @click.option(
+    "--architecture",
+    "architectures",
+    type=click.Choice(list(ARCHITECTURES)),
+    multiple=True,
+    default=list(ARCHITECTURES),
+    help="Renew the lock of this architecture only; repeat it for several.  [default: all]",
+)
+@click.option(
     "--keyring",
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="Keys that sign the mirror's Release files.  [default: Debian's]",
 )
-def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
+def main(*, check: bool, directory: Path, architectures: tuple[str, ...], keyring: Path | None) -> None:
     """Lock the Debian packages of image/debian/packages.txt at the versions that the mirror has now.
 
     Each architecture of the images has a lock, packages.ARCHITECTURE.lock.json.
@@ -45,7 +53,7 @@ def main(*, check: bool, directory: Path, keyring: Path | None) -> None:
     mirrors = find_mirrors(os.environ)
     # All are resolved before the first is written: a failure changes nothing.
     inputs = inputs_digest(text)
-    locks = [resolve(names, inputs, mirrors, architecture, keyring) for architecture in ARCHITECTURES]
+    locks = [resolve(names, inputs, mirrors, architecture, keyring) for architecture in architectures]
     renewed = [_renew(directory / lock_name(lock.architecture), lock, check=check) for lock in locks]
     if differences := [difference for difference in renewed if difference is not None]:
         raise DifferenceError("\n".join(differences))

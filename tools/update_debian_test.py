@@ -106,6 +106,12 @@ def test_each_architecture_has_a_lock_of_its_own_packages(desk: Desk) -> None:
     assert (desk.lock.read_bytes(), desk.other_lock.exists()) == (before, True)
 
 
+def test_the_lock_of_one_architecture_alone_is_written(desk: Desk) -> None:
+    done = desk.run("--architecture", "arm64")
+    assert done.stdout.startswith("packages.arm64.lock.json: written, ")
+    assert (desk.lock.exists(), desk.other_lock.exists()) == (False, True)
+
+
 def test_what_changes_is_told_package_by_package(desk: Desk) -> None:
     desk.run()
     desk.archive.publish(

@@ -1,4 +1,4 @@
-"""Downloads the wheels of the daemon's image: those of the Python lock, for the image's Python, not the builder's."""
+"""Downloads wheels for the images' Python and architecture, not the builder's: those of the daemon's image."""
 
 load("//image:architectures.bzl", "ARCHITECTURES")
 load("//image/oci:layer.bzl", "LayerInfo")
@@ -22,7 +22,7 @@ _MACHINES = {
     "arm64": "aarch64",
 }
 
-def _select(requirements, distributions):
+def _select(lock, requirements, distributions):
     """Gives the requirements of some distributions, each with its hashes."""
     selected = {}
     taking = None
@@ -35,13 +35,15 @@ def _select(requirements, distributions):
             selected.setdefault(taking, []).append(line)
     missing = [name for name in distributions if name not in selected]
     if missing:
-        fail("tools/python/requirements.txt does not lock %s" % ", ".join(missing))
+        fail("%s does not lock %s" % (lock, ", ".join(missing)))
 
     # The last line of a requirement may be a comment, which is left out: the line before must not end with a backslash.
     return "\n".join(["\n".join(lines).removesuffix("\\").rstrip() for lines in selected.values()]) + "\n"
 
 def _python_wheels_impl(rctx):
-    rctx.file("requirements.txt", _select(rctx.read(rctx.attr.requirements), _DISTRIBUTIONS))
+    lock = rctx.attr.requirements
+    distributions = rctx.attr.distributions
+    rctx.file("requirements.txt", _select(lock, rctx.read(lock), distributions))
     pip = rctx.path(rctx.attr.pip_wheel).dirname.get_child("site-packages")
     platforms = [word for glibc in _GLIBC for word in ["--platform", "%s_%s" % (glibc, _MACHINES[rctx.attr.architecture])]]
 
@@ -54,7 +56,8 @@ def _python_wheels_impl(rctx):
         environment = {"PYTHONPATH": str(pip), "PYTHONSAFEPATH": "1"},
     )
     if result.return_code:
-        fail("pip cannot fetch the wheels of the daemon's image for %s: %s" % (rctx.attr.architecture, result.stderr))
+        wanted = ", ".join(distributions)
+        fail("pip cannot fetch the wheels for %s of %s: %s" % (rctx.attr.architecture, wanted, result.stderr))
     rctx.file("BUILD.bazel", """\
 filegroup(
     name = "wheels",
@@ -64,10 +67,11 @@ filegroup(
 """)
 
 python_wheels = repository_rule(
-    doc = "A repository with a target `wheels`.",
+    doc = "A repository with a target `wheels`: those of some distributions of a lock.",
     implementation = _python_wheels_impl,
     attrs = {
         "architecture": attr.string(mandatory = True, doc = "That of the image."),
+        "distributions": attr.string_list(mandatory = True, doc = "Names of the distributions, as the lock has them."),
         "interpreter": attr.label(default = "@interpreter//:python", doc = "The Python that runs pip."),
         "pip_wheel": attr.label(default = "@pip_pip//:BUILD.bazel", doc = "The wheel of pip."),
         "requirements": attr.label(default = "//tools/python:requirements.txt", doc = "The lock."),
@@ -79,6 +83,7 @@ def _wheels_impl(_mctx):
         python_wheels(
             name = "image_wheels_" + architecture,
             architecture = architecture,
+            distributions = _DISTRIBUTIONS,
         )
 
 wheels = module_extension(implementation = _wheels_impl)

@@ -1,4 +1,4 @@
-"""An interpreter as uv downloads them: made of the one that runs the test, since GitHub serves the real ones.
+"""An interpreter as uv downloads them: made of an installed one, since GitHub serves the real ones.
 
 The archive has the shape of python-build-standalone's `install_only` ones, and the list that of what
 `UV_PYTHON_DOWNLOADS_JSON_URL` names, so that the installer goes its own way to a managed interpreter.
@@ -30,6 +30,24 @@ _LEFT_OUT = ("__pycache__", "/test/", "/site-packages/", "/dist-packages/", "/co
 
 
 @dataclass(frozen=True, slots=True)
+class Installation:
+    """An installed interpreter.
+
+    Attributes:
+        base: The folder of its `bin` and `lib`.
+        minor: Its minor version.
+        machine: The machine that it runs on, as `platform.machine()` names it.
+    """
+
+    base: Path
+    minor: str
+    machine: str
+
+
+RUNNING = Installation(Path(sys.base_prefix), _MINOR, platform.machine())
+
+
+@dataclass(frozen=True, slots=True)
 class InterpreterMirror:
     """A mirror from which uv installs the interpreter.
 
@@ -46,20 +64,25 @@ class InterpreterMirror:
 
 @contextmanager
 def interpreter_mirror(
-    directory: Path, versions: tuple[str, ...] = (platform.python_version(),), *, small: bool = False
+    directory: Path,
+    versions: tuple[str, ...] = (platform.python_version(),),
+    *,
+    small: bool = False,
+    installation: Installation = RUNNING,
 ) -> Iterator[InterpreterMirror]:
-    """Serve the running interpreter on loopback.
+    """Serve an interpreter on loopback.
 
     Args:
         directory: For the archive and the list; it is made.
         versions: Full versions that the list offers; each is the same archive.
         small: Whether the half of the library is left out that environments of tests do not import.
+        installation: The interpreter; the running one by default.
 
     Yields:
         Where it is.
     """
     directory.mkdir(parents=True)
-    digest = write_interpreter(directory / _ARCHIVE, small=small)
+    digest = write_interpreter(directory / _ARCHIVE, small=small, installation=installation)
     mirror = InterpreterMirror("", set(), [])
 
     class Handler(SimpleHTTPRequestHandler):
@@ -78,29 +101,33 @@ def interpreter_mirror(
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(directory))) as server:
         url = f"http://127.0.0.1:{server.server_port}"
-        entries = dict(_entry(version, f"{url}/{version}/{_ARCHIVE}", digest) for version in versions)
+        entries = dict(
+            _entry(version, installation.machine, f"{url}/{version}/{_ARCHIVE}", digest)
+            for version in versions
+        )
         (directory / _LIST).write_text(json.dumps(entries))
         Thread(target=server.serve_forever, daemon=True).start()
         yield replace(mirror, list_url=f"{url}/{_LIST}")
         server.shutdown()
 
 
-def write_interpreter(path: Path, *, small: bool = False) -> str:
-    """Write an archive of the running interpreter, with all below the folder `python`.
+def write_interpreter(path: Path, *, small: bool = False, installation: Installation = RUNNING) -> str:
+    """Write an archive of an interpreter, with all below the folder `python`.
 
     Args:
         path: The archive to write.
         small: Whether what few programs import is left out.
+        installation: The interpreter; the running one by default.
 
     Returns:
         Its SHA-256 in hexadecimal digits.
     """
-    base = Path(sys.base_prefix)
+    base, minor = installation.base, installation.minor
     # Debian's library has links into /etc: their files, since uv takes no link out of the folder.
     with tarfile.open(path, "w:gz", compresslevel=1, dereference=True) as archive:
-        archive.add((base / "bin" / f"python{_MINOR}").resolve(), f"python/bin/python{_MINOR}")
+        archive.add((base / "bin" / f"python{minor}").resolve(), f"python/bin/python{minor}")
         archive.add(
-            base / "lib" / f"python{_MINOR}", f"python/lib/python{_MINOR}", filter=_few if small else _wanted
+            base / "lib" / f"python{minor}", f"python/lib/python{minor}", filter=_few if small else _wanted
         )
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -113,11 +140,11 @@ def _few(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if any(f"/{part}/" in f"{member.name}/" for part in _SELDOM) else _wanted(member)
 
 
-def _entry(version: str, url: str, digest: str) -> tuple[str, dict[str, object]]:
+def _entry(version: str, machine: str, url: str, digest: str) -> tuple[str, dict[str, object]]:
     major, minor, patch = map(int, version.split("."))
     entry = {
-        "name": "cpython", "arch": {"family": "x86_64", "variant": None}, "os": "linux", "libc": "gnu",
+        "name": "cpython", "arch": {"family": machine, "variant": None}, "os": "linux", "libc": "gnu",
         "major": major, "minor": minor, "patch": patch, "prerelease": "", "url": url, "sha256": digest,
         "variant": None, "build": "20261101",
     }  # fmt: skip
-    return f"cpython-{version}-linux-x86_64-gnu", entry
+    return f"cpython-{version}-linux-{machine}-gnu", entry

@@ -205,6 +205,20 @@ def write_wheel(spec: WheelSpec, folder: Path) -> Wheel:
     return Wheel(spec, path, len(content), digest, metadata_of(spec))
 
 
+def read_wheel(path: Path) -> Wheel:
+    """Return an existing wheel, such as one of a real index.
+
+    Args:
+        path: The wheel. Of its description only the file name counts.
+    """
+    name, version, *build, python_tag, abi_tag, platform_tag = path.stem.split("-")
+    spec = WheelSpec(name, version, python_tag, abi_tag, platform_tag, "".join(build))
+    with zipfile.ZipFile(path) as archive:
+        metadata = archive.read(f"{name}-{version}.dist-info/METADATA")
+    content = path.read_bytes()
+    return Wheel(spec, path, len(content), hashlib.sha256(content).hexdigest(), metadata)
+
+
 def _members(spec: WheelSpec) -> dict[str, bytes]:
     """Return all members but ``RECORD``: the payload sorted, then ``.dist-info``, as is recommended."""
     payload = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.index.wheel import Damage, WheelSpec, build_wheel, normalized, write_wheel
+from tests.index.wheel import Damage, WheelSpec, build_wheel, normalized, read_wheel, write_wheel
 
 SPEC = WheelSpec(
     "Foo.Bar",
@@ -135,3 +135,11 @@ def test_a_written_wheel_knows_its_size_its_hash_and_its_metadata(tmp_path: Path
 @pytest.mark.parametrize("name", ["Foo.Bar", "foo_bar", "FOO--bar", "foo-.-bar"])
 def test_names_are_normalized_as_an_index_does(name: str) -> None:
     assert normalized(name) == "foo-bar"
+
+
+@pytest.mark.parametrize("build_tag", ["", "1"])
+def test_an_existing_wheel_is_what_it_was_when_it_was_written(tmp_path: Path, build_tag: str) -> None:
+    written = write_wheel(replace(SPEC, build_tag=build_tag, platform_tag="manylinux_2_28_aarch64"), tmp_path)
+    found = read_wheel(written.path)
+    assert replace(found, spec=written.spec) == written
+    assert found.spec.filename == written.filename
