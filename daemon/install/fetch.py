@@ -4,6 +4,7 @@ One bad wheel fails a whole call of uv. The wheels that did not arrive are then 
 the bad one and to fetch the others.
 """
 
+import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -195,6 +196,7 @@ class Fetcher:
                 *(option for name in call.items if call.refresh for option in ("--refresh-package", name)),
                 "-r", requirements,
                 index_url=call.index_url, variables={"RUST_LOG": "uv_extract=warn"}, log=log,
+                received=stage.watch_call and functools.partial(stage.watch_call, target.name),
             )  # fmt: skip
         except PrefixError:
             raise

@@ -27,8 +27,9 @@ class InstallProgress:
     _current: list[Wanted] = field(default_factory=list)
     _queued: list[Wanted] = field(default_factory=list)
     _stage: str = "queued"
-    _done_bytes: int = 0
+    _arrived_bytes: int = 0
     _total_bytes: int = 0
+    _received_bytes: dict[str, int] = field(default_factory=dict)
     _written_s: float = 0.0
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -36,30 +37,44 @@ class InstallProgress:
         """Begin a batch; `queued` is installed after it."""
         with self._guard:
             self._current, self._queued = list(current), list(queued)
-            self._done_bytes = self._total_bytes = 0
+            self._start_counting(0)
 
     def enter(self, stage: str, total_bytes: int | None = None) -> None:
         """Note that a stage of the batch begins, and the bytes that it has to download."""
         with self._guard:
             self._stage = stage
             if total_bytes is not None:
-                self._done_bytes, self._total_bytes = 0, total_bytes
+                self._start_counting(total_bytes)
             self._write()
 
-    def received(self, count: int) -> None:
-        """Note that bytes were downloaded."""
+    def arrived(self, count: int) -> None:
+        """Note that a wheel of so many bytes is in uv's cache."""
         with self._guard:
-            self._done_bytes = min(self._done_bytes + count, self._total_bytes)
-            if time.monotonic() - self._written_s >= _INTERVAL_S:
-                self._write()
+            self._arrived_bytes += count
+            self._write_sometimes()
+
+    def received(self, call: str, count: int) -> None:
+        """Note the bytes that a call of uv has received so far, of whatever wheels."""
+        with self._guard:
+            self._received_bytes[call] = count
+            self._write_sometimes()
 
     def end(self) -> None:
         """Remove the file: nothing is being installed."""
         with self._guard, suppress(OSError):
             remove_progress(self.prefix)
 
+    def _start_counting(self, total_bytes: int) -> None:
+        self._arrived_bytes, self._total_bytes = 0, total_bytes
+        self._received_bytes.clear()
+
+    def _write_sometimes(self) -> None:
+        if time.monotonic() - self._written_s >= _INTERVAL_S:
+            self._write()
+
     def _write(self) -> None:
-        done, total = self._done_bytes, self._total_bytes
+        total = self._total_bytes
+        done = min(total, max(self._arrived_bytes, sum(self._received_bytes.values())))
         lines = [_line(item, self._stage, done, total) for item in self._current]
         lines += [_line(item, "queued", 0, 0) for item in self._queued]
         with suppress(OSError):

@@ -37,7 +37,7 @@ def test_the_stage_and_the_bytes_of_a_batch_are_written_and_what_comes_after_it(
     progress.begin([first], [second])
     progress.enter("fetch", 100)
     assert read_progress(fake.prefix) == [_line(first, "fetch", 0, 100), _line(second, "queued")]
-    progress.received(40)
+    progress.arrived(40)
     progress.enter("link")
     assert read_progress(fake.prefix) == [_line(first, "link", 40, 100), _line(second, "queued")]
     progress.begin([second], [])
@@ -55,14 +55,32 @@ def test_bytes_are_written_from_time_to_time_and_never_more_than_all(
     progress = InstallProgress(fake.prefix)
     progress.begin(wanted[:1], [])
     progress.enter("fetch", 100)
-    progress.received(40)
+    progress.arrived(40)
     assert read_progress(fake.prefix)[0].done_bytes == 0
     now += 1
-    progress.received(1)
+    progress.arrived(1)
     assert read_progress(fake.prefix)[0].done_bytes == 41
     now += 1
-    progress.received(1000)
+    progress.arrived(1000)
     assert read_progress(fake.prefix)[0].done_bytes == 100
+
+
+def test_what_uv_has_received_of_wheels_that_have_not_arrived_counts(
+    fake: FakePrefix, wanted: list[Wanted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install_progress, "_INTERVAL_S", 0.0)
+    progress = InstallProgress(fake.prefix)
+    progress.begin(wanted[:1], [])
+    progress.enter("fetch", 100)
+    done = []
+    for call, count in (("a", 10), ("a", 30), ("b", 20)):
+        progress.received(call, count)
+        done.append(read_progress(fake.prefix)[0].done_bytes)
+    progress.arrived(40)  # of which uv has reported 30
+    done.append(read_progress(fake.prefix)[0].done_bytes)
+    progress.received("b", 200)
+    done.append(read_progress(fake.prefix)[0].done_bytes)
+    assert done == [10, 30, 50, 50, 100]
 
 
 def test_a_disk_that_takes_no_progress_stops_no_install(

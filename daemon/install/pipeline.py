@@ -9,6 +9,7 @@ from typing import TypeVar
 from daemon.errors import PrefixError
 from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
+from daemon.host.known_contents import KnownContents
 from daemon.host.system_error import system_errors
 from daemon.install.archive_check import drop_damaged_wheels
 from daemon.install.batches import make_batches
@@ -56,6 +57,7 @@ def install(
     options: InstallOptions,
     reporter: Reporter,
     gives_way: Callable[[], bool] | None = None,
+    known: KnownContents | None = None,
 ) -> InstallResult:
     """Install what is missing of the active generations.
 
@@ -70,6 +72,7 @@ def install(
         reporter: Reports progress and failures.
         gives_way: Whether the install ends now, with its other batches left to a later one. Without it, all
             is one batch, which is faster.
+        known: The contents that installs just before this one have read; None for none.
 
     Raises:
         MonobaseError: Nothing could be installed at all: a usage error, a full disk, a prefix in use.
@@ -79,7 +82,7 @@ def install(
         prefix.make_directories()
         with writer_lock(prefix, options.lock_timeout_s, reporter.info) as writer:
             uv = make_uv(uv_program, writer, options)
-            run = _Install(writer, catalog, uv, options, reporter, gives_way)
+            run = _Install(writer, catalog, uv, options, reporter, gives_way, known)
             run.run()
     run.result.seconds = round(time.monotonic() - began, 2)
     return run.result
@@ -96,6 +99,7 @@ class _Install:
         options: InstallOptions,
         reporter: Reporter,
         gives_way: Callable[[], bool] | None,
+        known: KnownContents | None,
     ) -> None:
         self.result = InstallResult()
         self._writer = writer
@@ -104,7 +108,7 @@ class _Install:
         self._uv = uv
         self._options = options
         self._reporter = reporter
-        self._bench = make_workbench(self._prefix, uv, options.jobs, links=not options.copy)
+        self._bench = make_workbench(self._prefix, uv, options.jobs, links=not options.copy, known=known)
         self._gives_way = gives_way
         self._progress = InstallProgress(self._prefix)
         self._interpreters: dict[str, Interpreter] = {}
@@ -219,7 +223,7 @@ class _Install:
                 item for item in wheels_to_fetch(self._prefix, wanted) if item.wheel.sha256 not in unusable
             ]
             stage.total = sum(item.wheel.size_bytes for item in items)
-            stage.watch = self._progress.received
+            stage.watch, stage.watch_call = self._progress.arrived, self._progress.received
             self._progress.enter("fetch", stage.total)
             failures = unusable | fetcher.fetch(items, stage)
             arrived = [item.wheel for item in items if item.wheel.sha256 not in failures]

@@ -29,6 +29,7 @@ class Stage:
         facts: What the line at the end of the stage reports.
         bar: The bar on the terminal, if there is one.
         watch: Called with each amount that is done.
+        watch_call: Called with the name of a call of uv and the bytes that it has received so far.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Stage:
     facts: dict[str, Value] = field(default_factory=dict)
     bar: Bar | None = None
     watch: Callable[[int], None] | None = None
+    watch_call: Callable[[str, int], None] | None = None
 
     def advance(self, count: int = 1) -> None:
         """Add to the amount that is done."""

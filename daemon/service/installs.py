@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.errors import DiskError, PrefixError
+from daemon.host.known_contents import KnownContents
 from daemon.install.pipeline import install
 from daemon.install.result import InstallResult
 from daemon.prefix.prefix import LATEST_NAME
@@ -31,6 +32,7 @@ class Installs:
         self._context = context
         self._demand = demand
         self._budget = budget
+        self._known: KnownContents | None = None  # what the installs of one burst of requests have read
 
     def install_missing(self) -> bool:
         """Install what is missing and not waiting for its retry.
@@ -52,6 +54,7 @@ class Installs:
             Whether anything was tried.
         """
         tried: set[tuple[str, str]] = set()
+        self._known = KnownContents(self._context.options.install.jobs)
         while not self._context.stop.is_set():
             first = self._demand.first()
             if first is None or (first[0].directory_name, first[1]) in tried:
@@ -61,6 +64,7 @@ class Installs:
             self._context.reporter.info(f"{generation.directory_name}/{name}: a model waits for it")
             self._try_install(generation, [name])
             self._context.attempt("demand", self._demand.offer)
+        self._known = None
         return bool(tried)
 
     def _install_generations(self) -> bool:
@@ -114,8 +118,9 @@ class Installs:
         options = replace(context.options.install, generation_id=generation.id, only=only)
         try:
             result = install(
-                context.prefix, context.catalog, context.uv_program, options, context.reporter, gives_way
-            )
+                context.prefix, context.catalog, context.uv_program, options, context.reporter, gives_way,
+                self._known if gives_way is None else None,
+            )  # fmt: skip
         except PrefixError as error:
             subject = INSTALL if gives_way is not None else f"{INSTALL} {name}/{names[0]}"
             context.fail(subject, error, self._what_stays() if isinstance(error, DiskError) else "")

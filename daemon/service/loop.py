@@ -89,6 +89,7 @@ class Loop:
     def _round(self) -> None:
         """Do what is due."""
         context = self._context
+        self._installs.install_demanded()  # before anything that takes time
         context.state.activity = "checking"
         self._read_definitions()
         context.attempt(

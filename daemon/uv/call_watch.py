@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon.errors import SlowIndexError
@@ -19,16 +20,24 @@ _LOOK_S = 1.0
 class CallWatch:
     """Watches one process, and kills it if it downloads too slowly, prints without end, or waits for a model.
 
+    Args:
+        log: The file of its standard error; None for a pipe.
+        least: The least rate of its downloads; None for no limit.
+        received: Called with the bytes that it has received so far, about once a second.
+
     Attributes:
         reason: Why it was killed, where no second try would end better; else None.
         is_held_up: Whether it was killed as a model held a lease on a file that it had just made. Made anew,
             that file is another one.
     """
 
-    def __init__(self, log: Path | None, least: LeastRate | None) -> None:
+    def __init__(
+        self, log: Path | None, least: LeastRate | None, received: Callable[[int], None] | None = None
+    ) -> None:
         self._log = log
         self._log_begin = 0 if log is None else log.stat().st_size
         self._rate = None if least is None else RateWatch(least)
+        self._received = received
         self._look_s = _LOOK_S if least is None else least.look_s
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -70,7 +79,9 @@ class CallWatch:
         said = 0 if self._log is None else self._log.stat().st_size - self._log_begin
         if said > _LOG_BYTES:
             return MonobaseError(f"uv prints without end: {said:,} bytes so far; run the same command again")
-        total = None if self._rate is None else received.total()
+        total = None if self._rate is None and self._received is None else received.total()
+        if self._received is not None and total is not None:
+            self._received(total)
         slow = None if self._rate is None or total is None else self._rate.look(time.monotonic(), total)
         return None if self._rate is None or slow is None else _too_slow(slow, self._rate.least)
 

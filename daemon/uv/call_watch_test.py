@@ -1,6 +1,7 @@
 """A uv that prints without end, or downloads too slowly, is ended with a reason; any other is left alone."""
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +79,24 @@ def test_of_a_long_log_the_beginning_and_the_end_are_kept(log: Path, monkeypatch
         file.write(b"beginning, and the end")
     assert watch.read_log() == "begine end"
     assert CallWatch(None, None).read_log() == ""
+
+
+def test_what_a_process_has_received_is_told_without_a_least_rate(
+    process: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_watch, "ReceivedBytes", _Dripping)
+    monkeypatch.setattr(call_watch, "_LOOK_S", 0.01)
+    told: list[int] = []
+    enough = threading.Event()
+
+    def note(count: int) -> None:
+        told.append(count)
+        if count == 3:
+            enough.set()
+
+    watch = CallWatch(None, None, note)
+    watch.note(process, runs=True)
+    assert enough.wait(60)
+    watch.note(process, runs=False)
+    assert told[:3] == [1, 2, 3]
+    assert process.poll() is None

@@ -4,7 +4,7 @@ import functools
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -116,6 +116,7 @@ class Uv:
         index_url: str | None = None,
         variables: Mapping[str, str] | None = None,
         log: Path | None = None,
+        received: Callable[[int], None] | None = None,
     ) -> UvOutput:
         """Run uv to its end, with the settings that it needs to download.
 
@@ -126,6 +127,7 @@ class Uv:
             index_url: The index of a build; None for the default index.
             variables: Further environment variables.
             log: A file that uv appends its standard error to, so that it outlives the daemon.
+            received: Called with the bytes that uv has received so far, about once a second.
 
         Returns:
             Its output.
@@ -152,7 +154,7 @@ class Uv:
         environment |= dict(variables or {})
         configuration = known.text(indexes, proxies=not self.proxy_variables)
         call = _Call(arguments, environment, configuration, known.sources, log)
-        return self._execute(call, self.downloads.least_rate)
+        return self._execute(call, self.downloads.least_rate, received)
 
     @contextmanager
     def pool(self, size: int) -> Iterator[ThreadPoolExecutor]:
@@ -185,13 +187,18 @@ class Uv:
             "NO_COLOR": "1",
         }
 
-    def _execute(self, call: "_Call", least: LeastRate | None = None) -> UvOutput:
+    def _execute(
+        self,
+        call: "_Call",
+        least: LeastRate | None = None,
+        received: Callable[[int], None] | None = None,
+    ) -> UvOutput:
         command = [str(self.program), *map(str, call.arguments)]
         environment = dict(call.environment) | {"UV_LOCK_TIMEOUT": str(TIMEOUT_S)}
         with call.given() as (variables, descriptors, log):
             for _ in range(TRIES):
                 remove_uv_locks(self.prefix)
-                watch = CallWatch(call.log, least)
+                watch = CallWatch(call.log, least, received)
                 ended = run_to_its_end(
                     command,
                     environment=environment | variables,

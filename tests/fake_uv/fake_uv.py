@@ -107,6 +107,7 @@ class FakeUv(Uv):
         index_url: str | None = None,  # noqa: ARG002 (as uv's)
         variables: Mapping[str, str] | None = None,  # noqa: ARG002 (as uv's)
         log: Path | None = None,
+        received: Callable[[int], None] | None = None,  # noqa: ARG002 (as uv's)
     ) -> UvOutput:
         """Download wheels into the cache, or install from a folder's wheels that are in the cache."""
         words = self._read_words(arguments)
