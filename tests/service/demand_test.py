@@ -72,6 +72,7 @@ def test_a_node_on_demand_is_ready_with_nothing_and_installs_what_a_model_asks_f
         assert daemon.ready()
         assert daemon.metric('monobase_environments{generation="g00000",state="on demand"}') == 2
         node.run("ready", "--on-demand")
+        node.run("ready", variables={"MONOBASE_ON_DEMAND": "1"})
         node.run("ready", code=1)
     assert not node.environment().exists()
     assert not node.is_sealed()
@@ -93,6 +94,7 @@ def test_what_is_eager_comes_without_asking_and_decides_readiness(node: Node) ->
         daemon.wait_ready()
         daemon.wait_until(node.is_sealed)  # all of it is there
     node.run("ready", *eager)
+    node.run("ready", variables={"MONOBASE_ON_DEMAND": "1", "MONOBASE_EAGER": f"{PLAIN} python*"})
 
 
 def test_what_is_not_selected_cannot_be_asked_for(node: Node) -> None:
