@@ -39,6 +39,10 @@ def print_status(status: PrefixStatus) -> None:
         f"{status.prefix}: {decimal(status.disk_bytes)} on disk with uv's cache, "
         f"{decimal(status.free_bytes)} free"
     )
+    if status.leased:
+        console.print(f"leased by models: {_some(status.leased)}", markup=False)
+    for text in status.failures:
+        console.print(text, markup=False)
 
 
 def _some(names: list[str]) -> str:

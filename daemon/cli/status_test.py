@@ -71,3 +71,15 @@ def test_the_table_tells_the_state_of_each_generation(capsys: pytest.CaptureFixt
         "environments and toolkits: 4.0 GB apparent, 1.0 GB distinct, 3.0 GB saved by sharing",
         "/srv/p: 2.0 GB on disk with uv's cache, 500.0 MB free",
     ]
+
+
+def test_leases_and_what_the_daemon_tries_again_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    status = _status(GenerationStatus("g00001", True, True, _targets(12)))
+    print_status(status)
+    assert "leased" not in capsys.readouterr().out
+    status.leased = [f"g00001/{name}" for name in _NAMES]
+    status.failures = ["install g00001/x failed once, next try at 12:00: [no] room"]
+    print_status(status)
+    *_, leased, failure = capsys.readouterr().out.splitlines()
+    assert leased == f"leased by models: {', '.join(status.leased[:3])} and 9 more"
+    assert failure == status.failures[0]

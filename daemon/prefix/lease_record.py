@@ -53,25 +53,21 @@ class InstalledEnvironment:
 
 
 def read_leases(prefix: Prefix) -> list[InstalledEnvironment]:
-    """Look at each environment of the prefix, and at its lease.
-
-    Raises:
-        OSError: A generation cannot be listed.
-    """
+    """Look at each environment of the prefix that can be read, and at its lease."""
     found = []
     for generation in prefix.installed_generations():
         try:
             whole = is_leased(prefix.generation(generation))
             entries = list_generation(prefix, generation)
-        except FileNotFoundError:
-            continue  # it was pruned meanwhile
+        except OSError:
+            continue  # it was pruned meanwhile, or cannot be read, which readiness and scans report
         for entry in entries:
             if entry.kind != "folder" or is_strange_folder(entry.path):
                 continue
             try:
                 leased = is_leased(entry.path)
                 changed_s = int(os.lstat(entry.path).st_ctime)  # its rename into place
-            except FileNotFoundError:
+            except OSError:
                 continue
             found.append(InstalledEnvironment(generation, entry.name, changed_s, leased, whole))
     return found

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from daemon.prefix.environments_file import read_targets
 from daemon.prefix.generation import is_marked
 from daemon.prefix.latest import latest_name
+from daemon.prefix.lease_record import last_uses, read_lease_record, read_leases
 from daemon.prefix.machine import machine_of
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
 from daemon.prefix.usage import DistinctFiles, disk_bytes
+from daemon.upkeep.known_file import read_known
+from daemon.upkeep.readiness import retry_text
 from gens.errors import MonobaseError
 
 
@@ -64,6 +67,11 @@ class PrefixStatus:
         free_bytes: Free on its file system.
         strangers: What is among the generations and toolkits and was not made by an install.
         machine: Such as `x86_64`; None for an empty prefix.
+        leased: The environments that models lease now, alone or with their generation, by label such as
+            `g00003/python3.11`.
+        last_uses: When each environment was leased last, or installed if that was later, in seconds since
+            the epoch, by label.
+        failures: What the daemon tries again, such as an install that waits for room, as it last recorded it.
     """
 
     prefix: str
@@ -76,6 +84,9 @@ class PrefixStatus:
     free_bytes: int = 0
     strangers: list[str] = field(default_factory=list)
     machine: str | None = None
+    leased: list[str] = field(default_factory=list)
+    last_uses: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
 
 
 def read_status(prefix: Prefix) -> PrefixStatus:
@@ -104,6 +115,10 @@ def read_status(prefix: Prefix) -> PrefixStatus:
             generation.apparent_bytes += apparent
             status.apparent_bytes += apparent
         status.generations.append(generation)
+    environments = read_leases(prefix)
+    status.leased = [item.label for item in environments if item.leased or item.generation_leased]
+    status.last_uses = last_uses(environments, read_lease_record(prefix))
+    status.failures = [retry_text(retry) for retry in read_known(prefix).retries]
     status.distinct_bytes = files.distinct_bytes
     status.saved_bytes = status.apparent_bytes - status.distinct_bytes
     status.strangers = [str(finding) for finding in strangers(prefix)]

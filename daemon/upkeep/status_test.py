@@ -2,12 +2,17 @@
 
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from daemon.host.retries import Retry
+from daemon.prefix.lease_record import write_lease_record
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.usage import read_usage
+from daemon.upkeep.known_file import write_known
+from daemon.upkeep.readiness import NOTHING_KNOWN
 from daemon.upkeep.status import PrefixStatus, read_status
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.synthetic.catalog import environment_cell
@@ -123,3 +128,15 @@ def test_files_linked_elsewhere_count_once_and_pipes_count_no_bytes(fake: FakePr
     after = read_status(fake.prefix)
     assert after.distinct_bytes == before.distinct_bytes
     assert after.apparent_bytes - before.apparent_bytes == (fake.tree(0) / "pyvenv.cfg").stat().st_size
+
+
+def test_a_status_has_the_leases_and_what_the_daemon_tries_again(fake: FakePrefix) -> None:
+    label = f"g00000/{fake.environment}"
+    write_lease_record(fake.prefix, {label: 4_000_000_000})
+    retry = Retry(f"install {label}", 1, "no room", 0)
+    write_known(fake.prefix, replace(NOTHING_KNOWN, retries=(retry,)))
+    status = read_status(fake.prefix)
+    assert (status.leased, status.last_uses) == ([], {label: 4_000_000_000})
+    assert status.failures == [f"install {label} failed once, next try at 1970-01-01 00:00:00 UTC: no room"]
+    with fake.lease(0):
+        assert read_status(fake.prefix).leased == [label]
