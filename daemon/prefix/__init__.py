@@ -84,6 +84,8 @@ Locks
     lease (`lease`): the folder of   the generation against `retire`, the environment against
     a generation or of an            `retire_environment`; models take it, on read-only mounts too
     environment, flock(2)
+    demand (`demand`): an empty      nothing: a shared flock(2) of a model asks for that target; the daemon
+    file for each missing target     only tries whether somebody holds one
     uv's locks (`uv_locks`)          nothing here: they are kept in memory, so that no model can hold them
 
 A lock ends with the process that holds it, and no reader can keep one from a writer

@@ -52,7 +52,11 @@ def offer(prefix: Prefix, names: Mapping[str, Set[str]]) -> None:
 
 
 def asked(prefix: Prefix) -> list[tuple[str, str]]:
-    """Return the targets that a model asks for now, by names of the generation and the target, sorted."""
+    """Return the targets that a model asks for now, by names of the generation and the target, sorted.
+
+    Only one thread of the one daemon may look: it holds an exclusive lock for a moment, and another look at
+    that moment would take it for a request.
+    """
     top = prefix.generations / _FOLDER
     return [
         (generation, name)

@@ -44,6 +44,7 @@ class Demand:
         context = self._context
         now = time.monotonic()
         self._since = {label: self._since.get(label, now) for label in asked(context.prefix)}
+        context.state.requested = len(self._since)
         if not self._since:
             return None
         try:

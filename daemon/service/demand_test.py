@@ -73,7 +73,8 @@ def test_what_was_asked_for_first_comes_first(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    demand = Demand(FakeService(fake).context)
+    service = FakeService(fake)
+    demand = Demand(service.context)
     demand.offer()
     assert _first(demand) is None
     late = models.ask(1, fake.toolkit)
@@ -81,6 +82,7 @@ def test_what_was_asked_for_first_comes_first(
     now = 1.0
     models.ask(0, fake.environment)
     assert _first(demand) == f"g00001/{fake.toolkit}"
+    assert service.context.state.requested == 2
     assert demand.labels() == {f"g00001/{fake.toolkit}", f"g00000/{fake.environment}"}
     now = 2.0
     late.close()

@@ -101,6 +101,7 @@ class _Gauges(Collector):
             "How long the round of the loop that goes on lasts by now; 0 between two rounds.",
             self._state.round_s(),
         )
+        yield _gauge("requested", "Environments and toolkits that models wait for.", self._state.requested)
         yield from self._retries()
         yield from self._leases()
         yield from self._bytes()

@@ -67,6 +67,7 @@ class ServiceState:
         round_began_s: Begin of the current round, by a monotonic clock; None between two rounds.
         alive: Whether the loop runs.
         scanned: Whether a scan was made since the start.
+        requested: How many environments and toolkits models waited for at the last look.
     """
 
     retries: Retries = field(default_factory=Retries)
@@ -81,6 +82,7 @@ class ServiceState:
     round_began_s: float | None = None
     alive: bool = True
     scanned: bool = False
+    requested: int = 0
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def remember_damage(self, damage: Mapping[str, Iterable[Finding]]) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from runtime.shells import EXEC, SYSTEM_PATH
-from tests.index.fault import latency
+from tests.index.fault import drip, latency
 from tests.node.node import PLAIN, Node
 from tests.synthetic.catalog import PYTHON, cells, environment_cell
 
@@ -248,3 +249,19 @@ def test_without_on_demand_what_a_model_waits_for_comes_first(node: Node) -> Non
 
 def _downloaded(node: Node) -> set[str]:
     return {name.partition("-")[0] for name in node.index.log.wheel_attempts()}
+
+
+def test_the_wait_shows_the_bytes_as_they_come(node: Node) -> None:
+    wheel = node.wheel("alpha", size_bytes=3_000_000)
+    node.define_all({0: cells(wheel)})
+    with node.index.fault(drip("*.whl", bytes_per_s=400_000)), node.daemon("--on-demand") as daemon:
+        daemon.wait_ready()
+        with _model(node) as model:
+            daemon.wait_until(lambda: daemon.metric("monobase_requested") == 1)
+            code, _, stderr = _ended(model)
+        assert code == 0, stderr
+        daemon.wait_until(lambda: daemon.metric("monobase_requested") == 0)
+    shown = re.findall(rf"{PLAIN}: downloading ([0-9]+) of 3 MB \(([0-9]+) %\)", stderr)
+    assert shown, stderr
+    assert 0 < int(shown[0][1]) < 100
+    assert not (node.prefix.generations / ".progress").exists()
