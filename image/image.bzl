@@ -57,8 +57,31 @@ _oci_image = rule(
     },
 )
 
+def _oci_index_impl(ctx):
+    layout = ctx.actions.declare_directory(ctx.label.name)
+    args = ctx.actions.args()
+    args.add("--output", layout.path)
+    args.add_all(ctx.files.images, expand_directories = False)
+    ctx.actions.run(
+        executable = ctx.executable._tool,
+        arguments = [args],
+        inputs = ctx.files.images,
+        outputs = [layout],
+        mnemonic = "OciIndex",
+    )
+    return [DefaultInfo(files = depset([layout]), runfiles = ctx.runfiles([layout]))]
+
+_oci_index = rule(
+    doc = "Images of several architectures as one folder, an OCI layout; its digest is that of the index in index.json.",
+    implementation = _oci_index_impl,
+    attrs = {
+        "images": attr.label_list(doc = "The images, each one folder.", mandatory = True),
+        "_tool": attr.label(cfg = "exec", default = "//image:make_index", executable = True),
+    },
+)
+
 def oci_image(name, layers, **kwargs):
-    """Makes an image for each architecture: NAME_amd64 and NAME_arm64; NAME is the one for amd64.
+    """Makes an image for each architecture: NAME_amd64 and NAME_arm64, and NAME, an OCI index of them.
 
     Args:
       name: of the targets.
@@ -72,8 +95,8 @@ def oci_image(name, layers, **kwargs):
             lock = Label("//image/debian:packages.%s.lock.json" % architecture),
             **kwargs
         )
-    native.alias(
+    _oci_index(
         name = name,
-        actual = ":%s_amd64" % name,
+        images = [":%s_%s" % (name, architecture) for architecture in ARCHITECTURES],
         visibility = kwargs.get("visibility"),
     )

@@ -11,6 +11,7 @@ import yaml
 
 from daemon.cli.main import run
 from daemon.prefix.prefix import DEFAULT_PREFIX
+from image.architecture import ARCHITECTURES
 from image.oci.layout import read_layout
 from tools.deploy.base import read_base
 from tools.deploy.kustomize import kustomize, overlay, validate
@@ -30,6 +31,15 @@ def _daemon_set(manifests: list[dict[str, Any]]) -> dict[str, Any]:
 def _pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:
     pod: dict[str, Any] = _daemon_set(manifests)["spec"]["template"]["spec"]
     return pod
+
+
+def _architectures(manifests: list[dict[str, Any]]) -> list[str]:
+    required = _pod(manifests)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (term,) = required["nodeSelectorTerms"]
+    (expression,) = term["matchExpressions"]
+    assert (expression["key"], expression["operator"]) == ("kubernetes.io/arch", "In")
+    values: list[str] = expression["values"]
+    return values
 
 
 def _container(manifests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -78,6 +88,12 @@ def test_what_bazel_writes_is_the_base_with_the_digest_of_the_image(tree: Path) 
     assert _container(manifests)["image"] == f"monobase-daemon@{digest}"
     _container(manifests)["image"] = "monobase-daemon"
     assert manifests == kustomize(tree / "base")
+
+
+def test_the_daemon_runs_on_nodes_of_each_architecture_that_its_image_is_for(
+    base: list[dict[str, Any]],
+) -> None:
+    assert _architectures(base) == list(ARCHITECTURES)
 
 
 def test_an_overlay_names_the_repository_and_keeps_the_digest(tree: Path) -> None:
@@ -187,7 +203,8 @@ def test_the_example_changes_what_it_says_and_keeps_the_rest(example: list[dict[
     assert example[0]["metadata"]["name"] == "models-base"
     assert _variables(example)["MONOBASE_PRUNE_OLD_GEN"] == "true"
     assert _variables(example)["MONOBASE_LOG_FORMAT"] == "json"
-    assert _pod(example)["nodeSelector"]["kubernetes.io/arch"] == "amd64"
+    assert _pod(example)["nodeSelector"] == {"kubernetes.io/os": "linux", "example.com/pool": "gpu"}
+    assert _architectures(example) == list(ARCHITECTURES)
     assert [toleration["key"] for toleration in _pod(example)["tolerations"]] == [
         "nvidia.com/gpu",
         "example.com/pool",

@@ -12,6 +12,11 @@ from image.oci.reference import has_host
 
 EngineName = Literal["podman", "docker"]
 ENGINES: tuple[EngineName, ...] = ("podman", "docker")
+# What prints the architecture of the engine's machine.
+_ARCHITECTURE = {
+    "podman": ("info", "--format", "{{.Host.Arch}}"),
+    "docker": ("version", "--format", "{{.Server.Arch}}"),
+}
 _LOADED = ("Loaded image: ", "Loaded image(s): ")
 # Enough for an engine's reason, which it prints last, but not for a whole log.
 _LAST_LINES = 3
@@ -38,6 +43,28 @@ class Engine:
         if self.name == "podman":
             return f"localhost/{name}"
         return f"docker.io/{name}" if "/" in name else f"docker.io/library/{name}"
+
+    def architecture(self) -> str:
+        """Return the architecture of the machine that runs its containers (GOARCH).
+
+        Raises:
+            EngineError: It does not answer, or not with a name.
+        """
+        question = _ARCHITECTURE[self.name]
+        try:
+            answer = subprocess.run(
+                [self.program, *self.arguments, *question], capture_output=True, text=True, check=False
+            )
+        except OSError as error:
+            raise EngineError(f"{self.program}: cannot be run: {error.strerror}") from error
+        found = answer.stdout.strip()
+        if answer.returncode != 0 or not found:
+            said = answer.stderr if answer.returncode else f"it said {answer.stdout!r}"
+            raise EngineError(
+                self._refusal(" ".join(question), answer.returncode, said)
+                + "; name the architecture with --architecture"
+            )
+        return found
 
     def load(self, write: Callable[[IO[bytes]], None]) -> str | None:
         """Load an archive.

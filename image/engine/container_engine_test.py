@@ -1,12 +1,15 @@
+import tarfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from image.engine.container_engine import Engine, find_engine
 from image.engine.load import load
+from image.engine.load_main import main
 from image.errors import EngineError, ImageError
 from image.oci.layout import Layout
-from tests.registry.sample_layout import write_sample_layout
+from tests.registry.sample_layout import write_sample_index, write_sample_layout
 
 
 @pytest.fixture
@@ -52,6 +55,49 @@ def test_names_are_made_whole_as_the_engine_would(tmp_path: Path, engine: str, n
     program(tmp_path / "bin", engine, "")
 
     assert find_engine(None, (), str(tmp_path / "bin")).full_name(name) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "question"),
+    [("podman", "info --format {{.Host.Arch}}"), ("docker", "version --format {{.Server.Arch}}")],
+)
+def test_an_engine_is_asked_for_the_architecture_of_its_machine(
+    tmp_path: Path, name: str, question: str
+) -> None:
+    program(tmp_path / "bin", name, f'echo "$@" > {tmp_path}/asked; echo arm64')
+
+    assert find_engine(None, ("--host=h",), str(tmp_path / "bin")).architecture() == "arm64"
+    assert (tmp_path / "asked").read_text() == f"--host=h {question}\n"
+
+
+@pytest.mark.parametrize("answer", ["echo is the daemon running? >&2; exit 1", "true"])
+def test_an_engine_that_does_not_say_its_architecture_is_told_with_the_way_out(
+    tmp_path: Path, answer: str
+) -> None:
+    program(tmp_path / "bin", "docker", answer)
+
+    with pytest.raises(EngineError, match=r"^`docker version .*; name the architecture with --architecture$"):
+        find_engine(None, (), str(tmp_path / "bin")).architecture()
+
+
+@pytest.mark.parametrize(("options", "expected"), [((), "arm64"), (("--architecture", "amd64"), "amd64")])
+def test_of_an_index_the_engine_gets_the_image_of_its_machine_or_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], expected: str
+) -> None:
+    index = write_sample_index(tmp_path / "index", {"amd64": 1, "arm64": 2})
+    script = f"[ $1 = info ] && echo arm64 && exit\ncat > {tmp_path}/archive"
+    monkeypatch.setenv("PATH", f"{program(tmp_path / 'bin', 'podman', script).parent}:/usr/bin:/bin")
+    monkeypatch.delenv("BUILD_WORKING_DIRECTORY", raising=False)
+
+    done = CliRunner().invoke(main, [str(index.directory), "--default-tag", "x:latest", *options])
+
+    assert (done.exit_code, done.stdout) == (0, "localhost/x:latest\n"), done.stderr
+    with tarfile.open(tmp_path / "archive") as archive:
+        names = set(archive.getnames())
+    digests = {blob.digest.replace(":", "/") for blob in index.image(expected).blobs}
+    assert {name for name in names if name.startswith("blobs/sha256/")} == {
+        f"blobs/{digest}" for digest in (*digests, index.image(expected).manifest.digest.replace(":", "/"))
+    }
 
 
 def test_an_engine_gets_its_arguments_the_archive_and_each_further_name(

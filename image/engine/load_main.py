@@ -7,9 +7,10 @@ import click
 
 from gens.command import MonobaseCommand
 from gens.progress import Bar
+from image.architecture import ARCHITECTURES
 from image.engine.container_engine import ENGINES, EngineName, find_engine
 from image.engine.load import load as load_image
-from image.oci.layout import read_layout
+from image.oci.image_index import ImageIndex, read_content
 from image.oci.options import ImageNameType, enter_working_directory, layout_argument, option
 
 
@@ -27,18 +28,29 @@ from image.oci.options import ImageNameType, enter_working_directory, layout_arg
     "--engine-arg", "engine_args", multiple=True, metavar="ARGUMENT",
     help="Argument before the engine's command, such as --engine-arg=--root=/srv/images; may be repeated.",
 )  # fmt: skip
+@option(
+    "--architecture", type=click.Choice(list(ARCHITECTURES)),
+    help="Architecture of the image.  [default: the engine's]",
+)  # fmt: skip
 @click.option("--default-tag", type=ImageNameType(), required=True, hidden=True)
 def main(
     layout: Path,
     engine: EngineName | None,
     tags: tuple[str, ...],
     engine_args: tuple[str, ...],
+    architecture: str | None,
     default_tag: str,
 ) -> None:
-    """Load an image into the container engine of this machine, and print its names there."""
+    """Load an image into the container engine of this machine, and print its names there.
+
+    Of an image for several architectures, the engine gets the one for its own.
+    """
     enter_working_directory()
-    image = read_layout(layout)
+    content = read_content(layout)
     found = find_engine(engine, engine_args, os.environ.get("PATH"))
+    image = (
+        content.image(architecture or found.architecture()) if isinstance(content, ImageIndex) else content
+    )
     names = tuple(dict.fromkeys(tags)) or (default_tag,)
     total_bytes = sum(blob.size_bytes for blob in {blob.digest: blob for blob in image.blobs}.values())
     with Bar(f"{found.name} load", total_bytes, unit="bytes") as bar:

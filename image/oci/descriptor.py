@@ -26,17 +26,24 @@ class Descriptor:
         digest: `sha256:` and 64 hexadecimal digits.
         size_bytes: Size of the blob.
         annotations: Facts for people and tools, by name.
+        architecture: Of an image in an index: architecture of its programs (GOARCH), for Linux.
     """
 
     media_type: str
     digest: str
     size_bytes: int
     annotations: Mapping[str, str] = field(default_factory=dict)
+    architecture: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the specification."""
         required = {"mediaType": self.media_type, "digest": self.digest, "size": self.size_bytes}
-        return required | ({"annotations": dict(self.annotations)} if self.annotations else {})
+        platform = {"architecture": self.architecture, "os": "linux"}
+        return (
+            required
+            | ({"annotations": dict(self.annotations)} if self.annotations else {})
+            | ({"platform": platform} if self.architecture else {})
+        )
 
 
 def descriptor_of(media_type: str, content: bytes) -> Descriptor:
@@ -61,6 +68,12 @@ def parse_descriptor(found: object, path: Path) -> Descriptor:
         case {"mediaType": str(media_type), "digest": str(digest), "size": int(size), **rest} if (
             _DIGEST.fullmatch(digest) is not None
         ):
-            annotations = rest.get("annotations")
-            return Descriptor(media_type, digest, size, annotations if isinstance(annotations, dict) else {})
+            annotations, platform = rest.get("annotations"), rest.get("platform")
+            return Descriptor(
+                media_type,
+                digest,
+                size,
+                annotations if isinstance(annotations, dict) else {},
+                str(platform.get("architecture", "")) if isinstance(platform, dict) else "",
+            )
     raise ImageError(f"{path}: {found!r} is not a descriptor: it needs mediaType, digest (sha256) and size")

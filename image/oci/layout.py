@@ -31,13 +31,23 @@ class Layout:
     layers: tuple[Descriptor, ...]
 
     @property
+    def root(self) -> Descriptor:
+        """Descriptor of what a tag names: the manifest."""
+        return self.manifest
+
+    @property
+    def manifests(self) -> tuple[Descriptor, ...]:
+        """Descriptors of all manifests, the root last."""
+        return (self.manifest,)
+
+    @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """Descriptors of the manifest: the layers, then the configuration."""
         return (*self.layers, self.config)
 
     def path(self, blob: Descriptor) -> Path:
         """Return the path of a blob."""
-        return self.directory / "blobs" / blob.digest.replace(":", "/")
+        return blob_path(self.directory, blob)
 
 
 def write_layout(
@@ -57,13 +67,11 @@ def write_layout(
     Returns:
         The layout.
     """
-    blobs = directory / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    config_descriptor = _write_blob(blobs, CONFIG, config)
+    config_descriptor = write_blob(directory, CONFIG, config)
     for descriptor, path in layers:
-        _take(path, blobs / descriptor.digest.removeprefix("sha256:"))
-    manifest = _write_blob(
-        blobs,
+        take_blob(directory, descriptor, path)
+    manifest = write_blob(
+        directory,
         MANIFEST,
         to_json_bytes(
             {
@@ -75,12 +83,12 @@ def write_layout(
             }
         ),
     )
-    # Tools such as umoci find an image only by a name; the digest does not depend on it.
-    named = replace(manifest, annotations={REFERENCE_NAME: "latest"})
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [named.to_json()]}
-    (directory / "index.json").write_bytes(to_json_bytes(index))
-    (directory / "oci-layout").write_bytes(to_json_bytes({"imageLayoutVersion": "1.0.0"}))
-    return Layout(directory, named, config_descriptor, tuple(descriptor for descriptor, _ in layers))
+    return Layout(
+        directory,
+        write_root(directory, manifest),
+        config_descriptor,
+        tuple(descriptor for descriptor, _ in layers),
+    )
 
 
 def read_layout(directory: Path) -> Layout:
@@ -95,14 +103,48 @@ def read_layout(directory: Path) -> Layout:
     Raises:
         ImageError: The folder is not a layout, does not hold exactly one image, or lacks a blob.
     """
+    root = read_root(directory)
+    if root.media_type == INDEX:
+        raise ImageError(
+            f"{directory}: holds an index of images for several architectures; name the layout of one of them"
+        )
+    return read_image(directory, root)
+
+
+def read_root(directory: Path) -> Descriptor:
+    """Read what the index.json of a folder names.
+
+    Args:
+        directory: The folder.
+
+    Returns:
+        Its one descriptor: of an image, or of an index of images.
+
+    Raises:
+        ImageError: The folder is not a layout, or names something else than one image or index.
+    """
     index_path = directory / "index.json"
-    index = _read_json(index_path)
-    manifests = index.get("manifests")
+    manifests = read_json(index_path).get("manifests")
     if not isinstance(manifests, list) or len(manifests) != 1:
         raise ImageError(f"{index_path}: expected exactly one manifest, found {manifests!r}")
-    manifest = parse_descriptor(manifests[0], index_path)
-    manifest_path = directory / "blobs" / manifest.digest.replace(":", "/")
-    content = _read_json(manifest_path)
+    return parse_descriptor(manifests[0], index_path)
+
+
+def read_image(directory: Path, manifest: Descriptor) -> Layout:
+    """Read an image of a folder.
+
+    Args:
+        directory: The folder.
+        manifest: Descriptor of the image's manifest.
+
+    Returns:
+        The layout; the blobs themselves are not read.
+
+    Raises:
+        ImageError: The manifest is malformed, or a blob is missing.
+    """
+    manifest_path = blob_path(directory, manifest)
+    content = read_json(manifest_path)
     layers = content.get("layers")
     if not isinstance(layers, list):
         raise ImageError(f"{manifest_path}: expected a list of layers, found {layers!r}")
@@ -121,20 +163,49 @@ def read_layout(directory: Path) -> Layout:
     return layout
 
 
+def blob_path(directory: Path, blob: Descriptor) -> Path:
+    """Return the path of a blob of a layout."""
+    return directory / "blobs" / blob.digest.replace(":", "/")
+
+
 def to_json_bytes(value: Mapping[str, Any]) -> bytes:
     """Return JSON, always the same bytes for the same value."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _write_blob(blobs: Path, media_type: str, content: bytes) -> Descriptor:
+def write_root(directory: Path, root: Descriptor) -> Descriptor:
+    """Write the index.json of a folder, and the file that makes it a layout.
+
+    Args:
+        directory: The folder.
+        root: Descriptor of the image or of the index of images that the folder is for.
+
+    Returns:
+        The descriptor with its name in the folder.
+    """
+    # Tools such as umoci find an image only by a name; the digest does not depend on it.
+    named = replace(root, annotations={REFERENCE_NAME: "latest"})
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [named.to_json()]}
+    (directory / "index.json").write_bytes(to_json_bytes(index))
+    (directory / "oci-layout").write_bytes(to_json_bytes({"imageLayoutVersion": "1.0.0"}))
+    return named
+
+
+def write_blob(directory: Path, media_type: str, content: bytes) -> Descriptor:
+    """Write a blob into a layout, and return its descriptor."""
     descriptor = descriptor_of(media_type, content)
-    (blobs / descriptor.digest.removeprefix("sha256:")).write_bytes(content)
+    path = blob_path(directory, descriptor)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
     return descriptor
 
 
-def _take(source: Path, target: Path) -> None:
+def take_blob(directory: Path, blob: Descriptor, source: Path) -> None:
+    """Link or copy a file into a layout as a blob."""
+    target = blob_path(directory, blob)
     if target.exists():
         return  # two layers may be one blob
+    target.parent.mkdir(parents=True, exist_ok=True)
     # Bazel's inputs are symbolic links; a hard link to the file itself needs no copy.
     try:
         os.link(source.resolve(), target)
@@ -142,7 +213,12 @@ def _take(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object of a layout.
+
+    Raises:
+        ImageError: The file cannot be read, or is not a JSON object.
+    """
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

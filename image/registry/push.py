@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from image.errors import ImageError, TransientError
 from image.oci.descriptor import Descriptor
-from image.oci.layout import Layout
+from image.oci.image_index import Content
 from image.oci.verify import check_blob
 from image.registry.client import Registry
 from image.registry.patience import Patience, persist
@@ -85,11 +85,11 @@ class _Brought:
     resumed: int = 0
 
 
-def push(layout: Layout, registry: Registry, options: PushOptions, listener: Listener) -> PushResult:
-    """Push an image; its manifest and tags come last, when all blobs are there.
+def push(content: Content, registry: Registry, options: PushOptions, listener: Listener) -> PushResult:
+    """Push an image or an index of images; manifests and tags come last, when all blobs are there.
 
     Args:
-        layout: The image.
+        content: The image or index.
         registry: Client of the repository, connected.
         options: The options.
         listener: Receives the progress.
@@ -101,9 +101,9 @@ def push(layout: Layout, registry: Registry, options: PushOptions, listener: Lis
         ImageError: The image is damaged; nothing was tagged.
         RegistryError: The registry refuses something, or did not answer; nothing was tagged.
     """
-    manifest = _read_manifest(layout)
-    brought = _bring_all(layout, registry, options, listener)
-    result = PushResult(layout.manifest.digest)
+    manifests = [(manifest, _read_manifest(content, manifest)) for manifest in content.manifests]
+    brought = _bring_all(content, registry, options, listener)
+    result = PushResult(content.root.digest)
     for one in brought:
         size_bytes = one.blob.size_bytes
         if one.way == "pushed":
@@ -122,11 +122,13 @@ def push(layout: Layout, registry: Registry, options: PushOptions, listener: Lis
             result = replace(
                 result, skipped=result.skipped + 1, skipped_bytes=result.skipped_bytes + size_bytes
             )
-    named = [
-        (tag, _name(registry, tag, layout.manifest, manifest, options, listener)) for tag in options.tags
-    ]
+    # An index names its images by their digests, so the registry must have them first.
+    *images, (root, text) = manifests
+    for manifest, image_text in images:
+        _name(registry, manifest.digest, manifest, image_text, options, listener)
+    named = [(tag, _name(registry, tag, root, text, options, listener)) for tag in options.tags]
     if not options.tags:
-        _name(registry, layout.manifest.digest, layout.manifest, manifest, options, listener)
+        _name(registry, root.digest, root, text, options, listener)
     return replace(
         result,
         new_tags=tuple(tag for tag, new in named if new),
@@ -134,31 +136,29 @@ def push(layout: Layout, registry: Registry, options: PushOptions, listener: Lis
     )
 
 
-def blobs_of(layout: Layout) -> Sequence[Descriptor]:
-    """Return the blobs of an image, each once, the largest first, so that the last to finish is small."""
-    return sorted({blob.digest: blob for blob in layout.blobs}.values(), key=lambda blob: -blob.size_bytes)
+def blobs_of(content: Content) -> Sequence[Descriptor]:
+    """Return the blobs, each once, the largest first, so that the last to finish is small."""
+    return sorted({blob.digest: blob for blob in content.blobs}.values(), key=lambda blob: -blob.size_bytes)
 
 
-def _read_manifest(layout: Layout) -> bytes:
-    path = layout.path(layout.manifest)
-    check_blob(layout.manifest, path)
-    content = path.read_bytes()
-    if len(content) != layout.manifest.size_bytes:
-        raise ImageError(
-            f"{path}: has {len(content)} bytes, not the {layout.manifest.size_bytes} of index.json"
-        )
-    return content
+def _read_manifest(content: Content, manifest: Descriptor) -> bytes:
+    path = content.path(manifest)
+    check_blob(manifest, path)
+    text = path.read_bytes()
+    if len(text) != manifest.size_bytes:
+        raise ImageError(f"{path}: has {len(text)} bytes, not the {manifest.size_bytes} of its descriptor")
+    return text
 
 
 def _bring_all(
-    layout: Layout, registry: Registry, options: PushOptions, listener: Listener
+    content: Content, registry: Registry, options: PushOptions, listener: Listener
 ) -> list[_Brought]:
     waiting: SimpleQueue[Descriptor] = SimpleQueue()
     ended: SimpleQueue[_Brought | BaseException] = SimpleQueue()
-    blobs = blobs_of(layout)
+    blobs = blobs_of(content)
     for blob in blobs:
         waiting.put(blob)
-    brigade = _Brigade(registry, layout, options, listener)
+    brigade = _Brigade(registry, content, options, listener)
     for number in range(min(options.jobs, len(blobs))):
         # Daemon threads: after a failure or Ctrl-C, the process does not wait for a hanging connection.
         threading.Thread(
@@ -185,7 +185,7 @@ class _Brigade:
     """Shares options, progress and the stop signal between the threads of a push."""
 
     registry: Registry
-    layout: Layout
+    content: Content
     options: PushOptions
     listener: Listener
     stop: threading.Event = field(default_factory=threading.Event)
@@ -228,7 +228,7 @@ def _bring(brigade: _Brigade, blob: Descriptor) -> _Brought:
         if persist(_mount(registry, blob.digest, source), brigade.patience()):
             brigade.advance(blob.size_bytes)
             return _Brought(blob, "mounted")
-    path = brigade.layout.path(blob)
+    path = brigade.content.path(blob)
     check_blob(blob, path)
     transfer = upload_blob(
         registry, blob, path, brigade.patience(), chunk_bytes=options.chunk_bytes, advance=brigade.advance

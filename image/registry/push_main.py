@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from gens.command import MonobaseCommand
 from gens.progress import Bar
 from image.errors import TransientError
-from image.oci.layout import read_layout
+from image.oci.image_index import ImageIndex, read_content
 from image.oci.options import (
     RepositoryType,
     SizeType,
@@ -62,9 +62,12 @@ def main(
     retries: int,
     insecure: bool,
 ) -> None:
-    """Push an image to an OCI registry, with the credentials of `docker login`, and print its digest."""
+    """Push an image to an OCI registry, with the credentials of `docker login`, and print its digest.
+
+    An image for several architectures is an index of images: its digest and the tags are those of the index.
+    """
     enter_working_directory()
-    image = read_layout(layout)
+    image = read_content(layout)
     credentials = find_credentials(repository, os.environ)
     registry = Registry(repository, credentials, insecure=insecure, jobs=jobs, environment=os.environ)
     sources = tuple(_source(repository, text) for text in mount_from)
@@ -74,6 +77,8 @@ def main(
         persist(registry.connect, Patience(retries, listener.retry))
         result = push_image(image, registry, options, listener)
     _tell(repository, result)
+    for one in image.images if isinstance(image, ImageIndex) else ():
+        click.echo(f"linux/{one.manifest.architecture} is {one.manifest.digest}", err=True)
     click.echo(f"{repository}@{result.digest}")
 
 

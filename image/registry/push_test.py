@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from image.errors import ImageError, RegistryError, TransientError
+from image.oci.image_index import Content
 from image.oci.layout import Layout
 from image.oci.reference import parse_repository
 from image.registry.client import Registry
@@ -12,7 +13,7 @@ from image.registry.credentials import Credentials
 from image.registry.push import PushOptions, PushResult, push
 from tests.registry.cutting_proxy import cutting_proxy
 from tests.registry.push_process import Pusher
-from tests.registry.sample_layout import write_sample_layout
+from tests.registry.sample_layout import write_sample_index, write_sample_layout
 from tests.registry.scripted_server import Answer, Request, Script, scripted_server
 
 
@@ -36,7 +37,7 @@ def empty(request: Request) -> Answer:
     return Answer(statuses[request.method], upload if request.method in {"POST", "PATCH"} else {})
 
 
-def run(image: Layout, script: Script, options: PushOptions) -> tuple[PushResult, list[str], int]:
+def run(image: Content, script: Script, options: PushOptions) -> tuple[PushResult, list[str], int]:
     listener = Silent()
     with scripted_server(script) as server:
         registry = Registry(
@@ -58,6 +59,33 @@ def test_the_manifest_goes_last_once_for_each_tag(tmp_path: Path) -> None:
     assert all("/blobs/uploads/" in path for path in writes[:-2])
     assert (result.pushed, result.new_tags) == (3, ("a", "b"))
     assert count == result.pushed_bytes == sum(blob.size_bytes for blob in image.blobs)
+
+
+def test_the_images_of_an_index_go_before_it_and_a_shared_layer_is_sent_once(tmp_path: Path) -> None:
+    index = write_sample_index(tmp_path / "index", {"amd64": 1, "arm64": 2})
+
+    result, asked, count = run(index, empty, PushOptions(tags=("a",), jobs=2))
+
+    writes = [request for request in asked if request.startswith("PUT")]
+    images = [image.manifest.digest for image in index.images]
+    assert [path.rpartition("/")[2] for path in writes[-3:]] == [*images, "a"]
+    assert all("/blobs/uploads/" in path for path in writes[:-3])
+    assert (result.digest, result.pushed) == (index.root.digest, 5)
+    assert count == result.pushed_bytes == sum(blob.size_bytes for blob in index.blobs)
+
+
+def test_a_damaged_manifest_of_an_index_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    index = write_sample_index(tmp_path / "index", {"amd64": 1, "arm64": 2})
+    path = index.path(index.images[1].manifest)
+    path.write_bytes(path.read_bytes().replace(b"sample", b"simple"))
+
+    with scripted_server(empty) as server:
+        registry = Registry(
+            parse_repository(f"{server.host}/a"), Credentials("none"), insecure=False, jobs=1, environment={}
+        )
+        with pytest.raises(ImageError, match="is damaged"):
+            push(index, registry, PushOptions(), Silent())
+        assert server.requests == []
 
 
 def test_a_blob_that_stands_twice_in_an_image_is_pushed_once(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_kubernetes_accepts_the_model_with_both_components(tree: Path, pod: dict
     spec = manifests[0]["spec"]
     assert spec["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
     (daemon_set,) = [item for item in read_base(DAEMON).manifests if item["kind"] == "DaemonSet"]
+    assert spec["affinity"] == daemon_set["spec"]["template"]["spec"]["affinity"]
     assert spec["nodeSelector"] == {
         **daemon_set["spec"]["template"]["spec"]["nodeSelector"],
         f"feature.node.kubernetes.io/monobase-{_generation(pod).directory_name}": "true",

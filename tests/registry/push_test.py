@@ -14,7 +14,7 @@ from tests.registry.cutting_proxy import cutting_proxy
 from tests.registry.local_registry import LocalRegistry
 from tests.registry.push_process import Pusher
 from tests.registry.resuming_gateway import resuming_gateway
-from tests.registry.sample_layout import write_sample_layout
+from tests.registry.sample_layout import write_sample_index, write_sample_layout
 
 pytest_plugins = ["tests.registry.fixture"]
 
@@ -78,6 +78,59 @@ def test_skopeo_copies_what_was_pushed_with_each_blob_as_it_was(
     assert json.loads(shown.stdout)["Digest"] == image.manifest.digest
     for blob in image.blobs:
         assert copies[blob.digest.removeprefix("sha256:")] == image.path(blob).read_bytes()
+
+
+def test_skopeo_and_crane_read_an_index_of_two_platforms_back(
+    registry: LocalRegistry, pusher: Pusher, tmp_path: Path
+) -> None:
+    skopeo, crane = tool("skopeo"), tool("crane")
+    index = write_sample_index(tmp_path / "index", {"amd64": 1, "arm64": 2}, MEGABYTE)
+
+    done = pusher.push(index.directory, f"{registry.host}/team/image", "--tag", "v1")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{registry.host}/team/image@{index.root.digest}\n"
+    for image in index.images:
+        assert f"linux/{image.manifest.architecture} is {image.manifest.digest}\n" in done.stderr
+    reference = f"{registry.host}/team/image:v1"
+    asked = [
+        [skopeo, "inspect", "--raw", "--tls-verify=false", f"docker://{reference}"],
+        [crane, "manifest", "--insecure", reference],
+    ]
+    for command in asked:
+        shown = subprocess.run(command, capture_output=True, check=True).stdout
+        assert shown.rstrip(b"\n") == index.path(index.root).read_bytes()
+        platforms = [entry["platform"]["architecture"] for entry in json.loads(shown)["manifests"]]
+        assert platforms == ["amd64", "arm64"]
+    for image in index.images:
+        architecture = image.manifest.architecture
+        shown = subprocess.run(
+            [skopeo, "inspect", "--tls-verify=false", "--override-arch", architecture, f"docker://{reference}"],
+            capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        found = json.loads(shown)
+        assert found["Architecture"] == architecture
+        assert found["Layers"] == [layer.digest for layer in image.layers]
+    valid = subprocess.run(
+        [crane, "validate", "--insecure", "--remote", reference], capture_output=True, text=True, check=False
+    )
+    assert valid.returncode == 0, valid.stderr
+
+
+def test_a_second_push_of_an_index_sends_nothing_and_one_of_its_images_only_its_tag(
+    registry: LocalRegistry, pusher: Pusher, tmp_path: Path
+) -> None:
+    index = write_sample_index(tmp_path / "index", {"amd64": 1, "arm64": 2})
+    alone = write_sample_layout(tmp_path / "alone", [1000, 502], compression="gzip", architecture="arm64")
+    pusher.push(index.directory, f"{registry.host}/team/image", "--tag", "v1")
+
+    again = pusher.push(index.directory, f"{registry.host}/team/image", "--tag", "v1")
+    image = pusher.push(alone.directory, f"{registry.host}/team/image", "--tag", "arm64")
+
+    assert "pushed 0 blobs (0 bytes), skipped 5 that were there" in again.stderr
+    assert f"team/image:v1 was {index.root.digest} already" in again.stderr
+    assert "pushed 0 blobs (0 bytes), skipped 3 that were there" in image.stderr
+    assert image.stdout == f"{registry.host}/team/image@{index.image('arm64').manifest.digest}\n"
 
 
 def test_crane_validates_what_was_pushed(registry: LocalRegistry, pusher: Pusher, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ import json
 import random
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import zstandard
 
 from image.oci.descriptor import LAYER_GZIP, Descriptor
+from image.oci.image_index import ImageIndex, write_index
 from image.oci.layout import Layout, write_layout
 
 
@@ -23,6 +24,7 @@ def write_sample_layout(
     *,
     seed: int = 0,
     compression: Literal["zstd", "gzip"] = "zstd",
+    architecture: str = "amd64",
 ) -> Layout:
     """Write an image whose layers hold a file each, of bytes that do not compress.
 
@@ -31,6 +33,7 @@ def write_sample_layout(
         layer_sizes: Bytes of each file.
         seed: Another number makes other bytes.
         compression: Of the layers.
+        architecture: Of the image.
 
     Returns:
         The layout.
@@ -51,13 +54,34 @@ def write_sample_layout(
             digest = f"sha256:{hashlib.sha256(compressed).hexdigest()}"
             layers.append((Descriptor(media_type, digest, len(compressed)), path))
             diff_ids.append(f"sha256:{hashlib.sha256(tar).hexdigest()}")
-        config = _config(diff_ids, seed)
+        config = _config(diff_ids, seed, architecture)
         return write_layout(directory, config, layers, {"org.opencontainers.image.title": "sample"})
 
 
-def _config(diff_ids: Sequence[str], seed: int) -> bytes:
+def write_sample_index(directory: Path, seeds: Mapping[str, int], shared_bytes: int = 1000) -> ImageIndex:
+    """Write an index of images with a layer that all share, and one of each image's own.
+
+    Args:
+        directory: The layout's folder, which is made.
+        seeds: What the own layer is made of, by architecture.
+        shared_bytes: Bytes of the shared layer.
+
+    Returns:
+        The index.
+    """
+    with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
+        images = [
+            write_sample_layout(
+                Path(scratch, name), [shared_bytes, 500 + seed], compression="gzip", architecture=name
+            )
+            for name, seed in seeds.items()
+        ]
+        return write_index(directory, images)
+
+
+def _config(diff_ids: Sequence[str], seed: int, architecture: str) -> bytes:
     config = {
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "config": {"Cmd": ["/file0"], "Env": ["PATH=/bin"], "Labels": {"seed": str(seed)}},
         "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from gens.command import MonobaseCommand
-from image.oci.layout import read_layout
+from image.oci.image_index import read_content
 from tools.deploy.base import FILE_NAME, Image, pinned
 
 _PATH = click.Path(path_type=Path)
@@ -21,7 +21,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--registry", help="Registry that clusters pull from; empty if an overlay sets it.")
 def main(output: Path, files: tuple[Path, ...], images: tuple[tuple[str, Path], ...], registry: str) -> None:
     """Write the base FILES into OUTPUT, with the digests of the images."""
-    found = [Image(name, read_layout(directory).manifest.digest) for name, directory in images]
+    found = [Image(name, read_content(directory).root.digest) for name, directory in images]
     if registry:
         found = [image.in_registry(registry) for image in found]
     output.mkdir(parents=True, exist_ok=True)
