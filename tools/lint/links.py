@@ -19,6 +19,8 @@ _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _WILDCARDS = {"all", "all-targets"}
 _GENERATION = re.compile(r"g[0-9]{5}")  # targets that //gens makes from its definitions
 
+_ARCHITECTURE = re.compile(r"_(?:amd64|arm64)$")
+
 
 def broken(document: Path) -> Iterator[str]:
     """Yield a message for each link or label of a document whose target does not exist.
@@ -58,9 +60,9 @@ def _is_label(package: str, target: str | None, *, is_wildcard: bool) -> bool:
         return False
     if target is None or target in _WILDCARDS or _GENERATION.fullmatch(target):
         return True
-    # Macros name targets after files, or add to a name: `requirements.update`, `requirements_test`.
+    # Macros name targets after files, or add to a name: `requirements.update`, `lock_test`, `image_arm64`.
     rules = build.read_text(encoding="utf-8")
-    names = (target, target.partition(".")[0], target.removesuffix("_test"))
+    names = (target, target.partition(".")[0], target.removesuffix("_test"), _ARCHITECTURE.sub("", target))
     return any(f'"{name}"' in rules for name in names) or any(
         (folder / name).is_file() for name in (target, f"{target}.py")
     )

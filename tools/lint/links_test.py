@@ -30,7 +30,7 @@ def messages(text: str) -> list[str]:
     [
         "[app](app/README.md)", "[why](app/README.md#what-serve-does-and-why)", "[web](https://example.org/x)",
         "`//app:serve`", "`//app`", "`//app/...`", "`//app:all`", "`//app:requirements.update`",
-        "`//app:lock_test`", "`//app:lock_test.py`", "https://example.org//app:nothing",
+        "`//app:lock_test`", "`//app:lock_test.py`", "`//app:serve_arm64`", "https://example.org//app:nothing",
     ],
 )  # fmt: skip
 def test_what_leads_somewhere_is_let_pass(text: str) -> None:
@@ -46,6 +46,8 @@ def test_what_leads_somewhere_is_let_pass(text: str) -> None:
         ("[here](#nowhere)", "GUIDE.md has no heading #nowhere"),
         ("`//gone:serve`", "//gone:serve is not a target"),
         ("`//app:gone`", "//app:gone is not a target"),
+        ("`//app:gone_arm64`", "//app:gone_arm64 is not a target"),
+        ("`//app:serve_riscv64`", "//app:serve_riscv64 is not a target"),
         ("`//gone/...`", "//gone/... is not a target"),
     ],
 )
