@@ -15,6 +15,8 @@ from daemon.prefix.mark import Mark, read_mark
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME, Prefix
 from daemon.prefix.tree_label import generation_label
 
+_TRIES = 5
+
 
 def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
     """Check that the manifests of a sealed generation are the ones of its sealing.
@@ -27,6 +29,18 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
     Returns:
         Its mark; None when there is none that can be read.
     """
+    for _ in range(_TRIES):
+        identity = _identity(prefix.sealed_mark(name))
+        found: list[Finding] = []
+        mark = _check_mark(prefix, name, found)
+        # An eviction replaces the mark before it changes anything that the mark digests.
+        if _identity(prefix.sealed_mark(name)) == identity:
+            break
+    findings += found
+    return mark
+
+
+def _check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
     directory = prefix.generation(name)
     tree = generation_label(name)
     try:
@@ -85,6 +99,14 @@ def _compare(
     else:
         if not sound:
             findings.append(Finding(tree, name, "changed", f"does not have sha256:{digest}"))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _has_sha256(path: Path, sha256: str) -> bool:

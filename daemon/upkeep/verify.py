@@ -199,12 +199,14 @@ class Checker:
         self, label: str, tree: Path, manifest: Path, check: Callable[[Digests, list[Finding]], int]
     ) -> list[Finding]:
         if label not in self._found:
-            self.each(label)
             identity = _identity(tree)
+            self.each(label)
             findings: list[Finding] = []
             self.files += check(self.digests_of(manifest), findings)
-            # A tree that was removed or replaced meanwhile is not damaged.
-            self._found[label] = findings if _identity(tree) == identity else []
+            # A tree that was removed or replaced since it was listed is not damaged. A missing interpreter is
+            # damage: an environment needs it.
+            is_there = identity is not None or manifest.parent != tree
+            self._found[label] = findings if is_there and _identity(tree) == identity else []
         return self._found[label]
 
 
