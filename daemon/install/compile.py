@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.errors import DamageError, InterpreterError
+from daemon.errors import DamageError, InterpreterError, WheelContentError
 from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.modes import make_folder, make_new_folder
@@ -20,6 +20,7 @@ from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.bytecode_list import (
     BytecodeFile,
     bytecode_list_path,
+    bytecode_of,
     bytecode_path,
     compiled_sources,
     format_bytecode_list,
@@ -31,6 +32,7 @@ from daemon.prefix.inventory_cache import InventoryCache
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import temporary_path
 from daemon.report.progress import Stage
+from daemon.uv.cache import fetched_archive
 from gens.lock import LockedWheel
 
 _BATCH_BYTES = 3_000_000
@@ -97,21 +99,40 @@ class Compiler:
         base = f"{tree.directory}/{tree.packages_directory}"
         key = tree.interpreter.bytecode_key
         made = set()
+        for wheel, file in self._bytecode(tree).values():
+            path = f"{base}/{file.path}"
+            directory = path.rpartition("/")[0]
+            if directory not in made:
+                make_folder(directory)
+                made.add(directory)
+            try:
+                self.store.link(key, file.source_sha256, file.sha256, path)
+            except FileNotFoundError as error:
+                raise DamageError(
+                    f"{bytecode_list_path(self.prefix, wheel.sha256, key)}: lists {file.path}, "
+                    f"which {tree.interpreter.executable} no longer makes; `verify --repair` "
+                    "rebuilds it"
+                ) from error
+
+    def _bytecode(self, tree: LinkedTree) -> dict[str, tuple[LockedWheel, BytecodeFile]]:
+        """Return the bytecode of an environment by path: as in its manifest, the later of two wheels wins.
+
+        Raises:
+            WheelContentError: The later wheel has a source that does not compile, over one that does: Python
+                would load the bytecode of the other source.
+        """
+        found = {}
         for wheel in tree.wanted.lock.wheels:
-            for file in read_bytecode_list(self.prefix, wheel.sha256, key) or ():
-                path = f"{base}/{file.path}"
-                directory = path.rpartition("/")[0]
-                if directory not in made:
-                    make_folder(directory)
-                    made.add(directory)
-                try:
-                    self.store.link(key, file.source_sha256, file.sha256, path)
-                except FileNotFoundError as error:
-                    raise DamageError(
-                        f"{bytecode_list_path(self.prefix, wheel.sha256, key)}: lists {file.path}, "
-                        f"which {tree.interpreter.executable} no longer makes; `verify --repair` "
-                        "rebuilds it"
-                    ) from error
+            for file in read_bytecode_list(self.prefix, wheel.sha256, tree.interpreter.bytecode_key) or ():
+                found[file.path] = (wheel, file)
+        for path, taken in tree.overlaps.items():
+            held = found.get(bytecode_of(path, tree.interpreter.cache_tag)) if path.endswith(".py") else None
+            if held is not None and taken.source is not None and held[1].source_sha256 != taken.source.sha256:
+                raise WheelContentError(
+                    f"{tree.wanted.label}: {taken.owner} brings {path}, which does not compile, over that of "
+                    f"{held[0].name} {held[0].version}, which does; leave one of them out"
+                )
+        return found
 
     def _read_lists(
         self, trees: Sequence[LinkedTree]
@@ -145,7 +166,10 @@ class Compiler:
                     continue
                 sha256 = self.store.find(key, file.sha256) if compiled is None else compiled[file.sha256]
                 identity = (key, file.sha256)
-                sources[identity] = Source(f"{base}/{file.path}", file.sha256, file.size_bytes, key)
+                path = f"{base}/{file.path}"
+                if not tree.has_file_of(wheel, file.path):
+                    path = f"{fetched_archive(self.prefix.uv_cache, wheel)}/{file.path}"
+                sources[identity] = Source(path, file.sha256, file.size_bytes, key)
                 if sha256 is not None:
                     wanted[identity] = (*identity, sha256)
         sound = self.store.check(wanted.values())

@@ -12,7 +12,7 @@ from daemon.host.known_contents import KnownContents
 from daemon.install.entry_points import read_entry_points
 from daemon.install.link_check import LinkCheck, list_venv
 from daemon.install.linked_tree import LinkedTree
-from daemon.install.placement import Placed, place_environment, place_wheel
+from daemon.install.placement import Placed, find_overlaps, place_environment, place_wheel
 from daemon.install.wanted import Wanted
 from daemon.install.wheel_install import install_wheels
 from daemon.interpreters.running_interpreter import Interpreter
@@ -56,14 +56,15 @@ class Linker:
         Raises:
             WheelContentError: Two packages contradict each other, or the tree is not what its wheels hold.
         """
-        placed = self._place(wanted, interpreter)  # before uv writes anything
+        placed, overlaps = self._place(wanted, interpreter)  # before uv writes anything
         directory = staged_tree(self.prefix, wanted.generation, wanted.target)
         self.uv.run("venv", "--relocatable", "--no-project", "--python", interpreter.executable, directory)
         self._pin_interpreter(directory, interpreter)
         venv = list_venv(wanted.label, directory, interpreter.minor)
         install_wheels(self.uv, wanted, directory, interpreter)
         remove_anything(directory / _UV_LOCK)
-        tree = LinkedTree(wanted, directory, interpreter)
+        tree = LinkedTree(wanted, directory, interpreter, overlaps=overlaps)
+        self._settle_overlaps(tree)
         LinkCheck(tree, self.prefix, self.inventories, self.known).compare(placed, venv)
         remove_empty_folders(directory)
         return tree
@@ -78,16 +79,30 @@ class Linker:
             path = f"{tree.directory}/{file.path}"
             self.store.adopt(path, file.sha256, os.lstat(path))
 
-    def _place(self, wanted: Wanted, interpreter: Interpreter) -> dict[str, Placed]:
+    def _place(self, wanted: Wanted, interpreter: Interpreter) -> tuple[dict[str, Placed], dict[str, Placed]]:
+        """Return the files of an environment, and those of them that overlay files of earlier wheels."""
         python = interpreter.minor
-        placed = (
+        placed = [
             item
             for wheel in wanted.lock.wheels
             for item in place_wheel(
                 wheel, self.inventories.get(wheel), python, self._entry_points(wheel, python)
             )
+        ]
+        files = place_environment(
+            wanted.label, placed, python, interpreter.cache_tag, later_wins=wanted.has_stack
         )
-        return place_environment(wanted.label, placed, python, interpreter.cache_tag)
+        return files, find_overlaps(placed, files, python)
+
+    def _settle_overlaps(self, tree: LinkedTree) -> None:
+        """Link the right one of each overlapping file: which one uv has linked last is chance."""
+        wheels = {f"{wheel.name} {wheel.version}": wheel for wheel in tree.wanted.lock.wheels}
+        for item in tree.overlaps.values():
+            if item.source is not None:
+                archive = fetched_archive(self.prefix.uv_cache, wheels[item.owner])
+                final = tree.directory / item.path
+                remove_anything(final)
+                self.store.place(f"{archive}/{item.source.path}", str(final), item.source.sha256)
 
     def _entry_points(self, wheel: LockedWheel, python: str) -> dict[str, str]:
         inventory = self.inventories.get(wheel)

@@ -46,6 +46,8 @@ from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Toolkit
 
+_SHOWN = 3
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -244,9 +246,20 @@ class _Install:
             sync_filesystem(self._prefix.root)
             for tree in trees:
                 self._bench.linker.share(tree)
+                self._report_overlaps(tree)
             stage.facts["environments"] = len(trees)
         fault_point("link:linked")
         return trees
+
+    def _report_overlaps(self, tree: LinkedTree) -> None:
+        """Report what packages of a stack overlay of each other."""
+        if tree.overlaps:
+            taken = [f"{path} of {item.owner}" for path, item in sorted(tree.overlaps.items())]
+            rest = f" and {len(taken) - _SHOWN} more" if len(taken) > _SHOWN else ""
+            self._reporter.info(
+                f"{tree.wanted.label}: packages bring the same file with different contents; as with pip, "
+                f"the later in the lock wins: {', '.join(taken[:_SHOWN])}{rest}"
+            )
 
     def _compile(self, trees: Sequence[LinkedTree]) -> list[LinkedTree]:
         def link_bytecode(tree: LinkedTree) -> LinkedTree:

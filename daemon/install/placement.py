@@ -107,14 +107,18 @@ def place_wheel(
         yield _checked(Placed(f"bin/{name}", owner, "entry point", reference=reference), python)
 
 
-def place_environment(label: str, placed: Iterable[Placed], python: str, cache_tag: str) -> dict[str, Placed]:
+def place_environment(
+    label: str, placed: Iterable[Placed], python: str, cache_tag: str, *, later_wins: bool = False
+) -> dict[str, Placed]:
     """Combine the files of all wheels of an environment.
 
     Args:
         label: What messages call the environment.
-        placed: The files of its wheels.
+        placed: The files of its wheels, in the order of its lock.
         python: Minor version of its interpreter.
         cache_tag: Tag in the names of bytecode files, such as `cpython-311`.
+        later_wins: Whether the later of two wheels wins where both bring one file below the packages, with
+            different contents, as with pip; otherwise they are refused.
 
     Returns:
         The files by path.
@@ -127,6 +131,9 @@ def place_environment(label: str, placed: Iterable[Placed], python: str, cache_t
     for item in placed:
         other = files.setdefault(item.path, item)
         if other is not item and not other.agrees(item):
+            if later_wins and all(_is_of_packages(each, python) for each in (other, item)):
+                files[item.path] = item
+                continue
             shown = item.path.removeprefix(f"{packages_directory(python)}/")
             raise _conflict(label, other.owner, item.owner, shown)
         _add_folders(item.path, item, folders)
@@ -137,6 +144,18 @@ def place_environment(label: str, placed: Iterable[Placed], python: str, cache_t
                 f"{label}: {files[path].owner} brings a file {path}, where {item.owner} needs a folder"
             )
     return files
+
+
+def find_overlaps(placed: Iterable[Placed], files: Mapping[str, Placed], python: str) -> dict[str, Placed]:
+    """Return the files that were taken from the later of two wheels, by path below the packages.
+
+    Args:
+        placed: The files of the wheels of an environment.
+        files: Those that it gets, by path (`place_environment`).
+        python: Minor version of its interpreter.
+    """
+    taken = {item.path: files[item.path] for item in placed if not files[item.path].agrees(item)}
+    return {path.removeprefix(f"{packages_directory(python)}/"): item for path, item in taken.items()}
 
 
 def is_rewritten(content: bytes) -> bool:
@@ -216,6 +235,11 @@ def _check_bytecode(
                 f"{_NAME_BYTES} bytes that a file system takes; give the module a shorter name"
             )
         _add_folders(compiled, item, folders)
+
+
+def _is_of_packages(item: Placed, python: str) -> bool:
+    """Return whether a file lies in its wheel where it lies below the packages."""
+    return item.kind == "plain" and not _went_through_data(item, f"{packages_directory(python)}/")
 
 
 def _went_through_data(item: Placed, packages: str) -> bool:

@@ -7,7 +7,7 @@ from daemon.errors import DamageError, NewerFormatError
 from daemon.prefix.inventory import read_inventory
 from daemon.prefix.prefix import Prefix
 from daemon.uv.cache import find_archive
-from gens.generation import Generation, Target
+from gens.generation import Environment, Generation, Target
 from gens.lock import Lock, LockedWheel
 
 
@@ -29,6 +29,11 @@ class Wanted:
     def label(self) -> str:
         """Name in messages: `g00003/python3.11-torch2.4.1-cu121`."""
         return f"{self.generation.directory_name}/{self.target.name}"
+
+    @property
+    def has_stack(self) -> bool:
+        """True for the environment of a stack."""
+        return isinstance(self.target, Environment) and self.target.stack is not None
 
     def index_url(self, wheel: LockedWheel) -> str | None:
         """Return the index that serves a wheel of the lock; None for the default index."""
