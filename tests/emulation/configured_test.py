@@ -56,9 +56,8 @@ def test_ldconfig_writes_the_cache_of_the_image_again(daemon: Container) -> None
 
 def test_the_loaders_of_images_are_those_that_their_own_program_finds(daemon: Container) -> None:
     folder = f"{LIBRARIES}/gdk-pixbuf-2.0"
-    script = (
-        f"{folder}/gdk-pixbuf-query-loaders >/tmp/loaders; cmp /tmp/loaders {folder}/2.10.0/loaders.cache"
-    )
+    loaders = f"{folder}/2.10.0/loaders"
+    script = f"{folder}/gdk-pixbuf-query-loaders {loaders}/*.so | cmp - {loaders}.cache"
     assert shell(daemon, script) == []
 
 
