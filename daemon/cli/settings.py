@@ -49,7 +49,7 @@ class ActiveSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSettings:
-    """How much of the disk the prefix may take."""
+    """The settings of the disk budget."""
 
     disk_budget: Annotated[Amount | None, option(
         "The most that the prefix may take: bytes, such as 300G, or a share of its disk, such as 60%.",

@@ -99,7 +99,7 @@ NO_BUDGET = DiskBudget()
 
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
-    """How much of a budget is used.
+    """The use of a budget.
 
     Attributes:
         limit_bytes: The most bytes that the prefix may take.

@@ -99,7 +99,7 @@ def replace_environments(prefix: Prefix, generation: Generation, *, sealed: bool
 
 
 def list_as_missing(prefix: Prefix, name: str, environment: str) -> None:
-    """Let the list of a generation call an environment missing, and the generation partial; else it stays."""
+    """Mark an environment as missing in the list of its generation, and the generation as partial."""
     try:
         text = read_plain_file(prefix.environments_file(name)).decode(errors="surrogateescape")
     except OSError:

@@ -24,7 +24,7 @@ _ENVIRONMENT_LEASES = ".environment-leases"
 
 
 def offer_environment_leases(prefix: Prefix) -> None:
-    """Let models lease their environments instead of whole generations.
+    """Allow models to lease their environments instead of whole generations.
 
     Args:
         prefix: The prefix; its folders exist.
@@ -33,7 +33,7 @@ def offer_environment_leases(prefix: Prefix) -> None:
 
 
 def withdraw_environment_leases(prefix: Prefix) -> None:
-    """Let models lease whole generations again. Those that run keep the leases that they have."""
+    """Stop offering leases on environments; running models keep theirs, others lease whole generations."""
     (prefix.generations / _ENVIRONMENT_LEASES).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What a removal would free, and what goes with it."""
+"""Counts of what a removal would free, and of what goes with it."""
 
 import os
 import shutil

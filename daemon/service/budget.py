@@ -37,7 +37,7 @@ class Budget:
 
     @property
     def evicts(self) -> bool:
-        """Whether environments may be evicted."""
+        """True if environments may be evicted."""
         options = self._context.options
         return options.budget.is_set and options.eager is not None
 

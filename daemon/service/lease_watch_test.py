@@ -1,4 +1,4 @@
-"""What the daemon remembers of leases."""
+"""Leases as the daemon remembers them."""
 
 import fcntl
 import os
