@@ -134,3 +134,20 @@ def test_no_list_yet_is_readable_and_a_foreign_file_is_not(fake: FakePrefix) -> 
     assert not has_readable_list(fake.prefix, "g00000")
     assert listed_targets(fake.prefix, "g00000") == ["python3.11"]
     assert read_targets(fake.prefix, "g00000") == []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_list_without_an_environment_is_the_one_that_is_written_when_it_has_gone(
+    fake: FakePrefix, number: int
+) -> None:
+    alpha, prefix = fake.wheel("alpha"), fake.prefix
+    fake.install(
+        1, environment_cell([alpha]), stack_cell(environment_cell([alpha]), "train"), fake.cudnn_cell()
+    )
+    generation = fake.generation(1)
+    gone = generation.environments[number].name
+    list_as_missing(prefix, "g00001", gone)
+    fake.tree(1, gone).rename(fake.directory / "away")
+    expected = environments_text(prefix, generation, sealed=False)
+    assert prefix.environments_file("g00001").read_text() == expected
+    assert f" {gone} missing " in expected

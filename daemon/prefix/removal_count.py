@@ -37,7 +37,7 @@ class RemovalCount:
                 self.links.freed_inodes += 1
                 continue
             self.links.take(status)
-            content = self._contents.get(status.st_ino)
+            content = self._contents.get((status.st_dev, status.st_ino))
             if content is not None and content[0] not in self.paths and self.links.links_left(status) == 1:
                 self.paths[content[0]] = None
                 self.links.take(content[1])

@@ -177,10 +177,10 @@ def unused_contents(prefix: Prefix, count: LinkCount) -> Iterator[Unused]:
             yield Unused("record", name, path)
 
 
-def content_links(prefix: Prefix) -> dict[int, tuple[str, os.stat_result]]:
-    """Return the path and status of each content, by its inode."""
+def content_links(prefix: Prefix) -> dict[tuple[int, int], tuple[str, os.stat_result]]:
+    """Return the path and status of each content, by its device and inode."""
     return {
-        status.st_ino: (path, status)
+        (status.st_dev, status.st_ino): (path, status)
         for path, status, is_folder in walk(str(prefix.files))
         if not is_folder and _CONTENT.fullmatch(path.rpartition("/")[2])
     }

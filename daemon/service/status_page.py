@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rich.filesize import decimal
 
+from daemon.prefix.disk_budget import BudgetUse
 from daemon.prefix.usage import Usage
 from daemon.service.page_code import SCRIPT, STYLE
 from daemon.service.page_facts import PageFacts
@@ -49,7 +50,7 @@ def status_page(readiness: Readiness, state: ServiceState, prefix: str, facts: P
         _problems(readiness, state),
         *(generation_section(found, readiness.latest, facts) for found in readiness.generations),
         _legend(),
-        _disk(state.usage, facts.free_bytes),
+        _disk(state.usage, facts.free_bytes, state.budget),
         _errors(state.last_errors()),
         f"</main><script>{SCRIPT}</script></body></html>\n",
     ]
@@ -102,7 +103,7 @@ def _legend() -> str:
     )
 
 
-def _disk(usage: Usage | None, free_bytes: int | None) -> str:
+def _disk(usage: Usage | None, free_bytes: int | None, budget: BudgetUse | None) -> str:
     if usage is None:
         return "<section id=live-disk data-live><h2>Disk</h2><p class=dim>not counted yet</p></section>"
     keys = {kind: f"k{number}" for number, kind in enumerate(_KINDS)}
@@ -117,6 +118,7 @@ def _disk(usage: Usage | None, free_bytes: int | None) -> str:
     )
     share = 100 * usage.saved_bytes // usage.apparent_bytes if usage.apparent_bytes else 0
     free = f", {decimal(free_bytes)} free" if free_bytes is not None else ""
+    free += f", the budget is {decimal(budget.limit_bytes)}" if budget is not None else ""
     return (
         f"<section id=live-disk data-live><h2>Disk</h2><p><b>{decimal(usage.total_bytes)}</b> on disk{free}. "
         f"Without sharing, environments and toolkits would take {decimal(usage.apparent_bytes)}: "

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from daemon.prefix.disk_budget import BudgetUse
 from daemon.prefix.usage import TreeUsage, Usage
 from daemon.service.page_facts import PageFacts
 from daemon.service.state import LeaseState, ServiceState
@@ -94,6 +95,13 @@ def test_what_sharing_saves_is_told() -> None:
     assert "5.0 GB free" in page
     assert "<rect class=k0 x=0.0 width=250.0" in page
     assert "<rect class=saved x=250.0 width=750.0" in page
+
+
+def test_the_page_names_the_budget_of_the_disk() -> None:
+    state = ServiceState(usage=Usage({"environments": 1_000}))
+    assert "the budget" not in _page(state)
+    state.budget = BudgetUse(3_000_000_000, 1_000)
+    assert "5.0 GB free, the budget is 3.0 GB" in _page(state)
 
 
 def test_a_disk_that_holds_nothing_has_no_bar() -> None:
