@@ -65,7 +65,7 @@ class BudgetSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemandSettings:
-    """Whether only what models ask for is installed."""
+    """The settings of an installation on demand."""
 
     on_demand: Annotated[bool, option("Install only what a model waits for, and what --eager names.")]
     eager: Annotated[tuple[str, ...], option(

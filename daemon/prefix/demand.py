@@ -24,7 +24,7 @@ _FOLDER = ".demand"
 
 
 def offer(prefix: Prefix, names: Mapping[str, Set[str]]) -> None:
-    """Let models ask for some targets, and for no others.
+    """Make the files by which models ask for some targets, and remove all others.
 
     A file that exists stays: a model may hold its lock since before this daemon began.
 

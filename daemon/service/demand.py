@@ -27,7 +27,7 @@ class Demand:
         self._looked_s = -POLL_S
 
     def offer(self) -> None:
-        """Let models ask for each selected environment and toolkit that is not installed."""
+        """Offer each selected environment and toolkit that is not installed."""
         context = self._context
         only = context.options.install.only
         names: dict[str, set[str]] = {}

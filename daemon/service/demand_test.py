@@ -1,4 +1,4 @@
-"""What models ask for, as the service sees it."""
+"""Tests the demand of models, as the service sees it."""
 
 import fcntl
 import threading

@@ -1,4 +1,4 @@
-"""How a model that waits asks its node, and what it shows meanwhile."""
+"""Tests that a model which waits asks its node, and shows the progress."""
 
 import fcntl
 import os
@@ -75,6 +75,20 @@ def test_a_model_that_waits_asks_and_goes_on_when_it_is_installed(
     assert installer.was_asked
     assert outcome.code == 0, outcome.stderr
     assert outcome.stdout.endswith(f"{_NAME}\n")
+
+
+def test_a_model_asks_for_a_stack_by_the_name_of_its_environment(own_prefix: SamplePrefix) -> None:
+    listed = own_prefix.root / "monobase" / "g00002" / "environments"
+    listed.write_text(f"{listed.read_text()}stack {_NAME} missing {PYTHON} {PYTHON}.9 - - - mine -\n")
+    installer = Installer(own_prefix, offered(own_prefix))
+    installer.start()
+    variables = {"MONOBASE_PREFIX": str(own_prefix.root), "MONOBASE_STACK": "mine", "MONOBASE_WAIT_S": "120"}
+
+    outcome = SHELLS[0].run('. "$activate"; echo "$VIRTUAL_ENV"', variables)
+    installer.join()
+
+    assert installer.was_asked
+    assert outcome.stdout.endswith(f"{_NAME}\n"), outcome.stderr
 
 
 def test_it_asks_over_a_read_only_mount_and_writes_nothing(own_prefix: SamplePrefix) -> None:
