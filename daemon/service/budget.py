@@ -4,7 +4,7 @@ Only a service that installs on demand evicts: what is evicted comes back when a
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from daemon.errors import BudgetError
 from daemon.install.plan import make_plan
@@ -27,11 +27,15 @@ class Budget:
     Args:
         context: The service.
         leases: Its look at the leases.
+        evicted: Called after an eviction: models may ask for what went.
     """
 
-    def __init__(self, context: ServiceContext, leases: LeaseWatch) -> None:
+    def __init__(
+        self, context: ServiceContext, leases: LeaseWatch, evicted: Callable[[], None] = lambda: None
+    ) -> None:
         self._context = context
         self._leases = leases
+        self._evicted = evicted
         self._waiting: set[str] = set()
         self._looked_s = 0.0
 
@@ -130,6 +134,7 @@ class Budget:
             context.is_counted = False
             context.metrics.evicted.inc(len(room.evicted))
             context.metrics.evicted_bytes.inc(room.freed_bytes)
+            context.attempt("demand", self._evicted)
 
     def _retry_what_waits(self) -> None:
         for subject in self._waiting:

@@ -15,6 +15,7 @@ from daemon.prefix.usage import read_usage
 from daemon.prefix.writer_lock import writer_lock
 from daemon.service import budget as budget_module
 from daemon.service.budget import Budget
+from daemon.service.demand import Demand
 from daemon.service.lease_watch import LeaseWatch
 from daemon.upkeep import eviction
 from tests.fake_prefix.fake_prefix import FakePrefix
@@ -128,6 +129,16 @@ def test_a_prefix_above_its_budget_is_evicted_down_to_it(fake: FakePrefix) -> No
     assert _installed(fake) == {_NAMES[1]}
     assert service.context.state.budget is not None
     assert not service.context.is_counted
+
+
+def test_models_may_ask_at_once_for_what_was_evicted(fake: FakePrefix) -> None:
+    service = _service(fake, _used(fake) - 1)
+    demand = Demand(service.context)
+    demand.offer()
+    offered = fake.prefix.generations / ".demand" / "g00000"
+    assert {path.name for path in offered.iterdir()} == set(_NAMES[2:])
+    Budget(service.context, LeaseWatch(service.context), demand.offer).keep()
+    assert {path.name for path in offered.iterdir()} == {_NAMES[0], *_NAMES[2:]}
 
 
 def test_a_budget_that_cannot_be_kept_is_an_error(fake: FakePrefix) -> None:

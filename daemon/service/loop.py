@@ -37,7 +37,7 @@ class Loop:
         self._announcement = Announcement(context)
         self._demand = Demand(context)
         self._damage = DamageWatch(context, self._announcement.write, self._demand)
-        self._budget = Budget(context, LeaseWatch(context))
+        self._budget = Budget(context, LeaseWatch(context), self._demand.offer)
         self._installs = Installs(context, self._demand, self._budget)
         self._pruning = Pruning(context)
 
