@@ -31,6 +31,7 @@ def evict(settings: EvictSettings) -> None:
     catalog = NodeCatalog(settings.program.gens).load()
     generations = catalog.between(active.min_gen_id, active.max_gen_id)
     check_patterns(generations, active.only)
+    check_patterns(generations, settings.room_for, "--room-for")
     if not prefix.root.is_dir():
         raise click.UsageError(f"--prefix {prefix.root}: there is nothing to evict")
     wanted: tuple[Wanted, ...] = ()
