@@ -1,4 +1,4 @@
-"""What the build writes without running a program for arm64 is what these programs themselves write.
+"""Programs of the arm64 images write what the build writes in their place, without running them.
 
 Here they run, by emulation, in containers of the images.
 """
