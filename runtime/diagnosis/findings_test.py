@@ -96,28 +96,29 @@ def test_the_generation_is_the_one_that_would_be_activated(tmp_path: Path, asked
     assert generation_folder({"MONOBASE_PREFIX": str(tmp_path), "MONOBASE_GEN_ID": "9"}, None) is None
 
 
-def test_the_process_that_holds_a_lease_is_found(tmp_path: Path) -> None:
-    generation = tmp_path / "g00003"
-    generation.mkdir()
+@pytest.mark.parametrize("leased", ["g00003", "g00003/python3.12"])
+def test_the_process_that_holds_a_lease_is_found(tmp_path: Path, leased: str) -> None:
+    generation, environment = tmp_path / "g00003", tmp_path / "g00003" / "python3.12"
+    environment.mkdir(parents=True)
     hold = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], 0), 1); print(flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-c", hold, str(generation)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", hold, str(tmp_path / leased)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        held = holders(generation)
-        finding = check_lease(generation, "1")
+        held = holders([generation, environment, tmp_path / "none"])
+        finding = check_lease(generation, environment, "1")
         process.communicate(b"\n")
 
-    assert held == [process.pid]
-    assert (finding.state, finding.found) == ("ok", f"on g00003, of process {process.pid}")
+    assert held == {process.pid: tmp_path / leased}
+    assert finding == Finding("lease", "ok", f"{Path(leased).name} by process {process.pid}")
 
 
 def test_an_open_folder_without_a_lock_and_a_lock_of_the_doctor_itself_are_no_lease(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     try:
-        assert holders(tmp_path) == []
+        assert holders([tmp_path]) == {}
     finally:
         os.close(descriptor)
 
@@ -126,8 +127,8 @@ def test_an_open_folder_without_a_lock_and_a_lock_of_the_doctor_itself_are_no_le
 def test_a_lease_that_nobody_holds_is_a_warning_where_one_was_asked_for(
     tmp_path: Path, wanted: str, state: str
 ) -> None:
-    assert check_lease(tmp_path, wanted).state == state
-    assert check_lease(None, wanted) == Finding("lease", "note", "nothing is activated")
+    assert check_lease(tmp_path, None, wanted).state == state
+    assert check_lease(None, None, wanted) == Finding("lease", "note", "nothing is activated")
 
 
 # --- the report -----------------------------------------------------------------------------------

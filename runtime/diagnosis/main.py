@@ -129,7 +129,9 @@ def judge(runtime: Path, patient: Patient) -> Iterator[Finding]:
         known = patient.offer.architectures.get(patient.listed.name)
     yield from check_gpus(patient.cuda, cuda, known)
     yield from check_folders(patient.after)
-    yield check_lease(patient.generation, patient.variables.get("MONOBASE_LEASE", ""))
+    yield check_lease(
+        patient.generation, patient.activation.environment, patient.variables.get("MONOBASE_LEASE", "")
+    )
 
 
 def _shown(variables: Mapping[str, str]) -> dict[str, str]:
