@@ -15,19 +15,26 @@ LAUNCHERS = {
         ["pip3.%d" % minor for minor in _MINORS] +
         # Of other packages that environments have.
         ["cython", "cythonize", "f2py", "isympy", "torchrun", "wheel"] +
-        # Of packages that models bring in a virtual environment on top.
+        # Of packages of stacks, or that models bring in a virtual environment on top.
         [
             "accelerate",
             "deepspeed",
+            "diffusers-cli",
             "gunicorn",
             "hf",
             "huggingface-cli",
             "ipython",
             "jupyter",
+            "lightning",
+            "lmdeploy",
             "pytest",
+            "sglang",
             "tensorboard",
+            "transformers",
+            "trl",
             "uvicorn",
             "vllm",
+            "yolo",
         ]
     ),
     # On the image's PATH, and taken off it by an activation: builds take an `nvcc` that is there for a toolkit that is there.

@@ -383,3 +383,50 @@ def test_what_python_prints_is_seen_at_once(node: Node, container: Container) ->
     assert container.exec("python", "-c", prints) == "seen\n"
     done = node.engine.run("run", "--rm", *node.options({}), node.image, "python", "-c", prints)
     assert done.stdout == "seen\n"
+
+
+def test_the_doctor_examines_a_container_whoever_it_runs_as(node: Node, container: Container) -> None:
+    for user in USERS:
+        found = json.loads(container.exec("/opt/monobase/doctor", "--json", user=user))
+        assert found["ok"], (user, found)
+        assert found["environment"]["name"] == NAME
+        assert "read-only" in next(f["found"] for f in found["findings"] if f["subject"] == "prefix")
+    assert "sees no GPU" not in container.exec("/opt/monobase/doctor")
+
+    # This image has no Python of its own.
+    said = node.run("/opt/monobase/doctor", variables={"MONOBASE_PREFIX": "/nowhere"}, code=1)
+    assert "problem   environment  the prefix is not mounted: there is no folder /nowhere" in said
+
+
+def test_the_lease_of_the_entrypoint_is_found(node: Node) -> None:
+    entrypoint = ("--entrypoint=/opt/monobase/exec", node.image, "sleep")
+    started = node.engine.run("run", "--detach", *node.options({}), *entrypoint, "infinity").stdout.strip()
+    try:
+        found = json.loads(Container(node.engine, started).exec("/opt/monobase/doctor", "--json"))
+        assert {"subject": "lease", "state": "ok", "found": "g00002 by process 1", "advice": []} in found[
+            "findings"
+        ]
+    finally:
+        node.engine.run("rm", "--force", "--time", "0", started)
+
+
+def test_the_driver_that_a_container_sees_decides_about_its_builds(node: Node) -> None:
+    asked = {"TORCH_VERSION": "2.5.1", "CUDA_VERSION": ""}
+    with node.container("--cap-add=SYS_ADMIN", variables=asked) as container:
+        line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023"
+        script = f"""
+        mount -t tmpfs none /proc/driver && mkdir /proc/driver/nvidia &&
+        echo '{line}' >/proc/driver/nvidia/version && touch /dev/nvidiactl
+        """
+        assert container.shell(script, user="0") == []
+        generation = node.environment.parent
+        assert container.exec("python", "-c", SEES) == f"2.5.1 {generation}/python{PYTHON}-torch2.5.1-cu121\n"
+        refused = container.exec("python", "-V", options=("--env=CUDA_VERSION=13.0",), code=71)
+        assert (
+            "needs the NVIDIA driver 580.65.06 or newer, for CUDA 13.0, and this node has 535.104.05."
+            in refused
+        )
+        assert "that run here: CUDA_VERSION=12.1\n" in refused
+        options = ("--env=CUDA_VERSION=13.0",)
+        said = container.exec("/opt/monobase/doctor", options=options, code=1)
+        assert "535.104.05 (/proc/driver/nvidia/version); CUDA 13.0 needs 580.65.06 or newer" in said
