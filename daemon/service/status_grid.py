@@ -192,7 +192,7 @@ def short_age(age_s: float) -> str:
     for unit, length_s in _UNITS_S.items():
         if age_s >= length_s:
             return f"{int(age_s // length_s)} {unit} ago"
-    return "now"
+    return "just now"
 
 
 def text(value: str) -> str:

@@ -135,8 +135,8 @@ def test_what_is_installed_now_is_shown_with_its_stage(line: ProgressLine, shown
 @pytest.mark.parametrize(
     ("age_s", "shown"),
     [
-        (-5, "now"),
-        (59, "now"),
+        (-5, "just now"),
+        (59, "just now"),
         (60, "1 min ago"),
         (3600, "1 h ago"),
         (86_399, "23 h ago"),

@@ -73,9 +73,13 @@ def _header(readiness: Readiness, state: ServiceState, prefix: str, now_s: float
 
 
 def _problems(readiness: Readiness, state: ServiceState) -> str:
-    reasons = "".join(f"<li>{text(reason)}</li>" for reason in readiness.reasons)
+    reasons = "".join(f"<li>{text(_shortened(reason))}</li>" for reason in readiness.reasons)
     listed = f"<ul>{reasons}</ul>" if reasons else ""
     return f"<section id=live-problems data-live>{listed}{_retries(state)}</section>"
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= _REASON_CHARACTERS else f"{reason[:_REASON_CHARACTERS]}…"
 
 
 def _retries(state: ServiceState) -> str:
@@ -87,7 +91,7 @@ def _retries(state: ServiceState) -> str:
         items.append(
             f"<li><b>{text(retry.subject)}</b> failed {often}, next try "
             f"{'now' if not in_s else f'in {math.ceil(in_s)} s'}"
-            f"<small>{text(retry.reason[:_REASON_CHARACTERS])}</small></li>"
+            f"<small>{text(_shortened(retry.reason))}</small></li>"
         )
     if len(pending) > _MOST_RETRIES:
         items.append(f"<li>and {len(pending) - _MOST_RETRIES} more: /readyz has them all</li>")

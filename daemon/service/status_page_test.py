@@ -73,6 +73,12 @@ def test_a_failure_that_is_tried_again_is_explained_once() -> None:
     assert "&lt;script&gt;1" not in page
 
 
+def test_a_long_reason_is_cut_short() -> None:
+    long = replace(_READINESS, reasons=("x" * 500,))
+    page = status_page(long, ServiceState(), "/srv", PageFacts())
+    assert f"<li>{'x' * 300}…</li>" in page
+
+
 def test_nothing_that_comes_from_outside_is_markup() -> None:
     state = ServiceState()
     state.add_error("index", "g00001/<i>", "<script>alert(2)</script>")

@@ -5,12 +5,14 @@ them: the page shows a failure as well. docs/status-page.png was made by it. Fur
 and height of the window (one below 600 is a phone's) and `dark`.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +26,10 @@ from tests.synthetic.catalog import PYTHON_FULL, Cell, environment_cell, toolkit
 
 _SHARED_BYTES = 40_000_000
 _TORCH_BYTES = 8_000_000
-_WINDOW = (1000, 1000)
-_OLD = {"2.4.1": "cu124", "2.5.1": "cu124", "2.6.0": "cu124"}
-_NEW = {"2.7.1": "cu128", "2.8.0": "cu128", "2.9.1": "cu128"}
+_WINDOW = (1000, 1400)
+_OLD = {"2.5.1": "cu124", "2.6.0": "cu124"}
+_NEW = {"2.7.1": "cu128", "2.8.0": "cu128"}
+_FAILING = "2.9.1"
 
 
 def _pythons() -> list[str]:
@@ -87,17 +90,31 @@ def photograph(node: Node, browser: str, picture: Path, size: tuple[int, int], *
     shared = node.wheel("shared", size_bytes=_SHARED_BYTES)
     old = _environments(node, shared, _OLD, pythons) + _toolkits(node)
     new = _environments(node, shared, _NEW, pythons)
-    new.append(_stack(node, new[-2]))
+    new.append(_stack(node, new[-1]))
+    ready = len(old) + len(new)
+    torch = node.wheel("torch", _FAILING, size_bytes=_TORCH_BYTES)
+    new.append(environment_cell([shared, torch], _FAILING, "cu128"))
     node.define_all({1: old, 2: new})
-    node.wheel("torch", "2.9.1", size_bytes=1)  # takes the place of the locked one on the index
+    node.wheel("torch", _FAILING, size_bytes=1)  # takes the place of the locked one on the index
     with node.daemon() as daemon:
-        ready = len(old) + len(new) - len(pythons)  # an environment of each Python has that Torch
         daemon.wait_until(lambda: _is_settled(daemon, ready))
-        with open_browser(browser, node.directory) as page:
+        with _leased(node, "g00002", new[-2].target.name), open_browser(browser, node.directory) as page:
+            daemon.wait_until(lambda: "<b>● " in daemon.get("/")[1])
             page.resize(*size)
             page.prefer("dark" if dark else "light")
             page.open(f"http://127.0.0.1:{daemon.port}/")
             page.photograph(picture)
+
+
+@contextmanager
+def _leased(node: Node, generation: str, name: str) -> Iterator[None]:
+    """Lease an environment for two models."""
+    descriptors = [os.open(node.prefix.target(generation, name), os.O_RDONLY) for _ in range(2)]
+    for descriptor in descriptors:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    yield
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _is_settled(daemon: Daemon, ready: int) -> bool:
