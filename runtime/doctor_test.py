@@ -22,7 +22,7 @@ def examine(
     wrapper: tuple[str, ...] = (),
     **more: str,
 ) -> Outcome:
-    environment = {"PATH": SYSTEM_PATH, "HOME": "/", "COLUMNS": "200"} | variables | more
+    environment = {"PATH": SYSTEM_PATH, "HOME": "/", "COLUMNS": "2000"} | variables | more
     return run([*wrapper, *shell, str(doctor), *arguments], environment)
 
 
