@@ -2,7 +2,7 @@
 
 load(":cuda.bzl", "CUDNN_RELEASES", "cuda_requirement")
 load(":stack.bzl", "pinned_name", "stack_version", "stacks_of")
-load(":torch.bzl", "COMPANIONS", "TORCH_RELEASES", "companion", "companion_releases", "companion_serves")
+load(":torch.bzl", "COMPANIONS", "TORCH_RELEASES", "UNSUITABLE", "companion", "companion_releases", "companion_serves")
 
 def build_tag(cuda):
     """Returns PyTorch's tag for builds of a CUDA version: cu121 for 12.1."""
@@ -213,6 +213,8 @@ def _absences(fields):
         for package, version in companions_of(fields, release).items():
             if package in fields["companions"].get(release, {}):
                 continue  # the definition says which one it wants, whatever there is
+            if [unsuitable for unsuitable in UNSUITABLE[package].values() if release in unsuitable]:
+                continue  # the index has one, which does not work
 
             # Unpinned beside this very Torch: a companion that suits would be found whatever its version is. The first ones of
             # all, which nobody wants, name no Torch.

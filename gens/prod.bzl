@@ -6,8 +6,8 @@ load(":stack.bzl", "stack")
 # What people build wheels of their own with.
 _SEED_PACKAGES = ["cython", "packaging", "pip", "setuptools", "wheel"]
 
-# The newest Torch, for stacks that follow it.
-_TORCH_2_15 = {"torch": "2.15.0", "torchvision": "0.29.2", "torchaudio": "2.11.0"}
+# The newest Torch, for stacks that follow it. No torchaudio works beside it (UNSUITABLE in torch.bzl).
+_TORCH_2_15 = {"torch": "2.15.0", "torchvision": "0.29.2"}
 _TORCH_2_14 = {"torch": "2.14.1", "torchvision": "0.29.2", "torchaudio": "2.11.0"}
 
 PROD_MONOGENS = [

@@ -30,6 +30,13 @@ _BUILDS = {
     "2.10": ["cpu", "cu126", "cu128", "cu130"],
 }
 
+# Torch releases that a companion cannot be used with, although it names none and finds all symbols that it needs. torchaudio
+# refuses to be imported beside a Torch of another CUDA: 2.11.0 is compiled for 13.0, and Torch 2.15.0 for 13.2.
+UNSUITABLE = {
+    "torchaudio": {"2.11.0": ["2.15.0"]},
+    "torchvision": {},
+}
+
 def _release(version, facts, machine):
     minor = version.rpartition(".")[0]
     build = facts["build"][machine]
@@ -71,6 +78,8 @@ def companion(package, torch, exclude_newer, machine):
     exact, suits = None, None
     for version, facts in RELEASES[package].items():
         if torch not in facts["admits"] or facts["uploaded"] > exclude_newer or machine not in facts["wheels"]:
+            continue
+        if torch in UNSUITABLE[package].get(version, []):
             continue
         suits = version
         if facts["torch"] == "==" + torch:
