@@ -408,25 +408,3 @@ def test_the_lease_of_the_entrypoint_is_found(node: Node) -> None:
         ]
     finally:
         node.engine.run("rm", "--force", "--time", "0", started)
-
-
-def test_the_driver_that_a_container_sees_decides_about_its_builds(node: Node) -> None:
-    asked = {"TORCH_VERSION": "2.5.1", "CUDA_VERSION": ""}
-    with node.container("--cap-add=SYS_ADMIN", variables=asked) as container:
-        line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023"
-        script = f"""
-        mount -t tmpfs none /proc/driver && mkdir /proc/driver/nvidia &&
-        echo '{line}' >/proc/driver/nvidia/version && touch /dev/nvidiactl
-        """
-        assert container.shell(script, user="0") == []
-        generation = node.environment.parent
-        assert container.exec("python", "-c", SEES) == f"2.5.1 {generation}/python{PYTHON}-torch2.5.1-cu121\n"
-        refused = container.exec("python", "-V", options=("--env=CUDA_VERSION=13.0",), code=71)
-        assert (
-            "needs the NVIDIA driver 580.65.06 or newer, for CUDA 13.0, and this node has 535.104.05."
-            in refused
-        )
-        assert "that run here: CUDA_VERSION=12.1\n" in refused
-        options = ("--env=CUDA_VERSION=13.0",)
-        said = container.exec("/opt/monobase/doctor", options=options, code=1)
-        assert "535.104.05 (/proc/driver/nvidia/version); CUDA 13.0 needs 580.65.06 or newer" in said
