@@ -60,7 +60,8 @@ class EvictionRules:
         if self.eager and is_selected(environment.name, self.eager):
             return "--eager names it"
         age_s = now_s - environment.installed_s
-        if leased_s < environment.installed_s and age_s < self.grace_s:
+        # Below 0, the clock was set back: that must not keep it for as long.
+        if leased_s < environment.installed_s and 0 <= age_s < self.grace_s:
             return f"it was installed {age_s} s ago, and no model has leased it yet"
         return ""
 

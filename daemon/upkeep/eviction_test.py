@@ -15,7 +15,7 @@ from daemon.install.wanted import Wanted
 from daemon.prefix.disk_budget import Amount, DiskBudget
 from daemon.prefix.environments_file import read_targets
 from daemon.prefix.generation import published_names
-from daemon.prefix.lease_record import write_lease_record
+from daemon.prefix.lease_record import InstalledEnvironment, write_lease_record
 from daemon.prefix.retirement import retire_environment
 from daemon.prefix.usage import disk_bytes
 from daemon.prefix.writer_lock import WriterLock, writer_lock
@@ -232,3 +232,12 @@ def test_without_a_manifest_nothing_is_evicted(site: _Site) -> None:
     with pytest.raises(DamageError):
         site.evict(1)
     assert len(site.left()) == 4
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(0, True), (119, True), (120, False), (-3600, False)])
+def test_a_new_environment_stays_for_the_model_that_asked_for_it_whatever_becomes_of_the_clock(
+    age_s: int, stays: bool
+) -> None:
+    new = InstalledEnvironment("g00000", "python3.11", 1_000_000, leased=False, generation_leased=False)
+    reason = EvictionRules(["g00000"], grace_s=120).reason_to_stay(new, 0, 1_000_000 + age_s)
+    assert bool(reason) == stays

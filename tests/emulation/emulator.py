@@ -13,7 +13,9 @@ from pathlib import Path
 from tests.emulation.emulated_image import EmulatedImage
 
 _ENTER = Path(__file__).with_name("enter.sh")
+# A container ends with the test, even one that is killed: unshare ends with it, and ends the container.
 _NAMESPACES = (
+    "setpriv", "--pdeathsig", "KILL",
     "unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child",
 )  # fmt: skip
 _PROBE = "mount -t binfmt_misc binfmt_misc /tmp && test -w /tmp/register"
@@ -24,8 +26,8 @@ def refusal() -> str | None:
     """Return why this machine cannot emulate in namespaces of its own; None if it can."""
     if platform.machine() != "x86_64":
         return f"the emulator is a program for x86_64, and this machine is {platform.machine()}"
-    if shutil.which("unshare") is None:
-        return "unshare is not on the PATH; the package util-linux has it"
+    if missing := [program for program in ("setpriv", "unshare") if shutil.which(program) is None]:
+        return f"{' and '.join(missing)} of the package util-linux are not on the PATH"
     done = subprocess.run(
         [*_NAMESPACES, "sh", "-c", _PROBE], capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
     )

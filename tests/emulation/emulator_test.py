@@ -8,19 +8,20 @@ import pytest
 from tests.emulation.emulator import refusal
 
 
-def test_a_machine_without_unshare_is_told_which_package_has_it(
+def test_programs_that_are_missing_are_named_with_their_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert refusal() == "unshare is not on the PATH; the package util-linux has it"
+    assert refusal() == "setpriv and unshare of the package util-linux are not on the PATH"
 
 
 def test_a_kernel_that_refuses_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    program = tmp_path / "unshare"
-    program.write_text("#!/bin/sh\necho 'unshare: unshare failed: Operation not permitted' >&2\nexit 1\n")
-    program.chmod(0o755)
+    for name in ("setpriv", "unshare"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\necho 'unshare: unshare failed: Operation not permitted' >&2\nexit 1\n")
+        program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     said = refusal()
     assert said is not None

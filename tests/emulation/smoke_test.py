@@ -5,6 +5,7 @@ With `--test_arg=-s` it prints each command with its output and time.
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -60,8 +61,11 @@ def emulator() -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("emulation")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Make a folder for the gigabyte that the images take, and remove it."""
+    folder = tmp_path_factory.mktemp("emulation")
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
