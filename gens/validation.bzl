@@ -6,7 +6,7 @@ The functions return messages, so that tests can read all of them; `monogen` in 
 load(":cuda.bzl", "CUDA_RELEASES", "CUDNN_RELEASES")
 load(":matrix.bzl", "build_tag", "machine_of", "stack_build", "torch_builds")
 load(":stack.bzl", "pinned_name", "stack_version", "stacks_of")
-load(":torch.bzl", "COMPANIONS", "MACHINES", "TORCH_RELEASES", "companion_releases")
+load(":torch.bzl", "COMPANIONS", "MACHINES", "TORCH_RELEASES", "UNSUITABLE", "companion_releases")
 
 # In uv's words (`--python-platform`), as far as uv knows them.
 PLATFORMS = ["%s-manylinux_2_%d" % (machine, minor) for machine in MACHINES for minor in [28] + list(range(31, 41))]
@@ -166,7 +166,15 @@ def _stack_errors(fields, name, stack):
     for package, machines in stack.machines.items():
         if package not in stack.pins or [one for one in machines if one not in MACHINES]:
             errors.append("machines: %r for %r; allowed: pins of the stack, with a list of %s" % (machines, package, ", ".join(MACHINES)))
+    errors += [
+        "pins: %s %s cannot be used with torch %s (UNSUITABLE in torch.bzl)" % (package, version, stack.pins.get("torch"))
+        for package, version in stack.pins.items()
+        if _is_unsuitable(package, version, stack.pins.get("torch"))
+    ]
     return errors or _stack_torch_errors(fields, name, stack)
+
+def _is_unsuitable(package, version, release):
+    return release in UNSUITABLE.get(package, {}).get(version, [])
 
 def _stack_torch_errors(fields, name, stack):
     release = stack.pins.get("torch", stack.base)
@@ -314,7 +322,9 @@ def _companions_errors(fields):
             errors.append("companions: %r for %r; allowed: for example {\"torchaudio\": None}" % (chosen, release))
         else:
             for package, version in chosen.items():
-                if package not in COMPANIONS:
+                if _is_unsuitable(package, version, release):
+                    errors.append("companions: %s %s cannot be used with torch %s (UNSUITABLE in torch.bzl)" % (package, version, release))
+                elif package not in COMPANIONS:
                     errors.append("companions: %r for torch %s; allowed: %s" % (package, release, ", ".join(COMPANIONS)))
                 elif version != None and version not in companion_releases(package):
                     errors.append("companions: %s %r for torch %s; allowed: None, %s" % (

@@ -68,6 +68,19 @@ _BAD = [
     ({"stacks": {"x": stack(python = ["3.11"], pins = {"torch": "2.4.1"}, base = "2.4.1")}}, ["stacks: x: base: \"2.4.1\""]),
     ({"stacks": {"x": stack(python = ["3.11"], pins = {"torch": "9.9.9"})}}, ["stacks: x: pins: torch 9.9.9 for x86_64"]),
     ({"stacks": {"x": stack(python = ["3.11"], pins = {"torch": "2.4.1"}, cuda = "12.4")}}, ["stacks: x: cuda: torch 2.4.1 has build cu121 for x86_64"]),
+    (
+        {"stacks": {"x": stack(python = ["3.11"], pins = {"torch": "2.15.0", "torchaudio": "2.11.0"})}},
+        ["stacks: x: pins: torchaudio 2.11.0 cannot be used with torch 2.15.0"],
+    ),
+    (
+        {
+            "torch": ["2.15.0"],
+            "cuda": {"13.2": "13.2.2"},
+            "cudnn": {"9": "9.26.0.51"},
+            "companions": {"2.15.0": {"torchaudio": "2.11.0"}},
+        },
+        ["companions: torchaudio 2.11.0 cannot be used with torch 2.15.0"],
+    ),
     ({"stacks": {"x": [stack(python = ["3.11"], pins = {"a": "1"}), stack(python = ["3.11"], pins = {"a": "2"})]}}, ["stacks: x: version none stands twice"]),
     ({"indexes": {"cu118": "https://example.org/cu118"}}, ["indexes: \"cu118\"", "allowed: cpu, cu121, cu124"]),
     ({"indexes": {"cpu": "example.org"}}, ["indexes: \"example.org\" for \"cpu\"", "URL"]),
