@@ -9,7 +9,7 @@ import click
 
 from gens.catalog import Catalog, load_catalog
 from gens.command import MonobaseCommand
-from gens.generation import generation_directory_name
+from gens.generation import Generation
 from gens.lock import Lock
 from tools.comparing.comparison import Change, Comparison, compare
 from tools.comparing.target_names import joined_names
@@ -23,17 +23,28 @@ from tools.options import definitions_option, json_option, locks_option
 @definitions_option
 @locks_option
 def main(*, before: int, after: int, as_json: bool, definitions: Path | None, locks: Path) -> None:
-    """Show what changes from generation BEFORE to generation AFTER.
+    """Show what changes from generation BEFORE to generation AFTER, for each machine.
 
     A change that several environments share is one line.
     """
     catalog = load_catalog(definitions, locks)
-    comparison = compare(_locks(catalog, before), _locks(catalog, after))
+    old, new = catalog.generation(before), catalog.generation(after)
+    found = {
+        machine: compare(_locks(catalog, old, machine), _locks(catalog, new, machine))
+        for machine in dict.fromkeys((*old.machines, *new.machines))
+    }
     if as_json:
-        click.echo(json.dumps({"before": before, "after": after, **dataclasses.asdict(comparison)}, indent=2))
-    else:
-        click.echo(f"{generation_directory_name(before)} → {generation_directory_name(after)}")
-        click.echo("\n".join(render(comparison)))
+        machines = {machine: dataclasses.asdict(comparison) for machine, comparison in found.items()}
+        click.echo(json.dumps({"before": before, "after": after, "machines": machines}, indent=2))
+        return
+    for machine, comparison in found.items():
+        click.echo(f"{old.directory_name} → {new.directory_name}, {machine}")
+        missing = next((one for one in (old, new) if machine not in one.machines), None)
+        if missing is None:
+            click.echo("\n".join(render(comparison)))
+        else:
+            targets = comparison.added or comparison.removed
+            click.echo(f"{missing.directory_name} has nothing for it, the other {len(targets)} targets")
 
 
 def render(comparison: Comparison) -> Iterator[str]:
@@ -92,9 +103,12 @@ def _change(change: Change, width: int) -> str:
     return f"{change.package:{width}}  {what}"
 
 
-def _locks(catalog: Catalog, generation_id: int) -> dict[str, Lock]:
-    generation = catalog.generation(generation_id)
-    return {target.name: catalog.lock(generation, target) for target in generation.targets}
+def _locks(catalog: Catalog, generation: Generation, machine: str) -> dict[str, Lock]:
+    if machine not in generation.machines:
+        return {}
+    return {
+        target.name: catalog.lock(generation, target) for target in generation.for_machine(machine).targets
+    }
 
 
 if __name__ == "__main__":

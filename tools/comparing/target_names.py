@@ -10,11 +10,12 @@ def joined_names(names: Iterable[str]) -> Iterator[str]:
         names: Names of environments and toolkits.
 
     Yields:
-        `python{3.10,3.11}-torch2.4.1-cu121`, or the plain name of a target without a partner.
+        `python{3.10,3.11}-torch2.4.1-cu121`, `python{3.11,3.12}-vllm0.33.0`, or the plain name of a target
+        without a partner.
     """
     pythons: dict[str, list[str]] = {}
     for name in names:
-        python, separator, rest = name.partition("-torch")
+        python, separator, rest = name.partition("-")
         if name.startswith("python"):
             pythons.setdefault(separator + rest, []).append(python.removeprefix("python"))
         else:
