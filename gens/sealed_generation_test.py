@@ -35,6 +35,30 @@ def test_each_lock_belongs_to_its_definition(catalog: Catalog, generation: Gener
         pytest.fail("\n".join(problems), pytrace=False)
 
 
+def test_each_stack_has_the_pins_of_its_base_but_those_that_its_lock_names(
+    catalog: Catalog, generation: Generation
+) -> None:
+    bases = {cell.inputs: cell for cell in generation.environments}
+    problems = []
+    for cell in generation.environments:
+        base = None if cell.inputs.base is None else bases.get(cell.inputs.base)
+        if base is None:
+            continue
+        lock = catalog.lock(generation, cell)
+        pins = {wheel.name: wheel.version for wheel in catalog.lock(generation, base).wheels}
+        differing = {
+            f"{wheel.name}=={pins[wheel.name]}"
+            for wheel in lock.wheels
+            if pins.get(wheel.name, wheel.version) != wheel.version
+        }
+        if lock.base != base.name or not differing <= set(lock.conflicts):
+            problems.append(
+                f"{cell.full_name}: base {lock.base}, not kept {sorted(differing)}, named {lock.conflicts}"
+            )
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
 def test_there_is_no_lock_without_a_target(catalog: Catalog, generation: Generation) -> None:
     expected = {catalog.lock_path(generation, target) for target in generation.targets}
     found = {path for path in (HERE / generation.directory_name).rglob("*") if not path.is_dir()}

@@ -119,7 +119,7 @@ def _machines(fields):
 
 def _machines_errors(fields):
     errors = []
-    names = ["cuda" + version for version in fields["cuda"]] + [name for name, _ in stacks_of(fields["stacks"])]
+    names = ["cuda" + version for version in fields["cuda"]] + [name for name in fields["stacks"] if type(name) == "string"]
     for name, machines in fields["machines"].items():
         if name not in names:
             errors.append("machines: %r; allowed: toolkits and stacks of the generation, %s" % (name, ", ".join(names)))
@@ -127,17 +127,39 @@ def _machines_errors(fields):
             errors.append("machines: %r for %r; allowed: a list of %s" % (machines, name, ", ".join(_machines(fields))))
     return errors
 
+# Types of the fields of a stack; those that may be None have one as well.
+_STACK_FIELDS = {
+    "python": ["list"],
+    "pins": ["dict"],
+    "cuda": ["string", "NoneType"],
+    "base": ["string", "NoneType"],
+    "version": ["string", "NoneType"],
+    "machines": ["dict"],
+}
+
 def _stacks_errors(fields):
     errors = []
     seen = {}
+    for name, value in fields["stacks"].items():
+        if value == []:
+            errors.append("stacks: %s: empty; allowed: stack(…), or a list of them" % name)
     for name, stack in stacks_of(fields["stacks"]):
+        if type(name) != "string" or not _is_name(name) or name[0] in _DIGITS or name.startswith("torch"):
+            errors.append("stacks: %r; allowed: a normalized name that begins with a letter, and not with torch" % name)
+            continue
         said = "stacks: %s: " % name
-        if type(stack) != "struct" or not hasattr(stack, "pins"):
+        if type(stack) != "struct" or [field for field in _STACK_FIELDS if not hasattr(stack, field)]:
             errors.append(said + "%r; allowed: stack(…), or a list of them" % (stack,))
             continue
-        if not _is_name(name) or name[0] in _DIGITS or name.startswith("torch"):
-            errors.append("stacks: %r; allowed: a normalized name that begins with a letter, and not with torch" % name)
-        errors += [said + error for error in _stack_errors(fields, name, stack)]
+        wrong = [
+            "%s: %r is not of type %s" % (field, getattr(stack, field), " or ".join(types))
+            for field, types in _STACK_FIELDS.items()
+            if type(getattr(stack, field)) not in types
+        ]
+        found = wrong or _stack_errors(fields, name, stack)
+        errors += [said + error for error in found]
+        if found:
+            continue
         key = (name, stack_version(name, stack))
         if key in seen:
             errors.append(said + "version %s stands twice" % (key[1] or "none"))
@@ -146,32 +168,57 @@ def _stacks_errors(fields):
 
 def _stack_errors(fields, name, stack):
     errors = []
-    for python in stack.python:
+    for position, python in enumerate(stack.python):
         if python not in fields["python"]:
             errors.append("python: %r; allowed: Pythons of the generation, %s" % (python, ", ".join(fields["python"].keys())))
+        elif python in stack.python[:position]:
+            errors.append("python: %r stands twice" % python)
     if not stack.python:
         errors.append("python: empty; allowed: Pythons of the generation, %s" % ", ".join(fields["python"].keys()))
-    for package, version in stack.pins.items():
-        extras = package.partition("[")[2]
-        if not _is_name(pinned_name(package)) or (extras and not extras.endswith("]")):
-            errors.append("pins: %r; allowed: a normalized name, also with extras such as jax[cuda13]" % package)
-        elif type(version) != "string" or not _is_version(version, None):
-            errors.append("pins: %r for %r; allowed: a final release such as 0.33.0" % (version, package))
-    if not stack.pins:
-        errors.append('pins: empty; allowed: for example {"vllm": "0.33.0"}')
-    if stack.version != None and not _is_version(stack.version, None):
+    errors += _pins_errors(stack)
+    if stack.version != None and not _is_release(stack.version):
         errors.append("version: %r; allowed: for example 1.2" % stack.version)
     if stack.cuda != None and stack.cuda not in fields["cuda"]:
         errors.append("cuda: %r; allowed: those of the generation, %s" % (stack.cuda, ", ".join(fields["cuda"].keys()) or "none"))
+    elif stack.cuda != None and stack.base == None and "torch" not in stack.pins:
+        errors.append("cuda: %r; allowed: beside a pin of torch, or a base" % stack.cuda)
     for package, machines in stack.machines.items():
-        if package not in stack.pins or [one for one in machines if one not in MACHINES]:
+        if package not in stack.pins or type(machines) != "list" or [one for one in machines if one not in MACHINES]:
             errors.append("machines: %r for %r; allowed: pins of the stack, with a list of %s" % (machines, package, ", ".join(MACHINES)))
-    errors += [
-        "pins: %s %s cannot be used with torch %s (UNSUITABLE in torch.bzl)" % (package, version, stack.pins.get("torch"))
-        for package, version in stack.pins.items()
-        if _is_unsuitable(package, version, stack.pins.get("torch"))
-    ]
+        elif package == "torch":
+            errors.append("machines: torch; allowed: any other pin, as the stack is named by its Torch: use `machines` of the generation")
     return errors or _stack_torch_errors(fields, name, stack)
+
+def _pins_errors(stack):
+    errors = []
+    if not stack.pins:
+        errors.append('pins: empty; allowed: for example {"vllm": "0.33.0"}')
+    seen = {}
+    for package, version in stack.pins.items():
+        if type(package) != "string" or not _is_pinnable(package):
+            errors.append("pins: %r; allowed: a normalized name, also with extras such as jax[cuda13]" % package)
+            continue
+        if type(version) != "string" or not _is_release(version):
+            errors.append("pins: %r for %r; allowed: a final release such as 0.33.0" % (version, package))
+        if pinned_name(package) in seen:
+            errors.append("pins: %s stands twice" % pinned_name(package))
+        seen[pinned_name(package)] = True
+        release = stack.pins.get("torch")
+        if type(version) == "string" and _is_unsuitable(package, version, release):
+            errors.append("pins: %s %s cannot be used with torch %s (UNSUITABLE in torch.bzl)" % (package, version, release))
+    return errors
+
+def _is_pinnable(package):
+    """Returns whether text is a normalized package name, or one with normalized names of extras."""
+    name, bracket, extras = package.partition("[")
+    if not bracket:
+        return _is_name(name)
+    return _is_name(name) and extras.endswith("]") and not [extra for extra in extras[:-1].split(",") if not _is_name(extra)]
+
+def _is_release(version):
+    """Returns whether text is a final release or a post-release of one (PEP 440)."""
+    release, post, number = version.partition(".post")
+    return _is_version(release, None) and (not post or _is_version(number, 1))
 
 def _is_unsuitable(package, version, release):
     return release in UNSUITABLE.get(package, {}).get(version, [])
@@ -195,6 +242,11 @@ def _stack_torch_errors(fields, name, stack):
                 facts.uploaded,
                 fields["exclude_newer"],
             ))
+        elif "torch" not in stack.pins and not _has_default_build(fields, stack, machine):
+            errors.append("base: torch %s for %s has the build of this CUDA on an index of `indexes` alone; allowed: to pin torch as well" % (
+                release,
+                machine,
+            ))
         elif stack_build(fields, stack, machine) == None:
             errors.append("cuda: torch %s has build %s for %s on the default index, and `indexes` names no other that suits" % (
                 release,
@@ -207,6 +259,11 @@ def _stack_torch_errors(fields, name, stack):
             if facts != None and python not in facts.python
         ]
     return errors
+
+def _has_default_build(fields, stack, machine):
+    # Packages that are not pinned come from the default index, and so would a Torch of another build.
+    build = stack_build(fields, stack, machine)
+    return build == None or build.index == None
 
 def _python_errors(python):
     errors = []

@@ -81,6 +81,27 @@ _BAD = [
         },
         ["companions: torchaudio 2.11.0 cannot be used with torch 2.15.0"],
     ),
+    ({"stacks": {"x": []}}, ["stacks: x: empty"]),
+    ({"stacks": {1: stack(python = ["3.11"], pins = {"a": "1"})}}, ["stacks: 1; allowed: a normalized name"]),
+    ({"stacks": {"x": struct(pins = {"a": "1"})}}, ["stacks: x: struct(", "stack(…)"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = ["a"])}}, ["stacks: x: pins: [\"a\"] is not of type dict"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"a": "1"}, version = 1)}}, ["stacks: x: version: 1 is not of type string"]),
+    ({"stacks": {"x": stack(python = "3.11", pins = {"a": "1"})}}, ["stacks: x: python: \"3.11\" is not of type list"]),
+    ({"stacks": {"x": stack(python = ["3.11", "3.11"], pins = {"a": "1"})}}, ["stacks: x: python: \"3.11\" stands twice"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"a": "1", "a[b]": "1"})}}, ["stacks: x: pins: a stands twice"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"a[b; c]": "1"})}}, ["stacks: x: pins: \"a[b; c]\"", "extras"]),
+    ({"stacks": {"x": stack(python = ["3.11"], pins = {"a": "1"}, cuda = "12.1")}}, ["stacks: x: cuda: \"12.1\"", "a pin of torch"]),
+    (
+        {"stacks": {"x": stack(python = ["3.11"], pins = {"torch": "2.4.1"}, machines = {"torch": ["x86_64"]})}},
+        ["stacks: x: machines: torch"],
+    ),
+    (
+        {
+            "indexes": {"cu124": "https://example.org"},
+            "stacks": {"x": stack(python = ["3.11"], pins = {"a": "1"}, base = "2.4.1", cuda = "12.4")},
+        },
+        ["stacks: x: base: torch 2.4.1 for x86_64", "to pin torch as well"],
+    ),
     ({"stacks": {"x": [stack(python = ["3.11"], pins = {"a": "1"}), stack(python = ["3.11"], pins = {"a": "2"})]}}, ["stacks: x: version none stands twice"]),
     ({"indexes": {"cu118": "https://example.org/cu118"}}, ["indexes: \"cu118\"", "allowed: cpu, cu121, cu124"]),
     ({"indexes": {"cpu": "example.org"}}, ["indexes: \"example.org\" for \"cpu\"", "URL"]),
@@ -98,6 +119,13 @@ _BAD = [
 def _a_good_definition_has_no_errors_impl(ctx):
     env = unittest.begin(ctx)
     asserts.equals(env, [], validate_monogen(_GOOD))
+    stacks = {
+        "x": [
+            stack(python = ["3.11"], pins = {"x[a,b-c]": "0.5.6.post2", "torch": "2.4.1"}, cuda = "12.1"),
+            stack(python = ["3.11"], pins = {"y": "1"}, base = "2.5.1", version = "2", machines = {"y": ["x86_64"]}),
+        ],
+    }
+    asserts.equals(env, [], validate_monogen(dict(_GOOD, stacks = stacks, machines = {"x": ["x86_64"]})))
     return unittest.end(env)
 
 def _each_mistake_is_named_impl(ctx):

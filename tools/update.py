@@ -102,6 +102,13 @@ def _failures(what: str, results: list[Result]) -> Iterator[str]:
         names = [result.work.generation.directory_name for result in results if not result.is_complete]
         yield f"{', '.join(names)} not {what}: {len(failures)} failed"
         yield from failures
+    for result in results:
+        if not result.failures and result.failed_stacks and result.work.seal is not None:
+            identity = result.work.generation.id
+            yield (
+                f"generation {identity} is sealed in gens.sum; if no node has installed it, --reopen "
+                f"{identity} writes its other locks"
+            )
 
 
 def _refuse_broken_seal(result: Result) -> None:

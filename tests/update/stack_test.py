@@ -113,6 +113,37 @@ def test_a_stack_that_fails_changes_nothing_of_a_sealed_generation(workshop: Wor
     assert workshop.tree() == before
 
 
+def test_a_failed_stack_of_a_sealed_generation_says_how_the_others_are_written(workshop: Workshop) -> None:
+    base = base_cell()
+    workshop.define(generation(0, base, vllm(base=base.inputs)))
+    workshop.update("--min-gen-id", "0")
+    workshop.define(generation(0, base, vllm("absent-package", base=base.inputs)))
+    assert "--reopen 0 writes its other locks" in workshop.update("--min-gen-id", "0", exit_code=4).output
+    workshop.update("--min-gen-id", "0", "--reopen", "0", exit_code=4)
+    # Its old lock may be of another base.
+    assert f"g00000/{STACK}.txt" not in workshop.tree()
+    assert f"g00000/{BASE}.txt" in workshop.tree()
+
+
+def test_a_stack_is_resolved_again_with_its_base(workshop: Workshop) -> None:
+    base = base_cell()
+    workshop.define(generation(0, base, vllm(base=base.inputs)))
+    workshop.update("--min-gen-id", "0")
+    (workshop.locks / "g00000" / f"{BASE}.txt").unlink()
+    output = workshop.update("--min-gen-id", "0").output
+    assert f"g00000/{STACK}: " in output
+
+
+def test_a_torch_that_a_stack_does_not_name_is_refused(workshop: Workshop) -> None:
+    wanted = inputs("3.12", "vllm==0.33.0")
+    serving = Environment("3.12", PYTHONS["3.12"], wanted, cuda="12.4", stack="serving")
+    workshop.define(generation(0, serving))
+    output = workshop.update("--min-gen-id", "0", exit_code=4).output
+    assert "it has torch 2.4.1, which its packages require and it does not name: pin it" in output
+    assert "the table says CUDA 12.4, the index gave nvidia-cuda-runtime-cu12 12.1.105" in output
+    assert "correct its pins in gens/prod.bzl" in output
+
+
 def test_a_placeholder_with_nothing_but_pre_releases_is_no_package(workshop: Workshop) -> None:
     workshop.index.add(WheelSpec("placeholder", "0.0.0a0"))
     workshop.define(generation(0, Environment("3.12", PYTHONS["3.12"], inputs("3.12", "placeholder"))))

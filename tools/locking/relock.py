@@ -151,7 +151,7 @@ def relock(works: Iterable[Work], jobs: int) -> list[Result]:
     known = {inputs: Resolution(wheels, ()) for work in works for inputs, wheels in work.bases.items()}
     first |= dict.fromkeys(base for stack in stacks if (base := stack.base) is not None and base not in known)
     if not first and not stacks:
-        return [Result(work, _locks(work, {})) for work in works]
+        return [Result(work, _locks(work, work.current, {})) for work in works]
     resolver = find_resolver()
     check_pythons(resolver, sorted({inputs.python for inputs in (*first, *stacks)}))
     resolve_one = partial(resolve, resolver)
@@ -193,8 +193,7 @@ def _result(resolver: Resolver, work: Work, outcomes: Mapping[Inputs, Outcome]) 
             continue
         if isinstance(target, Environment):
             disagreements = [
-                f"{directory}/{target.full_name}: {message}; gens/releases.json is out of date: run "
-                "`bazel run //tools:update_releases`"
+                f"{directory}/{target.full_name}: {message}; {_remedy(target)}"
                 for message in cell_disagreements(target, outcome.wheels)
             ]
             failed += disagreements
@@ -204,14 +203,23 @@ def _result(resolver: Resolver, work: Work, outcomes: Mapping[Inputs, Outcome]) 
     if work.stale:
         messages = (absence_disagreement(absence, outcomes[absence]) for absence in work.generation.absences)
         failures[False] += [f"{directory}: {message}" for message in messages if message is not None]
-    locks = {} if failures[False] else _locks(work, new_locks)
+    failed_names = {target.lock_name for target in work.stale} - new_locks.keys()
+    # The old lock of a stack that fails may be of another base.
+    kept = {name: text for name, text in work.current.items() if name not in failed_names}
+    locks = {} if failures[False] else _locks(work, kept, new_locks)
     return Result(work, locks, tuple(failures[False]), tuple(failures[True]))
 
 
-def _locks(work: Work, new_locks: Mapping[str, Lock]) -> dict[str, str]:
+def _remedy(environment: Environment) -> str:
+    if environment.stack is not None:
+        return "correct its pins in gens/prod.bzl"
+    return "gens/releases.json is out of date: run `bazel run //tools:update_releases`"
+
+
+def _locks(work: Work, kept: Mapping[str, str], new_locks: Mapping[str, Lock]) -> dict[str, str]:
     locks = {}
     for name in sorted(target.lock_name for target in work.generation.targets):
-        current = work.current.get(name)
+        current = kept.get(name)
         new = new_locks.get(name)
         # Keep a lock that differs only in the resolver's version.
         if new is not None and (current is None or not _says_the_same(current, new)):

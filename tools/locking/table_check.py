@@ -22,11 +22,14 @@ def cell_disagreements(environment: Environment, wheels: tuple[LockedWheel, ...]
     Yields:
         Messages.
     """
-    if environment.torch is None:
-        return
     versions = {wheel.name: Version(wheel.version) for wheel in wheels}
     torch = versions.get("torch")
-    if torch is None or torch.public != environment.torch:
+    if environment.torch is None:
+        if torch is not None and environment.stack is not None:
+            yield f"it has torch {torch}, which its packages require and it does not name: pin it"
+        if environment.cuda is None:
+            return
+    elif torch is None or torch.public != environment.torch:
         yield f"the table says torch {environment.torch}, the index gave {torch}"
     if environment.inputs.index_url is not None and torch is not None and torch.local != environment.build:
         yield f"the table says build {environment.build}, the index gave torch {torch}"
