@@ -1,10 +1,12 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh and search.sh set them
 # Finds out which builds the NVIDIA driver of this machine runs. README.md beside activate.sh has the rules.
 _mb_functions="$_mb_functions _mb_check_fit _mb_find_compat _mb_rank_build _mb_search_build _mb_take_driver \
-    _mb_take_drivers _mb_take_need _mb_take_run_cuda"
+    _mb_take_driver_word _mb_take_drivers _mb_take_need _mb_take_run_cuda _mb_warn_of_driver"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_best _mb_best_cuda _mb_best_rank _mb_builds _mb_compat_why \
-    _mb_cuda_decided_by _mb_driver _mb_drivers _mb_model _mb_need _mb_only_build _mb_other _mb_rank _mb_ready _mb_rest _mb_run_cuda _mb_version"
+    _mb_cuda_decided_by _mb_driver _mb_drivers _mb_model _mb_need _mb_only_build _mb_other _mb_rank _mb_ready _mb_rest _mb_run_cuda _mb_version \
+    _mb_warned"
 unset _mb_driver _mb_drivers
+_mb_warned=''
 
 _mb_take_driver() { # sets _mb_driver to the version of the driver; fails if it is unknown, or if this container has no GPU
     if [ -z "${_mb_driver+set}" ]; then
@@ -14,15 +16,28 @@ _mb_take_driver() { # sets _mb_driver to the version of the driver; fails if it 
         [ ! -r /proc/driver/nvidia/version ] || read -r _mb_rest </proc/driver/nvidia/version || :
         _mb_rest="$_mb_rest "
         while [ -n "$_mb_rest" ] && [ -z "$_mb_driver" ]; do
-            _mb_item=${_mb_rest%% *} _mb_rest=${_mb_rest#* }
-            case $_mb_item in *[!0123456789.]* | .*) ;; *.*) _mb_driver=$_mb_item ;; esac
+            _mb_take_driver_word "${_mb_rest%%[[:space:]]*}"
+            _mb_rest=${_mb_rest#*[[:space:]]}
         done
         # gVisor has no such file. The driver's library has the version in its name.
         for _mb_item in /usr/local/nvidia/lib64/libcuda.so.[0-9]*.[0-9]* /usr/lib/*-linux-gnu/libcuda.so.[0-9]*.[0-9]*; do
-            [ -n "$_mb_driver" ] || [ ! -e "$_mb_item" ] || _mb_driver=${_mb_item##*/libcuda.so.}
+            [ -n "$_mb_driver" ] || [ ! -e "$_mb_item" ] || _mb_take_driver_word "${_mb_item##*/libcuda.so.}"
         done
     fi
     [ -n "$_mb_driver" ]
+}
+
+_mb_take_driver_word() { # WORD: sets _mb_driver to the version that it begins with: 580.65.06 of 580.65.06-grid
+    set -- "${1%%[!0123456789.]*}"
+    case $1 in [0-9]*.[0-9]*) _mb_driver=$1 ;; esac
+}
+
+_mb_warn_of_driver() { # TEXT: says once, in a container with a GPU whose driver is unknown, what that means
+    if [ -n "$_mb_warned" ] || [ ! -e /dev/nvidiactl ]; then
+        return 0
+    fi
+    _mb_warned=yes
+    _mb_log warning "there is a GPU, but the version of its driver is unknown (/proc/driver/nvidia/version); $1"
 }
 
 _mb_take_drivers() { # sets _mb_drivers to the list's minimum drivers by CUDA: " 12.4=525.60.13 13.0=580.65.06 "
@@ -64,11 +79,13 @@ _mb_take_run_cuda() { # sets _mb_run_cuda to the CUDA that the environment runs 
 }
 
 _mb_check_fit() { # ends with a message if the driver does not run the environment
-    if [ "$_mb_fit" = off ] || ! _mb_take_driver; then
-        return 0
-    fi
+    [ "$_mb_fit" != off ] || return 0
     _mb_take_run_cuda
     [ -n "$_mb_run_cuda" ] || return 0
+    _mb_take_driver || {
+        _mb_warn_of_driver "going on with CUDA $_mb_run_cuda, which it may not run (MONOBASE_FIT=off does not look)"
+        return 0
+    }
     _mb_take_need "$_mb_run_cuda"
     if [ -z "$_mb_need" ] || ! _mb_do activation/versions _mb_is_newer "$_mb_need" "$_mb_driver"; then
         return 0
@@ -112,7 +129,7 @@ _mb_find_compat() { # sets _mb_compat to NVIDIA's forward-compatibility librarie
 
 _mb_search_build() { # takes the newest build of this Torch and Python that the driver runs; returns as search.sh does
     if ! _mb_take_driver; then
-        # The driver is unknown: as if there were no GPU.
+        _mb_warn_of_driver "choosing a build as without a GPU, as CUDA_VERSION is not set"
         _mb_choice=
         _mb_search_environment
         return
@@ -142,7 +159,7 @@ _mb_search_build() { # takes the newest build of this Torch and Python that the 
     _mb_item="Torch $_mb_torch for Python $_mb_python_two"
     if [ "$_mb_best_cuda" = - ]; then
         # Builds for CUDA would have come first.
-        [ "$_mb_builds" = 5 ] ||
+        [ "$_mb_builds" = 5 ] || [ "$_mb_waited_s" != 0 ] ||
             _mb_log warning "the driver $_mb_driver runs no CUDA build of $_mb_item; taking the one for CPUs, as CUDA_VERSION is not set"
         _mb_only_build=''
     else

@@ -1,5 +1,7 @@
 """The builds that an NVIDIA driver runs, and the one that is taken where nothing says."""
 
+import re
+import shutil
 from pathlib import Path
 from platform import machine as this_machine
 
@@ -69,6 +71,19 @@ TABLE = [
     (OPEN_DRIVER.replace("x86_64", "aarch64").format("580.65.06"), "+++++"),
     (OPEN_DRIVER.replace("x86_64", "aarch64").format("570.86.15"), "+++--"),
     (CLOSED_DRIVER.format("1000.10.01"), "+++++"),
+    (OPEN_DRIVER.format("570.211.01").replace(" ", "\t"), "+++--"),
+    (OPEN_DRIVER.format("580.65.05").replace(" ", "\t"), "+++--"),
+    (OPEN_DRIVER.format("580.65.06").replace(" ", "\t"), "+++++"),
+    (CLOSED_DRIVER.format("570.211.01\r"), "+++--"),
+    ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.211.01\r", "+++--"),
+    ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06\r", "+++++"),
+    (CLOSED_DRIVER.format("535.129.03-grid"), "+++--"),
+    (CLOSED_DRIVER.format("580.65.06-grid"), "+++++"),
+    (CLOSED_DRIVER.format("580.65.05+vgpu_1"), "+++--"),
+    (CLOSED_DRIVER.format("0" * 20 + "570.211.01"), "+++--"),
+    (CLOSED_DRIVER.format("99999999999999999999.1"), "+++++"),
+    (CLOSED_DRIVER.format("580.99999999999999999999"), "+++++"),
+    (CLOSED_DRIVER.format("570.99999999999999999999.06"), "+++--"),
     ("NVRM version: something else altogether", "+++++"),
     ("", "+++++"),
 ]
@@ -77,8 +92,11 @@ TABLE = [
 def runs_of(shell: Shell, machine: SampleMachine, prefix: SamplePrefix) -> str:
     """Return for each build a plus if it is activated, and a minus if it is refused."""
     versions = " ".join(BUILDS.values())
-    script = f'for CUDA_VERSION in {versions}; do ( . "$activate" ) 2>/dev/null; echo $?; done'
-    codes = activate(shell, machine, prefix, script).stdout.split()
+    script = f'for CUDA_VERSION in {versions}; do ( . "$activate" ); echo $?; done'
+    outcome = activate(shell, machine, prefix, script)
+    codes = outcome.stdout.split()
+    # What a shell says itself, such as `Illegal number`, begins otherwise.
+    assert all(line.startswith(("monobase: ", "    ")) for line in outcome.stderr.splitlines())
     return "".join({"0": "+", "71": "-"}.get(code, code) for code in codes)
 
 
@@ -209,14 +227,80 @@ def test_where_proc_hides_the_driver_its_library_tells_the_version(
     assert "this node has 570.211.01." in activate(shell, machine, prefix, CUDA_VERSION="13.0").stderr
 
 
-def test_a_gpu_whose_driver_cannot_be_found_refuses_nothing(
-    shell: Shell, machine: SampleMachine, tmp_path: Path
+UNKNOWN = (
+    "monobase: warning: there is a GPU, but the version of its driver is unknown "
+    "(/proc/driver/nvidia/version); "
+)
+AS_WITHOUT = f"{UNKNOWN}choosing a build as without a GPU, as CUDA_VERSION is not set\n"
+UNCHECKED = f"{UNKNOWN}going on with CUDA 13.0, which it may not run (MONOBASE_FIT=off does not look)\n"
+
+
+@pytest.mark.parametrize(
+    "line", [None, "", " \t ", "\r", "NVRM version: something else altogether", "580", "5x.1"]
+)
+def test_a_gpu_whose_driver_is_unknown_refuses_nothing_and_says_so(
+    shell: Shell, machine: SampleMachine, tmp_path: Path, line: str | None
+) -> None:
+    machine.add_gpu(line)
+    prefix = offer(tmp_path, **BUILDS, cpu="-")
+    script = '. "$activate"; echo "$VIRTUAL_ENV"'
+
+    explicit = activate(shell, machine, prefix, script, CUDA_VERSION="13.0")
+    chosen = activate(shell, machine, prefix, script)
+    only = activate(shell, machine, make_offer(tmp_path / "only", TORCH, {"cu130": "13.0"}, PLATFORM), script)
+
+    # (The sample's paths stand for those of the machine.)
+    said = [outcome.stderr.replace(str(machine.root), "") for outcome in (explicit, chosen, only)]
+    assert said == [UNCHECKED, AS_WITHOUT, AS_WITHOUT]
+    assert [taken(outcome) for outcome in (explicit, chosen, only)] == ["cu130", "cpu", "cu130"]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"TORCH_VERSION": f"{TORCH}+cpu"}, {"TORCH_VERSION": ""}, {"MONOBASE_FIT": "off"}],
+    ids=["a build for CPUs", "no Torch", "MONOBASE_FIT=off"],
+)
+def test_what_needs_no_driver_is_not_warned_of_an_unknown_one(
+    shell: Shell, machine: SampleMachine, own_prefix: SamplePrefix, variables: dict[str, str]
 ) -> None:
     machine.add_gpu(None)
-    prefix = offer(tmp_path, **BUILDS, cpu="-")
+    asked = {"TORCH_VERSION": "2.4.1"} | variables
+    asked["TORCH_VERSION"] = asked["TORCH_VERSION"].replace(TORCH, "2.4.1")
 
-    assert activate(shell, machine, prefix, CUDA_VERSION="13.0") == Outcome(0, "", "")
-    assert taken(activate(shell, machine, prefix, '. "$activate"; echo "$VIRTUAL_ENV"')) == "cpu"
+    outcome = shell.run('. "$activate"', question(own_prefix, activate=str(machine.activate), **asked))
+
+    assert outcome == Outcome(0, "", "")
+
+
+@pytest.mark.parametrize("driver", [None, "470.256.02"])
+def test_a_model_that_waits_is_warned_of_its_driver_once(
+    machine: SampleMachine, tmp_path: Path, driver: str | None
+) -> None:
+    machine.add_gpu(None if driver is None else OPEN_DRIVER.format(driver))
+    prefix = offer(tmp_path, "cpu", **CUDA_12_AND_13, cpu="-")
+
+    outcome = activate(SHELLS[0], machine, prefix, MONOBASE_WAIT_S="2")
+
+    assert outcome.code == 75
+    assert outcome.stderr.count(" driver ") == 1
+
+
+@pytest.mark.parametrize("line", [None, OPEN_DRIVER.format("570.211.01-grid").replace(" ", "\t")])
+def test_to_look_at_the_driver_starts_no_process(
+    shell: Shell, machine: SampleMachine, tmp_path: Path, line: str | None
+) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    machine.add_gpu(line)
+    trace = tmp_path / "trace"
+    watch = ("strace", "-f", "-e", "trace=fork,vfork,clone,clone3,execve", "-o", str(trace))
+    asked = question(offer(tmp_path, **BUILDS, cpu="-"), TORCH_VERSION=TORCH, activate=str(machine.activate))
+
+    # As exec does; else dash and busybox look for the folder by `readlink`.
+    outcome = shell.run('_mb_home=${activate%/*}; . "$activate"', asked, wrapper=watch)
+
+    assert outcome.code == 0
+    assert re.findall(r"(\w+)\(.* = (?!-1)", trace.read_text()) == ["execve"]
 
 
 def test_a_build_that_will_not_run_is_not_waited_for(

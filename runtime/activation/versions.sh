@@ -8,6 +8,8 @@ _mb_take_number_of() { # PART: sets _mb_number to the number that a part of a ve
     while [ "${#_mb_number}" -gt 1 ] && [ "$_mb_number" != "${_mb_number#0}" ]; do
         _mb_number=${_mb_number#0} # some shells read 08 as octal
     done
+    # A shell cannot compute with longer numbers: they are all as large as can be.
+    [ "${#_mb_number}" -le 9 ] || _mb_number=999999999
     _mb_number=${_mb_number:-0}
 }
 

@@ -11,6 +11,9 @@ from .version import numbers
 # NVIDIA's minimum for all releases of a CUDA major version; gens/drivers.py has the sources.
 _MINIMUMS = {"11": "450.80.02", "12": "525.60.13", "13": "580.65.06"}
 
+# Of a word such as 580.65.06-grid; as activation/fit.sh reads it.
+_VERSION = re.compile(r"[0-9][0-9.]*\.[0-9][0-9.]*")
+
 
 @dataclass(frozen=True, slots=True)
 class Driver:
@@ -43,12 +46,14 @@ def read_driver(root: Path = Path("/")) -> Driver:
     except OSError:
         line = ""
     for word in line.split():
-        if re.fullmatch(r"[0-9]+\.[0-9.]+", word):
-            return Driver(word, "/proc/driver/nvidia/version", has_device)
+        found = _VERSION.match(word)
+        if found is not None:
+            return Driver(found[0], "/proc/driver/nvidia/version", has_device)
     for folder in (root / "usr/local/nvidia/lib64", *sorted((root / "usr/lib").glob("*-linux-gnu"))):
         for library in sorted(folder.glob("libcuda.so.[0-9]*.[0-9]*")):
-            version = library.name.removeprefix("libcuda.so.")
-            return Driver(version, f"/{library.relative_to(root)}", has_device)
+            found = _VERSION.match(library.name.removeprefix("libcuda.so."))
+            if found is not None:
+                return Driver(found[0], f"/{library.relative_to(root)}", has_device)
     return Driver(None, None, has_device)
 
 

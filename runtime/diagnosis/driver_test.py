@@ -23,6 +23,22 @@ def test_the_version_is_read_from_proc(machine: SampleMachine, line: str) -> Non
     assert read_driver(machine.root) == Driver("570.211.01", "/proc/driver/nvidia/version", has_device=True)
 
 
+@pytest.mark.parametrize(
+    ("word", "version"),
+    [
+        ("580.65.06-grid", "580.65.06"), ("580.65.06+vgpu", "580.65.06"), ("580.65.06\r", "580.65.06"),
+        ("580", None), ("5x.1", None), ("", None), ("\r", None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_a_version_is_read_as_activation_reads_it(
+    machine: SampleMachine, word: str, version: str | None, blank: str
+) -> None:
+    machine.add_gpu(f"NVRM version:  Kernel Module  {word}".replace(" ", blank))
+
+    assert read_driver(machine.root).version == version
+
+
 def test_where_proc_hides_it_the_library_tells_the_version(machine: SampleMachine) -> None:
     machine.add_gpu(None)
     machine.write("/usr/lib/x86_64-linux-gnu/libcuda.so.580.159.03")
