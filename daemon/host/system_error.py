@@ -46,6 +46,11 @@ _IN_THE_WAY = (
 )  # fmt: skip
 
 
+def is_full_disk(error: OSError) -> bool:
+    """Return whether an error says that the disk, or the quota on it, has no room."""
+    return error.errno in _FULL
+
+
 def explain(error: BaseException, root: Path) -> MonobaseError | None:
     """Return the error of ours for an error of the system.
 

@@ -19,7 +19,8 @@ Life cycle
                                                    and its list; nothing of it is written again
     leased       the same                          a model has a shared flock(2) on the generation's folder or
                                                    on an environment's: neither is retired
-    retired      monobase/.staging/g00003          has no name any more; what is left of it is being removed
+    retired      monobase/.staging/g00003, or      has no name any more; what is left of it is being removed
+                 .staging itself
     damaged      any of the named ones             differs from its manifest, or the generation from its mark
     newer        any of the named ones             a newer release has written its manifest or mark: readers
                                                    report it, and no operation repairs or seals it
@@ -63,7 +64,8 @@ syncfs(2), then the rename, then fsync(2) of the folder. After a kill or a power
 - during `point_latest`: `latest` names the one of before or the one of after;
 - during `retire`: the generation has its name, or is in the staging folder as a whole;
 - during `retire_environment`: so does the environment; its generation may have lost its mark, and the list
-  may call the environment `missing` that has its name still. The next install seals the generation again;
+  may call the environment `missing` that has its name still. The next install seals the generation again.
+  On a full disk, the list may be gone: the next round of the daemon (`early_lists`) or install writes it;
 - during a repair: each file of a tree is the damaged one or the right one; the manifest stays as it was;
 - under the name of a temporary file (`.NAME.HEX.tmp`): nothing that anybody reads; `remove_leftovers`
   removes it.

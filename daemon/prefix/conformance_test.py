@@ -31,6 +31,7 @@ from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import CompleteTree, publish, replace_tree, seal, unseal
 from daemon.prefix.retirement import (
+    RetiredEnvironment,
     empty_uv_cache,
     remove_evicted,
     remove_retired,
@@ -228,7 +229,7 @@ def _evict(world: World) -> bool:
     if away is not None:
         assert not world.prefix.sealed_mark(_NAME).exists()
         remove_evicted(world.writer, away)
-        assert not away.exists()
+        assert not away.tree.exists()
         assert not world.environment.exists()
         offered = {item.name: item.ready for item in read_targets(world.prefix, _NAME)}
         assert offered == {world.fake.environment: False, world.fake.toolkit: True}
@@ -430,7 +431,9 @@ _WRITES: dict[str, Callable[[World], object]] = {
     "point latest": _OPERATIONS["point latest"],
     "retire": _retire,
     "evict": lambda world: retire_environment(world.writer, _NAME, world.fake.environment),
-    "remove evicted": lambda world: remove_evicted(world.writer, world.environment),
+    "remove evicted": lambda world: remove_evicted(
+        world.writer, RetiredEnvironment(_NAME, world.environment)
+    ),
     "remove retired": lambda world: remove_retired(world.writer, _NAME),
     "remove unused": lambda world: remove_unused(world.writer, str(world.environment)),
     "remove tree": lambda world: remove_tree(world.writer, world.environment),

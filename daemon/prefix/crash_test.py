@@ -106,11 +106,9 @@ def _retire(fake: FakePrefix, writer: WriterLock) -> None:
 
 def _evict(fake: FakePrefix, writer: WriterLock) -> None:
     if is_present(fake.prefix, fake.generation(0), fake.generation(0).environments[0]):
-        begin_staging(fake.prefix)
-        away = retire_environment(writer, _NAME, fake.environment)
-        assert away is not None
-        remove_evicted(writer, away)
-        end_staging(fake.prefix)
+        retired = retire_environment(writer, _NAME, fake.environment)
+        assert retired is not None
+        remove_evicted(writer, retired)
 
 
 def _is_evicted(fake: FakePrefix) -> bool:

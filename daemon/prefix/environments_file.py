@@ -7,10 +7,12 @@ is rewritten when trees of the generation are published, and when the generation
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from daemon.host.durability import write_if_changed
+from daemon.host.durability import sync_directory, write_file, write_if_changed
 from daemon.host.modes import make_folder
 from daemon.host.plain_file import read_plain_file
+from daemon.host.system_error import is_full_disk
 from daemon.prefix.generation import is_present
 from daemon.prefix.gpu_architectures import architectures_of, known_architectures
 from daemon.prefix.mending import remove_anything
@@ -98,12 +100,28 @@ def replace_environments(prefix: Prefix, generation: Generation, *, sealed: bool
     write_environments(prefix, generation, sealed=sealed)
 
 
-def list_as_missing(prefix: Prefix, name: str, environment: str) -> None:
-    """Mark an environment as missing in the list of its generation, and the generation as partial."""
+def list_as_missing(prefix: Prefix, name: str, environment: str) -> bytes | None:
+    """Mark an environment as missing in the list of its generation, and the generation as partial.
+
+    On a full disk, the old list goes to make room for the new one: a list that is not there calls nothing
+    ready that is about to go.
+
+    Args:
+        prefix: The prefix.
+        name: Name of the generation.
+        environment: Name of the environment.
+
+    Returns:
+        The new list if there is no room for it even then, to be written by `restore_list` once there is; None
+        when it is written, or when there was no list.
+
+    Raises:
+        OSError: It cannot be written, for another reason.
+    """
     try:
         text = read_plain_file(prefix.environments_file(name)).decode(errors="surrogateescape")
     except OSError:
-        return  # the next publication writes it
+        return None  # the next publication writes it
     lines = [line.split(" ") for line in text.splitlines()]
     lines = [words for words in lines if words[:2] != ["architectures", environment]]
     for words in lines:
@@ -111,8 +129,31 @@ def list_as_missing(prefix: Prefix, name: str, environment: str) -> None:
             words[2] = "partial"
         elif words[0] in _ENVIRONMENT_KINDS and len(words) > 2 and words[1] == environment:
             words[2] = "missing"
-    changed = "".join(" ".join(words) + "\n" for words in lines)
-    write_if_changed(prefix.environments_file(name), changed.encode(errors="surrogateescape"))
+    changed = "".join(" ".join(words) + "\n" for words in lines).encode(errors="surrogateescape")
+    return None if _replace_list(prefix.environments_file(name), changed) else changed
+
+
+def _replace_list(path: Path, content: bytes) -> bool:
+    """Write a list, at the cost of the old one if need be; return whether there was room for it."""
+    try:
+        write_if_changed(path, content)
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        remove_anything(path)
+        sync_directory(path.parent)
+        try:
+            write_file(path, content)
+        except OSError as again:
+            if not is_full_disk(again):
+                raise
+            return False
+    return True
+
+
+def restore_list(prefix: Prefix, name: str, content: bytes) -> None:
+    """Write a list for which `list_as_missing` found no room."""
+    write_file(prefix.environments_file(name), content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 from daemon.errors import ForeignPrefixError
 from daemon.host.durability import write_file
 from daemon.host.plain_file import read_plain_file
+from daemon.host.system_error import is_full_disk
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 
@@ -42,7 +43,7 @@ def check_machine(prefix: Prefix) -> None:
 
 
 def claim_machine(prefix: Prefix) -> None:
-    """Record that a prefix is for this machine; only the writer of the prefix may.
+    """Record that a prefix is for this machine, if the disk has room; only the writer of the prefix may.
 
     Args:
         prefix: The prefix; its folders exist.
@@ -54,7 +55,12 @@ def claim_machine(prefix: Prefix) -> None:
     if _recorded(prefix) is None:
         if prefix.machine_file.is_dir():
             remove_anything(prefix.machine_file)
-        write_file(prefix.machine_file, f"{platform.machine()}\n".encode())
+        try:
+            write_file(prefix.machine_file, f"{platform.machine()}\n".encode())
+        except OSError as error:
+            # Whoever makes room must not be kept from it; the next writer records it.
+            if not is_full_disk(error):
+                raise
 
 
 def _recorded(prefix: Prefix) -> str | None:

@@ -1,5 +1,6 @@
 """The machine of a prefix."""
 
+import errno
 import os
 import platform
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import ForeignPrefixError
-from daemon.prefix.machine import check_machine, claim_machine
+from daemon.prefix import machine
+from daemon.prefix.machine import check_machine, claim_machine, machine_of
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.writer_lock import writer_lock
 
@@ -74,6 +76,32 @@ def test_the_interpreters_tell_the_machine_of_a_prefix_of_an_earlier_release(
     else:
         claim_machine(prefix)
         assert prefix.machine_file.read_text() == "aarch64\n"
+
+
+def test_interpreters_of_this_machine_and_another_tell_this_one(
+    prefix: Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("aarch64", "x86_64"):
+        (prefix.uv_python / f"cpython-3.11.10-linux-{name}-gnu").mkdir()
+    for own in ("aarch64", "x86_64"):
+        _be(own, monkeypatch)
+        assert machine_of(prefix) == own
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_full_disk_keeps_no_writer_that_makes_room_from_an_unrecorded_prefix(
+    prefix: Prefix, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(machine, "write_file", fail)
+    if number == errno.ENOSPC:
+        _write(prefix)
+    else:
+        with pytest.raises(OSError, match="Input/output"):
+            _write(prefix)
+    assert not prefix.machine_file.exists()
 
 
 @pytest.mark.parametrize("damage", ["empty", "junk", "folder", "pipe"])

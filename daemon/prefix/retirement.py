@@ -1,18 +1,20 @@
 """Removes what has a final name: a folder is renamed into the staging folder first.
 
 So a name never stands for half of a tree. A kill after the rename leaves the rest in the staging folder, and
-the next writer removes it (`remove_leftovers`).
+the next writer removes it (`remove_leftovers`). Where there is no staging folder, an environment or an unused
+tree takes its place: a full disk has no room for a new folder, and must not keep anybody from making room.
 """
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.host.durability import sync_directory
 from daemon.host.fault import fault_point
 from daemon.host.modes import make_folder
 from daemon.host.removal import LinkCount, remove, walk
-from daemon.prefix.environments_file import list_as_missing
+from daemon.prefix.environments_file import list_as_missing, restore_list
 from daemon.prefix.latest import latest_name
 from daemon.prefix.lease import leasable_folders, reserve_all
 from daemon.prefix.prefix import Prefix
@@ -47,44 +49,70 @@ def retire(writer: WriterLock, name: str) -> bool:
     return is_reserved
 
 
-def retire_environment(writer: WriterLock, generation: str, name: str) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class RetiredEnvironment:
+    """An environment that was retired, and is to be removed.
+
+    Attributes:
+        generation: Name of its generation.
+        tree: Where it is now.
+        unlisted: The list of its generation, where a full disk had no room for it.
+    """
+
+    generation: str
+    tree: Path
+    unlisted: bytes | None = None
+
+
+def retire_environment(writer: WriterLock, generation: str, name: str) -> RetiredEnvironment | None:
     """Rename an environment into the staging folder, unless a model leases it.
 
     A generation without one of its environments is not sealed as a whole, so its mark goes first. Then the
     list calls the environment missing, and only then it loses its name. The rest of the generation stays in
-    use, and may be sealed again for what it has.
+    use, and may be sealed again for what it has. On a full disk, there may be no list until the environment
+    is removed.
 
     Args:
-        writer: The right to write to the prefix, which has a staging folder.
+        writer: The right to write to the prefix. Without a staging folder, nothing else may be retired until
+            this is removed.
         generation: Name of the generation.
         name: Name of the environment.
 
     Returns:
-        The folder to remove; None when a model leases the environment or its generation.
+        What to remove; None when a model leases the environment or its generation.
 
     Raises:
         PrefixInUseError: Another process may be the writer by now.
     """
     writer.check()
     directory = writer.prefix.generation(generation)
-    away = writer.prefix.staging / f"removed.{generation}.{name}"
+    away = _away(writer.prefix, f"removed.{generation}.{name}")
     with reserve_all([directory, directory / name]) as is_reserved:
         if not is_reserved:
             return None
         unseal(writer, generation)
         fault_point("evict:unsealed")
-        list_as_missing(writer.prefix, generation, name)
+        unlisted = list_as_missing(writer.prefix, generation, name)
         fault_point("evict:listed")
         writer.check()
         (directory / name).rename(away)
         sync_directory(directory)
-    return away
+    return RetiredEnvironment(generation, away, unlisted)
 
 
-def remove_evicted(writer: WriterLock, away: Path) -> LinkCount:
-    """Remove an environment that was retired, and return what that freed."""
+def remove_evicted(writer: WriterLock, retired: RetiredEnvironment) -> LinkCount:
+    """Remove a retired environment, write the list that waits for the room, and return what that freed."""
     writer.check()
-    return remove([str(away)])
+    freed = remove([str(retired.tree)])
+    if retired.unlisted is not None:
+        writer.check()
+        restore_list(writer.prefix, retired.generation, retired.unlisted)
+    return freed
+
+
+def _away(prefix: Prefix, name: str) -> Path:
+    """Return where a tree goes: into the staging folder, or in its place where there is none."""
+    return prefix.staging / name if prefix.staging.is_dir() else prefix.staging
 
 
 def sync_names(prefix: Prefix) -> None:
@@ -107,7 +135,7 @@ def remove_unused(writer: WriterLock, path: str) -> LinkCount:
     writer.check()
     if not os.path.isdir(path) or os.path.islink(path):  # noqa: PTH112, PTH114 (there are many)
         return remove([path])
-    away = writer.prefix.staging / f"removed.{Path(path).name}"
+    away = _away(writer.prefix, f"removed.{Path(path).name}")
     Path(path).rename(away)
     sync_directory(Path(path).parent)
     return remove([str(away)])

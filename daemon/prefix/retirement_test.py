@@ -1,5 +1,6 @@
 """Retires published trees as a whole, and only those that nobody leases."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.host import durability
+from daemon.host.durability import write_file
+from daemon.prefix import environments_file
 from daemon.prefix.environments_file import read_targets
 from daemon.prefix.retirement import (
     empty_uv_cache,
@@ -103,9 +107,60 @@ def test_an_environment_goes_alone_and_the_list_says_so(fake: FakePrefix, writer
     assert not fake.prefix.sealed_mark("g00000").exists()
     text = fake.prefix.environments_file("g00000").read_text()
     assert text.splitlines()[1] == "generation g00000 partial"
-    assert (away / ".manifest").exists()
+    assert (away.tree / ".manifest").exists()
     assert remove_evicted(writer, away).freed_bytes > 0
-    assert not away.exists()
+    assert not away.tree.exists()
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_on_a_full_disk_no_list_calls_ready_what_goes_and_the_list_comes_back_with_the_room(
+    fake: FakePrefix, writer: WriterLock, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    path = fake.prefix.environments_file("g00000")
+    left = [True] * failures
+
+    def write(path: Path, content: bytes, suffix: str = ".tmp") -> None:
+        if left:
+            left.pop()
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_file(path, content, suffix)
+
+    monkeypatch.setattr(environments_file, "write_file", write)
+    monkeypatch.setattr(durability, "write_file", write)
+    retired = retire_environment(writer, "g00000", fake.environment)
+    assert retired is not None
+    assert path.exists() == (failures == 1)
+    assert not fake.tree(0).exists()
+    assert remove_evicted(writer, retired).freed_bytes > 0
+    assert {item.name: item.ready for item in read_targets(fake.prefix, "g00000")} == {
+        fake.environment: False, fake.toolkit: True
+    }  # fmt: skip
+
+
+def test_a_list_that_cannot_be_written_for_another_reason_keeps_the_environment(
+    fake: FakePrefix, writer: WriterLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = fake.prefix.environments_file("g00000").read_bytes()
+
+    def fail(path: Path, *_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(durability, "write_file", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        retire_environment(writer, "g00000", fake.environment)
+    assert fake.tree(0).exists()
+    assert fake.prefix.environments_file("g00000").read_bytes() == text
+
+
+def test_without_a_staging_folder_what_goes_takes_its_place(fake: FakePrefix, writer: WriterLock) -> None:
+    retired = retire_environment(writer, "g00000", fake.environment)
+    assert retired is not None
+    assert retired.tree == fake.prefix.staging
+    remove_evicted(writer, retired)
+    fake.prefix.generation("g00000").joinpath(fake.toolkit).unlink()
+    assert remove_unused(writer, str(fake.prefix.toolkits / "cudnn-9.1.0.70-cuda12")).freed_inodes > 1
+    assert not fake.prefix.staging.exists()
+    assert list(fake.prefix.toolkits.iterdir()) == []
 
 
 @pytest.mark.parametrize("of_the_generation", [False, True])

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from daemon.host.modes import make_folder
+from daemon.host.system_error import is_full_disk
 from daemon.prefix.prefix import Prefix
 
 TIMEOUT_S = 5
@@ -37,7 +38,12 @@ def private_uv_locks(prefix: Prefix) -> Iterator[tuple[int, ...]]:
         for path, descriptor in zip(paths, descriptors, strict=True):
             make_folder(path.parent)
             path.unlink(missing_ok=True)
-            path.symlink_to(f"/proc/self/fd/{descriptor}")
+            try:
+                path.symlink_to(f"/proc/self/fd/{descriptor}")
+            except OSError as error:
+                # Without an inode, no uv could make its lock either; who makes room must not be kept from it.
+                if not is_full_disk(error):
+                    raise
         yield descriptors
     finally:
         for path, descriptor in zip(paths, descriptors, strict=True):

@@ -18,7 +18,6 @@ from daemon.prefix.disk_budget import BudgetUse, DiskBudget, read_budget_use
 from daemon.prefix.generation import is_present
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.retirement import remove_evicted, remove_unused, retire_environment
-from daemon.prefix.staging import begin_staging, end_staging
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter
 from daemon.upkeep.eviction_plan import Evicted, EvictionPlan, EvictionRules, plan_eviction
@@ -165,19 +164,22 @@ def shortage(prefix: Prefix, budget: DiskBudget, room: Room) -> str:
 def _evict(writer: WriterLock, plan: EvictionPlan, reporter: Reporter) -> tuple[list[Evicted], int]:
     """Carry out a plan, up to an environment that a model has leased meanwhile.
 
+    What nothing uses even now goes first: that needs no room on the disk. What only the environments use goes
+    last, once all of them are gone. There is no staging folder, for which a full disk has no room.
+
     Returns:
         The environments that went, and the bytes that were freed.
     """
-    prefix = writer.prefix
     with reporter.stage("evict", len(plan.environments)) as stage:
-        begin_staging(prefix)
         freed, gone = LinkCount(), []
+        for path in plan.unused:
+            freed.add(remove_unused(writer, path))
         for item in plan.environments:
-            away = retire_environment(writer, item.generation, item.name)
-            if away is None:
+            retired = retire_environment(writer, item.generation, item.name)
+            if retired is None:
                 break
             fault_point("evict:renamed")
-            freed.add(remove_evicted(writer, away))
+            freed.add(remove_evicted(writer, retired))
             gone.append(item)
             reporter.info(
                 f"evicted {item.label}", target=item.label, last_use_s=item.last_use_s,
@@ -187,6 +189,5 @@ def _evict(writer: WriterLock, plan: EvictionPlan, reporter: Reporter) -> tuple[
         if len(gone) == len(plan.environments):
             for path in plan.paths:
                 freed.add(remove_unused(writer, path))
-        end_staging(prefix)
         stage.facts.update(evicted=[item.label for item in gone], freed_bytes=freed.freed_bytes)
     return gone, freed.freed_bytes

@@ -96,7 +96,8 @@ class EvictionPlan:
         over_bytes: Bytes that have to go.
         environments: The environments that go, in this order.
         kept: Why others stay, by label.
-        paths: What is removed beside the environments, as nothing uses it then.
+        unused: What nothing uses even now, which is removed first.
+        paths: What nothing uses once the environments are gone, which is removed after them.
         reclaimed_bytes: Bytes of what nothing uses even now.
         freed_bytes: Bytes that are free on the disk afterwards, links counted.
     """
@@ -104,6 +105,7 @@ class EvictionPlan:
     over_bytes: int
     environments: list[Evicted] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     reclaimed_bytes: int = 0
     freed_bytes: int = 0
@@ -147,6 +149,7 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
     count.take_unused_contents()
     _take_unused(prefix, count, always, uses)
     plan.reclaimed_bytes = count.freed_bytes
+    plan.unused = list(count.paths)
     stays = {
         item.label: rules.reason_to_stay(item, leases.get(item.label, 0), now_s) for item in environments
     }
@@ -162,7 +165,8 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
         _take_unused(prefix, count, always, uses)
         freed = count.freed_bytes - before
         plan.environments.append(Evicted(item.generation, item.name, last[item.label], freed))
-    plan.paths = [path for path in count.paths if path not in trees]
+    known = {*plan.unused, *trees}
+    plan.paths = [path for path in count.paths if path not in known]
     plan.freed_bytes = count.freed_bytes
     return plan
 

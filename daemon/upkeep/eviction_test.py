@@ -16,7 +16,7 @@ from daemon.prefix.disk_budget import Amount, DiskBudget
 from daemon.prefix.environments_file import read_targets
 from daemon.prefix.generation import published_names
 from daemon.prefix.lease_record import InstalledEnvironment, write_lease_record
-from daemon.prefix.retirement import retire_environment
+from daemon.prefix.retirement import RetiredEnvironment, retire_environment
 from daemon.prefix.usage import disk_bytes
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter
@@ -40,8 +40,13 @@ class _Site:
         self.fake = FakePrefix(directory)
         self.prefix = self.fake.prefix
         shared = self.fake.wheel("shared")
+        self.own = [self._own(release) for release in _RELEASES]
         self.fake.install(
-            0, *(environment_cell([shared, self._own(release)], torch=release) for release in _RELEASES)
+            0,
+            *(
+                environment_cell([shared, own], torch=release)
+                for release, own in zip(_RELEASES, self.own, strict=True)
+            ),
         )
         self.names = [f"python{PYTHON}-torch{release}-cpu" for release in _RELEASES]
         self.log = io.StringIO()
@@ -176,6 +181,23 @@ def test_what_nothing_uses_goes_before_any_environment(site: _Site) -> None:
     assert len(site.left()) == 4
 
 
+def test_what_nothing_uses_even_now_has_gone_before_an_environment_loses_its_name(
+    site: _Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.use(*site.names)
+    wheel = site.fake.wheel("unused", files={"unused/data": os.urandom(_OWN_BYTES)})
+    retire, seen = retire_environment, []
+
+    def look(writer: WriterLock, generation: str, name: str) -> RetiredEnvironment | None:
+        seen.append((site.fake.archive(wheel).exists(), site.fake.archive(site.own[0]).exists()))
+        return retire(writer, generation, name)
+
+    monkeypatch.setattr(eviction, "retire_environment", look)
+    assert len(site.evict(_OWN_BYTES + _OWN_BYTES // 2).evicted) == 1
+    assert seen == [(False, True)]
+    assert not site.fake.archive(site.own[0]).exists()
+
+
 def test_wheels_that_are_about_to_be_installed_stay_in_the_cache(site: _Site) -> None:
     wheel = site.fake.wheel("soon", files={"soon/data": os.urandom(_OWN_BYTES)})
     generation = site.fake.define(1, environment_cell([wheel]))
@@ -196,7 +218,7 @@ def test_a_model_that_leases_an_environment_after_the_plan_keeps_it(
     retire, leased = retire_environment, site.lease(site.names[1])
     with ExitStack() as model:
 
-        def lease_first(writer: WriterLock, generation: str, name: str) -> Path | None:
+        def lease_first(writer: WriterLock, generation: str, name: str) -> RetiredEnvironment | None:
             if name == site.names[0]:
                 model.enter_context(leased)
             return retire(writer, generation, name)
@@ -205,6 +227,8 @@ def test_a_model_that_leases_an_environment_after_the_plan_keeps_it(
         room = site.evict(_OWN_BYTES + _OWN_BYTES // 2)
     assert [item.name for item in room.evicted] == [site.names[0], site.names[2]]
     assert site.left() == sorted([site.names[1], site.names[3]])
+    assert site.fake.archive(site.own[1]).exists()  # what only the leased one uses has stayed with it
+    assert verify(site.prefix, ["g00000"], 1, stores=True).findings == []
 
 
 def test_an_environment_of_an_inactive_generation_or_outside_the_selection_stays(site: _Site) -> None:

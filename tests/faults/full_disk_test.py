@@ -1,6 +1,5 @@
 """A disk that fills up in fetch, in link and in seal: one message, and more room completes."""
 
-import contextlib
 import os
 import re
 import signal
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.mount import ext4, private_mounts, resize_tmpfs, tmpfs
+from tests.faults.mount import ext4, fill_bytes, fill_inodes, private_mounts, resize_tmpfs, tmpfs
 from tests.faults.system_calls import count_by_thread, installer_only, strace_program
 from tests.index.server import LocalIndex
 from tests.node.node import PLAIN, Node, make_node
@@ -125,7 +124,7 @@ def test_a_disk_without_bytes_in_link(node: Node, tmp_path: Path) -> None:
             environment_cell([deep], "2.6.0"), generation=1,
         )  # fmt: skip
         filling = tmp_path / "disk" / "filling"
-        _fill(filling, leave_bytes=24 * _MB)
+        fill_bytes(filling, leave_bytes=24 * _MB)
         _check_the_refusal(node, node.install(code=5), after_stage="fetch")
         filling.unlink()
         _check_that_it_completes(node)
@@ -154,9 +153,9 @@ def test_a_disk_that_is_full_when_sealing_begins(node: Node, tmp_path: Path, res
         installer = _wait_until_stopped(stopped)
         filling = tmp_path / "disk" / "filling"
         if resource == "bytes":
-            _fill(filling, leave_bytes=0)
+            fill_bytes(filling, leave_bytes=0)
         else:
-            _fill_inodes(filling)
+            fill_inodes(filling)
         os.kill(installer, signal.SIGCONT)
         _, said = process.communicate(timeout=60)
         assert process.returncode == 5, said
@@ -189,25 +188,6 @@ def _wait_until_stopped(trace: Path) -> int:
             return int(found[1])
         time.sleep(0.05)
     raise TimeoutError("the installer was not stopped")
-
-
-def _fill(path: Path, *, leave_bytes: int) -> None:
-    room = os.statvfs(path.parent)
-    left = room.f_bavail * room.f_frsize - leave_bytes
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while left > 0:
-            left -= file.write(bytes(min(left, _MB)))
-        if leave_bytes == 0:
-            while True:
-                file.write(b"x" * 512)
-
-
-def _fill_inodes(path: Path) -> None:
-    number = 0
-    with contextlib.suppress(OSError):
-        while True:
-            path.with_name(f"{path.name}{number}").touch()
-            number += 1
 
 
 def test_a_partial_install_stays_usable_when_the_disk_fills_up(node: Node, tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+_MB = 1_000_000
 _CLONE_NEWNS = 0x00020000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -97,6 +98,32 @@ def bound(source: Path, target: Path) -> Iterator[None]:
         yield
     finally:
         _run("umount", "--lazy", str(target))
+
+
+def fill_bytes(path: Path, *, leave_bytes: int = 0) -> None:
+    """Fill a file system up.
+
+    Args:
+        path: A new file on it, which takes the room.
+        leave_bytes: How much is left.
+    """
+    room = os.statvfs(path.parent)
+    left = room.f_bavail * room.f_frsize - leave_bytes
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while left > 0:
+            left -= file.write(bytes(min(left, _MB)))
+        if leave_bytes == 0:
+            while True:
+                file.write(b"x" * 512)
+
+
+def fill_inodes(path: Path) -> None:
+    """Make empty files beside a path, as many as the file system lets; their names begin with its name."""
+    number = 0
+    with suppress(OSError):
+        while True:
+            path.with_name(f"{path.name}{number}").touch()
+            number += 1
 
 
 def _run(*command: str) -> None:
