@@ -79,6 +79,33 @@ def test_a_refusal_is_a_problem_with_what_the_refusal_says(prefix: SamplePrefix,
     assert "decided by: TORCH_VERSION=9.9.9" in str(environment["advice"])
 
 
+@pytest.mark.parametrize("latest", [True, False])
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"MONOBASE_STACK": "sglang"}, 69), ({"TORCH_VERSION": "9.9.9"}, 69), ({"CUDA_VERSION": "1.0"}, 69),
+        ({"MONOBASE_STACK": "vllm>1"}, 64), ({"PYTHON_VERSION": ""}, 64), ({"MONOBASE_STACK": "train"}, 75),
+        ({"MONOBASE_GEN_ID": "1", "TORCH_VERSION": "9.9.9"}, 69),
+    ],
+)  # fmt: skip
+def test_where_an_environment_is_refused_the_prefix_is_right_all_the_same(
+    own_prefix: SamplePrefix, asked: dict[str, str], code: int, latest: bool
+) -> None:
+    # Before a generation is sealed there is no `latest`: the newest counts.
+    shutil.rmtree(own_prefix.root / "monobase" / "g00003")
+    if not latest:
+        (own_prefix.root / "monobase" / "latest").unlink()
+
+    outcome = examine(question(own_prefix, **asked), "--json")
+
+    found = findings(outcome)
+    assert f"(exit code {code})" in str(found["environment"]["found"])
+    assert found["prefix"]["state"] != "problem", found["prefix"]
+    assert f"; g0000{asked.get('MONOBASE_GEN_ID', '2')} is sealed, " in str(found["prefix"]["found"])
+    assert [name for name in found if found[name]["state"] == "problem"] == ["environment"]
+    assert json.loads(outcome.stdout)["generation"] is not None
+
+
 def test_variables_that_may_hold_secrets_are_not_shown(prefix: SamplePrefix) -> None:
     outcome = examine(question(prefix, HF_TOKEN="hf_secret", AWS_SECRET_ACCESS_KEY="secret"), "--json")
 

@@ -71,6 +71,8 @@ def test_the_list_says_what_a_cuda_needs_and_nvidias_table_what_it_does_not_say(
             "problem",
             "580.65.06 (/p); CUDA 13.0 needs 580.70 or",
         ),
+        (Driver(f"580.{'9' * 5000}", "/p", True), "13.0", None, "ok", "; CUDA 13.0 needs 580.70"),
+        (Driver(f"{'0' * 5000}570.9", "/p", True), "13.0", None, "problem", "; CUDA 13.0 needs 580.70"),
         (Driver("535.1", "/p", True), "13.0", "/compat", "note", "completed by /compat"),
         (Driver("535.1", "/p", True), None, None, "ok", "535.1 (/p)"),
         (

@@ -96,6 +96,33 @@ def test_the_generation_is_the_one_that_would_be_activated(tmp_path: Path, asked
     assert generation_folder({"MONOBASE_PREFIX": str(tmp_path), "MONOBASE_GEN_ID": "9"}, None) is None
 
 
+@pytest.mark.parametrize("asked", ["", "latest", "newest", "9" * 5000])
+@pytest.mark.parametrize("latest", [None, "g00009"], ids=["no latest", "a latest that leads nowhere"])
+def test_before_a_generation_is_sealed_it_is_the_newest(
+    tmp_path: Path, asked: str, latest: str | None
+) -> None:
+    for name in ("g00002", "g00003"):
+        (tmp_path / "monobase" / name).mkdir(parents=True)
+    (tmp_path / "monobase" / "g00004").touch()
+    if latest is not None:
+        (tmp_path / "monobase" / "latest").symlink_to(latest)
+
+    found = generation_folder({"MONOBASE_PREFIX": str(tmp_path), "MONOBASE_GEN_ID": asked}, None)
+
+    assert found == tmp_path / "monobase" / "g00003"
+
+
+def test_a_generation_that_is_not_there_is_a_problem_that_names_the_others(tmp_path: Path) -> None:
+    (tmp_path / "monobase" / "g00003").mkdir(parents=True)
+    variables = {"MONOBASE_PREFIX": str(tmp_path), "MONOBASE_GEN_ID": "9"}
+
+    finding = check_prefix(variables, None)
+
+    assert finding.state == "problem"
+    assert generation_folder(variables, None) is None
+    assert "It has g00003: set MONOBASE_GEN_ID" in finding.advice[0]
+
+
 @pytest.mark.parametrize("leased", ["g00003", "g00003/python3.12"])
 def test_the_process_that_holds_a_lease_is_found(tmp_path: Path, leased: str) -> None:
     generation, environment = tmp_path / "g00003", tmp_path / "g00003" / "python3.12"

@@ -1,6 +1,7 @@
 """The node's prefix, as this container sees it."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,10 +28,20 @@ def generation_folder(variables: Mapping[str, str], environment: Path | None) ->
     """
     if environment is not None:
         return environment.parent
-    asked = (variables.get("MONOBASE_GEN_ID") or "latest").removeprefix("g")
     folder = prefix_of(variables) / "monobase"
-    found = folder / (f"g{int(asked):05}" if asked.isdecimal() else "latest")
+    asked = re.fullmatch(r"g?0*([0-9]{1,9})", variables.get("MONOBASE_GEN_ID", ""))
+    if asked is not None:
+        found = folder / f"g{int(asked[1]):05}"
+    elif (folder / "latest").exists():
+        found = folder / "latest"
+    else:
+        # No generation is sealed yet: activation uses the newest.
+        found = max(_generations(folder), default=folder / "latest")
     return found.resolve() if found.is_dir() else None
+
+
+def _generations(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("g[0-9][0-9][0-9][0-9][0-9]*") if path.is_dir())
 
 
 def check_prefix(variables: Mapping[str, str], offer: Offer | None) -> Finding:
@@ -52,6 +63,12 @@ def check_prefix(variables: Mapping[str, str], offer: Offer | None) -> Finding:
     status = os.statvfs(prefix)
     mode = "read-only" if status.f_flag & os.ST_RDONLY else "not read-only"
     if offer is None:
+        others = ", ".join(path.name for path in _generations(prefix / "monobase"))
+        if others and generation_folder(variables, None) is None:
+            return Finding(
+                "prefix", "problem", f"{prefix} ({mode}) has not the generation that MONOBASE_GEN_ID names",
+                (f"It has {others}: set MONOBASE_GEN_ID to one of them, or widen the daemon's range.",),
+            )  # fmt: skip
         return Finding(
             "prefix", "problem", f"{prefix} ({mode}) has no list of environments for this generation",
             ("Is the daemon at work on this node? Its page and `monobase status` say what it does.",),
