@@ -106,6 +106,25 @@ def test_where_an_environment_is_refused_the_prefix_is_right_all_the_same(
     assert json.loads(outcome.stdout)["generation"] is not None
 
 
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has a GPU")
+@pytest.mark.parametrize(
+    ("asked", "advised"),
+    [
+        ({"TORCH_VERSION": "2.4.1", "CUDA_VERSION": "12.4"}, " TORCH_VERSION=2.4.1+cpu "),
+        ({"TORCH_VERSION": "2.5.1", "CUDA_VERSION": "12.1"}, ""),
+        ({"MONOBASE_STACK": "vllm"}, ""),
+    ],
+)
+def test_without_a_gpu_the_build_for_cpus_is_advised_where_the_generation_has_it(
+    prefix: SamplePrefix, asked: dict[str, str], advised: str
+) -> None:
+    driver = findings(examine(question(prefix, **asked), "--json"))["driver"]
+
+    assert driver["state"] == "warning"
+    assert ("TORCH_VERSION" in str(driver["advice"])) == bool(advised)
+    assert advised in str(driver["advice"])
+
+
 def test_variables_that_may_hold_secrets_are_not_shown(prefix: SamplePrefix) -> None:
     outcome = examine(question(prefix, HF_TOKEN="hf_secret", AWS_SECRET_ACCESS_KEY="secret"), "--json")
 

@@ -63,7 +63,9 @@ def minimum_driver(cuda: str, offer: Offer | None) -> str | None:
     return listed.get(cuda) or _MINIMUMS.get(cuda.partition(".")[0])
 
 
-def check_driver(driver: Driver, cuda: str | None, offer: Offer | None, compat: str | None) -> Finding:
+def check_driver(
+    driver: Driver, cuda: str | None, offer: Offer | None, compat: str | None, cpu_build: str | None = None
+) -> Finding:
     """Compare the driver with what an environment needs.
 
     Args:
@@ -71,16 +73,16 @@ def check_driver(driver: Driver, cuda: str | None, offer: Offer | None, compat: 
         cuda: CUDA of the environment; None if it needs no GPU, or is unknown.
         offer: The list of the environment's generation.
         compat: Folder of forward-compatibility libraries that activation added, or None.
+        cpu_build: TORCH_VERSION of the same Torch for CPUs; None if the generation has none.
 
     Returns:
         What was found.
     """
     if driver.version is None and not driver.has_device:
-        return _without_gpu("no NVIDIA driver, and no GPU (no /dev/nvidiactl)", cuda)
+        return _without_gpu("no NVIDIA driver, and no GPU (no /dev/nvidiactl)", cuda, cpu_build)
     if not driver.has_device:
-        return _without_gpu(
-            f"{driver.version} on the node, but this container has no GPU (no /dev/nvidiactl)", cuda
-        )
+        found = f"{driver.version} on the node, but this container has no GPU (no /dev/nvidiactl)"
+        return _without_gpu(found, cuda, cpu_build)
     if driver.version is None:
         return Finding("driver", "note", "of an unknown version; activation cannot compare it with builds")
     found = f"{driver.version} ({driver.source})"
@@ -99,7 +101,7 @@ def check_driver(driver: Driver, cuda: str | None, offer: Offer | None, compat: 
     )
 
 
-def _without_gpu(found: str, cuda: str | None) -> Finding:
+def _without_gpu(found: str, cuda: str | None, cpu_build: str | None) -> Finding:
     if cuda is None:
         return Finding("driver", "ok", found)
     return Finding(
@@ -108,6 +110,7 @@ def _without_gpu(found: str, cuda: str | None) -> Finding:
         f"{found}; the environment is built for CUDA {cuda}",
         (
             "Ask for a GPU (Kubernetes: nvidia.com/gpu; podman: --device nvidia.com/gpu=all).",
-            "Without one, Torch runs on the CPU; TORCH_VERSION=VERSION+cpu is the smaller build.",
+            "Without one, it runs on the CPU, if at all."
+            + (f" TORCH_VERSION={cpu_build} is the smaller build for that." if cpu_build else ""),
         ),
     )

@@ -95,3 +95,12 @@ def test_a_driver_is_compared_with_the_environment(
     assert finding.state == state
     assert found in finding.found
     assert bool(finding.advice) == (state in ("problem", "warning"))
+
+
+@pytest.mark.parametrize("driver", [Driver(None, None, False), Driver("580.70", "/p", False)])
+def test_the_build_for_cpus_is_advised_only_where_there_is_one(driver: Driver) -> None:
+    with_one = check_driver(driver, "13.0", OFFER, None, "2.13.0+cpu")
+    without = check_driver(driver, "13.0", OFFER, None, None)
+
+    assert "TORCH_VERSION=2.13.0+cpu is the smaller build" in with_one.advice[1]
+    assert [line for line in without.advice if "+cpu" in line or "TORCH_VERSION" in line] == []

@@ -46,6 +46,32 @@ def test_the_list_is_read_with_what_later_releases_add(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [
+        ("python3.12-torch2.13.0-cu130", "2.13.0+cpu"), ("python3.12-torch2.14.0-cu130", None),
+        ("python3.13-torch2.13.0-cu130", None), ("python3.12-vllm0.33.0", None), ("python3.12", None),
+        ("python3.12-jax0.12.0", None),
+    ],
+)  # fmt: skip
+def test_a_build_for_cpus_is_of_the_same_python_and_torch(
+    tmp_path: Path, name: str, build: str | None
+) -> None:
+    lines = (
+        "environment python3.12-torch2.13.0-cpu missing 3.12 3.12.16 2.13.0 cpu -",
+        "environment python3.12-torch2.13.0-cu130 ready 3.12 3.12.16 2.13.0 cu130 13.0",
+        "environment python3.13-torch2.13.0-cu130 ready 3.13 3.13.9 2.13.0 cu130 13.0",
+        "environment python3.12-torch2.14.0.post1-cpu ready 3.12 3.12.16 2.14.0.post1 cpu -",
+        "stack python3.12-jax0.12.0 ready 3.12 3.12.16 - - 13.0 jax 0.12.0",
+    )
+    (tmp_path / "environments").write_text(LIST + "".join(f"{line}\n" for line in lines))
+
+    offer = read_offer(tmp_path)
+
+    assert offer is not None
+    assert offer.cpu_build_of(offer.environments[name]) == build
+
+
 @pytest.mark.parametrize("text", [None, "", "monobase-environments 2\ngeneration g00003 sealed\n", "\0\0"])
 def test_what_is_no_list_of_this_format_is_none(tmp_path: Path, text: str | None) -> None:
     if text is not None:

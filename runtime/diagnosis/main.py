@@ -122,11 +122,13 @@ def judge(runtime: Path, patient: Patient) -> Iterator[Finding]:
     if python is not None:
         yield python
     yield check_image(patient.offer, glibc_version())
-    yield check_driver(patient.driver, cuda, patient.offer, patient.after.get("MONOBASE_CUDA_COMPAT"))
-    yield check_cuda(patient.cuda, patient.driver, cuda is not None)
-    known = None
+    known = cpu_build = None
     if patient.offer is not None and patient.listed is not None:
         known = patient.offer.architectures.get(patient.listed.name)
+        cpu_build = patient.offer.cpu_build_of(patient.listed)
+    compat = patient.after.get("MONOBASE_CUDA_COMPAT")
+    yield check_driver(patient.driver, cuda, patient.offer, compat, cpu_build)
+    yield check_cuda(patient.cuda, patient.driver, cuda is not None)
     yield from check_gpus(patient.cuda, cuda, known)
     yield from check_folders(patient.after)
     yield check_lease(

@@ -43,6 +43,16 @@ class Offer:
     environments: dict[str, Listed] = field(default_factory=dict)
     architectures: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def cpu_build_of(self, listed: Listed) -> str | None:
+        """Return the TORCH_VERSION that names the CPU build of the same Torch; None if there is none.
+
+        A stack has its own Torch, and no other build of it.
+        """
+        python, _, _ = listed.name.partition("-torch")
+        if listed.name != f"{python}-torch{listed.torch}-{listed.build}":
+            return None
+        return f"{listed.torch}+cpu" if f"{python}-torch{listed.torch}-cpu" in self.environments else None
+
 
 def read_offer(generation: Path) -> Offer | None:
     """Read the list of a generation.
