@@ -7,10 +7,13 @@ environment that is not in it was used last when it was installed.
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
+from daemon.errors import NewerFormatError
 from daemon.host.durability import DAEMON_SUFFIX, write_if_changed
 from daemon.host.plain_file import read_plain_file
 from daemon.prefix.generation import is_strange_folder, list_generation
@@ -23,8 +26,12 @@ _NAME = ".leases.json"
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class _Format:
     format: int = _FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class _Record(_Format):
     last: dict[str, int] = field(default_factory=dict)
 
 
@@ -92,9 +99,14 @@ def last_leases(
     return known | leased
 
 
-def last_uses(environments: Sequence[InstalledEnvironment], leases: Mapping[str, int]) -> dict[str, int]:
-    """Return when each environment was leased last, or installed if that was later; by label."""
-    return {item.label: max(leases.get(item.label, 0), item.installed_s) for item in environments}
+def last_uses(
+    environments: Sequence[InstalledEnvironment], leases: Mapping[str, int], now_s: int
+) -> dict[str, int]:
+    """Return when each environment was leased last, or installed if that was later; by label.
+
+    A time after now counts as now: a clock that was set back must not keep what was installed before.
+    """
+    return {item.label: min(now_s, max(leases.get(item.label, 0), item.installed_s)) for item in environments}
 
 
 def write_lease_record(prefix: Prefix, last: Mapping[str, int]) -> None:
@@ -105,13 +117,22 @@ def write_lease_record(prefix: Prefix, last: Mapping[str, int]) -> None:
         last: When environments were leased last, by label.
 
     Raises:
+        NewerFormatError: A newer release has written it; it stays as it is.
         OSError: It cannot be written.
     """
     path = prefix.generations / _NAME
+    _check_format(path)
     if path.is_dir() and not path.is_symlink():  # no file can be renamed over a folder
         remove_anything(path)
     text = msgspec.json.encode(_Record(last=dict(sorted(last.items()))))
     write_if_changed(path, msgspec.json.format(text, indent=0) + b"\n", DAEMON_SUFFIX)
+
+
+def _check_format(path: Path) -> None:
+    with suppress(OSError, msgspec.MsgspecError, RecursionError):  # none, or damaged
+        number = msgspec.json.decode(read_plain_file(path), type=_Format).format
+        if number > _FORMAT:
+            raise NewerFormatError(path, f"format {number}", f"format {_FORMAT}")
 
 
 def read_lease_record(prefix: Prefix) -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.errors import NewerFormatError
 from daemon.prefix.lease_record import (
     InstalledEnvironment,
     last_leases,
@@ -34,9 +35,7 @@ def test_a_record_is_read_as_it_was_written(fake: FakePrefix) -> None:
     assert read_lease_record(fake.prefix) == {"g00000/python3.11": 5, "g00000/a": 7}
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b'{"format": 2, "last": {"a": 1}}', b'{"last": [1]}', b"\xff", b"1"]
-)
+@pytest.mark.parametrize("content", [b"", b"{", b'{"format": "2"}', b'{"last": [1]}', b"\xff", b"1"])
 def test_a_record_that_cannot_be_read_is_as_none_and_is_written_again(
     fake: FakePrefix, content: bytes
 ) -> None:
@@ -44,6 +43,16 @@ def test_a_record_that_cannot_be_read_is_as_none_and_is_written_again(
     assert read_lease_record(fake.prefix) == {}
     write_lease_record(fake.prefix, {"a": 1})
     assert read_lease_record(fake.prefix) == {"a": 1}
+
+
+@pytest.mark.parametrize("content", [b'{"format": 2, "last": {"a": 1}}', b'{"format": 3, "leases": []}'])
+def test_a_record_of_a_newer_release_is_not_read_and_stays(fake: FakePrefix, content: bytes) -> None:
+    path = fake.prefix.generations / ".leases.json"
+    path.write_bytes(content)
+    assert read_lease_record(fake.prefix) == {}
+    with pytest.raises(NewerFormatError, match="written by a newer monobase: has format"):
+        write_lease_record(fake.prefix, {"a": 1})
+    assert path.read_bytes() == content
 
 
 def test_a_folder_in_place_of_the_record_is_replaced(fake: FakePrefix) -> None:
@@ -75,13 +84,14 @@ def test_the_last_use_is_now_or_the_last_lease_or_the_installation() -> None:
     environments = [
         _environment("leased", leased=True), _environment("recorded"), _environment("new"),
         _environment("again", installed_s=500), _environment("clock"),
+        _environment("ahead", installed_s=9000),
     ]  # fmt: skip
     recorded = {"g00000/recorded": 300, "g00000/again": 200, "g00000/clock": 5000, "g00000/gone": 1}
     leases = last_leases(environments, recorded, 1000)
     assert leases == {
         "g00000/leased": 1000, "g00000/recorded": 300, "g00000/again": 200, "g00000/clock": 1000
     }  # fmt: skip
-    assert last_uses(environments, leases) == {
+    assert last_uses(environments, leases, 1000) == {
         "g00000/leased": 1000, "g00000/recorded": 300, "g00000/new": 100, "g00000/again": 500,
-        "g00000/clock": 1000,
+        "g00000/clock": 1000, "g00000/ahead": 1000,
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """Leases as the daemon remembers them."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 from daemon.prefix.lease_record import read_lease_record, write_lease_record
 from daemon.service import lease_watch
 from daemon.service.lease_watch import LeaseWatch
-from daemon.service.state import ServiceState
 from tests.fake_prefix.fake_prefix import FakePrefix
+from tests.fake_service.fake_service import FakeService
 from tests.synthetic.catalog import PYTHON, environment_cell
 
 _LATER_S = 4_000_000_000
@@ -23,9 +24,9 @@ class _Watch:
         self.fake = FakePrefix(directory)
         alpha = self.fake.wheel("alpha")
         self.fake.install(0, environment_cell([alpha]), environment_cell([alpha], torch="2.1.0"))
-        self.state = ServiceState()
-        context = SimpleNamespace(prefix=self.fake.prefix, state=self.state)
-        self.watch = LeaseWatch(context)  # type: ignore[arg-type]
+        self.service = FakeService(self.fake)
+        self.state = self.service.context.state
+        self.watch = LeaseWatch(self.service.context)
 
 
 @pytest.fixture
@@ -68,3 +69,29 @@ def test_an_environment_that_is_gone_is_forgotten(site: _Watch) -> None:
     site.fake.tree(0, _TORCH).rename(site.fake.directory / "away")
     site.watch.look()
     assert read_lease_record(site.fake.prefix) == {f"g00000/python{PYTHON}": 5}
+
+
+def test_a_record_of_a_newer_release_stays_and_is_named_and_what_was_seen_counts(site: _Watch) -> None:
+    path = site.fake.prefix.generations / ".leases.json"
+    path.write_bytes(b'{"format": 2}')
+    descriptor = os.open(site.fake.tree(0, _TORCH), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    site.watch.look()
+    os.close(descriptor)
+    assert site.watch.look()
+    assert path.read_bytes() == b'{"format": 2}'
+    assert site.service.failed == ["lease record"]
+    assert site.state.leases.last_uses[f"g00000/{_TORCH}"] == _LATER_S
+
+
+def test_a_disk_without_room_for_the_record_keeps_no_end_of_a_lease_from_who_waits_for_it(
+    site: _Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(lease_watch, "write_lease_record", fail)
+    with site.fake.lease(0):
+        assert not site.watch.look()
+    assert site.watch.look()
+    assert site.service.failed == ["lease record"]

@@ -138,7 +138,7 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
         return plan
     environments = read_leases(prefix)
     leases = last_leases(environments, read_lease_record(prefix), now_s)
-    last = last_uses(environments, leases)
+    last = last_uses(environments, leases, now_s)
     uses = {
         f"{generation}/{name}": used
         for generation in prefix.installed_generations()

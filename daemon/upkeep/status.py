@@ -1,6 +1,7 @@
 """The installed generations of a prefix, and the bytes that sharing saves."""
 
 import os
+import time
 from dataclasses import dataclass, field
 
 from daemon.prefix.environments_file import read_targets
@@ -117,7 +118,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
         status.generations.append(generation)
     environments = read_leases(prefix)
     status.leased = [item.label for item in environments if item.leased or item.generation_leased]
-    status.last_uses = last_uses(environments, read_lease_record(prefix))
+    status.last_uses = last_uses(environments, read_lease_record(prefix), int(time.time()))
     status.failures = [retry_text(retry) for retry in read_known(prefix).retries]
     status.distinct_bytes = files.distinct_bytes
     status.saved_bytes = status.apparent_bytes - status.distinct_bytes

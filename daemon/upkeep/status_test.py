@@ -4,6 +4,7 @@ import os
 import platform
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from daemon.host.retries import Retry
 from daemon.prefix.lease_record import write_lease_record
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.usage import read_usage
+from daemon.upkeep import status as status_module
 from daemon.upkeep.known_file import write_known
 from daemon.upkeep.readiness import NOTHING_KNOWN
 from daemon.upkeep.status import PrefixStatus, read_status
@@ -130,7 +132,10 @@ def test_files_linked_elsewhere_count_once_and_pipes_count_no_bytes(fake: FakePr
     assert after.apparent_bytes - before.apparent_bytes == (fake.tree(0) / "pyvenv.cfg").stat().st_size
 
 
-def test_a_status_has_the_leases_and_what_the_daemon_tries_again(fake: FakePrefix) -> None:
+def test_a_status_has_the_leases_and_what_the_daemon_tries_again(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_module, "time", SimpleNamespace(time=lambda: 4_000_000_000.0))
     label = f"g00000/{fake.environment}"
     write_lease_record(fake.prefix, {label: 4_000_000_000})
     retry = Retry(f"install {label}", 1, "no room", 0)
