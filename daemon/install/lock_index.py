@@ -26,6 +26,7 @@ from gens.lock import LockedWheel
 
 _HOST = "127.0.0.1"
 _ORIGIN = "http://monobase.invalid"
+_PAUSE_S = 0.1
 _JSON = "application/vnd.pypi.simple.v1+json"
 
 
@@ -98,6 +99,7 @@ class LockIndex(ThreadingTCPServer):  # an HTTPServer looks up the name of its h
         self._files = files or {}
         self._password = secrets.token_urlsafe()
         self.asked_for: set[str] = set()  # wheels that uv requested, as its cache lacks them
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._accept, name="lock index", daemon=True)
 
     def __enter__(self) -> Self:
@@ -105,15 +107,27 @@ class LockIndex(ThreadingTCPServer):  # an HTTPServer looks up the name of its h
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         self.socket.shutdown(socket.SHUT_RDWR)  # ends `accept`
         self._thread.join()
         self.server_close()
 
     def _accept(self) -> None:
-        """Serve until the socket is shut down. Not by `serve_forever`, which polls for its end."""
-        with contextlib.suppress(OSError):
-            while True:
-                self.process_request(*self.get_request())
+        """Serve until the end of the block. Not by `serve_forever`, which polls for its end.
+
+        One connection that fails must not be the last one: any process of the machine can make many.
+        """
+        while not self._closing.is_set():
+            try:
+                request, address = self.get_request()
+            except OSError:  # the client is gone, or the process has no file descriptor left
+                self._closing.wait(_PAUSE_S)
+                continue
+            try:
+                self.process_request(request, address)
+            except (OSError, RuntimeError, MemoryError):  # no thread can be started
+                self.shutdown_request(request)
+                self._closing.wait(_PAUSE_S)
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (as in socketserver)
         """Serve a connection until its client closes it."""

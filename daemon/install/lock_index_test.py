@@ -1,7 +1,11 @@
 """Monobase's index on loopback: what it answers, and to whom."""
 
+import errno
+import os
 import socket
 import struct
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -55,6 +59,69 @@ def test_it_stops_while_a_client_keeps_its_connection_open() -> None:
         client = _connect(index)
     with client, pytest.raises(ConnectionRefusedError):
         _connect(index)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ECONNABORTED])
+def test_a_connection_that_cannot_be_accepted_is_not_the_last_one(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    accept = LockIndex.get_request
+    failures = [OSError(number, "no")] * 3
+
+    def fail_first(index: LockIndex) -> object:
+        if failures:
+            raise failures.pop()
+        return accept(index)
+
+    monkeypatch.setattr(LockIndex, "get_request", fail_first)
+    with LockIndex([Listing("", (_WHEEL,))]) as index:
+        assert _get(index, "http://monobase.invalid/simple/alpha/") == 200
+    assert failures == []
+
+
+def test_a_connection_for_which_no_thread_can_be_started_is_closed_and_not_the_last_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    serve = LockIndex.process_request
+    failures = [RuntimeError("can't start new thread")]
+
+    def fail_first(index: LockIndex, request: socket.socket, address: object) -> None:
+        if failures:
+            raise failures.pop()
+        serve(index, request, address)
+
+    monkeypatch.setattr(LockIndex, "process_request", fail_first)
+    with LockIndex([Listing("", (_WHEEL,))]) as index:
+        with _connect(index) as client:
+            assert client.recv(1) == b""
+        assert _get(index, "http://monobase.invalid/simple/alpha/") == 200
+
+
+_FLOOD = """
+import resource, socket, sys
+from daemon.install.lock_index import LockIndex
+with LockIndex([]) as index:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    open_ones = []
+    try:
+        while True:
+            open_ones.append(socket.create_connection(index.server_address, timeout=30))
+    except OSError:
+        pass
+    for client in open_ones:
+        client.close()
+    with socket.create_connection(index.server_address, timeout=60) as client:
+        client.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        print(client.recv(12).decode())
+"""
+
+
+def test_a_flood_of_connections_that_takes_all_descriptors_ends_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FLOOD], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout == "HTTP/1.1 407\n", done.stderr
 
 
 def test_a_client_that_goes_away_in_an_answer_is_not_reported(capfd: pytest.CaptureFixture[str]) -> None:
