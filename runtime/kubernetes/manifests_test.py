@@ -1,17 +1,24 @@
 """The example model: valid for Kubernetes, and of a combination that there is."""
 
+import os
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from gens.catalog import load_catalog
-from gens.generation import Generation
-from tools.deploy.base import read_base
+from gens.generation import Environment, Generation
+from tools.deploy.base import Image, pinned, read_base
 from tools.deploy.kustomize import kustomize, overlay, validate
+from tools.deploy.render import main
 
 HERE = Path(__file__).parent
+EXEC = HERE.parent / "exec"
 DAEMON = HERE.parent.parent / "daemon" / "kubernetes" / "base"
 
 
@@ -55,11 +62,93 @@ def test_kubernetes_accepts_the_model_with_both_components(tree: Path, pod: dict
     }
 
 
-def test_the_generation_has_the_environment_that_the_variables_name(pod: dict[str, Any]) -> None:
-    variables = _variables(pod)
-    build = "cu" + variables["CUDA_VERSION"].replace(".", "")
-    name = f"python{variables['PYTHON_VERSION']}-torch{variables['TORCH_VERSION']}-{build}"
-    assert name in {target.name for target in _generation(pod).targets}
+def _line(environment: Environment) -> str:
+    """Return the line of a node's list of environments (daemon/README.md), before any of it is installed."""
+    kind = "environment" if environment.stack is None else "stack"
+    versions = [environment.torch, environment.build, environment.cuda]
+    versions += [] if environment.stack is None else [environment.stack, environment.stack_version]
+    fields = [kind, environment.name, "missing", environment.python, f"{environment.python}.1"]
+    return " ".join([*fields, *(version or "-" for version in versions)])
+
+
+def _environments(pod: dict[str, Any], prefix: Path) -> list[str]:
+    """Return the environment that a pod's variables name to the runtime, on a node of each machine.
+
+    Raises:
+        AssertionError: The runtime refuses the variables.
+    """
+    generation, found = _generation(pod), []
+    for machine in generation.machines:
+        folder = prefix / machine / "monobase" / generation.directory_name
+        folder.mkdir(parents=True)
+        lines = ["monobase-environments 1", f"generation {generation.directory_name} partial"]
+        lines += [_line(environment) for environment in generation.for_machine(machine).environments]
+        (folder / "environments").write_text("".join(f"{line}\n" for line in lines))
+        # It says which one is missing: without a driver to look at, and without waiting.
+        variables = {
+            **_variables(pod), "PATH": os.defpath, "MONOBASE_PREFIX": str(prefix / machine),
+            "MONOBASE_WAIT_S": "0", "MONOBASE_FIT": "off",
+        }  # fmt: skip
+        done = subprocess.run(
+            ["/bin/sh", EXEC, "true"],
+            env=variables, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 75, done.stderr
+        found.append(done.stderr.split()[2])
+    return found
+
+
+def test_the_generation_has_the_environment_that_the_variables_name(
+    pod: dict[str, Any], tmp_path: Path
+) -> None:
+    assert set(_environments(pod, tmp_path)) == {"python3.12-torch2.13.0-cu130"}
+
+
+def _render(tree: Path, *arguments: str) -> dict[str, Any]:
+    path = tree / "model" / "kustomization.yaml"
+    path.write_text(pinned(path.read_text(), [Image("monobase-runtime", f"sha256:{'0' * 64}")]))
+    result = CliRunner().invoke(main, [str(tree / "model"), "--registry", "registry.example", *arguments])
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = yaml.safe_load(result.output)
+    return found
+
+
+def _by_command(tree: Path) -> dict[str, Any]:
+    empty = ["--env", "TORCH_VERSION=", "--env", "CUDA_VERSION="]
+    return _render(tree, "--env", "MONOBASE_STACK=vllm", *empty)
+
+
+def _by_component(tree: Path) -> dict[str, Any]:
+    components = {"components": ["../components/stack"]}
+    (found,) = kustomize(overlay(tree / "overlay", "../model", components))
+    return found
+
+
+def _by_hand(tree: Path) -> dict[str, Any]:
+    """Merge the component's variables as kustomize does, which is not installed everywhere."""
+    (found,) = read_base(tree / "model").manifests
+    patch = yaml.safe_load((tree / "components" / "stack" / "model.yaml").read_text())
+    merged = _variables(found) | _variables(patch)
+    entries = [{"name": name, "value": value} for name, value in merged.items()]
+    found["spec"]["containers"][0]["env"] = entries
+    return found
+
+
+@pytest.mark.parametrize("with_a_stack", [_by_command, _by_component, _by_hand])
+def test_with_a_stack_the_variables_name_an_environment_as_well(
+    tree: Path, tmp_path: Path, with_a_stack: Callable[[Path], dict[str, Any]]
+) -> None:
+    pod = with_a_stack(tree)
+
+    assert validate([pod]) == ["Pod/model"]
+    assert set(_environments(pod, tmp_path / "prefix")) == {"python3.12-vllm0.33.0"}
+
+
+def test_a_stack_beside_the_torch_of_the_example_is_refused(tree: Path, tmp_path: Path) -> None:
+    pod = _render(tree, "--env", "MONOBASE_STACK=vllm")
+
+    with pytest.raises(AssertionError, match=r"A stack brings its own Torch: unset TORCH_VERSION\."):
+        _environments(pod, tmp_path / "prefix")
 
 
 def test_the_prefix_is_mounted_read_only_at_the_daemons_path(pod: dict[str, Any]) -> None:

@@ -46,7 +46,8 @@ def _variables(
 @click.option("--namespace", callback=_namespace, help="Namespace to use instead of the base's.")
 @click.option(
     "--env", "variables", callback=_variables, multiple=True, metavar="NAME=VALUE",
-    help="An environment variable of the containers, such as MONOBASE_MIN_GEN_ID=2; may be repeated.",
+    help="An environment variable of the containers, such as MONOBASE_MIN_GEN_ID=2; NAME= empties one. "
+    "May be repeated.",
 )  # fmt: skip
 def main(
     base: Path,
