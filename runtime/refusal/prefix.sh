@@ -173,8 +173,10 @@ _mb_refuse_to_wait_longer() {
     fi
     if [ "$_mb_lack" != generation ]; then
         _mb_ask
+        [ "$_mb_wait_s" -gt 0 ] || _mb_waited="MONOBASE_WAIT_S=SECONDS waits for it, and asks the node for it."
         _mb_do refusal/message _mb_fail 75 "$_mb_lack of generation $_mb_generation_found is not installed yet on this node." "asked for: $_mb_asked" \
-            "The installer may still be at work, or may have been told to leave it out (--only). $_mb_waited"
+            "The installer may still be at work, may have been told to leave it out (--only), or may lack room for it (--disk-budget)." \
+            "The daemon's /readyz says what is missing and why. $_mb_waited"
         return
     fi
     _mb_offer=

@@ -12,7 +12,10 @@ _mb_refuse_version() { # VARIABLE
     eval "_mb_item=\${$1-}"
     case $1 in PYTHON_VERSION) _mb_example=3.11 ;; TORCH_VERSION) _mb_example=2.4.1 ;; CUDA_VERSION) _mb_example=12.4 ;; *) _mb_example=9 ;; esac
     case $_mb_item in
-    '') _mb_refuse_setting "$1 is not set." "Set it to the Python that the model needs, such as $1=$_mb_example." ;;
+    '')
+        _mb_refuse_setting "$1 is not set." "Set it to the Python that the model needs, such as $1=$_mb_example," \
+            "or set MONOBASE_STACK, such as MONOBASE_STACK=vllm: a stack brings its Python."
+        ;;
     *[[:space:]]*)
         _mb_refuse_setting "$1='$_mb_item' is not a version: it contains a blank." \
             "Write numbers with dots between them, such as $1=$_mb_example."
