@@ -9,7 +9,7 @@ from daemon.cli.reporting import make_reporter
 from daemon.cli.settings import EvictSettings
 from daemon.errors import BudgetError
 from daemon.host.system_error import system_errors
-from daemon.install.plan import make_plan
+from daemon.install.plan import make_plan, needed_bytes
 from daemon.install.selection import check_patterns
 from daemon.install.wanted import Wanted
 from daemon.prefix.machine import check_machine
@@ -41,7 +41,7 @@ def evict(settings: EvictSettings) -> None:
             prefix, catalog, min_gen_id=active.min_gen_id, max_gen_id=active.max_gen_id,
             only=settings.room_for,
         )  # fmt: skip
-        wanted, need_bytes = plan.wanted, plan.disk_bytes
+        wanted, need_bytes = plan.wanted, needed_bytes(plan, copy=settings.copy)
     rules = eviction_rules(prefix, catalog, generations, wanted, active.only, settings.eager)
     if settings.dry_run:
         with system_errors(prefix.root):

@@ -17,7 +17,7 @@ _GONE = Evicted("g00002", "python3.11", last_use_s=0, freed_bytes=1_500)
 
 def _room(*, over_bytes: int) -> Room:
     plan = EvictionPlan(over_bytes, [_GONE], {"g00002/other": "a model leases it"}, freed_bytes=1_500)
-    return Room(BudgetUse(5_000, 6_000), 0, plan, (_GONE,), 1_500)
+    return Room(BudgetUse(5_000, 6_000, 9_000), 0, plan, (_GONE,), 1_500)
 
 
 def _evict(tmp_path: Path, *arguments: str) -> Result:

@@ -30,6 +30,8 @@ _Gens = Annotated[Path | None, option(
     "Folder of definitions and locks instead of the built-in ones.", _DIRECTORY)]
 _LockTimeout = Annotated[float | None, option(
     "How long to wait for another writer of the prefix; without it, as long as it takes.", Seconds())]
+_Copy = Annotated[bool, option(
+    "Copy files, for a file system without hard links: each environment takes its full size.")]
 _MaxGenId = Annotated[int | None, option("Newest active generation.", _GENERATION_ID)]
 _Json = Annotated[bool, option("For machines.", flag="--json", has_variable=False)]
 
@@ -89,8 +91,7 @@ class WorkSettings:
     jobs: Annotated[int, option(
         "How many things are done at once; the number of processors, at most 8, when not given.",
         click.IntRange(min=1), default=lambda: min(8, len(os.sched_getaffinity(0))))]
-    copy: Annotated[bool, option(
-        "Copy files, for a file system without hard links: each environment takes its full size.")]
+    copy: _Copy
     index_url: Annotated[str | None, option(
         "Default index, instead of the one of uv's own configuration.", IndexUrl())]
     max_download_rate: Annotated[int | None, option(
@@ -198,6 +199,7 @@ class EvictSettings:
     room_for: Annotated[tuple[str, ...], option(
         "Names of environments for which there must be room, too; may be repeated.",
         multiple=True, metavar="PATTERN", has_variable=False)]
+    copy: _Copy
     dry_run: Annotated[bool, option(
         "Only say what would go and what that frees; nothing is written.", has_variable=False)]
     lock_timeout: _LockTimeout

@@ -138,6 +138,17 @@ def make_plan(
     )
 
 
+def needed_bytes(plan: Plan, *, copy: bool) -> int:
+    """Return an estimate of the bytes that the disk will take.
+
+    Args:
+        plan: The plan.
+        copy: Whether each environment takes its full size, as there are no hard links.
+    """
+    copied = sum(wanted.lock.size_bytes for wanted in plan.wanted) if copy else 0
+    return plan.disk_bytes + int(copied * _UNPACKED_FACTOR)
+
+
 def check_room(prefix: Prefix, plan: Plan, *, copy: bool, budget: DiskBudget = NO_BUDGET) -> None:
     """Refuse a plan that the disk cannot hold, or that passes the budget.
 
@@ -148,23 +159,13 @@ def check_room(prefix: Prefix, plan: Plan, *, copy: bool, budget: DiskBudget = N
         budget: The most that the prefix may take.
 
     Raises:
-        DiskError: There is not enough room; the message has both figures.
+        DiskError: The disk or the budget has not enough room; the message has the figures.
     """
     if not plan.wanted:
         return
-    need = plan.disk_bytes
-    if copy:
-        need += int(sum(wanted.lock.size_bytes for wanted in plan.wanted) * _UNPACKED_FACTOR)
+    need = needed_bytes(plan, copy=copy)
     room = os.statvfs(prefix.root)
-    free = room.f_bavail * room.f_frsize
-    if need > free:
-        raise DiskError(
-            f"{prefix.root}: about {need:,} bytes are needed for {len(plan.wanted)} environments "
-            f"and toolkits ({plan.fetch_bytes:,} to download), {free:,} are free; make room, or install less "
-            "with --only, --min-gen-id"
-        )
-    if budget.is_set:
-        _check_budget(prefix, plan, need, budget)
+    _check_bytes(prefix, plan, need, room.f_bavail * room.f_frsize, budget)
     if room.f_files and plan.disk_inodes > room.f_favail:  # f_files is 0 where inodes are made as needed
         raise DiskError(
             f"{prefix.root}: about {plan.disk_inodes:,} inodes are needed for {len(plan.wanted)} "
@@ -173,13 +174,21 @@ def check_room(prefix: Prefix, plan: Plan, *, copy: bool, budget: DiskBudget = N
         )
 
 
-def _check_budget(prefix: Prefix, plan: Plan, need_bytes: int, budget: DiskBudget) -> None:
-    use = read_budget_use(prefix, budget)
-    if use.over_bytes(need_bytes):
+def _check_bytes(prefix: Prefix, plan: Plan, need: int, free: int, budget: DiskBudget) -> None:
+    short, advice = [], []
+    if need > free:
+        short.append(f"{free:,} are free")
+        advice.append("make room on the disk")
+    if budget.is_set:
+        use = read_budget_use(prefix, budget)
+        if use.is_below_disk and use.over_bytes(need):
+            short.append(f"{use.used_bytes:,} of {use.limit_bytes:,} ({budget}) are in use")
+            advice.append("raise the budget or make room with `evict`")
+    if short:
         raise DiskError(
-            f"{prefix.root}: about {need_bytes:,} bytes are needed for {len(plan.wanted)} environments and "
-            f"toolkits, {use.used_bytes:,} of {use.limit_bytes:,} ({budget}) are in use; raise the budget, "
-            "install less with --only, or make room with `evict`"
+            f"{prefix.root}: about {need:,} bytes are needed for {len(plan.wanted)} environments "
+            f"and toolkits ({plan.fetch_bytes:,} to download), {' and '.join(short)}; "
+            f"{', and '.join(advice)}, or install less with --only, --min-gen-id"
         )
 
 

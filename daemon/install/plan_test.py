@@ -4,13 +4,16 @@ import dataclasses
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from daemon.errors import DamageError, DiskError
 from daemon.install import plan as plan_module
-from daemon.install.plan import GenerationPlan, Plan, check_room, make_plan
+from daemon.install.plan import GenerationPlan, Plan, check_room, make_plan, needed_bytes
 from daemon.install.wanted import Wanted
+from daemon.prefix import disk_budget
+from daemon.prefix.disk_budget import Amount, DiskBudget
 from daemon.prefix.generation import definition_digest, is_sealed
 from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
@@ -109,6 +112,41 @@ def test_without_hard_links_each_environment_takes_its_full_size(
     check_room(prefix, plan, copy=False)
     with pytest.raises(DiskError, match="bytes are needed"):
         check_room(prefix, plan, copy=True)
+    sizes = sum(wheel.size_bytes for wanted in plan.wanted for wheel in wanted.lock.wheels)
+    assert needed_bytes(plan, copy=False) == plan.disk_bytes
+    assert needed_bytes(plan, copy=True) == plan.disk_bytes + int(1.9 * sizes)
+
+
+@pytest.mark.parametrize(
+    ("need_bytes", "limit_bytes", "said"),
+    [
+        (2_000, 10_000, "1,000 are free; make room on the disk, or install less"),
+        (900, 800, r"of 800 \(--disk-budget x\) are in use; raise the budget or make room with `evict`, or"),
+        (
+            2_000,
+            800,
+            r"1,000 are free and 500 of 800 \(.*\) are in use; make room on the disk, and raise the",
+        ),
+        (900, 10_000, ""),
+    ],
+)
+def test_a_refusal_names_the_disk_the_budget_or_both_whichever_is_short(
+    prefix: Prefix,
+    catalog: Catalog,
+    monkeypatch: pytest.MonkeyPatch,
+    need_bytes: int,
+    limit_bytes: int,
+    said: str,
+) -> None:
+    room = SimpleNamespace(f_bavail=1_000, f_frsize=1, f_files=0, f_blocks=9_000)
+    monkeypatch.setattr(os, "statvfs", lambda _: room)
+    monkeypatch.setattr(disk_budget, "disk_bytes", lambda _: 500)
+    plan, budget = _huge(catalog, disk_bytes=need_bytes), DiskBudget(Amount("x", limit_bytes))
+    if not said:
+        check_room(prefix, plan, copy=False, budget=budget)
+    else:
+        with pytest.raises(DiskError, match=said):
+            check_room(prefix, plan, copy=False, budget=budget)
 
 
 def test_a_sealed_generation_wants_nothing(fake: FakePrefix) -> None:

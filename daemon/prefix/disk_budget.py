@@ -104,10 +104,17 @@ class BudgetUse:
     Attributes:
         limit_bytes: The most bytes that the prefix may take.
         used_bytes: Bytes that it takes, each inode once.
+        free_bytes: Bytes that are free on its file system.
     """
 
     limit_bytes: int
     used_bytes: int
+    free_bytes: int
+
+    @property
+    def is_below_disk(self) -> bool:
+        """True if the budget allows less than the disk holds."""
+        return self.limit_bytes < self.used_bytes + self.free_bytes
 
     def over_bytes(self, need_bytes: int = 0) -> int:
         """Return the bytes that have to go before further ones fit; 0 when they fit."""
@@ -128,4 +135,4 @@ def read_budget_use(prefix: Prefix, budget: DiskBudget, used_bytes: int | None =
     used = disk_bytes(prefix.root) if used_bytes is None else used_bytes
     room = os.statvfs(prefix.root)
     size_bytes, free_bytes = room.f_blocks * room.f_frsize, room.f_bavail * room.f_frsize
-    return BudgetUse(budget.limit_bytes(size_bytes, free_bytes, used), used)
+    return BudgetUse(budget.limit_bytes(size_bytes, free_bytes, used), used, free_bytes)

@@ -58,10 +58,15 @@ def test_what_others_take_can_leave_nothing_for_the_prefix() -> None:
 
 
 def test_what_has_to_go_is_what_does_not_fit() -> None:
-    assert BudgetUse(600, 500).over_bytes() == 0
-    assert BudgetUse(600, 500).over_bytes(100) == 0
-    assert BudgetUse(600, 500).over_bytes(101) == 1
-    assert BudgetUse(600, 700).over_bytes() == 100
+    assert BudgetUse(600, 500, 900).over_bytes() == 0
+    assert BudgetUse(600, 500, 900).over_bytes(100) == 0
+    assert BudgetUse(600, 500, 900).over_bytes(101) == 1
+    assert BudgetUse(600, 700, 900).over_bytes() == 100
+
+
+def test_a_budget_is_below_the_disk_when_it_allows_less_than_the_prefix_could_take() -> None:
+    assert BudgetUse(600, 500, 101).is_below_disk
+    assert not BudgetUse(600, 500, 100).is_below_disk
 
 
 def test_a_budget_is_named_by_its_options() -> None:

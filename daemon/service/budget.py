@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from daemon.errors import BudgetError
-from daemon.install.plan import make_plan
+from daemon.install.plan import make_plan, needed_bytes
 from daemon.install.wanted import Wanted
 from daemon.prefix.disk_budget import read_budget_use
 from daemon.prefix.lease import offer_environment_leases, withdraw_environment_leases
@@ -116,7 +116,7 @@ class Budget:
         plan = make_plan(
             context.prefix, context.catalog, min_gen_id=identity, max_gen_id=identity, only=names
         )
-        self._make_room(plan.wanted, plan.disk_bytes)
+        self._make_room(plan.wanted, needed_bytes(plan, copy=context.options.install.copy))
 
     def _make_room(self, wanted: Sequence[Wanted], need_bytes: int) -> None:
         context, options = self._context, self._context.options

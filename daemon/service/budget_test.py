@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from daemon.errors import BudgetError
-from daemon.prefix.disk_budget import Amount, DiskBudget
+from daemon.install.options import InstallOptions
+from daemon.prefix.disk_budget import Amount, BudgetUse, DiskBudget
 from daemon.prefix.generation import published_names
 from daemon.prefix.lease_record import write_lease_record
 from daemon.prefix.usage import read_usage
@@ -18,6 +19,8 @@ from daemon.service.budget import Budget
 from daemon.service.demand import Demand
 from daemon.service.lease_watch import LeaseWatch
 from daemon.upkeep import eviction
+from daemon.upkeep.eviction import Room
+from daemon.upkeep.eviction_plan import EvictionPlan
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
 from tests.synthetic.catalog import PYTHON, environment_cell
@@ -81,6 +84,25 @@ def test_the_oldest_lease_gives_way_to_what_is_asked_for(fake: FakePrefix) -> No
     assert not service.context.is_counted
     assert b"monobase_evictions_total 1.0" in service.context.metrics.exposition()
     assert any(f"evicted g00000/{_NAMES[0]}" in line for line in service.log)
+
+
+def test_room_is_made_for_full_copies_where_files_are_copied(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed: list[int] = []
+
+    def make_room(
+        _prefix: object, _budget: object, _rules: object, need: int, *_: object, **__: object
+    ) -> Room:
+        needed.append(need)
+        return Room(BudgetUse(1, 0, 1), need, EvictionPlan(0))
+
+    monkeypatch.setattr(budget_module, "make_room", make_room)
+    for copy in (False, True):
+        budget = DiskBudget(Amount("some", 10**9))
+        service = FakeService(fake, InstallOptions(jobs=1, copy=copy), eager=(), budget=budget)
+        assert _portions(service, _NAMES[2]) == [[_NAMES[2]]]
+    assert needed[1] - needed[0] > _OWN_BYTES
 
 
 def test_what_does_not_fit_together_comes_one_by_one_as_far_as_it_fits(fake: FakePrefix) -> None:

@@ -106,7 +106,7 @@ def test_what_sharing_saves_is_told() -> None:
 def test_the_page_names_the_budget_of_the_disk() -> None:
     state = ServiceState(usage=Usage({"environments": 1_000}))
     assert "the budget" not in _page(state)
-    state.budget = BudgetUse(3_000_000_000, 1_000)
+    state.budget = BudgetUse(3_000_000_000, 1_000, 5_000_000_000)
     assert "5.0 GB free, the budget is 3.0 GB" in _page(state)
 
 

@@ -154,11 +154,22 @@ def shortage(prefix: Prefix, budget: DiskBudget, room: Room) -> str:
     kept = [f"{label}: {reason}" for label, reason in plan.kept.items()]
     more = f"; and {len(kept) - _NAMED} more" if len(kept) > _NAMED else ""
     stays = f"; what stays: {'; '.join(kept[:_NAMED])}{more}" if kept else ""
-    return (
-        f"{prefix.root}: about {room.need_bytes:,} bytes are needed, {use.used_bytes:,} of "
-        f"{use.limit_bytes:,} ({budget}) are in use, and evicting all that may go would free "
-        f"{plan.freed_bytes:,}; raise the budget, or end models{stays}"
+    short, advice = [], []
+    if use.is_below_disk:
+        short.append(f"{use.used_bytes:,} of {use.limit_bytes:,} ({budget}) are in use")
+        advice.append("raise the budget")
+    if room.need_bytes > use.free_bytes + plan.freed_bytes or not use.is_below_disk:
+        short.append(f"{use.free_bytes:,} are free on the disk")
+        advice.append("make room on the disk")
+    said = (
+        f"{prefix.root}: about {room.need_bytes:,} bytes are needed, {', '.join(short)}, and evicting all "
+        f"that may go would free {plan.freed_bytes:,}; "
     )
+    if room.need_bytes > use.limit_bytes:
+        what = "the budget is too small" if use.is_below_disk else "the disk has too little room"
+        return f"{said}{what} for it even when the prefix is empty: {' and '.join(advice)}"
+    models = ", or end models" if plan.waits_for_models else ""
+    return f"{said}{' and '.join(advice)}{models}{stays}"
 
 
 def _evict(writer: WriterLock, plan: EvictionPlan, reporter: Reporter) -> tuple[list[Evicted], int]:

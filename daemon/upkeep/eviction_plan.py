@@ -96,6 +96,7 @@ class EvictionPlan:
         over_bytes: Bytes that have to go.
         environments: The environments that go, in this order.
         kept: Why others stay, by label.
+        waits_for_models: Whether models lease some of what stays, so that it may go once they have ended.
         unused: What nothing uses even now, which is removed first.
         paths: What nothing uses once the environments are gone, which is removed after them.
         reclaimed_bytes: Bytes of what nothing uses even now.
@@ -105,6 +106,7 @@ class EvictionPlan:
     over_bytes: int
     environments: list[Evicted] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
+    waits_for_models: bool = False
     unused: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     reclaimed_bytes: int = 0
@@ -187,6 +189,8 @@ def _candidates(
             reason = f"{describe_lease(prefix.generation(item.generation))}, with its whole generation"
         if reason:
             plan.kept[item.label] = reason
+            may_go = not newer[item.generation] and not stays[item.label]
+            plan.waits_for_models |= may_go
         else:
             yield item
 

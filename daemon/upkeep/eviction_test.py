@@ -12,17 +12,18 @@ import pytest
 
 from daemon.errors import BudgetError, DamageError, NewerFormatError
 from daemon.install.wanted import Wanted
-from daemon.prefix.disk_budget import Amount, DiskBudget
+from daemon.prefix.disk_budget import Amount, BudgetUse, DiskBudget
 from daemon.prefix.environments_file import read_targets
 from daemon.prefix.generation import published_names
 from daemon.prefix.lease_record import InstalledEnvironment, write_lease_record
+from daemon.prefix.prefix import Prefix
 from daemon.prefix.retirement import RetiredEnvironment, retire_environment
 from daemon.prefix.usage import disk_bytes
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter
 from daemon.upkeep import eviction
-from daemon.upkeep.eviction import Room, eviction_rules, make_room, plan_room
-from daemon.upkeep.eviction_plan import EvictionRules
+from daemon.upkeep.eviction import Room, eviction_rules, make_room, plan_room, shortage
+from daemon.upkeep.eviction_plan import EvictionPlan, EvictionRules
 from daemon.upkeep.verify import verify
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.index.wheel import Wheel
@@ -165,6 +166,42 @@ def test_nothing_goes_if_all_that_may_go_is_not_enough(site: _Site) -> None:
     assert f"g00000/{site.names[2]}: a model has leased it: process {os.getpid()}" in str(raised.value)
     assert len(site.left()) == 4
     assert site.prefix.sealed_mark("g00000").exists()
+
+
+@pytest.mark.parametrize(
+    ("use", "need_bytes", "leased", "said"),
+    [
+        (BudgetUse(1_000, 900, 5_000), 300, True,
+         ("900 of 1,000 (--keep-free x) are in use, and evicting all that may go would free 50; raise the "
+         "budget, or end models; what stays: a: b")),
+        (BudgetUse(1_000, 900, 5_000), 300, False, "would free 50; raise the budget; what stays: a: b"),
+        (BudgetUse(1_000, 900, 150), 300, False,
+         ("900 of 1,000 (--keep-free x) are in use, 150 are free on the disk, and evicting all that may go "
+         "would free 50; raise the budget and make room on the disk; what stays: a: b")),
+        (BudgetUse(1_000, 900, 100), 300, True,
+         ("needed, 100 are free on the disk, and evicting all that may go would free 50; make room on the "
+         "disk, or end models; what stays: a: b")),
+        (BudgetUse(1_000, 900, 5_000), 1_001, True,
+         "would free 50; the budget is too small for it even when the prefix is empty: raise the budget"),
+        (BudgetUse(1_000, 900, 100), 1_001, True,
+         "the disk has too little room for it even when the prefix is empty: make room on the disk"),
+    ],
+)  # fmt: skip
+def test_a_shortage_says_what_is_short_and_only_what_helps(
+    tmp_path: Path, use: BudgetUse, need_bytes: int, leased: bool, said: str
+) -> None:
+    plan = EvictionPlan(use.over_bytes(need_bytes), kept={"a": "b"}, waits_for_models=leased, freed_bytes=50)
+    message = shortage(Prefix(tmp_path), DiskBudget(keep_free=Amount("x", 1)), Room(use, need_bytes, plan))
+    assert message.endswith(said)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_models_are_waited_for_where_what_they_lease_may_go(site: _Site, eager: bool) -> None:
+    site.eager = ["*"] if eager else ()
+    budget = DiskBudget(Amount("some", disk_bytes(site.prefix.root) - 1))
+    with site.lease(site.names[0]):
+        assert plan_room(site.prefix, budget, site.rules(), 0).plan.waits_for_models == (not eager)
+    assert not plan_room(site.prefix, budget, site.rules(), 0).plan.waits_for_models
 
 
 def test_what_is_eager_stays(site: _Site) -> None:
