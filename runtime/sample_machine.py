@@ -16,7 +16,10 @@ CLOSED_DRIVER = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}  Sat Aug 19 
 OPEN_DRIVER = (
     "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {}  Release Build  (builder@U22-I3-B17)"
 )
-_GPU = ("/proc/driver/nvidia", "/dev/nvidiactl", "/usr/local/cuda", "/usr/local/nvidia/lib64/libcuda")
+_GPU = (
+    "/proc/driver/nvidia", "/dev/nvidiactl", "/usr/local/cuda", "/usr/local/nvidia/lib64/libcuda",
+    "/usr/lib/*-linux-gnu/libcuda",
+)  # fmt: skip
 _LIBRARIES = ("/lib64/", "/lib/", "/usr/lib/")
 
 

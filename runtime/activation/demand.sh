@@ -23,8 +23,11 @@ _mb_show_progress() { # every 5 seconds
             continue
         fi
         case $_mb_done:$_mb_total in
-        *[!0-9:]* | :* | *: | *:*:*) continue ;;
+        *[!0123456789:]* | :* | *: | *:*:*) continue ;;
+        0[0123456789]* | *:0[0123456789]*) continue ;; # octal to some shells
         esac
+        # A shell cannot compute with longer numbers: dash would end.
+        [ "${#_mb_done}" -le 15 ] && [ "${#_mb_total}" -le 15 ] || continue
         _mb_shown="$_mb_state $_mb_done"
         case $_mb_state in
         queued) _mb_state="waits for its turn" ;;

@@ -215,12 +215,14 @@ def test_a_container_without_a_gpu_runs_every_build_on_the_cpu(
     assert taken(chosen) == "cpu"
 
 
+@pytest.mark.parametrize("folder", ["/usr/local/nvidia/lib64", "/usr/lib/x86_64-linux-gnu"])
+@pytest.mark.parametrize("suffix", ["", "-grid"])
 def test_where_proc_hides_the_driver_its_library_tells_the_version(
-    shell: Shell, machine: SampleMachine, tmp_path: Path
+    shell: Shell, machine: SampleMachine, tmp_path: Path, folder: str, suffix: str
 ) -> None:
     machine.add_gpu(None)
-    machine.write("/usr/local/nvidia/lib64/libcuda.so.570.211.01")
-    machine.link("/usr/local/nvidia/lib64/libcuda.so.1", "libcuda.so.570.211.01")
+    machine.write(f"{folder}/libcuda.so.570.211.01{suffix}")
+    machine.link(f"{folder}/libcuda.so.1", f"libcuda.so.570.211.01{suffix}")
     prefix = offer(tmp_path)
 
     assert activate(shell, machine, prefix, CUDA_VERSION="12.8").code == 0
