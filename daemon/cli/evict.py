@@ -1,8 +1,6 @@
 """The command `evict`."""
 
-import time
-
-import click
+from rich.filesize import decimal
 
 from daemon.cli.node_catalog import NodeCatalog
 from daemon.cli.reporting import make_reporter
@@ -33,7 +31,8 @@ def evict(settings: EvictSettings) -> None:
     check_patterns(generations, active.only)
     check_patterns(generations, settings.room_for, "--room-for")
     if not prefix.root.is_dir():
-        raise click.UsageError(f"--prefix {prefix.root}: there is nothing to evict")
+        reporter.info(f"nothing has to go: there is no prefix at {prefix.root}")
+        return
     wanted: tuple[Wanted, ...] = ()
     need_bytes = 0
     if settings.room_for:
@@ -55,20 +54,29 @@ def evict(settings: EvictSettings) -> None:
 
 
 def _show(room: Room, reporter: Reporter, what: str) -> None:
-    for label, reason in room.plan.kept.items():
+    plan, use = room.plan, room.use
+    gone = room.evicted or plan.environments  # an eviction that models interrupted has had several plans
+    freed_bytes = room.freed_bytes or plan.freed_bytes
+    for label, reason in plan.kept.items():
         reporter.info(f"{label} stays: {reason}", target=label)
-    for item in room.plan.environments:
-        last_use = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(item.last_use_s))
-        reporter.info(
-            f"{what}: {item.label}, used last at {last_use}", target=item.label,
-            last_use_s=item.last_use_s, freed_bytes=item.freed_bytes,
-        )  # fmt: skip
-    reporter.info(
-        what,
-        environments=[item.label for item in room.plan.environments],
-        freed_bytes=room.plan.freed_bytes,
-        unused_bytes=room.plan.reclaimed_bytes,
-        used_bytes=room.use.used_bytes,
-        budget_bytes=room.use.limit_bytes,
+    for item in gone:
+        reporter.tell(
+            f"{what}: {item}", target=item.label, last_use_s=item.last_use_s, freed_bytes=item.freed_bytes
+        )
+    needed = f", {decimal(room.need_bytes)} are needed" if room.need_bytes else ""
+    used = f"{decimal(use.used_bytes)} of {decimal(use.limit_bytes)} were in use{needed}"
+    number = f"{len(gone)} environment{'' if len(gone) == 1 else 's'}"
+    unused = (
+        f", of which nothing uses {decimal(plan.reclaimed_bytes)} even now" if plan.reclaimed_bytes else ""
+    )
+    reporter.tell(
+        f"{what}: {number}, which frees {decimal(freed_bytes)}{unused}; {used}"
+        if plan.over_bytes
+        else f"nothing has to go: {used}",
+        environments=[item.label for item in gone],
+        freed_bytes=freed_bytes,
+        unused_bytes=plan.reclaimed_bytes,
+        used_bytes=use.used_bytes,
+        budget_bytes=use.limit_bytes,
         needed_bytes=room.need_bytes,
     )

@@ -69,6 +69,11 @@ class Reporter:
         if not self.quiet:
             self._line("info", text, facts)
 
+    def tell(self, text: str, **facts: Value) -> None:
+        """Report what happens in a sentence that says all of it; its facts are for machines."""
+        if not self.quiet:
+            self._line("told", text, facts)
+
     def warning(self, text: str, **facts: Value) -> None:
         """Report what a person should look into."""
         self._line("warning", text, facts)
@@ -116,13 +121,16 @@ class Reporter:
         if self.log_format == "json":
             entry: dict[str, Value] = {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "level": level,
+                "level": "info" if level == "told" else level,
             }
             if text:
                 entry["message"] = text
             print(json.dumps(entry | facts), file=self.stream, flush=True)
             return
-        line = _line(text, facts) if level == "info" else _sentence(level, text, facts)
+        if level == "told":
+            line = text
+        else:
+            line = _line(text, facts) if level == "info" else _sentence(level, text, facts)
         if self.bar is not None:
             self.bar.print(line)
         else:

@@ -26,6 +26,16 @@ def test_machines_get_an_object_a_line() -> None:
     assert (line["stage"], line["environments"]) == ("link", 2)
 
 
+def test_a_sentence_that_says_all_keeps_its_facts_for_machines() -> None:
+    for log_format, expected in (("text", "gone: x, 1.5 kB\n"), ("json", '"level": "info"')):
+        stream = io.StringIO()
+        Reporter(stream, "json" if log_format == "json" else "text").tell("gone: x, 1.5 kB", size_bytes=1_500)
+        assert expected in stream.getvalue()
+        assert ("1500" in stream.getvalue()) == (log_format == "json")
+    Reporter(stream := io.StringIO(), quiet=True).tell("nothing")
+    assert stream.getvalue() == ""
+
+
 @pytest.mark.parametrize("name", ["target", "subject"])
 def test_an_error_names_what_it_is_about_first_and_ends_with_what_to_do(name: str) -> None:
     stream = io.StringIO()

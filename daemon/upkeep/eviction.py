@@ -192,8 +192,8 @@ def _evict(writer: WriterLock, plan: EvictionPlan, reporter: Reporter) -> tuple[
             fault_point("evict:renamed")
             freed.add(remove_evicted(writer, retired))
             gone.append(item)
-            reporter.info(
-                f"evicted {item.label}", target=item.label, last_use_s=item.last_use_s,
+            reporter.tell(
+                f"evicted {item}", target=item.label, last_use_s=item.last_use_s,
                 freed_bytes=item.freed_bytes,
             )  # fmt: skip
             stage.advance()

@@ -1,7 +1,10 @@
 """The plan of an eviction: which environments go, oldest lease first, what only they use, what that frees."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from rich.filesize import decimal
 
 from daemon.install.selection import is_selected
 from daemon.prefix.generation import newer_format
@@ -75,17 +78,25 @@ class Evicted:
         name: Its name.
         last_use_s: When a model last leased it, or when it was installed; in seconds since the epoch.
         freed_bytes: Bytes on the disk that go with it: what it alone holds.
+        was_leased: Whether that use was a lease, and not the installation.
     """
 
     generation: str
     name: str
     last_use_s: int
     freed_bytes: int
+    was_leased: bool
 
     @property
     def label(self) -> str:
         """Name in messages: `g00003/python3.11`."""
         return f"{self.generation}/{self.name}"
+
+    def __str__(self) -> str:
+        """What it is, when it was of use, and what it frees: the text of a message."""
+        at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.last_use_s))
+        used = f"leased last at {at}" if self.was_leased else f"installed at {at}, not leased since"
+        return f"{self.label}, {used}; frees {decimal(self.freed_bytes)}"
 
 
 @dataclass(slots=True)
@@ -166,7 +177,8 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
         uses.pop(item.label, None)
         _take_unused(prefix, count, always, uses)
         freed = count.freed_bytes - before
-        plan.environments.append(Evicted(item.generation, item.name, last[item.label], freed))
+        was_leased = leases.get(item.label, 0) >= min(item.installed_s, now_s)
+        plan.environments.append(Evicted(item.generation, item.name, last[item.label], freed, was_leased))
     known = {*plan.unused, *trees}
     plan.paths = [path for path in count.paths if path not in known]
     plan.freed_bytes = count.freed_bytes

@@ -92,6 +92,17 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Site:
     return _Site(tmp_path)
 
 
+def test_what_was_never_leased_is_told_from_what_was(site: _Site) -> None:
+    site.use(site.names[0])
+    budget = DiskBudget(Amount("some", disk_bytes(site.prefix.root) - 3 * _OWN_BYTES))
+    found = plan_room(site.prefix, budget, site.rules(), _OWN_BYTES // 2).plan.environments
+    assert {item.name: item.was_leased for item in found} == {
+        name: name == site.names[0] for name in site.names
+    }
+    assert "installed at 20" in str(found[0])
+    assert str(found[3]).startswith(f"g00000/{site.names[0]}, leased last at 2033-05-18 03:33 UTC; frees 1.")
+
+
 def test_nothing_goes_within_the_budget(site: _Site) -> None:
     assert site.evict(0).evicted == ()
     assert len(site.left()) == 4
