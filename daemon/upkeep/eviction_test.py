@@ -259,6 +259,27 @@ def test_wheels_that_are_about_to_be_installed_stay_in_the_cache(site: _Site) ->
     assert site.fake.archive(wheel).is_dir()
 
 
+def test_the_wheels_of_an_installed_toolkit_stay_in_the_cache(site: _Site) -> None:
+    cell = site.fake.cudnn_cell()
+    wheel = next(wheel for wheel in cell.wheels if wheel.spec.name == "nvidia-cudnn-cu12")
+    rules = site.rules()
+    assert wheel.sha256 not in rules.wheels
+    site.fake.install(1, cell)
+    assert wheel.sha256 in site.rules().wheels
+    site.evict(_OWN_BYTES // 2)
+    assert site.fake.archive(wheel).is_dir()
+
+
+def test_what_a_killed_writer_left_goes_before_an_eviction(site: _Site) -> None:
+    site.use(*site.names)
+    left = site.prefix.staging / "g00009" / "data"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(os.urandom(_OWN_BYTES))
+    assert site.evict(_OWN_BYTES // 2).evicted == ()
+    assert not site.prefix.staging.exists()
+    assert len(site.left()) == 4
+
+
 def test_a_model_that_leases_an_environment_after_the_plan_keeps_it(
     site: _Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

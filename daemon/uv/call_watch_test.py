@@ -64,6 +64,31 @@ def test_a_process_that_downloads_too_slowly_is_ended_with_the_options_that_say_
     assert "--min-download-rate" in str(watch.reason)
 
 
+@pytest.mark.parametrize(("waits", "ends"), [([True, False, True, False], False), ([True, True], True)])
+def test_a_process_that_waits_for_a_model_at_two_looks_in_a_row_is_ended(
+    process: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch, waits: list[bool], ends: bool
+) -> None:
+    monkeypatch.setattr(call_watch, "_LOOK_S", 0.01)
+    seen, looks = threading.Event(), iter(waits)
+
+    def look(_: int) -> bool:
+        waits = next(looks, None)
+        if waits is None:
+            seen.set()
+        return bool(waits)
+
+    monkeypatch.setattr(call_watch, "waits_for_a_lease", look)
+    watch = CallWatch(None, None)
+    watch.note(process, runs=True)
+    if ends:
+        assert process.wait(60) == -9
+    else:
+        assert seen.wait(60)
+    watch.note(process, runs=False)
+    assert watch.is_held_up == ends
+    assert (process.poll() is None) == (not ends)
+
+
 def test_a_process_that_does_neither_is_left_alone(process: "subprocess.Popen[bytes]", log: Path) -> None:
     watch = CallWatch(log, LeastRate(window_s=0.1))
     watch.note(process, runs=True)
