@@ -93,7 +93,7 @@ class Evicted:
         return f"{self.generation}/{self.name}"
 
     def __str__(self) -> str:
-        """What it is, when it was of use, and what it frees: the text of a message."""
+        """Text of a message: its label, when it was of use, and what it frees."""
         at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.last_use_s))
         used = f"leased last at {at}" if self.was_leased else f"installed at {at}, not leased since"
         return f"{self.label}, {used}; frees {decimal(self.freed_bytes)}"
