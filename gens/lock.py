@@ -6,7 +6,7 @@ file name and size of each wheel.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -109,11 +109,15 @@ def format_lock(lock: Lock) -> str:
     if lock.index_url is not None:
         lines.append(f"--index-url {lock.index_url}")
     lines += [f"--extra-index-url {url}" for url in lock.extra_index_urls]
-    lines += [
-        f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}  # {wheel.filename} {wheel.size_bytes}"
-        for wheel in sorted(lock.wheels, key=lambda wheel: wheel.name)
-    ]
+    lines += wheel_lines(lock.wheels)
     return "\n".join(lines) + "\n"
+
+
+def wheel_lines(wheels: Iterable[LockedWheel]) -> Iterator[str]:
+    """Yield the lines of wheels in a lock, in order of their names."""
+    for wheel in sorted(wheels, key=lambda wheel: wheel.name):
+        pin = f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}"
+        yield f"{pin}  # {wheel.filename} {wheel.size_bytes}"
 
 
 def parse_lock(text: str, path: Path) -> Lock:
@@ -129,29 +133,13 @@ def parse_lock(text: str, path: Path) -> Lock:
     Raises:
         LockError: A line is malformed, missing, duplicate or out of order; the message names file and line.
     """
-    reader = _Reader(path, text)
-    generation = reader.header("generation")
-    found = _GENERATION.fullmatch(generation)
-    if found is None:
-        raise reader.error(f"generation is {generation!r}, not of the form g00003")
-    generation_id = int(found["id"])
+    reader = LockReader(path, text)
+    generation_id = reader.generation()
     kind, target = reader.kind_and_target()
-    inputs = reader.header("inputs")
-    if _DIGEST.fullmatch(inputs) is None:
-        raise reader.error(f"inputs is {inputs!r}, not sha256: and 64 lower-case hex digits")
-    resolver = _RESOLVER.fullmatch(reader.header("resolver"))
-    if resolver is None:
-        raise reader.error("resolver is not of the form 'uv 0.13.9, exclude-newer 2026-11-01T00:00:00Z'")
+    inputs = reader.digest("inputs")
+    resolver, exclude_newer = reader.resolver()
     base, conflicts = reader.base()
-    index_url: str | None = None
-    extra_index_urls: list[str] = []
-    while (option := reader.option()) is not None:
-        if option["option"] == "extra-index-url":
-            extra_index_urls.append(option["url"])
-        elif index_url is None and not extra_index_urls:
-            index_url = option["url"]
-        else:
-            raise reader.error("--index-url stands once, before any --extra-index-url")
+    index_url, extra_index_urls = reader.indexes()
     wheels = tuple(reader.wheels())
     if not wheels:
         raise reader.error("the lock has no wheel: the file is cut off")
@@ -160,11 +148,11 @@ def parse_lock(text: str, path: Path) -> Lock:
         kind=kind,
         target=target,
         inputs=inputs,
-        resolver=resolver["resolver"],
-        exclude_newer=resolver["exclude_newer"],
+        resolver=resolver,
+        exclude_newer=exclude_newer,
         wheels=wheels,
         index_url=index_url,
-        extra_index_urls=tuple(extra_index_urls),
+        extra_index_urls=extra_index_urls,
         base=base,
         conflicts=conflicts,
     )
@@ -173,10 +161,20 @@ def parse_lock(text: str, path: Path) -> Lock:
     return lock
 
 
-class _Reader:
-    """Reads the lines of a lock in order, and knows the current line for messages."""
+class LockReader:
+    """Reads the lines of a lock in order, and knows the current line for messages.
+
+    Each method reads from the current line on. If that line is another one, it raises a `LockError` with file
+    and line.
+    """
 
     def __init__(self, path: Path, text: str) -> None:
+        """Start at the first line.
+
+        Args:
+            path: File that the text was read from, for messages.
+            text: Content of the file.
+        """
         self._path = path
         self._lines = text.removesuffix("\n").split("\n")
         self._position = 0
@@ -186,12 +184,41 @@ class _Reader:
         return LockError(f"{self._path}:{max(self._position, 1)}: {message}")
 
     def header(self, key: str) -> str:
+        """Read the value of a line `# key: value`."""
         found = _HEADER.fullmatch(self._next(f"'# {key}: …'"))
         if found is None or found["key"] != key:
             raise self.error(f"expected '# {key}: …', found {self._lines[self._position - 1]!r}")
         return found["value"]
 
+    def headers(self, key: str) -> Iterator[str]:
+        """Read the values of all lines `# key: value` in a row; there may be none."""
+        while self._position < len(self._lines) and self._lines[self._position].startswith(f"# {key}: "):
+            yield self.header(key)
+
+    def generation(self) -> int:
+        """Read the ID of a generation."""
+        generation = self.header("generation")
+        found = _GENERATION.fullmatch(generation)
+        if found is None:
+            raise self.error(f"generation is {generation!r}, not of the form g00003")
+        return int(found["id"])
+
+    def digest(self, key: str) -> str:
+        """Read a SHA-256 with `sha256:` in front."""
+        value = self.header(key)
+        if _DIGEST.fullmatch(value) is None:
+            raise self.error(f"{key} is {value!r}, not sha256: and 64 lower-case hex digits")
+        return value
+
+    def resolver(self) -> tuple[str, str]:
+        """Read the name of the resolver, and its time bound."""
+        found = _RESOLVER.fullmatch(self.header("resolver"))
+        if found is None:
+            raise self.error("resolver is not of the form 'uv 0.13.9, exclude-newer 2026-11-01T00:00:00Z'")
+        return found["resolver"], found["exclude_newer"]
+
     def kind_and_target(self) -> tuple[Literal["environment", "toolkit"], str]:
+        """Read the kind and the name of a target."""
         line = self._next("'# environment: …' or '# toolkit: …'")
         found = _HEADER.fullmatch(line)
         if found is not None and found["key"] == "environment":
@@ -210,7 +237,20 @@ class _Reader:
             raise self.error(f"expected '# base: ENVIRONMENT{_BUT}NAME==VERSION, …'")
         return name, conflicts
 
-    def option(self) -> re.Match[str] | None:
+    def indexes(self) -> tuple[str | None, tuple[str, ...]]:
+        """Read the index in place of the default one, or None, and the indexes beside it."""
+        index_url: str | None = None
+        extra_index_urls: list[str] = []
+        while (option := self._option()) is not None:
+            if option["option"] == "extra-index-url":
+                extra_index_urls.append(option["url"])
+            elif index_url is None and not extra_index_urls:
+                index_url = option["url"]
+            else:
+                raise self.error("--index-url stands once, before any --extra-index-url")
+        return index_url, tuple(extra_index_urls)
+
+    def _option(self) -> re.Match[str] | None:
         if self._position == len(self._lines):
             return None
         found = _OPTION.fullmatch(self._lines[self._position])
@@ -219,6 +259,7 @@ class _Reader:
         return found
 
     def wheels(self) -> Iterator[LockedWheel]:
+        """Read all remaining lines as wheels."""
         previous = ""
         while self._position < len(self._lines):
             wheel = self._wheel(self._next("a wheel"))
