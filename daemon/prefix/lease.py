@@ -12,6 +12,8 @@ on the generation, and so do older daemons, which would prune what only leases o
 
 import fcntl
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +23,10 @@ from daemon.prefix.prefix import Prefix
 
 _NAMED = 5
 _ENVIRONMENT_LEASES = ".environment-leases"
+# Who looks whether a folder is leased has it for itself for a moment, and is no model.
+_PAUSES_BESIDE_A_LOOK_S = (0.001, 0.005, 0.02)
+_PAUSES_BESIDE_A_LEASE_S = (0.0005, 0.0005)
+_ONE_THREAD_LOOKS = threading.Lock()
 
 
 def offer_environment_leases(prefix: Prefix) -> None:
@@ -47,21 +53,21 @@ def reserve(directory: Path) -> int | None:
         A descriptor to close when the folder has gone; None when there is a lease.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    with _ONE_THREAD_LOOKS:
+        if _lock(descriptor, fcntl.LOCK_EX) or _lock_beside_others(descriptor):
+            return descriptor
+    os.close(descriptor)
+    return None
 
 
 def is_leased(directory: Path) -> bool:
     """Return whether there is a lease on this very folder now."""
-    descriptor = reserve(directory)
-    if descriptor is None:
-        return True
-    os.close(descriptor)
-    return False
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with _ONE_THREAD_LOOKS:
+        try:
+            return not (_lock(descriptor, fcntl.LOCK_EX) or _lock_beside_others(descriptor))
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager
@@ -116,6 +122,29 @@ def describe_lease(directory: Path) -> str:
     return f"a model has leased it: {who}"
 
 
+def _lock(descriptor: int, operation: int) -> bool:
+    """Try to lock, without waiting."""
+    try:
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_beside_others(descriptor: int) -> bool:
+    """Try again for as long as other processes may only be looking; they are of the same kind as this one.
+
+    A shared lock can be had beside a lease, and not beside who looks: for the latter a longer wait is right.
+    """
+    beside_a_lease = _lock(descriptor, fcntl.LOCK_SH)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    for pause_s in _PAUSES_BESIDE_A_LEASE_S if beside_a_lease else _PAUSES_BESIDE_A_LOOK_S:
+        time.sleep(pause_s)
+        if _lock(descriptor, fcntl.LOCK_EX):
+            return True
+    return False
+
+
 def _holders(directory: Path) -> set[int]:
     """Return the processes of this PID namespace that have a lock on a folder.
 
@@ -158,10 +187,6 @@ def _is_held_alone(directory: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
+        return not _lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)

@@ -3,6 +3,8 @@
 import fcntl
 import os
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 from daemon.prefix.lease import (
@@ -16,6 +18,15 @@ from daemon.prefix.lease import (
     withdraw_environment_leases,
 )
 from daemon.prefix.prefix import Prefix
+
+_LOOK = """
+import select, sys
+from pathlib import Path
+from daemon.prefix.lease import is_leased
+
+while not select.select([int(sys.argv[2])], [], [], 0)[0]:
+    is_leased(Path(sys.argv[1]))
+"""
 
 
 def test_a_shared_lock_is_a_lease_for_as_long_as_it_is_held(tmp_path: Path) -> None:
@@ -91,3 +102,31 @@ def test_models_are_offered_leases_on_environments_until_that_is_withdrawn(tmp_p
     for _ in range(2):
         withdraw_environment_leases(prefix)
         assert list(prefix.generations.iterdir()) == []
+
+
+def test_who_looks_whether_there_is_a_lease_is_not_taken_for_one(tmp_path: Path) -> None:
+    ends, end = os.pipe()
+    lookers = [
+        subprocess.Popen([sys.executable, "-c", _LOOK, tmp_path, str(ends)], pass_fds=[ends])
+        for _ in range(2)
+    ]
+    stop = threading.Event()
+    threads = [threading.Thread(target=_look_until, args=(tmp_path, stop)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        found = [is_leased(tmp_path) for _ in range(2000)]
+    finally:
+        stop.set()
+        os.close(end)
+        for thread in threads:
+            thread.join()
+        codes = [looker.wait() for looker in lookers]
+        os.close(ends)
+    assert not any(found)
+    assert codes == [0, 0]
+
+
+def _look_until(folder: Path, stop: threading.Event) -> None:
+    while not stop.is_set():
+        is_leased(folder)

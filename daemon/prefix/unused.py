@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from daemon.errors import DamageError
 from daemon.host.removal import LinkCount, walk
 from daemon.prefix.bytecode_list import bytecode_list_path, read_bytecode_list
 from daemon.prefix.generation import is_strange_folder, list_generation
@@ -199,7 +200,12 @@ def _use_generation(prefix: Prefix, name: str, used: Used) -> None:
 
 
 def _use_environment(prefix: Prefix, tree: Path, used: Used) -> None:
-    manifest = read_manifest(tree / MANIFEST_NAME)
+    try:
+        manifest = read_manifest(tree / MANIFEST_NAME)
+    except DamageError:
+        if os.path.lexists(tree):
+            raise
+        return  # it was evicted meanwhile, by one rename
     used.wheels |= {part.wheel_sha256 for part in manifest.wheels}
     used.lists |= {bytecode_list_path(prefix, part.wheel_sha256, part.key) for part in manifest.bytecode}
     used.interpreters |= set(interpreter_names_of(prefix, tree))

@@ -7,6 +7,8 @@ import pytest
 
 from daemon.errors import DamageError
 from daemon.host.removal import LinkCount
+from daemon.prefix import unused
+from daemon.prefix.manifest import Manifest, read_manifest
 from daemon.prefix.unused import Used, read_used, unused_contents, unused_records, unused_trees
 from tests.fake_prefix.fake_prefix import BYTECODE_KEY, INTERPRETER, FakePrefix
 from tests.synthetic.catalog import PYTHON_FULL
@@ -92,6 +94,18 @@ def test_without_a_manifest_nothing_is_known_to_be_unused(fake: FakePrefix) -> N
     (fake.tree(0) / ".manifest").unlink()
     with pytest.raises(DamageError):
         read_used(fake.prefix, ["g00000"], [], [])
+
+
+def test_an_environment_that_is_evicted_while_it_is_looked_at_uses_nothing(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evict_and_read(path: Path) -> Manifest:
+        path.parent.rename(tmp := fake.prefix.root / "evicted")
+        assert tmp.is_dir()
+        return read_manifest(path)
+
+    monkeypatch.setattr(unused, "read_manifest", evict_and_read)
+    assert read_used(fake.prefix, ["g00000"], [], []).wheels == set()
 
 
 def test_a_generation_that_was_pruned_meanwhile_uses_nothing(fake: FakePrefix) -> None:
