@@ -24,6 +24,7 @@ import select, sys
 from pathlib import Path
 from daemon.prefix.lease import is_leased
 
+print("looking", flush=True)
 while not select.select([int(sys.argv[2])], [], [], 0)[0]:
     is_leased(Path(sys.argv[1]))
 """
@@ -121,7 +122,7 @@ def test_who_looks_whether_there_is_a_lease_is_not_taken_for_one(tmp_path: Path)
         os.close(end)
         for thread in threads:
             thread.join()
-        codes = [looker.wait() for looker in lookers]
+        codes = [(looker.communicate(), looker.returncode)[1] for looker in lookers]
         os.close(ends)
     assert not any(found)
     assert codes == [0, 0]
