@@ -14,3 +14,8 @@ def daemon_layout() -> Layout:
 def runtime_layout() -> Layout:
     """Return the runtime's image."""
     return read_layout(Path(os.environ["MONOBASE_RUNTIME_IMAGE"]).absolute())
+
+
+def builder_layout() -> Layout:
+    """Return the builder's image."""
+    return read_layout(Path(os.environ["MONOBASE_BUILDER_IMAGE"]).absolute())
