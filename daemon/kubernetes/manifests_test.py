@@ -1,5 +1,6 @@
 """The manifests of the daemon: valid for Kubernetes, and true of the daemon that they run."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -222,3 +223,125 @@ def test_the_container_has_no_power_that_it_can_do_without(base: list[dict[str, 
     assert (context["allowPrivilegeEscalation"], context["readOnlyRootFilesystem"]) == (False, True)
     assert not {"hostNetwork", "hostPID", "hostIPC"} & _pod(base).keys()
     assert [list(volume) for volume in _pod(base)["volumes"]] == [["name", "hostPath"], ["name", "emptyDir"]]
+
+
+def _component(tree: Path, name: str, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (of any kustomization)
+    return kustomize(
+        overlay(tree / "overlay", "../base", {"components": [f"../components/{name}"], **fields})
+    )
+
+
+def _of_kind(manifests: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [manifest for manifest in manifests if manifest["kind"] == kind]
+    return found
+
+
+def _tolerates(toleration: dict[str, str], taint: dict[str, str]) -> bool:
+    """Return whether a toleration matches a taint without a value."""
+    matches = toleration["key"] == taint["key"] and toleration["operator"] == "Exists"
+    return matches and toleration.get("effect", taint["effect"]) == taint["effect"]
+
+
+@pytest.fixture
+def detector(tree: Path) -> Path:
+    """Write manifests with the form of Node Problem Detector's own, with the component."""
+    container = {
+        "name": "node-problem-detector",
+        "image": "registry.example/node-problem-detector",
+        "command": ["/node-problem-detector", "--config.system-log-monitor=/config/kernel-monitor.json"],
+        "volumeMounts": [{"name": "log", "mountPath": "/var/log", "readOnly": True}],
+    }
+    pod = {"containers": [container], "volumes": [{"name": "log", "hostPath": {"path": "/var/log"}}]}
+    labels = {"app": "node-problem-detector"}
+    daemon_set = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "node-problem-detector", "namespace": "kube-system"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    (tree / "detector").mkdir()
+    (tree / "detector" / "daemonset.yaml").write_text(yaml.safe_dump(daemon_set))
+    (tree / "detector" / "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["daemonset.yaml"]}))
+    return overlay(tree / "overlay", "../detector", {"components": ["../components/node-problem-detector"]})
+
+
+def test_kubernetes_accepts_a_pool_that_starts_with_a_taint(tree: Path) -> None:
+    compared = validate(_component(tree, "startup-taint"))
+    assert compared == [
+        "Namespace/monobase",
+        "ServiceAccount/monobase-daemon",
+        "Service/monobase-daemon",
+        "DaemonSet/monobase-daemon",
+        "NodeReadinessRule/monobase-ready",
+    ]
+
+
+def test_the_daemon_tolerates_the_taint_that_only_its_readiness_removes(tree: Path) -> None:
+    manifests = _component(tree, "startup-taint")
+    taint = _of_kind(manifests, "NodeReadinessRule")["spec"]["taint"]
+    tolerations = _pod(manifests)["tolerations"]
+    assert any(_tolerates(toleration, taint) for toleration in tolerations)
+    assert "nvidia.com/gpu" in [toleration["key"] for toleration in tolerations]
+
+
+def test_the_example_of_a_tainted_pool_has_the_tolerations_of_both_overlays(tree: Path) -> None:
+    manifests = kustomize(tree / "examples" / "tainted-pool")
+    assert "NodeReadinessRule/monobase-ready" in validate(manifests)
+    rule = _of_kind(manifests, "NodeReadinessRule")["spec"]
+    tolerations = _pod(manifests)["tolerations"]
+    assert any(_tolerates(toleration, rule["taint"]) for toleration in tolerations)
+    assert "example.com/pool" in [toleration["key"] for toleration in tolerations]
+    # Nodes with the rule and without a daemon would keep the taint for ever.
+    assert rule["nodeSelector"]["matchLabels"].items() <= _pod(manifests)["nodeSelector"].items()
+
+
+def test_the_service_reaches_the_daemon_of_the_same_node_ready_or_not(tree: Path) -> None:
+    manifests = _component(tree, "startup-taint", namespace="elsewhere")
+    service = _of_kind(manifests, "Service")
+    daemon_set = _daemon_set(manifests)
+    assert service["metadata"]["namespace"] == daemon_set["metadata"]["namespace"] == "elsewhere"
+    spec = service["spec"]
+    assert spec["selector"].items() <= daemon_set["spec"]["template"]["metadata"]["labels"].items()
+    assert (spec["internalTrafficPolicy"], spec["publishNotReadyAddresses"]) == ("Local", True)
+    (port,) = spec["ports"]
+    assert port["targetPort"] in [item["name"] for item in _container(manifests)["ports"]]
+
+
+def test_node_problem_detector_runs_the_plugin_that_the_component_mounts(detector: Path) -> None:
+    manifests = kustomize(detector)
+    assert validate(manifests)[-1] == "DaemonSet/node-problem-detector"
+    config_map = _of_kind(manifests, "ConfigMap")
+    (container,) = _pod(manifests)["containers"]
+    (volume,) = [item for item in _pod(manifests)["volumes"] if item["name"] == "monobase-monitor"]
+    (mount,) = [item for item in container["volumeMounts"] if item["name"] == "monobase-monitor"]
+    # With the hash that kustomize adds, in the namespace of the detector.
+    assert volume["configMap"]["name"] == config_map["metadata"]["name"] != "monobase-monitor"
+    assert config_map["metadata"]["namespace"] == "kube-system"
+    *others, option = container["command"]
+    assert others == ["/node-problem-detector", "--config.system-log-monitor=/config/kernel-monitor.json"]
+    assert option == f"--config.custom-plugin-monitor={mount['mountPath']}/monobase-monitor.json"
+    (rule,) = json.loads(config_map["data"]["monobase-monitor.json"])["rules"]
+    directory, _, name = rule["args"][0].rpartition("/")
+    assert (directory, config_map["data"][name][:10]) == (mount["mountPath"], "#!/bin/sh\n")
+
+
+def test_condition_plugin_and_rule_have_the_same_sense(tree: Path) -> None:
+    manifests = _component(tree, "startup-taint")
+    component = tree / "components" / "node-problem-detector"
+    monitor = json.loads((component / "monobase-monitor.json").read_text())
+    (condition,) = monitor["conditions"]
+    (rule,) = monitor["rules"]
+    (required,) = _of_kind(manifests, "NodeReadinessRule")["spec"]["conditions"]
+    assert rule["type"] == "permanent"
+    assert rule["condition"] == condition["type"] == required["type"] == "MonobaseReady"
+    # Exit code 1 is True (monobase_ready_test.py), and False is what the detector starts with: not ready.
+    assert required["requiredStatus"] == "True"
+    assert condition["reason"] != rule["reason"]
+    # A condition that is True is not a problem, which is what the detector's metrics would count.
+    assert monitor["metricsReporting"] is False
+    service = _of_kind(manifests, "Service")
+    host = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
+    assert rule["args"][1] == f"http://{host}:{service['spec']['ports'][0]['port']}/readyz"

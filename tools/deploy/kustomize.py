@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-# Kinds that custom resource definitions add: Kubernetes itself has no schema for them.
+from tools.deploy.node_readiness_rule import API_VERSION, SCHEMA
+
+# Kinds that custom resource definitions add: Kubernetes itself has no schema for them. One has ours.
 _CUSTOM_GROUPS = ("monitoring.coreos.com/",)
 
 
@@ -48,16 +51,23 @@ def overlay(directory: Path, base: str, fields: dict[str, Any]) -> Path:
 def validate(manifests: Iterable[dict[str, Any]]) -> list[str]:
     """Validate objects with the schemas of the newest Kubernetes; an unknown field is an error as well.
 
+    A NodeReadinessRule is validated with Monobase's own schema.
+
     Returns:
         Kind and name of each object that was validated.
 
     Raises:
         kubernetes_validate.ValidationError: An object is not valid.
+        jsonschema.ValidationError: A NodeReadinessRule is not valid.
     """
     compared = []
     version = kubernetes_validate.latest_version()
     for manifest in manifests:
-        if not manifest["apiVersion"].startswith(_CUSTOM_GROUPS):
+        if manifest["apiVersion"].startswith(_CUSTOM_GROUPS):
+            continue
+        if manifest["apiVersion"] == API_VERSION:
+            jsonschema.validate(manifest, SCHEMA)
+        else:
             kubernetes_validate.validate(manifest, version, strict=True)
-            compared.append(f"{manifest['kind']}/{manifest['metadata']['name']}")
+        compared.append(f"{manifest['kind']}/{manifest['metadata']['name']}")
     return compared
