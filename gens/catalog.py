@@ -10,6 +10,8 @@ from pathlib import Path
 from gens.errors import DefinitionError, LockError
 from gens.generation import Generation, Target, generation_directory_name, parse_generation
 from gens.lock import Lock, parse_lock
+from gens.pools import POOLS_NAME, check_pools, parse_pools
+from gens.selection import Selection
 
 _DEFINITION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})\.json")
 
@@ -24,12 +26,16 @@ class Catalog:
             `g00003/aarch64/python3.11-torch2.11.0-cu130.txt` and so on.
         broken: Why the definition of a generation cannot be read, by ID.
         elsewhere: Of the catalog of a machine: why a generation is left out, by ID.
+        pools: The patterns of each pool, by its name.
+        broken_pools: Why the pools cannot be read; None when they can.
     """
 
     generations: tuple[Generation, ...]
     locks_directory: Path
     broken: Mapping[int, DefinitionError] = field(default_factory=dict)
     elsewhere: Mapping[int, DefinitionError] = field(default_factory=dict)
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    broken_pools: DefinitionError | None = None
 
     def for_machine(self, machine: str) -> "Catalog":
         """Return the catalog with only the environments and toolkits of one machine.
@@ -94,6 +100,21 @@ class Catalog:
         """Return why generations of a range are left out on this machine, by name such as `g00003`."""
         return _between(self.elsewhere, min_gen_id, max_gen_id)
 
+    def resolve(self, selection: Selection) -> Selection:
+        """Return a selection with the patterns of its pool, as the pool is defined now.
+
+        Raises:
+            DefinitionError: There is no such pool, or the pools cannot be read.
+        """
+        if selection.pool is None:
+            return selection
+        if self.broken_pools is not None:
+            raise self.broken_pools
+        if selection.pool not in self.pools:
+            known = ", ".join(self.pools) or "none"
+            raise DefinitionError(f"there is no pool {selection.pool}; there are {known}")
+        return replace(selection, patterns=self.pools[selection.pool])
+
     def lock_path(self, generation: Generation, target: Target) -> Path:
         """Return the path of a target's lock, whether or not it exists."""
         return self.locks_directory / generation.directory_name / target.lock_name
@@ -147,7 +168,8 @@ def load_catalog(
         The catalog, without having read any lock.
 
     Raises:
-        DefinitionError: The folder has no definition, or one is malformed or in a file with another name.
+        DefinitionError: The folder has no definition, or one is malformed or in a file with another name; or
+            its pools are malformed, or have a pattern that matches nothing.
     """
     directory = Path(__file__).parent if directory is None else directory
     try:
@@ -165,11 +187,29 @@ def load_catalog(
             if not keep_broken:
                 raise
             broken[int(path.stem[1:])] = error
-    return Catalog(
+    catalog = Catalog(
         tuple(sorted(generations, key=lambda generation: generation.id)),
         locks_directory or directory,
         broken,
     )
+    try:
+        return replace(catalog, pools=_read_pools(directory / POOLS_NAME, catalog))
+    except DefinitionError as error:
+        if not keep_broken:
+            raise
+        return replace(catalog, broken_pools=error)
+
+
+def _read_pools(path: Path, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    try:
+        pools = parse_pools(_read_file(path), path)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise DefinitionError(f"{path}: cannot be read: {error.strerror}") from error
+    if not catalog.broken:  # the definition that cannot be read may have what a pattern names
+        check_pools(pools, catalog.generations, path)
+    return pools
 
 
 def _between(

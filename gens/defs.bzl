@@ -2,6 +2,7 @@
 
 load("//tools/python:pytest.bzl", "pytest_test")
 load(":matrix.bzl", "expand")
+load(":pool_check.bzl", "validate_pools")
 load(":validation.bzl", "validate_monogen", "validate_order")
 
 _DEFAULTS = {
@@ -47,16 +48,39 @@ generation = rule(
     },
 )
 
-def generations(name, monogens):
-    """Declares a target and a test for each generation, and a target of all generations.
+def _pools_impl(ctx):
+    ctx.actions.write(ctx.outputs.out, ctx.attr.json + "\n")
+    files = depset([ctx.outputs.out])
+    return [DefaultInfo(files = files, runfiles = ctx.runfiles(transitive_files = files))]
+
+_pools = rule(
+    implementation = _pools_impl,
+    doc = "The pools as JSON, for Python.",
+    attrs = {
+        "json": attr.string(mandatory = True, doc = "The patterns of each pool."),
+        "out": attr.output(mandatory = True, doc = "Output file."),
+    },
+)
+
+def generations(name, monogens, pools):
+    """Declares a target and a test for each generation, one for the pools, and a target of all of them.
 
     Args:
       name: name of the target of all generations.
       monogens: generations of `monogen`, oldest first.
+      pools: the patterns of each pool.
     """
     errors = validate_order([fields["id"] for fields in monogens])
     if errors:
         fail("\n  ".join(["PROD_MONOGENS in gens/prod.bzl:"] + errors))
+    errors = validate_pools(pools, monogens)
+    if errors:
+        fail("\n  ".join(["POOLS in gens/pools.bzl:"] + errors))
+    _pools(
+        name = "pools",
+        json = json.encode_indent(pools, indent = "  "),
+        out = "pools.json",
+    )
     directories = []
     for fields in monogens:
         directory = directory_name(fields["id"])
@@ -76,7 +100,7 @@ def generations(name, monogens):
         )
     native.filegroup(
         name = name,
-        srcs = directories + ["gens.sum"],
+        srcs = directories + ["gens.sum", "pools"],
     )
 
 def directory_name(generation_id):

@@ -1,5 +1,7 @@
 """The command `evict`."""
 
+from dataclasses import replace
+
 from rich.filesize import decimal
 
 from daemon.cli.node_catalog import NodeCatalog
@@ -8,12 +10,12 @@ from daemon.cli.settings import EvictSettings
 from daemon.errors import BudgetError
 from daemon.host.system_error import system_errors
 from daemon.install.plan import make_plan, needed_bytes
-from daemon.install.selection import check_patterns
 from daemon.install.wanted import Wanted
 from daemon.prefix.machine import check_machine
 from daemon.prefix.prefix import prefix_at
 from daemon.report.progress import Reporter
 from daemon.upkeep.eviction import Room, eviction_rules, make_room, plan_room, shortage
+from gens.selection import Selection, check_patterns
 
 
 def evict(settings: EvictSettings) -> None:
@@ -28,7 +30,11 @@ def evict(settings: EvictSettings) -> None:
     check_machine(prefix)
     catalog = NodeCatalog(settings.program.gens).load()
     generations = catalog.between(active.min_gen_id, active.max_gen_id)
-    check_patterns(generations, active.only)
+    chosen = active.selected.selection
+    # What a pool names stays, unless models ask for it on demand.
+    eager = settings.eager if settings.eager or chosen.pool is None else None
+    selection = catalog.resolve(replace(chosen, eager=eager))
+    selection.check(generations)
     check_patterns(generations, settings.room_for, "--room-for")
     if not prefix.root.is_dir():
         reporter.info(f"nothing has to go: there is no prefix at {prefix.root}")
@@ -38,10 +44,10 @@ def evict(settings: EvictSettings) -> None:
     if settings.room_for:
         plan = make_plan(
             prefix, catalog, min_gen_id=active.min_gen_id, max_gen_id=active.max_gen_id,
-            only=settings.room_for,
+            selection=Selection(settings.room_for),
         )  # fmt: skip
         wanted, need_bytes = plan.wanted, needed_bytes(plan, copy=settings.copy)
-    rules = eviction_rules(prefix, catalog, generations, wanted, active.only, settings.eager)
+    rules = eviction_rules(prefix, catalog, generations, wanted, selection)
     if settings.dry_run:
         with system_errors(prefix.root):
             room = plan_room(prefix, budget, rules, need_bytes)

@@ -46,6 +46,7 @@ def install_options(
         )  # fmt: skip
         if active is not None:
             options = replace(
-                options, min_gen_id=active.min_gen_id, max_gen_id=active.max_gen_id, only=active.only
-            )
+                options, min_gen_id=active.min_gen_id, max_gen_id=active.max_gen_id,
+                selection=active.selected.selection,
+            )  # fmt: skip
         yield options

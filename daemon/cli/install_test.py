@@ -16,6 +16,7 @@ from daemon.report.progress import Reporter
 from daemon.uv.least_rate import LeastRate
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
+from gens.selection import Selection
 from tests.synthetic.catalog import PYTHON, environment_cell, write_catalog
 
 _LABEL = f"g00000/python{PYTHON}"
@@ -62,7 +63,7 @@ def test_the_options_reach_the_install(tmp_path: Path, gens: Path, options: list
     )
     assert _install(tmp_path, gens, *arguments.split()).exit_code == 0
     (found,) = options
-    assert (found.min_gen_id, found.max_gen_id, found.only) == (0, 7, ("a*", "b"))
+    assert (found.min_gen_id, found.max_gen_id, found.selection) == (0, 7, Selection(("a*", "b")))
     assert (found.jobs, found.copy, found.downloads) == (3, True, False)
     assert (found.index_url, found.lock_timeout_s, found.proxy_url) == ("http://i/simple", 5.0, None)
     assert found.uv_downloads.least_rate == LeastRate(2000, 9.0)

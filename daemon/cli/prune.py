@@ -17,12 +17,14 @@ def prune(settings: PruneSettings) -> None:
     reporter = make_reporter(program.log_format)
     check_machine(prefix)
     catalog = NodeCatalog(program.gens).load()
+    selection = settings.selected.selection
     if settings.dry_run:
-        plan = prune_plan.plan_prune(prefix, catalog, min_gen_id, max_gen_id)
+        plan = prune_plan.plan_prune(prefix, catalog, min_gen_id, max_gen_id, selection)
     else:
         plan = pruning.prune(
-            prefix, catalog, find_uv(program.uv), min_gen_id, max_gen_id, reporter, settings.lock_timeout
-        )
+            prefix, catalog, find_uv(program.uv), min_gen_id, max_gen_id, reporter, settings.lock_timeout,
+            selection=selection,
+        )  # fmt: skip
     if plan.incomplete:
         reporter.warning(plan.incomplete)
     for name, reason in plan.kept.items():

@@ -1,12 +1,12 @@
 """The command `ready`."""
 
 import sys
+from dataclasses import replace
 
 import click
 
 from daemon.cli.node_catalog import NodeCatalog
 from daemon.cli.settings import ReadySettings
-from daemon.install.selection import check_patterns
 from daemon.prefix.machine import check_machine
 from daemon.prefix.prefix import prefix_at
 from daemon.report.shown_text import json_document
@@ -21,12 +21,9 @@ def ready(settings: ReadySettings) -> None:
     check_machine(prefix)
     catalog = NodeCatalog(settings.gens).load()
     known = read_known(prefix, lambda text: click.echo(f"warning: {text}", err=True))
-    generations = catalog.between(active.min_gen_id, active.max_gen_id)
-    check_patterns(generations, active.only)
-    check_patterns(generations, settings.demand.eager, option="--eager")
-    readiness = read_readiness(
-        prefix, catalog, active.min_gen_id, active.max_gen_id, known, active.only, settings.demand.patterns
-    )
+    selection = catalog.resolve(replace(active.selected.selection, eager=settings.demand.patterns))
+    selection.check(catalog.between(active.min_gen_id, active.max_gen_id))
+    readiness = read_readiness(prefix, catalog, active.min_gen_id, active.max_gen_id, known, selection)
     if settings.as_json:
         click.echo(json_document(readiness).decode())
     else:

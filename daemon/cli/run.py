@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from dataclasses import replace
 
 import click
 
@@ -63,11 +64,13 @@ def run(settings: RunSettings, asked_to_stop: threading.Event) -> None:
 
 
 def _service_options(settings: RunSettings, install: InstallOptions) -> ServiceOptions:
+    selection = replace(install.selection, eager=settings.demand.patterns)
     return ServiceOptions(
-        install, settings.prune_old_gen, settings.clean_uv_cache, settings.repair, settings.features_dir,
+        replace(install, selection=selection),
+        settings.prune_old_gen, settings.clean_uv_cache, settings.repair, settings.features_dir,
         settings.check_interval, settings.scan_interval, settings.verify_interval,
         settings.retry_delay, settings.max_retry_delay,
-        settings.demand.patterns, settings.budget.budget,
+        settings.budget.budget,
     )  # fmt: skip
 
 

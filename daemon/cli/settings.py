@@ -12,6 +12,7 @@ from daemon.cli.settings_command import option
 from daemon.prefix.disk_budget import Amount, DiskBudget
 from daemon.prefix.prefix import DEFAULT_PREFIX
 from daemon.uv.least_rate import DEFAULT_WINDOW_S, LeastRate
+from gens.selection import Selection
 
 _PATH = click.Path(path_type=Path)
 _DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -37,13 +38,32 @@ _Json = Annotated[bool, option("For machines.", flag="--json", has_variable=Fals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionSettings:
+    """The part of each generation that the node holds."""
+
+    only: Annotated[tuple[str, ...], option(
+        "Names of the environments and toolkits that the node holds; may be repeated.",
+        multiple=True, metavar="PATTERN")]
+    pool: Annotated[str | None, option(
+        "The pool whose environments and toolkits the node holds (gens/pools.bzl).", metavar="NAME")]
+
+    def __post_init__(self) -> None:
+        if self.only and self.pool is not None:
+            raise click.UsageError(f"--only and --pool {self.pool} contradict each other; leave one out")
+
+    @property
+    def selection(self) -> Selection:
+        """The selection; `Catalog.resolve` fills in the patterns of a pool."""
+        return Selection(self.only, self.pool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveSettings:
     """The active generations, and what of them is wanted."""
 
     min_gen_id: Annotated[int | None, option("Oldest active generation.", _GENERATION_ID)]
     max_gen_id: _MaxGenId
-    only: Annotated[tuple[str, ...], option(
-        "Names of environments and toolkits; may be repeated.", multiple=True, metavar="PATTERN")]
+    selected: SelectionSettings
 
     def __post_init__(self) -> None:
         check_range(self.min_gen_id, self.max_gen_id)
@@ -178,6 +198,7 @@ class PruneSettings:
     prefix: _PrefixPath
     min_gen_id: Annotated[int, option("Oldest generation that stays.", _GENERATION_ID, required=True)]
     max_gen_id: _MaxGenId
+    selected: SelectionSettings
     dry_run: Annotated[bool, option(
         "Only say what would go and what that frees; nothing is written.", has_variable=False)]
     lock_timeout: _LockTimeout

@@ -13,6 +13,7 @@ from daemon.install.options import InstallOptions
 from daemon.prefix.finding import Finding
 from daemon.prefix.prefix import Prefix
 from daemon.upkeep.repair import RepairResult
+from gens.selection import EVERYTHING
 from tests.synthetic.catalog import environment_cell, write_catalog
 
 
@@ -67,7 +68,7 @@ def test_a_repair_gets_the_settings_and_its_failures_are_shown(
         stores: bool,
     ) -> RepairResult:
         assert (uv, names, stores) == (Path("uv"), ["g00001"], False)
-        assert (options.jobs, options.lock_timeout_s, options.only) == (3, 7.0, ())
+        assert (options.jobs, options.lock_timeout_s, options.selection) == (3, 7.0, EVERYTHING)
         return RepairResult(findings=[left], failures={"lib/x.py": IndexAccessError("lost")})
 
     monkeypatch.setattr(verify_command, "repair", repair)

@@ -3,7 +3,7 @@
 Tests of crash safety also kill by system call and by time from outside; this reaches the boundaries that
 matter most at once. The points: `plan:done`, `fetch:call`, `fetch:synced`, `fetch:kept`, `link:linked`,
 `compile:compiled`, `compile:kept`, `layout:toolkit`, `seal:synced`, `seal:renamed`, `seal:listed`,
-`seal:done`, `seal:latest`, `prune:renamed`, `prune:removed`, `evict:unsealed`, `evict:listed`,
+`seal:opened`, `seal:done`, `seal:latest`, `prune:renamed`, `prune:removed`, `evict:unsealed`, `evict:listed`,
 `evict:renamed`.
 """
 

@@ -7,6 +7,7 @@ from daemon.download_limit.proxy_variables import proxy_variables
 from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
 from daemon.prefix.writer_lock import WriterLock
 from daemon.uv.program import Downloads, Uv
+from gens.selection import EVERYTHING, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,9 @@ class InstallOptions:
     Attributes:
         min_gen_id: Oldest active generation, or None.
         max_gen_id: Newest active generation, or None.
-        only: Patterns of environments and toolkits; none means all.
+        selection: The part of each generation that this node holds.
+        due: Names of the environments and toolkits to install now, of the selected ones; none means all that
+            are required.
         jobs: Number of environments, files or sources to work on at once.
         copy: Whether files are copied, where the file system has no hard links.
         downloads: Whether interpreters may be downloaded.
@@ -31,7 +34,8 @@ class InstallOptions:
 
     min_gen_id: int | None = None
     max_gen_id: int | None = None
-    only: tuple[str, ...] = ()
+    selection: Selection = EVERYTHING
+    due: tuple[str, ...] = ()
     jobs: int = 2
     copy: bool = False
     downloads: bool = True

@@ -28,11 +28,10 @@ from daemon.install.wanted import Wanted, wheels_to_fetch
 from daemon.install.workbench import make_workbench
 from daemon.interpreters.interpreter import provide_interpreters
 from daemon.interpreters.running_interpreter import Interpreter
-from daemon.prefix.environments_file import write_environments
-from daemon.prefix.generation import is_present, is_sealed
+from daemon.prefix.generation import is_present, is_sealed, read_seal
 from daemon.prefix.latest import point_latest
 from daemon.prefix.prefix import LATEST_NAME, Prefix
-from daemon.prefix.publication import CompleteTree, publish, seal
+from daemon.prefix.publication import CompleteTree, publish, seal, write_list
 from daemon.prefix.staging import begin_staging, end_staging
 from daemon.prefix.standing_tree import check_tree
 from daemon.prefix.store_mounts import check_stores
@@ -109,6 +108,7 @@ class _Install:
         self._catalog = catalog
         self._uv = uv
         self._options = options
+        self._selection = catalog.resolve(options.selection)
         self._reporter = reporter
         self._bench = make_workbench(self._prefix, uv, options.jobs, links=not options.copy, known=known)
         self._gives_way = gives_way
@@ -163,7 +163,7 @@ class _Install:
                     self._install_generation(item.generation, self._without(bad_wheels, wanted))
 
     def _install_generation(self, generation: Generation, wanted: Sequence[Wanted]) -> None:
-        write_environments(self._prefix, generation, sealed=False)
+        write_list(self._writer, generation, self._selection)
         wheels = [wheel for item in wanted for wheel in item.lock.wheels]
         record_architectures(self._prefix, wheels, self._reporter.warning)
         environments = self._link([item for item in wanted if not isinstance(item.target, Toolkit)])
@@ -175,13 +175,15 @@ class _Install:
 
     def _plan(self) -> Plan:
         options, one = self._options, self._options.generation_id
+        self._selection.check(self._catalog.between(options.min_gen_id, options.max_gen_id))
         with self._reporter.stage("plan", 0) as stage:
             plan = make_plan(
                 self._prefix,
                 self._catalog,
                 min_gen_id=options.min_gen_id if one is None else one,
                 max_gen_id=options.max_gen_id if one is None else one,
-                only=options.only,
+                selection=self._selection,
+                due=options.due,
             )
             stage.facts.update(
                 generations=len(plan.generations),
@@ -289,27 +291,29 @@ class _Install:
             finished = [
                 *toolkits, *self._each(trees, lambda tree: finish_environment(self._prefix, tree), stage)
             ]  # fmt: skip
-            publish(self._writer, generation, [item.tree for item in finished])
+            publish(self._writer, generation, [item.tree for item in finished], self._selection)
             self.result.installed += [item.wanted.label for item in finished]
             stage.facts.update(installed=len(finished), generation=generation.directory_name)
 
     def _seal(self, generation: Generation) -> None:
         name = generation.directory_name
         directory = self._prefix.generation(name)
+        if not self._selection.targets(generation):
+            return  # this node holds nothing of it
         with self._failing_alone(name, directory):
-            if not is_sealed(self._prefix, generation):
-                self._check_earlier_trees(generation)
-            if seal(self._writer, generation):
+            self._check_earlier_trees(generation)
+            if seal(self._writer, generation, self._selection):
                 self.result.sealed.append(name)
-            elif directory.is_dir():  # --only may leave all of it out
+            elif directory.is_dir():
                 self.result.partial.append(name)
 
     def _point_latest(self) -> None:
         active = self._catalog.between(self._options.min_gen_id, self._options.max_gen_id)
         sealed = []
         for generation in active:
+            holds, names = self._selection.targets(generation), self._selection.required(generation)
             with suppress(MonobaseError):  # a generation with a damaged mark is not sealed
-                if is_sealed(self._prefix, generation):
+                if holds and is_sealed(self._prefix, generation, names):
                     sealed.append(generation)
         with self._failing_alone(LATEST_NAME, self._prefix.latest):
             self.result.latest = point_latest(self._writer, sealed)
@@ -345,13 +349,17 @@ class _Install:
         return finish_toolkit(self._prefix, wanted, lay_out_toolkit(self._bench, wanted, toolkit), name)
 
     def _check_earlier_trees(self, generation: Generation) -> None:
-        """Read what an earlier run published, if the generation is complete: sealed content was verified."""
-        if not all(is_present(self._prefix, generation, target) for target in generation.targets):
+        """Read what an earlier run published, if all that is required is there; sealed content was read."""
+        names = self._selection.required(generation)
+        targets = [target for target in generation.targets if target.name in names]
+        mark = read_seal(self._prefix, generation)
+        if not all(is_present(self._prefix, generation, target) for target in targets):
             return
         name = generation.directory_name
-        for target in generation.targets:
+        for target in targets:
             label = f"{name}/{target.name}"
-            if label not in self.result.installed:
+            is_verified = mark is not None and mark.covers([target.name])
+            if not is_verified and label not in self.result.installed:
                 tree = self._prefix.target(name, target.name)
                 check_tree(self._prefix, tree, label, self._bench.known)
 

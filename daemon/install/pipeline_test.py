@@ -15,18 +15,23 @@ from daemon.install.options import InstallOptions, make_uv
 from daemon.install.pipeline import install
 from daemon.install.result import InstallResult
 from daemon.install.wanted import WheelToFetch
+from daemon.prefix.environments_file import read_list
 from daemon.prefix.finding import Finding
+from daemon.prefix.generation import is_sealed
 from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.prefix.mark import read_mark
+from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.progress_file import ProgressLine, read_progress
 from daemon.prefix.tree_check import Digests, verify_tree
 from daemon.prefix.writer_lock import writer_lock
 from daemon.report.progress import Reporter, Stage
-from gens.errors import MonobaseError
+from gens.errors import DefinitionError, MonobaseError
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import SITE_PACKAGES, FakePrefix
 from tests.fake_uv.fake_uv import FakeUv
 from tests.index.wheel import Wheel
-from tests.synthetic.catalog import environment_cell, toolkit_cell
+from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell
 
 _TORCH = "torch2.4.1-cpu"
 _CUDNN = {"nvidia/cudnn/include/cudnn.h": b"#define CUDNN_MAJOR 9\n"}
@@ -63,6 +68,7 @@ class _Site:
         findings: list[Finding] = []
         for manifest in self.prefix.generation(f"g{number:05}").glob(f"*/{MANIFEST_NAME}"):
             verify_tree(self.prefix, manifest.parent.resolve(), Digests(1), findings)
+        check_mark(self.prefix, f"g{number:05}", findings)
         return findings
 
 
@@ -78,6 +84,13 @@ def _two_environments(site: _Site) -> tuple[Wheel, Wheel]:
     alpha, beta = site.wheel("alpha"), site.wheel("beta")
     site.fake.define(0, environment_cell([alpha]), environment_cell([alpha, beta], "2.4.1"))
     return alpha, beta
+
+
+def _statuses(site: _Site) -> dict[str, tuple[int, int]]:
+    """Return inode and time of change of each file of the first environment, but of no folder."""
+    tree = site.fake.tree(0)
+    found = {str(path): path.lstat() for path in tree.rglob("*") if not path.is_dir()}
+    return {path: (status.st_ino, status.st_mtime_ns) for path, status in found.items()}
 
 
 def test_an_install_seals_the_generation_and_points_latest_to_it(site: _Site) -> None:
@@ -131,22 +144,78 @@ def test_one_generation_of_the_range_can_be_installed_alone(site: _Site) -> None
     assert site.install(generation_id=0).latest == "g00001"
 
 
-def test_a_part_of_a_generation_is_published_and_not_sealed(site: _Site) -> None:
+def test_a_part_of_a_generation_is_sealed_and_a_wider_selection_adds_to_it(site: _Site) -> None:
     _two_environments(site)
-    result = site.install(only=(site.fake.environment,))
+    result = site.install(selection=Selection((site.fake.environment,)))
     assert result.installed == [f"g00000/{site.fake.environment}"]
-    assert (result.sealed, result.partial, result.latest) == ([], ["g00000"], None)
+    assert (result.sealed, result.partial, result.latest) == (["g00000"], [], "g00000")
+    assert not is_sealed(site.prefix, site.fake.generation(0))
+    assert f"left-out {site.fake.environment}-{_TORCH}" in read_list(site.prefix, "g00000").splitlines()
+    assert site.findings() == []
+    before = _statuses(site)
     rest = site.install()
     assert rest.installed == [f"g00000/{site.fake.environment}-{_TORCH}"]
     assert rest.sealed == ["g00000"]
+    assert is_sealed(site.prefix, site.fake.generation(0))
+    assert "generation g00000 sealed" in read_list(site.prefix, "g00000").splitlines()
+    assert "selection" not in read_list(site.prefix, "g00000")
+    assert _statuses(site) == before
     assert site.findings() == []
+
+
+def test_a_wider_selection_that_fails_leaves_what_was_sealed(site: _Site) -> None:
+    _, beta = _two_environments(site)
+    site.install(selection=Selection((site.fake.environment,)))
+    site.uv.refuse(beta, WheelContentError(f"{beta.filename}: another hash"))
+    result = site.install()
+    assert (result.sealed, result.partial, result.latest) == ([], ["g00000"], None)
+    assert is_sealed(site.prefix, site.fake.generation(0), {site.fake.environment})
+    assert site.prefix.latest.readlink() == Path("g00000")
+    assert "generation g00000 partial" in read_list(site.prefix, "g00000").splitlines()
+    assert site.findings() == []
+
+
+def test_another_selection_keeps_what_was_sealed_and_rewrites_the_list(site: _Site) -> None:
+    _two_environments(site)
+    plain, torch = site.fake.environment, f"{site.fake.environment}-{_TORCH}"
+    site.install(selection=Selection((plain,)))
+    before = _statuses(site)
+    assert site.install(selection=Selection((torch,))).sealed == ["g00000"]
+    assert is_sealed(site.prefix, site.fake.generation(0))  # both stand, and neither was asked to go
+    assert _statuses(site) == before
+    assert site.findings() == []
+
+
+def test_a_selection_with_another_name_rewrites_mark_and_list(site: _Site) -> None:
+    _two_environments(site)
+    plain = site.fake.environment
+    site.install(selection=Selection((plain,)))
+    (site.fake.directory / "gens/pools.json").write_text(json.dumps({"small": [plain]}))
+    assert site.install(selection=Selection(pool="small")).installed == []
+    assert "selection --pool small" in read_list(site.prefix, "g00000").splitlines()
+    mark = read_mark(site.prefix.sealed_mark("g00000"))
+    assert mark is not None
+    assert mark.is_settled("--pool small")
+    assert site.findings() == []
+
+
+@pytest.mark.parametrize(
+    "selection", [Selection(("pyhton*",)), Selection((f"python{PYTHON}", "cuda12")), Selection(pool="large")]
+)
+def test_a_selection_that_names_what_does_not_exist_installs_nothing(
+    site: _Site, selection: Selection
+) -> None:
+    _two_environments(site)
+    with pytest.raises(DefinitionError, match=r"matches nothing; there are|there is no pool large"):
+        site.install(selection=selection)
+    assert site.prefix.installed_generations() == []
 
 
 def test_a_selection_that_leaves_out_all_of_a_generation_makes_no_folder(site: _Site) -> None:
     alpha = site.wheel("alpha")
     site.fake.define(0, environment_cell([alpha]))
     site.fake.define(1, environment_cell([alpha], "2.4.1"))
-    result = site.install(only=("*torch*",))
+    result = site.install(selection=Selection(("*torch*",)))
     assert (result.sealed, result.partial) == (["g00001"], [])
     assert not site.prefix.generation("g00000").exists()
 

@@ -1,11 +1,10 @@
 """Stage 1, plan: which environments and toolkits are missing, and what it takes to install them."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from daemon.errors import DamageError, DiskError
-from daemon.install.selection import check_patterns, is_selected
 from daemon.install.wanted import Wanted, WheelToFetch, wheels_to_fetch
 from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget, read_budget_use
 from daemon.prefix.generation import is_present, is_sealed
@@ -14,6 +13,7 @@ from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation
 from gens.lock import LockedWheel
+from gens.selection import EVERYTHING, Selection
 
 # Of the 36 wheels of a torch 2.13 environment: 1.75 times their size when unpacked, and 0.06 of bytecode;
 # of the 26 of CUDA 13.0: 1.63.
@@ -34,10 +34,10 @@ class GenerationPlan:
 
     Attributes:
         generation: The generation.
-        sealed: Whether it is sealed already.
+        sealed: Whether all that is to be installed of it is sealed already.
         wanted: The environments and toolkits to install.
         present: Names of those that are installed.
-        left_out: Names of those that are missing and not selected.
+        left_out: Names of those that are missing and not selected, or not due.
         failures: The errors of targets, such as `g00003/cuda12.4`, or of the generation as a whole, such as
             `g00003`, that cannot be planned.
     """
@@ -98,7 +98,8 @@ def make_plan(
     *,
     min_gen_id: int | None = None,
     max_gen_id: int | None = None,
-    only: Sequence[str] = (),
+    selection: Selection = EVERYTHING,
+    due: Collection[str] = (),
 ) -> Plan:
     """Compare the active generations with those on the prefix.
 
@@ -110,19 +111,20 @@ def make_plan(
         catalog: The generations and their locks.
         min_gen_id: Oldest active generation, or None.
         max_gen_id: Newest active generation, or None.
-        only: Patterns (fnmatch) of names of environments and toolkits; none means all.
+        selection: The part of each generation that this node holds.
+        due: Names of the targets to install now, of the selected ones; none means all that are required.
 
     Returns:
         The plan.
 
     Raises:
-        DefinitionError: No generation is active, or no target selected.
+        DefinitionError: No generation is active, or there is no such pool.
     """
     generations = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
-    check_patterns(generations, only)
+    selection = catalog.resolve(selection)
     plans = []
     for generation in generations:
-        names = {target.name for target in generation.targets if is_selected(target.name, only)}
+        names = {name for name in due if selection.has(name)} if due else selection.required(generation)
         plans.append(_plan_generation(prefix, catalog, generation, names))
     fetch = wheels_to_fetch(prefix, [wanted for plan in plans for wanted in plan.wanted])
     files = sum(_files(item.wheel) for item in fetch)
@@ -193,7 +195,7 @@ def _check_bytes(prefix: Prefix, plan: Plan, need: int, free: int, budget: DiskB
 
 
 def _plan_generation(
-    prefix: Prefix, catalog: Catalog, generation: Generation, names: set[str]
+    prefix: Prefix, catalog: Catalog, generation: Generation, names: Collection[str]
 ) -> GenerationPlan:
     present, left_out, wanted = [], [], []
     failures: dict[str, MonobaseError] = {}
@@ -204,7 +206,7 @@ def _plan_generation(
                 f"{prefix.generation(name)}: is a link, where a folder should be; move it away: nothing is "
                 "installed through it"
             )
-        if is_sealed(prefix, generation):
+        if is_sealed(prefix, generation, names):
             return GenerationPlan(generation, sealed=True)
         for target in generation.targets:
             if is_present(prefix, generation, target):

@@ -19,6 +19,7 @@ from daemon.prefix.mark import Mark, write_mark
 from daemon.prefix.prefix import Prefix
 from gens.catalog import Catalog, load_catalog
 from gens.errors import DefinitionError
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.index.wheel import Wheel, WheelSpec, write_wheel
 from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell, write_catalog
@@ -72,14 +73,22 @@ def test_each_distinct_wheel_is_fetched_once(prefix: Prefix, catalog: Catalog) -
 
 
 def test_the_range_and_the_patterns_bound_what_is_wanted(prefix: Prefix, catalog: Catalog) -> None:
-    plan = make_plan(prefix, catalog, min_gen_id=1, max_gen_id=1, only=["*torch*"])
+    plan = make_plan(prefix, catalog, min_gen_id=1, max_gen_id=1, selection=Selection(("*torch*",)))
     assert [wanted.label for wanted in plan.wanted] == [f"g00001/python{PYTHON}-torch2.4.1-cpu"]
     assert plan.generations[0].left_out == (f"python{PYTHON}",)
 
 
-def test_patterns_that_match_nothing_are_an_error(prefix: Prefix, catalog: Catalog) -> None:
-    with pytest.raises(DefinitionError, match=r"--only nothing\* matches nothing"):
-        make_plan(prefix, catalog, only=["nothing*"])
+def test_only_what_is_due_is_wanted_of_the_selected(prefix: Prefix, catalog: Catalog) -> None:
+    plain, torch = f"python{PYTHON}", f"python{PYTHON}-torch2.4.1-cpu"
+    selection = Selection(("python*",))
+    plan = make_plan(prefix, catalog, max_gen_id=0, selection=selection, due=(torch, "cuda12.4"))
+    assert [wanted.label for wanted in plan.wanted] == [f"g00000/{torch}"]
+    assert plan.generations[0].left_out == (plain, "cuda12.4")
+
+
+def test_a_pool_that_is_not_defined_is_an_error(prefix: Prefix, catalog: Catalog) -> None:
+    with pytest.raises(DefinitionError, match="there is no pool h100; there are none"):
+        make_plan(prefix, catalog, selection=Selection(pool="h100"))
 
 
 def _huge(catalog: Catalog, *, disk_bytes: int = 0, disk_inodes: int = 0) -> Plan:

@@ -5,7 +5,7 @@ sealed generations, their manifests, marks, locks and leases, and findings: how 
 
 A *tree* is an environment, a toolkit or an interpreter: a folder with a manifest. A *generation* is a
 folder of environments and of links to toolkits, with a list for the runtime (`environments`) and a mark
-(`.done`).
+(`.done`). A node may hold a part of it, its selection: then the mark seals that part.
 
 Life cycle
 ==========
@@ -15,8 +15,9 @@ Life cycle
     staged       monobase/.staging/g00003.NAME     only the writer uses it; it is lost with the writer
     published    monobase/g00003/NAME, cuda/NAME   complete, all of it on the disk, with its manifest; `ready`
                                                    in the list; models may use it
-    sealed       the same                          the generation has a mark, which digests all its manifests
-                                                   and its list; nothing of it is written again
+    sealed       the same                          the generation has a mark, which digests its manifests, or
+                                                   those of a part, and its list; nothing of what the mark
+                                                   names is written again
     leased       the same                          a model has a shared flock(2) on the generation's folder or
                                                    on an environment's: neither is retired
     retired      monobase/.staging/g00003, or      has no name any more; what is left of it is being removed
@@ -32,14 +33,17 @@ Life cycle
     publish                          staged -> published              publication
     publish_interpreter              staged -> published, or          interpreter_folder
                                      damaged -> published
-    seal                             all published -> sealed          publication
+    seal                             all that is selected is          publication
+                                     published -> sealed
+    open_mark                        sealed -> sealed, its mark       publication
+                                     open: the list may be written
     point_latest                     `latest` names a sealed one      latest
     put_in_place, mend_tree,         damaged -> published, sealed     mending, publication, toolkit_tree
     replace_tree, link_toolkit
     unseal                           its mark damaged -> published    publication
     retire                           not leased -> retired            retirement
-    retire_environment               not leased -> retired; its       retirement
-                                     generation: sealed -> published
+    retire_environment               not leased -> retired; the       retirement
+                                     mark names the others, open
     remove_retired, remove_evicted   retired -> nothing               retirement
     remove_unused                    a tree or record that nothing    retirement
                                      uses -> nothing
@@ -59,13 +63,15 @@ syncfs(2), then the rename, then fsync(2) of the folder. After a kill or a power
   what was half retired with it (`remove_leftovers`);
 - during `publish`: some trees have their names and others have none, and the list may still call one
   `missing` that is there. The next install finds by the manifests what is there, and writes the list again;
-- during `seal`: the list may say `sealed` while there is no mark: the generation counts as published. The
-  mark is the last thing to be written;
+- during `seal`: the list may say `sealed` while there is no mark, or an open one: the generation counts as
+  published, but for what the mark names. The mark is the last thing to be written;
+- between `open_mark` and `seal`: an open mark. What it names is sealed; the next install writes the list and
+  closes it;
 - during `point_latest`: `latest` names the one of before or the one of after;
 - during `retire`: the generation has its name, or is in the staging folder as a whole;
-- during `retire_environment`: so does the environment; its generation may have lost its mark, and the list
-  may call the environment `missing` that has its name still. The next install seals the generation again.
-  On a full disk, the list may be gone: the next round of the daemon (`early_lists`) or install writes it;
+- during `retire_environment`: so does the environment; the mark may be open and not name it, and the list
+  may call the environment `missing` that has its name still. The next install closes the mark. On a full
+  disk, mark and list may be gone: the next round of the daemon (`early_lists`) or install writes it;
 - during a repair: each file of a tree is the damaged one or the right one; the manifest stays as it was;
 - under the name of a temporary file (`.NAME.HEX.tmp`): nothing that anybody reads; `remove_leftovers`
   removes it.

@@ -27,6 +27,7 @@ from daemon.prefix.generation import (
 )
 from daemon.prefix.latest import latest_name, point_latest
 from daemon.prefix.lease import is_leased
+from daemon.prefix.mark import read_mark
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import CompleteTree, publish, replace_tree, seal, unseal
@@ -227,7 +228,8 @@ def _evict(world: World) -> bool:
         begin_staging(world.prefix)
     away = retire_environment(world.writer, _NAME, world.fake.environment)
     if away is not None:
-        assert not world.prefix.sealed_mark(_NAME).exists()
+        mark = read_mark(world.prefix.sealed_mark(_NAME))
+        assert mark is None or (mark.is_open and list(mark.manifests) == [world.fake.toolkit])
         remove_evicted(world.writer, away)
         assert not away.tree.exists()
         assert not world.environment.exists()
@@ -346,7 +348,7 @@ _EXPECTED: dict[str, dict[str, object]] = {
     "seal": _where_it_is(True, False, mark_damaged=_DAMAGE, newer=_NEWER),
     "point latest": _where_it_is(_NAME, None, published=None, mark_damaged=_DAMAGE, newer=_NEWER),
     "retire": _where_it_is(True, _NONE, leased=False, latest="ValueError"),
-    "evict": _where_it_is(True, _NONE, leased=False),
+    "evict": _where_it_is(True, _NONE, leased=False, newer=_NEWER),
     "remove leftovers": _each(False, staged=True, retired=True, half_removed=True),
     "begin staging": _each(
         True, staged="FileExistsError", retired="FileExistsError", half_removed="FileExistsError"
@@ -369,7 +371,7 @@ def _answer_is(operation: str, state: str, name: str) -> bool:
 
 
 def _may_change(world: World, operation: str, names: Iterable[str]) -> set[str]:
-    """Return what an operation may change of a sealed generation; an eviction removes the mark first."""
+    """Return what an operation may change of a sealed generation; an eviction opens the mark first."""
     listed = str(world.prefix.environments_file(_NAME))
     if operation == "rewrite list":
         return {listed}

@@ -19,6 +19,7 @@ from daemon.prefix.environments_file import read_targets, write_environments
 from daemon.prefix.finding import Finding
 from daemon.prefix.generation import is_present, is_sealed, list_generation
 from daemon.prefix.latest import latest_name, point_latest
+from daemon.prefix.mark import read_mark
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.publication import CompleteTree, publish, replace_tree, seal
@@ -115,7 +116,9 @@ def _is_evicted(fake: FakePrefix) -> bool:
     is_gone = not (fake.prefix.generation(_NAME) / fake.environment).exists()
     offered = {item.name: item.ready for item in read_targets(fake.prefix, _NAME)}
     # Neither the mark nor the list ever stands for what has gone.
-    assert not (is_gone and (fake.prefix.sealed_mark(_NAME).exists() or offered[fake.environment]))
+    mark = read_mark(fake.prefix.sealed_mark(_NAME))
+    assert mark is not None
+    assert not (is_gone and (fake.environment in mark.manifests or offered[fake.environment]))
     return is_gone
 
 

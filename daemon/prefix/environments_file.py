@@ -19,34 +19,44 @@ from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
 from gens.drivers import minimum_driver
 from gens.generation import Environment, Generation, Toolkit
+from gens.selection import EVERYTHING, Selection
 
 _LAYOUT_VERSION = 1
 _KINDS = ("environment", "stack", "cuda", "cudnn")
 _ENVIRONMENT_KINDS = ("environment", "stack")
 
 
-def environments_text(prefix: Prefix, generation: Generation, *, sealed: bool) -> str:
+def environments_text(
+    prefix: Prefix, generation: Generation, *, sealed: bool, selection: Selection = EVERYTHING
+) -> str:
     """Write what a generation offers, for the runtime; daemon/README.md describes the format.
 
     Args:
         prefix: The prefix.
         generation: The generation.
-        sealed: Whether it is complete.
+        sealed: Whether what is selected of it is complete.
+        selection: The part of it that this node holds.
 
     Returns:
         The text of the file.
     """
+    present = {target.name for target in generation.targets if is_present(prefix, generation, target)}
+    missing = [target.name for target in generation.targets if target.name not in present]
+    complete = "selected" if missing and (selection.eager is not None or not selection.is_all) else "sealed"
 
     def state(target: Environment | Toolkit) -> str:
-        return "ready" if is_present(prefix, generation, target) else "missing"
+        return "ready" if target.name in present else "missing"
 
     lines = [
         f"monobase-environments {_LAYOUT_VERSION}",
-        f"generation {generation.directory_name} {'sealed' if sealed else 'partial'}",
+        f"generation {generation.directory_name} {complete if sealed else 'partial'}",
     ]
     lines += [
         f"platform {name}" for name in sorted({target.inputs.platform for target in generation.targets})
     ]
+    if not selection.is_all:
+        lines.append(f"selection {selection.option}")
+        lines += [f"left-out {name}" for name in missing if not selection.has(name)]
     lines += [f"python {minor} {full}" for minor, full in generation.python.items()]
     lines += _drivers(generation)
     for toolkit in generation.toolkits:
@@ -87,17 +97,25 @@ def _architectures(prefix: Prefix, generation: Generation) -> Iterator[str]:
                 yield f"architectures {cell.name} {' '.join(names)}"
 
 
-def write_environments(prefix: Prefix, generation: Generation, *, sealed: bool) -> None:
-    """Write what a generation offers now, unless the file says so already."""
+def write_environments(
+    prefix: Prefix, generation: Generation, *, sealed: bool, selection: Selection = EVERYTHING
+) -> None:
+    """Write what a generation offers now, unless the file says so already.
+
+    The mark of a part digests the list: `write_list` (`daemon/prefix/publication.py`) opens it first.
+    """
     path = prefix.environments_file(generation.directory_name)
     make_folder(path.parent)
-    write_if_changed(path, environments_text(prefix, generation, sealed=sealed).encode())
+    text = environments_text(prefix, generation, sealed=sealed, selection=selection)
+    write_if_changed(path, text.encode())
 
 
-def replace_environments(prefix: Prefix, generation: Generation, *, sealed: bool) -> None:
+def replace_environments(
+    prefix: Prefix, generation: Generation, *, sealed: bool, selection: Selection = EVERYTHING
+) -> None:
     """Write what a generation offers now, whatever has the name of its list."""
     remove_anything(prefix.environments_file(generation.directory_name))
-    write_environments(prefix, generation, sealed=sealed)
+    write_environments(prefix, generation, sealed=sealed, selection=selection)
 
 
 def list_as_missing(prefix: Prefix, name: str, environment: str) -> bytes | None:
@@ -185,12 +203,16 @@ def listed_targets(prefix: Prefix, name: str) -> list[str]:
     return [words[1] for words in _lines(prefix, name) if words[0] in _KINDS and len(words) > 1]
 
 
-def _lines(prefix: Prefix, name: str) -> list[list[str]]:
+def read_list(prefix: Prefix, name: str) -> str:
+    """Return the text of the list of a generation; empty where it has none, or none that can be read."""
     try:
-        text = read_plain_file(prefix.environments_file(name)).decode(errors="replace")
+        return read_plain_file(prefix.environments_file(name)).decode(errors="replace")
     except OSError:
-        return []  # none yet, or none any more
-    return [line.split(" ") for line in text.splitlines()]
+        return ""  # none yet, or none any more
+
+
+def _lines(prefix: Prefix, name: str) -> list[list[str]]:
+    return [line.split(" ") for line in read_list(prefix, name).splitlines()]
 
 
 def has_list(prefix: Prefix, name: str) -> bool:

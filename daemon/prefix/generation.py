@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Literal
 from daemon.errors import DamageError, NewerFormatError
 from daemon.host.durability import is_temporary_name
 from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
-from daemon.prefix.mark import read_mark
+from daemon.prefix.mark import Mark, read_mark
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME, Prefix
 from gens.generation import Generation, Target
 
@@ -105,12 +106,15 @@ def definition_digest(generation: Generation) -> str:
     return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
-def is_sealed(prefix: Prefix, generation: Generation) -> bool:
-    """Return whether a generation is sealed on the prefix.
+def read_seal(prefix: Prefix, generation: Generation) -> Mark | None:
+    """Read the mark of a generation, and check that it was sealed from this definition.
 
     Args:
         prefix: The prefix.
         generation: The generation.
+
+    Returns:
+        Its mark, of all of it or of a part; None when it is not sealed.
 
     Raises:
         DamageError: It was sealed from another definition, or its mark is damaged.
@@ -118,7 +122,7 @@ def is_sealed(prefix: Prefix, generation: Generation) -> bool:
     """
     mark = read_mark(prefix.sealed_mark(generation.directory_name))
     if mark is None:
-        return False
+        return None
     expected = definition_digest(generation)
     if mark.definition != expected:
         raise DamageError(
@@ -126,11 +130,27 @@ def is_sealed(prefix: Prefix, generation: Generation) -> bool:
             f"({mark.definition}) than the one of now ({expected}); a generation never changes: use "
             "the release that it came from, or remove it from the prefix"
         )
-    return True
+    return mark
+
+
+def is_sealed(prefix: Prefix, generation: Generation, names: Collection[str] | None = None) -> bool:
+    """Return whether a generation, or a part of it, is sealed on the prefix.
+
+    Args:
+        prefix: The prefix.
+        generation: The generation.
+        names: The names of the part; None for all environments and toolkits.
+
+    Raises:
+        DamageError: It was sealed from another definition, or its mark is damaged.
+        NewerFormatError: A newer release has sealed it.
+    """
+    mark = read_seal(prefix, generation)
+    return mark is not None and mark.covers(names)
 
 
 def is_marked(prefix: Prefix, name: str) -> bool:
-    """Return whether a generation has a mark, whatever it was sealed from.
+    """Return whether a generation has a mark, of all of it or a part, whatever it was sealed from.
 
     Raises:
         DamageError: The mark is damaged.

@@ -1,4 +1,4 @@
-"""The link `latest`: it names the newest sealed generation that is active."""
+"""The link `latest`: it names the newest active generation of which all that is selected is sealed."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.host.durability import write_symlink
 from daemon.host.fault import fault_point
-from daemon.prefix.generation import is_sealed
+from daemon.prefix.generation import read_seal
 from daemon.prefix.prefix import Prefix, is_generation_name
 from daemon.prefix.writer_lock import WriterLock
 from gens.generation import Generation
@@ -25,20 +25,21 @@ def latest_name(prefix: Prefix) -> str | None:
 
 
 def point_latest(writer: WriterLock, generations: Sequence[Generation]) -> str | None:
-    """Point `latest` at the newest sealed generation of the active ones.
+    """Point `latest` at the newest of some generations.
 
     Args:
         writer: The right to write to the prefix.
-        generations: The active generations.
+        generations: The active generations of which all that is selected is sealed. One without a mark is
+            left out.
 
     Returns:
-        Its name; None when none is sealed, and then `latest` stays as it was.
+        Its name; None when there is none, and then `latest` stays as it was.
 
     Raises:
         PrefixInUseError: Another process may be the writer by now.
     """
     prefix = writer.prefix
-    sealed = [generation for generation in generations if is_sealed(prefix, generation)]
+    sealed = [generation for generation in generations if read_seal(prefix, generation) is not None]
     if not sealed:
         return None
     name = max(sealed, key=lambda generation: generation.id).directory_name

@@ -64,9 +64,9 @@ def _check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | No
             findings.append(Finding(tree, f"{target}/{MANIFEST_NAME}", "newer", str(error)))
         else:
             _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
-    _compare(
-        prefix.environments_file(name), mark.environments, tree, ENVIRONMENTS_NAME, findings, _has_sha256
-    )
+    if not mark.is_open:
+        path = prefix.environments_file(name)
+        _compare(path, mark.environments, tree, ENVIRONMENTS_NAME, findings, _has_sha256)
     return mark
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,33 @@ def test_a_mark_is_read_back_as_it_was_written_and_names_its_format(tmp_path: Pa
     write_mark(tmp_path / ".done", _MARK)
     assert read_mark(tmp_path / ".done") == _MARK
     assert json.loads((tmp_path / ".done").read_bytes())["format"] == 1
+
+
+def test_the_mark_of_a_part_names_its_selection_and_no_earlier_release_reads_it(tmp_path: Path) -> None:
+    part = replace(_MARK, format=2, selection="--pool h100")
+    write_mark(tmp_path / ".done", part)
+    assert read_mark(tmp_path / ".done") == part
+    assert json.loads((tmp_path / ".done").read_bytes())["format"] == 2
+    write_mark(tmp_path / ".done", _MARK)
+    assert "selection" not in json.loads((tmp_path / ".done").read_bytes())
+
+
+def test_a_part_has_what_it_lists_and_a_whole_generation_everything() -> None:
+    part = replace(_MARK, format=2, selection="--pool h100")
+    assert part.covers(["python3.11"])
+    assert part.covers([])
+    assert not part.covers(["python3.11", "cuda12.4"])
+    assert not part.covers(None)
+    assert _MARK.covers(None)
+    assert _MARK.covers(["cuda12.4"])
+
+
+def test_a_mark_is_settled_when_its_list_is_written_for_the_selection() -> None:
+    part = replace(_MARK, format=2, selection="--pool h100")
+    assert part.is_settled("--pool h100")
+    assert not part.is_settled("--pool cpu")
+    assert not replace(part, environments="").is_settled("--pool h100")
+    assert _MARK.is_settled("--pool h100")
 
 
 def test_there_is_no_mark_where_there_is_no_file(tmp_path: Path) -> None:
@@ -40,6 +68,7 @@ def test_a_mark_of_an_earlier_release_has_no_format(tmp_path: Path) -> None:
         '{"generation": 3, "definition": "x", "environments": "' + _DIGEST + '", "manifests": []}',
         '{"generation": 3, "definition": "x", "environments": "' + _DIGEST + '", "manifests": {"a": 7}}',
         '{"format": "1", "generation": 3}',
+        '{"generation": 3, "definition": "x", "environments": "", "manifests": {}}',
     ],
 )  # fmt: skip
 def test_a_mark_that_is_none_is_damage_with_its_path(tmp_path: Path, text: str) -> None:
@@ -55,6 +84,6 @@ def test_a_folder_in_place_of_a_mark_is_damage(tmp_path: Path) -> None:
 
 
 def test_a_mark_of_a_newer_monobase_is_no_damage_whatever_is_in_it(tmp_path: Path) -> None:
-    (tmp_path / ".done").write_text('{"format": 2, "manifests": "elsewhere"}')
-    with pytest.raises(NewerFormatError, match="format 2, and this one reads up to format 1"):
+    (tmp_path / ".done").write_text('{"format": 3, "manifests": "elsewhere"}')
+    with pytest.raises(NewerFormatError, match="format 3, and this one reads up to format 2"):
         read_mark(tmp_path / ".done")

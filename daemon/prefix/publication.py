@@ -5,23 +5,24 @@ stands for a whole tree or for nothing.
 """
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon.host.durability import sync_directory, sync_filesystem, write_symlink
 from daemon.host.fault import fault_point
 from daemon.host.file_content import file_sha256
 from daemon.host.modes import make_folder
-from daemon.prefix.environments_file import write_environments
-from daemon.prefix.generation import definition_digest, is_present, is_sealed
+from daemon.prefix.environments_file import environments_text, read_list, write_environments
+from daemon.prefix.generation import definition_digest, is_present, read_seal
 from daemon.prefix.line_file import text_digest
 from daemon.prefix.manifest import MANIFEST_NAME
-from daemon.prefix.mark import Mark, write_mark
+from daemon.prefix.mark import PART_FORMAT, WHOLE_FORMAT, Mark, read_mark, write_mark
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.toolkit_tree import toolkit_link
 from daemon.prefix.writer_lock import WriterLock
 from gens.generation import Generation
+from gens.selection import EVERYTHING, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,19 @@ class CompleteTree:
     final: Path
 
 
-def publish(writer: WriterLock, generation: Generation, finished: Sequence[CompleteTree]) -> None:
+def publish(
+    writer: WriterLock,
+    generation: Generation,
+    finished: Sequence[CompleteTree],
+    selection: Selection = EVERYTHING,
+) -> None:
     """Publish trees: rename them to their final names, link toolkits, and rewrite the list.
 
     Args:
         writer: The right to write to the prefix.
         generation: Where they belong.
         finished: The trees; each is complete.
+        selection: The part of the generation that this node holds.
 
     Raises:
         PrefixInUseError: Another process may be the writer by now.
@@ -67,8 +74,60 @@ def publish(writer: WriterLock, generation: Generation, finished: Sequence[Compl
         if item.final.parent == prefix.toolkits:
             writer.check()
             write_symlink(directory / item.target, toolkit_link(item.final.name))
-    write_environments(prefix, generation, sealed=False)
+    write_list(writer, generation, selection)
     fault_point("seal:listed")
+
+
+def write_list(writer: WriterLock, generation: Generation, selection: Selection = EVERYTHING) -> None:
+    """Write what a generation that is being installed offers now, unless its list says so already.
+
+    The mark of a part is opened first: what it has stays sealed, and only its list is to be written. The list
+    of a generation that is sealed as a whole stays as it is.
+
+    Args:
+        writer: The right to write to the prefix.
+        generation: The generation.
+        selection: The part of it that this node holds.
+
+    Raises:
+        DamageError: It was sealed from another definition, or its mark is damaged.
+        NewerFormatError: A newer release has sealed it.
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    prefix = writer.prefix
+    mark = read_seal(prefix, generation)
+    if mark is not None and not mark.is_part:
+        return
+    text = environments_text(prefix, generation, sealed=False, selection=selection)
+    if read_list(prefix, generation.directory_name) != text:
+        if mark is not None:
+            open_mark(writer, generation.directory_name)
+        write_environments(prefix, generation, sealed=False, selection=selection)
+
+
+def open_mark(writer: WriterLock, name: str, without: Collection[str] = ()) -> None:
+    """Open the mark of a generation: its list may be written, and some trees be removed or added.
+
+    All other trees stay sealed, so that the generation stays what `latest` names. `seal` closes the mark.
+
+    Args:
+        writer: The right to write to the prefix.
+        name: Name of the generation.
+        without: The names of the environments and toolkits that are not sealed any more.
+
+    Raises:
+        DamageError: Its mark is damaged.
+        NewerFormatError: A newer release has sealed it.
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    path = writer.prefix.sealed_mark(name)
+    mark = read_mark(path)
+    if mark is None or (mark.is_open and mark.manifests.keys().isdisjoint(without)):
+        return
+    left = {target: digest for target, digest in mark.manifests.items() if target not in without}
+    writer.check()
+    write_mark(path, replace(mark, environments="", manifests=left, format=PART_FORMAT))
+    fault_point("seal:opened")
 
 
 def replace_tree(writer: WriterLock, made: Path, tree: Path) -> None:
@@ -117,12 +176,15 @@ def unseal(writer: WriterLock, name: str) -> None:
     remove_anything(writer.prefix.sealed_mark(name))
 
 
-def seal(writer: WriterLock, generation: Generation) -> bool:
-    """Mark a generation as complete, if it is.
+def seal(writer: WriterLock, generation: Generation, selection: Selection = EVERYTHING) -> bool:
+    """Mark what is selected of a generation as complete, if it is.
+
+    What was sealed for an earlier selection stays sealed; the new mark takes the place of the one before.
 
     Args:
         writer: The right to write to the prefix.
         generation: The generation.
+        selection: The part of it that this node holds.
 
     Returns:
         Whether it is sealed now.
@@ -130,22 +192,33 @@ def seal(writer: WriterLock, generation: Generation) -> bool:
     Raises:
         PrefixInUseError: Another process may be the writer by now.
     """
-    prefix = writer.prefix
-    if is_sealed(prefix, generation):
+    prefix, name = writer.prefix, generation.directory_name
+    mark = read_seal(prefix, generation)
+    names = selection.required(generation)
+    if mark is not None and mark.covers(names) and mark.is_settled(selection.option):
         return True
-    if not all(is_present(prefix, generation, target) for target in generation.targets):
+    if not all(is_present(prefix, generation, generation.target(target)) for target in names):
         return False
-    directory = prefix.generation(generation.directory_name)
-    write_environments(prefix, generation, sealed=True)
-    mark = Mark(
+    manifests = {
+        target.name: text_digest(prefix.target(name, target.name) / MANIFEST_NAME)
+        for target in generation.targets
+        if target.name in names
+    } | (mark.manifests if mark is not None else {})
+    is_whole = manifests.keys() >= {target.name for target in generation.targets}
+    if is_whole:
+        selection = EVERYTHING
+    if mark is not None:
+        open_mark(writer, name)
+    write_environments(prefix, generation, sealed=True, selection=selection)
+    new = Mark(
         generation=generation.id,
         definition=definition_digest(generation),
-        environments=file_sha256(prefix.environments_file(generation.directory_name)),
-        manifests={
-            target.name: text_digest(directory / target.name / MANIFEST_NAME) for target in generation.targets
-        },
+        environments=file_sha256(prefix.environments_file(name)),
+        manifests=manifests,
+        format=WHOLE_FORMAT if is_whole else PART_FORMAT,
+        selection=selection.option,
     )
     writer.check()
-    write_mark(prefix.sealed_mark(generation.directory_name), mark)
+    write_mark(prefix.sealed_mark(name), new)
     fault_point("seal:done")
     return True

@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.errors import DamageError
 from daemon.host.durability import sync_directory
 from daemon.host.fault import fault_point
 from daemon.host.modes import make_folder
 from daemon.host.removal import LinkCount, remove, walk
+from daemon.host.system_error import is_full_disk
 from daemon.prefix.environments_file import list_as_missing, restore_list
 from daemon.prefix.latest import latest_name
 from daemon.prefix.lease import leasable_folders, reserve_all
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.publication import unseal
+from daemon.prefix.publication import open_mark, unseal
 from daemon.prefix.staging import begin_staging, temporary_path
 from daemon.prefix.writer_lock import WriterLock
 
@@ -67,10 +69,10 @@ class RetiredEnvironment:
 def retire_environment(writer: WriterLock, generation: str, name: str) -> RetiredEnvironment | None:
     """Rename an environment into the staging folder, unless a model leases it.
 
-    A generation without one of its environments is not sealed as a whole, so its mark goes first. Then the
-    list calls the environment missing, and only then it loses its name. The rest of the generation stays in
-    use, and may be sealed again for what it has. On a full disk, there may be no list until the environment
-    is removed.
+    A generation without one of its environments is not sealed as a whole, so its mark names the others first.
+    Then the list calls the environment missing, and only then it loses its name. The rest of the generation
+    stays sealed and in use; the next install closes its mark. On a full disk, there may be neither a mark nor
+    a list until the environment is removed.
 
     Args:
         writer: The right to write to the prefix. Without a staging folder, nothing else may be retired until
@@ -90,7 +92,7 @@ def retire_environment(writer: WriterLock, generation: str, name: str) -> Retire
     with reserve_all([directory, directory / name]) as is_reserved:
         if not is_reserved:
             return None
-        unseal(writer, generation)
+        _unseal_one(writer, generation, name)
         fault_point("evict:unsealed")
         unlisted = list_as_missing(writer.prefix, generation, name)
         fault_point("evict:listed")
@@ -108,6 +110,22 @@ def remove_evicted(writer: WriterLock, retired: RetiredEnvironment) -> LinkCount
         writer.check()
         restore_list(writer.prefix, retired.generation, retired.unlisted)
     return freed
+
+
+def _unseal_one(writer: WriterLock, generation: str, name: str) -> None:
+    """Remove one environment from the mark of its generation, which stays open.
+
+    A damaged mark, or one for which a full disk has no room, goes as a whole: what it sealed is read again
+    before the next install seals it.
+    """
+    try:
+        open_mark(writer, generation, {name})
+    except DamageError:
+        unseal(writer, generation)
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        unseal(writer, generation)
 
 
 def _away(prefix: Prefix, name: str) -> Path:

@@ -10,8 +10,9 @@ import pytest
 
 from daemon.host import durability
 from daemon.host.durability import write_file
-from daemon.prefix import environments_file
+from daemon.prefix import environments_file, publication
 from daemon.prefix.environments_file import read_targets
+from daemon.prefix.generation import is_sealed
 from daemon.prefix.retirement import (
     empty_uv_cache,
     remove_evicted,
@@ -104,7 +105,8 @@ def test_an_environment_goes_alone_and_the_list_says_so(fake: FakePrefix, writer
     assert {item.name: item.ready for item in read_targets(fake.prefix, "g00000")} == {
         fake.environment: False, fake.toolkit: True
     }  # fmt: skip
-    assert not fake.prefix.sealed_mark("g00000").exists()
+    assert not is_sealed(fake.prefix, fake.generation(0))
+    assert is_sealed(fake.prefix, fake.generation(0), {fake.toolkit})
     text = fake.prefix.environments_file("g00000").read_text()
     assert text.splitlines()[1] == "generation g00000 partial"
     assert (away.tree / ".manifest").exists()
@@ -135,6 +137,36 @@ def test_on_a_full_disk_no_list_calls_ready_what_goes_and_the_list_comes_back_wi
     assert {item.name: item.ready for item in read_targets(fake.prefix, "g00000")} == {
         fake.environment: False, fake.toolkit: True
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("why", ["full disk", "damage"])
+def test_a_mark_that_cannot_name_the_others_alone_goes_as_a_whole(
+    fake: FakePrefix, writer: WriterLock, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    path = fake.prefix.sealed_mark("g00000")
+    if why == "damage":
+        path.write_bytes(b"\x00")
+
+    def write(path: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(publication, "write_mark", write)
+    assert retire_environment(writer, "g00000", fake.environment) is not None
+    assert not path.exists()
+    assert not fake.tree(0).exists()
+
+
+def test_a_mark_that_cannot_be_written_for_another_reason_keeps_the_environment(
+    fake: FakePrefix, writer: WriterLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(publication, "write_mark", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        retire_environment(writer, "g00000", fake.environment)
+    assert fake.tree(0).exists()
+    assert is_sealed(fake.prefix, fake.generation(0))
 
 
 def test_a_list_that_cannot_be_written_for_another_reason_keeps_the_environment(

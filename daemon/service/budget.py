@@ -43,7 +43,7 @@ class Budget:
     def evicts(self) -> bool:
         """True if environments may be evicted."""
         options = self._context.options
-        return options.budget.is_set and options.eager is not None
+        return options.budget.is_set and options.install.selection.eager is not None
 
     def look(self) -> None:
         """Look at the leases; let models lease environments if these may be evicted."""
@@ -114,15 +114,16 @@ class Budget:
         context = self._context
         identity = generation.id
         plan = make_plan(
-            context.prefix, context.catalog, min_gen_id=identity, max_gen_id=identity, only=names
-        )
+            context.prefix, context.catalog, min_gen_id=identity, max_gen_id=identity,
+            selection=context.selection(), due=names,
+        )  # fmt: skip
         self._make_room(plan.wanted, needed_bytes(plan, copy=context.options.install.copy))
 
     def _make_room(self, wanted: Sequence[Wanted], need_bytes: int) -> None:
         context, options = self._context, self._context.options
         rules = eviction_rules(
-            context.prefix, context.catalog, context.active(), wanted, options.install.only,
-            options.eager or (), grace_s=_GRACE_S,
+            context.prefix, context.catalog, context.active(), wanted, context.selection(),
+            grace_s=_GRACE_S,
         )  # fmt: skip
         usage = context.state.usage if context.is_counted else None
         room = make_room(

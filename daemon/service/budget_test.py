@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from daemon.service.lease_watch import LeaseWatch
 from daemon.upkeep import eviction
 from daemon.upkeep.eviction import Room
 from daemon.upkeep.eviction_plan import EvictionPlan
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
 from tests.synthetic.catalog import PYTHON, environment_cell
@@ -48,8 +50,12 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePrefix:
     return fake
 
 
+def _eager(eager: tuple[str, ...] | None) -> InstallOptions:
+    return InstallOptions(selection=Selection(eager=eager))
+
+
 def _service(fake: FakePrefix, limit: int, eager: tuple[str, ...] | None = ()) -> FakeService:
-    service = FakeService(fake, eager=eager, budget=DiskBudget(Amount("some", limit)))
+    service = FakeService(fake, _eager(eager), budget=DiskBudget(Amount("some", limit)))
     service.context.state.usage = read_usage(fake.prefix)
     service.context.is_counted = True
     return service
@@ -100,7 +106,7 @@ def test_room_is_made_for_full_copies_where_files_are_copied(
     monkeypatch.setattr(budget_module, "make_room", make_room)
     for copy in (False, True):
         budget = DiskBudget(Amount("some", 10**9))
-        service = FakeService(fake, InstallOptions(jobs=1, copy=copy), eager=(), budget=budget)
+        service = FakeService(fake, replace(_eager(()), copy=copy), budget=budget)
         assert _portions(service, _NAMES[2]) == [[_NAMES[2]]]
     assert needed[1] - needed[0] > _OWN_BYTES
 
@@ -182,7 +188,7 @@ def test_models_may_lease_environments_alone_while_these_may_be_evicted(fake: Fa
     offered = fake.prefix.generations / ".environment-leases"
     _budget(_service(fake, 10**9)).look()
     assert offered.exists()
-    _budget(FakeService(fake, eager=())).look()
+    _budget(FakeService(fake, _eager(()))).look()
     assert not offered.exists()
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from daemon.host.retries import Retries
 from daemon.host.system_error import system_errors
-from daemon.install.selection import check_patterns
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.service.definitions import Definitions
@@ -25,6 +24,7 @@ from daemon.upkeep.scan import ScanInterruptedError
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation
+from gens.selection import Selection
 
 
 class ServiceContext:
@@ -36,7 +36,7 @@ class ServiceContext:
         is_counted: Whether the bytes on the prefix were counted since they last changed.
 
     Raises:
-        DefinitionError: No generation of the range can be read, or `--only` matches nothing.
+        DefinitionError: No generation of the range can be read, or the selection matches nothing.
     """
 
     def __init__(
@@ -57,8 +57,7 @@ class ServiceContext:
         self.metrics = Metrics(prefix, self.state, self.readiness)
         self.definitions = Definitions(load, options.install.min_gen_id, options.install.max_gen_id)
         self.is_counted = False
-        check_patterns(self.active(), options.install.only)
-        check_patterns(self.active(), options.eager or (), option="--eager")
+        self.selection().check(self.active())
 
     @property
     def catalog(self) -> Catalog:
@@ -71,6 +70,14 @@ class ServiceContext:
         active = self.catalog.between(options.min_gen_id, options.max_gen_id)
         return sorted(active, key=lambda generation: generation.id, reverse=True)
 
+    def selection(self) -> Selection:
+        """Return the part of each generation that this node holds, as its pool is defined now.
+
+        Raises:
+            DefinitionError: There is no such pool.
+        """
+        return self.catalog.resolve(self.options.install.selection)
+
     def old_generations(self) -> list[str]:
         """Return the installed generations that are older than `--min-gen-id`."""
         minimum = self.options.install.min_gen_id or 0
@@ -80,7 +87,7 @@ class ServiceContext:
         """Read from the prefix whether the node is ready."""
         known, options = self.state.known(), self.options.install
         least, most = options.min_gen_id, options.max_gen_id
-        return read_readiness(self.prefix, self.catalog, least, most, known, options.only, self.options.eager)
+        return read_readiness(self.prefix, self.catalog, least, most, known, options.selection)
 
     def attempt(self, subject: str, work: Callable[[], None]) -> bool:
         """Do the work of a subject such as `repair g00003`; return whether it was done.

@@ -9,6 +9,7 @@ from daemon.install.options import InstallOptions
 from daemon.upkeep.known_file import read_known
 from daemon.upkeep.scan import ScanInterruptedError
 from gens.errors import DefinitionError
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
 
@@ -34,7 +35,7 @@ def test_patterns_that_match_nothing_are_refused_at_the_start(tmp_path: Path) ->
     fake = FakePrefix(tmp_path)
     fake.define(0)
     with pytest.raises(DefinitionError, match="matches nothing"):
-        FakeService(fake, InstallOptions(only=("pyhton*",)))
+        FakeService(fake, InstallOptions(selection=Selection(("pyhton*",))))
 
 
 def test_what_failed_is_not_tried_before_its_delay_has_expired(service: FakeService) -> None:

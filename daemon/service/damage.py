@@ -138,7 +138,7 @@ class DamageWatch:
         context = self._context
         context.state.activity = f"repairing {name}"
         context.is_counted = False
-        options = replace(context.options.install, only=())
+        options = replace(context.options.install, due=())
         result = repair(
             context.prefix, context.catalog, context.uv_program, [name], options, context.reporter
         )

@@ -57,7 +57,7 @@ def _repairs(monkeypatch: pytest.MonkeyPatch, repair: Repair) -> list[str]:
     def run(
         _: Prefix, __: Catalog, ___: Path, names: list[str], options: InstallOptions, _____: object
     ) -> RepairResult:
-        assert options.only == ()
+        assert options.due == ()
         tried.extend(names)
         return repair(names)
 

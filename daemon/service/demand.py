@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-from daemon.install.selection import is_selected
 from daemon.prefix.demand import asked, offer
 from daemon.prefix.generation import is_present
 from daemon.service.context import ServiceContext
@@ -29,13 +28,13 @@ class Demand:
     def offer(self) -> None:
         """Offer each selected environment and toolkit that is not installed."""
         context = self._context
-        only = context.options.install.only
+        selection = context.selection()
         names: dict[str, set[str]] = {}
         for generation in context.active():
             names[generation.directory_name] = {
                 target.name
                 for target in generation.targets
-                if is_selected(target.name, only) and not is_present(context.prefix, generation, target)
+                if selection.has(target.name) and not is_present(context.prefix, generation, target)
             }
         offer(context.prefix, names)
 
@@ -91,7 +90,7 @@ class Demand:
     def _may(self, generation: Generation, name: str) -> bool:
         context = self._context
         target = next((target for target in generation.targets if target.name == name), None)
-        if target is None or not is_selected(name, context.options.install.only):
+        if target is None or not context.selection().has(name):
             return False
         subject = f"{INSTALL} {generation.directory_name}"
         if not (context.retries.may(subject) and context.retries.may(f"{subject}/{name}")):

@@ -12,6 +12,7 @@ import pytest
 from daemon.install.options import InstallOptions
 from daemon.service.demand import Demand
 from daemon.service.state import INSTALL
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
 
@@ -64,7 +65,7 @@ def test_what_is_selected_and_not_installed_can_be_asked_for(fake: FakePrefix) -
     fake.publish(1, environment)
     demand.offer()
     assert f"g00001/{environment}" not in _offered(fake)
-    Demand(FakeService(fake, InstallOptions(only=(toolkit,), min_gen_id=1)).context).offer()
+    Demand(FakeService(fake, InstallOptions(selection=Selection((toolkit,)), min_gen_id=1)).context).offer()
     assert _offered(fake) == {f"g00001/{toolkit}"}
 
 
@@ -138,7 +139,7 @@ def test_what_is_there_or_not_selected_is_not_due(fake: FakePrefix, models: _Mod
     for number in (0, 1):
         models.ask(number, fake.environment)
     fake.publish(0, fake.environment)
-    options = InstallOptions(only=(fake.toolkit,))
+    options = InstallOptions(selection=Selection((fake.toolkit,)))
     assert _first(Demand(FakeService(fake, options).context)) is None
     assert _first(Demand(FakeService(fake, InstallOptions(max_gen_id=0)).context)) is None
     assert _first(Demand(FakeService(fake).context)) == f"g00001/{fake.environment}"

@@ -114,8 +114,7 @@ class Installs:
         context.state.installing = frozenset({name})
         context.is_counted = False
         began_s = time.monotonic()
-        only = tuple(names) or context.options.install.only
-        options = replace(context.options.install, generation_id=generation.id, only=only)
+        options = replace(context.options.install, generation_id=generation.id, due=tuple(names))
         try:
             result = install(
                 context.prefix, context.catalog, context.uv_program, options, context.reporter, gives_way,
@@ -155,7 +154,7 @@ class Installs:
             return ""
         return (
             f"; {', '.join(old)}: pruned only when the active generations are ready, because models may use "
-            "them: make the disk larger, or install less with --only"
+            "them: make the disk larger, or install less with --only or --pool"
         )
 
 
@@ -163,6 +162,4 @@ def _missing(found: GenerationReadiness, readiness: Readiness) -> list[str] | No
     """Return the targets of a generation that are to be installed; None when nothing is to be done for it."""
     states = {target.name: target.state for target in found.targets}
     names = [name for name, state in states.items() if state not in {"ready", "damaged", *NOT_REQUESTED}]
-    to_seal = not found.sealed and NOT_REQUESTED.isdisjoint(states.values())
-    latest_lags = found.sealed and found.name == readiness.generations[0].name != readiness.latest
-    return names if names or to_seal or latest_lags else None
+    return names if names or not found.settled or found.name == readiness.lagging else None

@@ -16,6 +16,7 @@ from daemon.service.demand import Demand
 from daemon.service.installs import Installs
 from daemon.service.lease_watch import LeaseWatch
 from gens.errors import MonobaseError
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
 
@@ -63,7 +64,7 @@ def test_the_newest_generation_is_installed_first(fake: FakePrefix, monkeypatch:
     installs = _installs(service)
     assert installs.install_missing()
     assert [options.generation_id for options in received] == [1, 0]
-    assert set(received[0].only) == {fake.environment, fake.toolkit}
+    assert set(received[0].due) == {fake.environment, fake.toolkit}
     assert states == [frozenset({"g00001"}), frozenset({"g00000"})]
     assert service.context.state.installing == frozenset()
     fake.point_latest(1)
@@ -80,7 +81,7 @@ def test_an_environment_that_fails_waits_alone(fake: FakePrefix, monkeypatch: py
     assert installs.install_missing()
     assert service.failed == [f"install {label}"]
     assert installs.install_missing()  # the other one is due still
-    assert received[1].only == (fake.environment,)
+    assert received[1].due == (fake.environment,)
 
 
 @pytest.mark.parametrize("error", [IndexAccessError("lost"), ValueError("what")])
@@ -137,10 +138,10 @@ def test_a_full_disk_names_what_pruning_would_remove(
 
 
 def test_what_was_not_asked_for_is_not_installed(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = FakeService(fake, InstallOptions(only=(fake.toolkit,)))
+    service = FakeService(fake, InstallOptions(selection=Selection((fake.toolkit,))))
     received = _installer(monkeypatch, lambda _: InstallResult())
     _installs(service).install_missing()
-    assert {options.only for options in received} == {(fake.toolkit,)}
+    assert {options.due for options in received} == {(fake.toolkit,)}
 
 
 def test_a_latest_that_cannot_be_moved_is_a_failure_of_its_generation(
@@ -184,13 +185,13 @@ def test_what_a_model_waits_for_comes_first_and_alone(
     service = FakeService(fake)
 
     def install(number: int) -> InstallResult:
-        fake.publish(number, *received[-1].only)
+        fake.publish(number, *received[-1].due)
         return InstallResult()
 
     received = _installer(monkeypatch, install)
     with _asking(service, 0, fake.environment):
         _installs(service).install_missing()
-    assert [(options.generation_id, options.only) for options in received[:2]] == [
+    assert [(options.generation_id, options.due) for options in received[:2]] == [
         (0, (fake.environment,)),
         (1, (fake.environment, fake.toolkit)),
     ]
@@ -200,23 +201,26 @@ def test_what_a_model_waits_for_comes_first_and_alone(
 def test_on_demand_nothing_is_installed_that_nobody_asks_for(
     fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = FakeService(fake, eager=(fake.toolkit,))
+    selection = Selection(eager=(fake.toolkit,))
+    service = FakeService(fake, InstallOptions(selection=selection))
 
     def install(number: int) -> InstallResult:
-        fake.publish(number, *received[-1].only)
+        fake.publish(number, *received[-1].due)
+        fake.seal(number, selection)
+        fake.point_latest(1)
         return InstallResult()
 
     received = _installer(monkeypatch, install)
     installs = _installs(service)
     installs.install_missing()
-    assert [(options.generation_id, options.only) for options in received] == [
+    assert [(options.generation_id, options.due) for options in received] == [
         (1, (fake.toolkit,)),
         (0, (fake.toolkit,)),
     ]
     assert not installs.install_missing()
     with _asking(service, 0, fake.environment):
         assert installs.install_missing()
-    assert (received[2].generation_id, received[2].only) == (0, (fake.environment,))
+    assert (received[2].generation_id, received[2].due) == (0, (fake.environment,))
 
 
 def test_an_install_that_gave_way_goes_on_after_what_a_model_waits_for(
@@ -229,13 +233,13 @@ def test_an_install_that_gave_way_goes_on_after_what_a_model_waits_for(
             if len(received) == 1:  # somebody begins to ask meanwhile
                 stack.enter_context(_asking(service, 1, fake.toolkit))
                 return InstallResult(gave_way=True)
-            fake.publish(number, *received[-1].only)
+            fake.publish(number, *received[-1].due)
             return InstallResult()
 
         received = _installer(monkeypatch, install)
         _installs(service).install_missing()
     both = (fake.environment, fake.toolkit)
-    assert [options.only for options in received] == [both, (fake.toolkit,), (fake.environment,)]
+    assert [options.due for options in received] == [both, (fake.toolkit,), (fake.environment,)]
     assert service.failed == []
 
 
@@ -243,20 +247,22 @@ def test_an_install_that_gave_way_goes_on_after_what_a_model_waits_for(
 def test_a_request_that_cannot_be_met_delays_only_itself(
     fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    service = FakeService(fake, InstallOptions(min_gen_id=1), eager=(fake.toolkit,))
+    service = FakeService(fake, InstallOptions(min_gen_id=1, selection=Selection(eager=(fake.toolkit,))))
     service.context.state.set_damage({})  # a scan found nothing
 
     def install(_: int) -> InstallResult:
-        if received[-1].only == (fake.environment,):
+        if received[-1].due == (fake.environment,):
             raise error
         fake.publish(1, fake.toolkit)
+        fake.seal(1, Selection(eager=(fake.toolkit,)))
+        fake.point_latest(1)
         return InstallResult()
 
     received = _installer(monkeypatch, install)
     installs = _installs(service)
     with _asking(service, 1, fake.environment):
         installs.install_missing()
-        assert [options.only for options in received] == [(fake.environment,), (fake.toolkit,)]
+        assert [options.due for options in received] == [(fake.environment,), (fake.toolkit,)]
         assert service.failed == [f"install g00001/{fake.environment}"]
         assert service.context.readiness().generations[0].ready
         assert not installs.install_missing()

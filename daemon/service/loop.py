@@ -123,8 +123,7 @@ class Loop:
     def _write_lists(self) -> None:
         """Write the list of each active generation for models, before any of it is installed."""
         context = self._context
-        only = context.options.install.only
-        write_early_lists(context.prefix, context.active(), only, context.reporter.info)
+        write_early_lists(context.prefix, context.active(), context.selection(), context.reporter.info)
 
     def _count(self) -> None:
         self._context.state.activity = "counting bytes"

@@ -22,7 +22,6 @@ class ServiceOptions:
         verify_interval_s: Time between two readings of every file; 0 for never.
         retry_delay_s: Delay before the first retry; it doubles with each failure.
         max_retry_delay_s: The longest delay.
-        eager: Patterns of what is installed without being asked for; None for all that is selected.
         budget: The most that the prefix may take.
     """
 
@@ -36,5 +35,4 @@ class ServiceOptions:
     verify_interval_s: float = 604_800.0
     retry_delay_s: float = 5.0
     max_retry_delay_s: float = 600.0
-    eager: tuple[str, ...] | None = None
     budget: DiskBudget = NO_BUDGET

@@ -41,7 +41,7 @@ class Pruning:
         context.state.activity = "pruning"
         plan = prune(
             context.prefix, context.catalog, context.uv_program, options.min_gen_id, options.max_gen_id,
-            context.reporter,
+            context.reporter, selection=options.selection,
         )  # fmt: skip
         context.metrics.pruned_bytes.inc(plan.freed_bytes)
         if not plan.empty:
@@ -64,5 +64,7 @@ class Pruning:
         context, options = self._context, self._context.options.install
         if not context.old_generations():
             return False
-        plan = plan_prune(context.prefix, context.catalog, options.min_gen_id or 0, options.max_gen_id)
+        plan = plan_prune(
+            context.prefix, context.catalog, options.min_gen_id or 0, options.max_gen_id, options.selection
+        )
         return bool(plan.generations)

@@ -8,6 +8,7 @@ from daemon.install.options import InstallOptions
 from daemon.service import pruning as pruning_module
 from daemon.service.pruning import Pruning
 from daemon.upkeep.prune_plan import PrunePlan
+from gens.selection import EVERYTHING, Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
 
@@ -26,7 +27,8 @@ def _prunes(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, plan: PrunePlan) 
     """Replace prunes by one with a plan; return the list of their lowest generations."""
     received: list[int] = []
 
-    def prune(*arguments: object) -> PrunePlan:
+    def prune(*arguments: object, selection: Selection) -> PrunePlan:
+        assert selection == EVERYTHING
         received.append(int(str(arguments[3])))
         for name in plan.generations:
             fake.retire(int(name[1:]))

@@ -25,6 +25,7 @@ from daemon.uv.leftovers import clean_leftovers
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Toolkit
+from gens.selection import Selection
 
 _NAMED = 5
 
@@ -53,8 +54,7 @@ def eviction_rules(
     catalog: Catalog,
     generations: Sequence[Generation],
     wanted: Sequence[Wanted],
-    only: Sequence[str],
-    eager: Sequence[str],
+    selection: Selection,
     *,
     grace_s: int = 0,
 ) -> EvictionRules:
@@ -65,8 +65,7 @@ def eviction_rules(
         catalog: The generations and their locks.
         generations: The active generations.
         wanted: What is about to be installed, whose wheels stay in uv's cache.
-        only: Patterns of what the node selects.
-        eager: Patterns of what is installed without a request.
+        selection: The part of each generation that this node holds; what is required of it stays.
         grace_s: How long a new environment stays, as the model that asked for it has yet to lease it.
     """
     wheels = {wheel.sha256 for item in wanted for wheel in item.lock.wheels}
@@ -77,7 +76,7 @@ def eviction_rules(
                     wheels |= {wheel.sha256 for wheel in catalog.lock(generation, target).wheels}
     pythons = {target.inputs.python for generation in generations for target in generation.targets}
     names = frozenset(generation.directory_name for generation in generations)
-    return EvictionRules(names, only, eager, frozenset(wheels), frozenset(pythons), grace_s)
+    return EvictionRules(names, selection, frozenset(wheels), frozenset(pythons), grace_s)
 
 
 def plan_room(

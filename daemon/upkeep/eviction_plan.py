@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from rich.filesize import decimal
 
-from daemon.install.selection import is_selected
 from daemon.prefix.generation import newer_format
 from daemon.prefix.lease import describe_lease
 from daemon.prefix.lease_record import (
@@ -26,6 +25,9 @@ from daemon.prefix.unused import (
     unused_trees,
 )
 from daemon.uv.cache import unused_wheels
+from gens.selection import Selection
+
+ON_DEMAND = Selection(eager=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,15 @@ class EvictionRules:
 
     Attributes:
         generations: Names of the generations whose environments can be installed again on demand.
-        only: Patterns of what the node selects: what is not selected could not be installed again.
-        eager: Patterns of what is installed without a request: it never goes.
+        selection: The part of each generation that this node holds. What is not selected could not be
+            installed again, and what is required never goes.
         wheels: Digests of wheels that stay in uv's cache, as they are about to be installed.
         pythons: Full versions of the interpreters that stay.
         grace_s: How long a new environment stays, as the model that asked for it has yet to lease it.
     """
 
     generations: Collection[str]
-    only: Sequence[str] = ()
-    eager: Sequence[str] = ()
+    selection: Selection = ON_DEMAND
     wheels: Collection[str] = ()
     pythons: Collection[str] = ()
     grace_s: int = 0
@@ -58,10 +59,10 @@ class EvictionRules:
         """
         if environment.generation not in self.generations:
             return "its generation is not active, so it could not be installed again: `prune` removes it"
-        if not is_selected(environment.name, self.only):
+        if not self.selection.has(environment.name):
             return "it is not selected, so it could not be installed again"
-        if self.eager and is_selected(environment.name, self.eager):
-            return "--eager names it"
+        if self.selection.requires(environment.name):
+            return f"{'--eager' if self.selection.eager else self.selection.option} names it"
         age_s = now_s - environment.installed_s
         # Below 0, the clock was set back: that must not keep it for as long.
         if leased_s < environment.installed_s and 0 <= age_s < self.grace_s:

@@ -14,7 +14,7 @@ from daemon.errors import BudgetError, DamageError, NewerFormatError
 from daemon.install.wanted import Wanted
 from daemon.prefix.disk_budget import Amount, BudgetUse, DiskBudget
 from daemon.prefix.environments_file import read_targets
-from daemon.prefix.generation import published_names
+from daemon.prefix.generation import is_sealed, published_names
 from daemon.prefix.lease_record import InstalledEnvironment, write_lease_record
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.retirement import RetiredEnvironment, retire_environment
@@ -23,8 +23,9 @@ from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter
 from daemon.upkeep import eviction
 from daemon.upkeep.eviction import Room, eviction_rules, make_room, plan_room, shortage
-from daemon.upkeep.eviction_plan import EvictionPlan, EvictionRules
+from daemon.upkeep.eviction_plan import ON_DEMAND, EvictionPlan, EvictionRules
 from daemon.upkeep.verify import verify
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.index.wheel import Wheel
 from tests.synthetic.catalog import PYTHON, environment_cell
@@ -66,7 +67,8 @@ class _Site:
 
     def rules(self) -> EvictionRules:
         catalog = self.fake.catalog
-        return eviction_rules(self.prefix, catalog, catalog.between(None, None), (), (), self.eager)
+        selection = Selection(eager=tuple(self.eager))
+        return eviction_rules(self.prefix, catalog, catalog.between(None, None), (), selection)
 
     def evict(self, less_bytes: int, need_bytes: int = 0) -> Room:
         """Make room, within a budget that is some bytes less than what the prefix takes."""
@@ -116,7 +118,9 @@ def test_the_environment_whose_lease_is_oldest_goes_and_the_rest_is_whole(site: 
     assert site.left() == sorted([first, second, fourth])
     states = {item.name: item.ready for item in read_targets(site.prefix, "g00000")}
     assert states == {first: True, second: True, third: False, fourth: True}
-    assert not site.prefix.sealed_mark("g00000").exists()
+    generation = site.fake.generation(0)
+    assert not is_sealed(site.prefix, generation)
+    assert is_sealed(site.prefix, generation, {first, second, fourth})
     assert not site.prefix.staging.exists()
     assert [str(finding) for finding in verify(site.prefix, ["g00000"], 1, stores=True).findings] == []
 
@@ -252,7 +256,7 @@ def test_wheels_that_are_about_to_be_installed_stay_in_the_cache(site: _Site) ->
     target = generation.environments[0]
     wanted = Wanted(generation, target, site.fake.catalog.lock(generation, target))
     catalog = site.fake.catalog
-    rules = eviction_rules(site.prefix, catalog, catalog.between(None, None), [wanted], (), ())
+    rules = eviction_rules(site.prefix, catalog, catalog.between(None, None), [wanted], ON_DEMAND)
     site.use(*site.names)
     budget = DiskBudget(Amount("x", disk_bytes(site.prefix.root) - 1))
     make_room(site.prefix, budget, rules, 0, Reporter(site.log, "json"))
@@ -304,7 +308,8 @@ def test_an_environment_of_an_inactive_generation_or_outside_the_selection_stays
     site.fake.install(1, environment_cell([site.fake.wheel("shared")]))
     catalog = site.fake.catalog
     budget = DiskBudget(Amount("x", disk_bytes(site.prefix.root) - 100))
-    rules = eviction_rules(site.prefix, catalog, [catalog.generation(0)], (), ["*-torch2.4.0-*"], ())
+    selection = Selection(("*-torch2.4.0-*",), eager=())
+    rules = eviction_rules(site.prefix, catalog, [catalog.generation(0)], (), selection)
     plan = plan_room(site.prefix, budget, rules, 0).plan
     assert [item.name for item in plan.environments] == [site.names[3]]
     assert "its generation is not active" in plan.kept[f"g00001/python{PYTHON}"]

@@ -1,17 +1,18 @@
 """Restores the folder of a generation: its mode, its links to toolkits, its list and its mark."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.errors import DamageError
 from daemon.prefix.environments_file import replace_environments
 from daemon.prefix.finding import Finding
-from daemon.prefix.generation import is_sealed
+from daemon.prefix.generation import read_seal
 from daemon.prefix.manifest import MANIFEST_NAME
-from daemon.prefix.mark_check import has_sealed_list
+from daemon.prefix.mark import Mark
 from daemon.prefix.mending import remove_anything, remove_extra, restore_folder
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME
-from daemon.prefix.publication import seal, unseal
+from daemon.prefix.publication import open_mark, seal, unseal
 from daemon.prefix.toolkit_tree import (
     link_text,
     link_toolkit,
@@ -25,8 +26,9 @@ from daemon.upkeep.repair_source import RepairSource
 from daemon.upkeep.repaired import Repaired
 from daemon.upkeep.verify import needs_a_person
 from gens.catalog import Catalog
-from gens.errors import MonobaseError
+from gens.errors import DefinitionError, MonobaseError
 from gens.generation import Toolkit
+from gens.selection import EVERYTHING, Selection
 
 _WRITTEN_LAST = (MARK_NAME, ENVIRONMENTS_NAME)  # they list trees, which are restored first
 
@@ -43,8 +45,11 @@ class GenerationRepair:
         links: The links to make when a toolkit is restored, by the path of the toolkit below the prefix.
     """
 
-    def __init__(self, source: RepairSource, catalog: Catalog, reporter: Reporter) -> None:
+    def __init__(
+        self, source: RepairSource, catalog: Catalog, selection: Selection, reporter: Reporter
+    ) -> None:
         self.links: dict[str, list[Path]] = {}
+        self._selection = selection
         self._source = source
         self._prefix = source.prefix
         self._catalog = catalog
@@ -99,16 +104,29 @@ class GenerationRepair:
             raise DamageError(f"waits for what could not be restored: {', '.join(broken)}")
         name = parse_label(tree).name
         generation = self._catalog.generation(int(name[1:]))
-        seal_again = any(item.path == MARK_NAME for item in damaged)
-        if seal_again:
-            unseal(self._source.writer, name)
-        replace_environments(self._prefix, generation, sealed=is_sealed(self._prefix, generation))
-        if not has_sealed_list(self._prefix, name):  # an earlier release wrote a list with fewer lines
-            seal_again = True
-            unseal(self._source.writer, name)
-        if seal_again and not seal(self._source.writer, generation):
+        writer = self._source.writer
+        if any(item.path == MARK_NAME for item in damaged):
+            unseal(writer, name)
+        mark = read_seal(self._prefix, generation)
+        selection = self._selection_of(mark)
+        if mark is not None:
+            open_mark(writer, name)
+        replace_environments(self._prefix, generation, sealed=False, selection=selection)
+        if not seal(writer, generation, selection):
             self._reporter.warning(f"{name} lacks environments, so it is not sealed; `install` completes it")
         return Repaired.of(damaged)
+
+    def _selection_of(self, mark: Mark | None) -> Selection:
+        """Return the selection that a generation is sealed for; that of the options where it has no mark."""
+        if mark is None:
+            return self._catalog.resolve(self._selection)
+        if not mark.is_part:
+            return EVERYTHING
+        sealed_for = replace(Selection.of_option(mark.selection), eager=tuple(mark.manifests))
+        try:
+            return self._catalog.resolve(sealed_for)
+        except DefinitionError:  # the pool has gone
+            return replace(sealed_for, patterns=tuple(mark.manifests))
 
     def _toolkit_behind(self, label: str) -> str | None:
         """Return the name of the toolkit that a link leads to, or should lead to; None for another target."""

@@ -20,6 +20,7 @@ from daemon.upkeep.prune_plan import PrunePlan, plan_prune
 from daemon.uv.leftovers import clean_leftovers
 from daemon.uv.program import Uv
 from gens.catalog import Catalog
+from gens.selection import EVERYTHING, Selection
 
 
 def prune(
@@ -30,6 +31,8 @@ def prune(
     max_gen_id: int | None,
     reporter: Reporter,
     lock_timeout_s: float | None = None,
+    *,
+    selection: Selection = EVERYTHING,
 ) -> PrunePlan:
     """Remove what a plan that is made under the writer lock names.
 
@@ -41,6 +44,7 @@ def prune(
         max_gen_id: Newest active generation, or None.
         reporter: Where progress is reported.
         lock_timeout_s: How long to wait for another writer; None waits without end.
+        selection: The part of each generation that this node holds.
 
     Returns:
         What was removed, with the bytes that were freed.
@@ -49,10 +53,10 @@ def prune(
         MonobaseError: The prefix is in use, or cannot be written to.
     """
     if not prefix.generations.exists():
-        return plan_prune(prefix, catalog, min_gen_id, max_gen_id)
+        return plan_prune(prefix, catalog, min_gen_id, max_gen_id, selection)
     with system_errors(prefix.root), writer_lock(prefix, lock_timeout_s, reporter.info) as writer:
         clean_leftovers(prefix, reporter)
-        plan = plan_prune(prefix, catalog, min_gen_id, max_gen_id)
+        plan = plan_prune(prefix, catalog, min_gen_id, max_gen_id, selection)
         if plan.empty:
             return plan
         with reporter.stage("prune") as stage:

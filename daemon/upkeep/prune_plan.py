@@ -15,6 +15,7 @@ from daemon.uv.cache import unused_wheels
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation
+from gens.selection import EVERYTHING, Selection
 
 _TRIES = 5
 
@@ -57,7 +58,13 @@ class PrunePlan:
         self.paths, self.toolkits, self.interpreters, self.wheels = [], [], [], []
 
 
-def plan_prune(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | None) -> PrunePlan:
+def plan_prune(
+    prefix: Prefix,
+    catalog: Catalog,
+    min_gen_id: int,
+    max_gen_id: int | None,
+    selection: Selection = EVERYTHING,
+) -> PrunePlan:
     """Find what a prune would remove, without writing.
 
     Args:
@@ -65,20 +72,24 @@ def plan_prune(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: in
         catalog: The generations and their locks.
         min_gen_id: Oldest active generation.
         max_gen_id: Newest active generation, or None.
+        selection: The part of each generation that this node holds.
 
     Returns:
         The plan, with what it frees.
 
     Raises:
-        DefinitionError: No generation is active.
+        DefinitionError: No generation is active, or there is no such pool.
     """
+    selection = catalog.resolve(selection)
     for _ in range(_TRIES - 1):
         with suppress(FileNotFoundError):  # without the lock, another process may remove what is read here
-            return _plan(prefix, catalog, min_gen_id, max_gen_id)
-    return _plan(prefix, catalog, min_gen_id, max_gen_id)
+            return _plan(prefix, catalog, min_gen_id, max_gen_id, selection)
+    return _plan(prefix, catalog, min_gen_id, max_gen_id, selection)
 
 
-def _plan(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | None) -> PrunePlan:
+def _plan(
+    prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | None, selection: Selection
+) -> PrunePlan:
     active = catalog.between(min_gen_id, max_gen_id)
     plan = PrunePlan()
     latest = latest_name(prefix)
@@ -86,7 +97,7 @@ def _plan(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | N
     remaining = []
     for name in prefix.installed_generations():
         is_old = int(name[1:]) < min_gen_id
-        reason = _reason_to_stay(prefix, name, latest, active) if is_old else ""
+        reason = _reason_to_stay(prefix, name, latest, active, selection) if is_old else ""
         if is_old and not reason:
             plan.generations.append(name)
             count.take_tree(str(prefix.generation(name)))
@@ -113,7 +124,9 @@ def _plan(prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | N
     return plan
 
 
-def _reason_to_stay(prefix: Prefix, name: str, latest: str | None, active: Sequence[Generation]) -> str:
+def _reason_to_stay(
+    prefix: Prefix, name: str, latest: str | None, active: Sequence[Generation], selection: Selection
+) -> str:
     """Return why an old generation stays; empty when it goes."""
     if reason := newer_format(prefix, name):
         return reason
@@ -122,14 +135,17 @@ def _reason_to_stay(prefix: Prefix, name: str, latest: str | None, active: Seque
     leased = leased_folder(prefix.generation(name))
     if leased is not None:
         return describe_lease(leased)
-    return _lack_of_a_successor(prefix, name, active)
+    return _lack_of_a_successor(prefix, name, active, selection)
 
 
-def _lack_of_a_successor(prefix: Prefix, name: str, active: Sequence[Generation]) -> str:
+def _lack_of_a_successor(
+    prefix: Prefix, name: str, active: Sequence[Generation], selection: Selection
+) -> str:
     """Return what each active generation lacks to take the place of an old one; empty when one takes it.
 
-    A sealed one does, whatever it offers: an operator asked for it. A partial one (`--only`) does when it has
-    all targets that the old one has and that its own definition names. Nothing need replace an empty one.
+    One that has all that is selected of it does, whatever that is: an operator asked for it. Another one does
+    when it has all targets that the old one has and that its own definition names. Nothing need replace an
+    empty one.
     """
     offered = published_names(prefix, name)
     if not offered:
@@ -138,7 +154,7 @@ def _lack_of_a_successor(prefix: Prefix, name: str, active: Sequence[Generation]
     for generation in active:
         both = [target for target in generation.targets if target.name in offered]
         missing = [target.name for target in both if not is_present(prefix, generation, target)]
-        if _is_sealed(prefix, generation) or (both and not missing):
+        if _is_sealed(prefix, generation, selection) or (both and not missing):
             return ""
         lacking.append(
             f"{generation.directory_name} has no {missing[0] if missing else 'part of what it has'} yet"
@@ -146,9 +162,10 @@ def _lack_of_a_successor(prefix: Prefix, name: str, active: Sequence[Generation]
     return f"no active generation takes its place: {'; '.join(lacking)}"
 
 
-def _is_sealed(prefix: Prefix, generation: Generation) -> bool:
+def _is_sealed(prefix: Prefix, generation: Generation, selection: Selection) -> bool:
     try:
-        return is_sealed(prefix, generation)
+        holds = bool(selection.targets(generation))
+        return holds and is_sealed(prefix, generation, selection.required(generation))
     except (MonobaseError, OSError):
         return False
 

@@ -1,11 +1,12 @@
-"""Reads whether a node is ready: each active generation is sealed and undamaged, `latest` names the newest.
+"""Reads whether a node is ready: what is selected of each active generation is sealed and undamaged.
+
+And `latest` names the newest generation of which anything is selected.
 
 Each answer reads the prefix, whichever process has changed it. Only damage that takes a scan of all files to
 find comes from the last scan (`daemon/upkeep/scan.py`). The service answers with it, and so does the command
 `ready`, which loads nothing of the service.
 """
 
-import fnmatch
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Literal
 
 from daemon.host.retries import Retry
 from daemon.prefix.finding import Finding, by_tree, count_differences
-from daemon.prefix.generation import is_present, is_sealed
+from daemon.prefix.generation import is_present, read_seal
 from daemon.prefix.interpreter_folder import interpreter_names_of
 from daemon.prefix.latest import latest_name
 from daemon.prefix.mark_check import check_mark
@@ -29,6 +30,7 @@ from daemon.prefix.tree_label import (
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Target
+from gens.selection import EVERYTHING, Selection
 
 State = Literal["ready", "missing", "installing", "failed", "damaged", "left out", "on demand"]
 NOT_REQUESTED = frozenset({"left out", "on demand"})
@@ -42,8 +44,9 @@ class TargetReadiness:
     Attributes:
         name: Such as `python3.11-torch2.4.1-cu121`.
         kind: `environment` or `toolkit`.
-        state: `ready` when it is installed and not known to be damaged; `left out` when it was not requested;
-            `on demand` when a model must ask for it.
+        state: `ready` when it is installed and not known to be damaged, whether or not it is selected;
+            `left out` when it is not installed, as it is not selected; `on demand` when it is not installed,
+            as no model has asked for it.
         reason: Why it is not ready, if that is known.
     """
 
@@ -59,10 +62,12 @@ class GenerationReadiness:
 
     Attributes:
         name: Such as `g00003`.
-        ready: Whether it is sealed and undamaged; with `--only`, whether what was requested is so.
-        sealed: Whether it has a mark.
+        ready: Whether what is selected of it is sealed and undamaged.
+        sealed: Whether what is selected of it is sealed.
         reason: Why it is not ready; empty when it is.
         targets: Its environments, then its toolkits.
+        whole: Whether it is ready, and nothing of its definition is left out.
+        settled: Whether its mark and its list are those of the selection of now.
     """
 
     name: str
@@ -70,6 +75,13 @@ class GenerationReadiness:
     sealed: bool
     reason: str
     targets: tuple[TargetReadiness, ...]
+    whole: bool = False
+    settled: bool = True
+
+    @property
+    def requested(self) -> int:
+        """Number of the environments and toolkits that are installed or required."""
+        return sum(target.state not in NOT_REQUESTED for target in self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,8 @@ class Readiness:
         generations: The active generations, newest first.
         retries: The failures, and when each is tried again; a node may be ready all the same.
         elsewhere: Names of the generations of the range that have nothing for this machine.
+        selection: The option that says what this node holds of each generation; empty for everything.
+        lagging: The sealed generation that `latest` should name, and does not; else None.
     """
 
     ready: bool
@@ -91,6 +105,8 @@ class Readiness:
     generations: tuple[GenerationReadiness, ...]
     retries: tuple[Retry, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    selection: str = ""
+    lagging: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +142,7 @@ def read_readiness(
     min_gen_id: int | None,
     max_gen_id: int | None,
     known: Known = NOTHING_KNOWN,
-    only: Sequence[str] = (),
-    eager: Sequence[str] | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Readiness:
     """Compare the active generations with the prefix, reading only marks and manifests.
 
@@ -137,39 +152,41 @@ def read_readiness(
         min_gen_id: Oldest active generation, or None.
         max_gen_id: Newest active generation, or None.
         known: The state of the daemon.
-        only: Patterns (fnmatch) of the targets that are requested; none means all. A part of a generation is
-            never sealed, so `latest` need not name it.
-        eager: Patterns of what is installed without being asked for; None means all that is requested. Only
-            that part decides whether the node is ready.
+        selection: The part of each generation that this node holds.
 
     Returns:
         The readiness, with all reasons against it.
 
     Raises:
-        DefinitionError: No generation is active.
+        DefinitionError: No generation is active, or there is no such pool.
     """
+    selection = catalog.resolve(selection)
     active = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
-    generations = tuple(_generation(prefix, generation, known, only, eager) for generation in active)
+    generations = tuple(_generation(prefix, generation, known, selection) for generation in active)
     reasons = [
         f"{generation.name}: {generation.reason}" for generation in generations if not generation.ready
     ]
     latest = latest_name(prefix)
-    newest = active[0].directory_name
+    newest = next((item.directory_name for item in active if selection.targets(item)), latest)
     broken = catalog.broken_between(min_gen_id, max_gen_id)
     reasons += [f"{name}: {error}" for name, error in broken.items()]
-    if latest != newest and all(target.state not in NOT_REQUESTED for target in generations[0].targets):
+    if latest != newest:
         reasons.append(f"latest: names {latest or 'nothing'} instead of {newest}")
     if reasons and known.general:
         reasons.append(known.general)
     elsewhere = tuple(catalog.elsewhere_between(min_gen_id, max_gen_id))
-    return Readiness(not reasons, tuple(reasons), latest, generations, known.retries, elsewhere)
+    lagging = next((item.name for item in generations if item.name == newest != latest and item.sealed), None)
+    return Readiness(
+        not reasons, tuple(reasons), latest, generations, known.retries, elsewhere, selection.option, lagging
+    )
 
 
 def readiness_text(readiness: Readiness) -> str:
     """Return lines on whether the node is ready, on why it is not, and on failures that are tried again."""
     if readiness.ready:
         names = " ".join(generation.name for generation in readiness.generations)
-        lines = [f"ready: {names}, latest {readiness.latest or 'none'}"]
+        part = f", {readiness.selection}" if readiness.selection else ""
+        lines = [f"ready: {names}, latest {readiness.latest or 'none'}{part}"]
     else:
         lines = ["not ready", *readiness.reasons]
     if readiness.elsewhere:
@@ -186,28 +203,28 @@ def retry_text(retry: Retry) -> str:
 
 
 def _generation(
-    prefix: Prefix,
-    generation: Generation,
-    known: Known,
-    only: Sequence[str],
-    eager: Sequence[str] | None,
+    prefix: Prefix, generation: Generation, known: Known, selection: Selection
 ) -> GenerationReadiness:
     name = generation.directory_name
-    sealed, unreadable = False, ""
+    mark, unreadable = None, ""
     marked: list[Finding] = []
     try:
-        sealed = is_sealed(prefix, generation)
-        if sealed:
+        mark = read_seal(prefix, generation)
+        if mark is not None:
             check_mark(prefix, name, marked)
     except (MonobaseError, OSError) as error:
         unreadable = str(error)
     findings = list(dict.fromkeys([*known.damage.get(name, ()), *marked]))
     found = by_tree(findings)
     targets = tuple(
-        _target(prefix, generation, target, found, known, only, eager) for target in generation.targets
+        _target(prefix, generation, target, found, known, selection) for target in generation.targets
     )
-    reason = unreadable or next(_reasons(name, sealed, findings, targets, known), "")
-    return GenerationReadiness(name, not reason, sealed, reason, targets)
+    holds, names = bool(selection.targets(generation)), selection.required(generation)
+    sealed = mark is not None and mark.covers(names)
+    settled = not holds or (sealed and mark is not None and mark.is_settled(selection.option))
+    reason = unreadable or next(_reasons(name, sealed or not holds, findings, targets, known), "")
+    whole = not reason and all(target.state == "ready" for target in targets)
+    return GenerationReadiness(name, not reason, sealed, reason, targets, whole, settled)
 
 
 def _reasons(
@@ -223,7 +240,7 @@ def _reasons(
     if missing:
         named = [f"{target.name} ({target.reason or target.state})" for target in missing]
         yield f"{requested - len(missing)} of {requested} ready; missing: {_some(named)}"
-    if not sealed and requested == len(targets):
+    if not sealed:
         yield "complete, not sealed yet"
     if name in known.unchecked:
         yield f"its files could not be scanned: {known.unchecked[name]}"
@@ -237,8 +254,7 @@ def _target(
     target: Target,
     found: Mapping[str, Sequence[Finding]],
     known: Known,
-    only: Sequence[str],
-    eager: Sequence[str] | None,
+    selection: Selection,
 ) -> TargetReadiness:
     name = target.name
     label = f"{generation.directory_name}/{name}"
@@ -251,9 +267,9 @@ def _target(
         if damage:
             return TargetReadiness(name, target.kind, "damaged", _some([str(item) for item in damage], 1))
         return TargetReadiness(name, target.kind, "ready")
-    if only and not _matches(name, only):
+    if not selection.has(name):
         return TargetReadiness(name, target.kind, "left out")
-    if eager is not None and not _matches(name, eager):
+    if not selection.requires(name):
         return TargetReadiness(name, target.kind, "on demand", known.failures.get(label, ""))
     if label in known.failures:
         return TargetReadiness(name, target.kind, "failed", known.failures[label])
@@ -261,10 +277,6 @@ def _target(
         return TargetReadiness(name, target.kind, "failed")
     installing = generation.directory_name in known.installing
     return TargetReadiness(name, target.kind, "installing" if installing else "missing")
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _damage(

@@ -13,6 +13,7 @@ from daemon.prefix.prefix import Prefix
 from daemon.upkeep import readiness as module
 from daemon.upkeep.readiness import Known, Readiness, read_readiness, readiness_text
 from gens.errors import DefinitionError
+from gens.selection import EVERYTHING, Selection
 from tests.fake_prefix.fake_prefix import INTERPRETER, FakePrefix
 from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell
 
@@ -43,11 +44,9 @@ class _Node(FakePrefix):
             self.seal(number)
         self.point_latest(1)
 
-    def read(
-        self, known: Known | None = None, only: tuple[str, ...] = (), eager: tuple[str, ...] | None = None
-    ) -> Readiness:
+    def read(self, known: Known | None = None, selection: Selection = EVERYTHING) -> Readiness:
         """Read the readiness of both."""
-        return read_readiness(self.prefix, self.catalog, None, None, known or Known({}, {}), only, eager)
+        return read_readiness(self.prefix, self.catalog, None, None, known or Known({}, {}), selection)
 
 
 @pytest.fixture
@@ -151,40 +150,90 @@ def test_a_mark_that_is_damaged_newer_or_from_another_definition_is_said(install
     assert "newer monobase" in installed.read().reasons[1]
 
 
-def test_a_part_that_was_asked_for_is_ready_without_a_seal(node: _Node) -> None:
+def test_a_part_is_ready_when_it_is_sealed_and_latest_names_it(node: _Node) -> None:
+    part = Selection((_PLAIN, _CUDA))
     for number in range(2):
         node.publish(number, _PLAIN, _CUDA)
-    readiness = node.read(only=(_PLAIN, _CUDA))
+    assert node.read(selection=part).reasons == (
+        "g00001: complete, not sealed yet", "g00000: complete, not sealed yet",
+        "latest: names nothing instead of g00001",
+    )  # fmt: skip
+    for number in range(2):
+        node.seal(number, part)
+    assert node.read(selection=part).lagging == "g00001"
+    node.point_latest(1)
+    readiness = node.read(selection=part)
     assert readiness.ready
-    assert readiness_text(readiness) == "ready: g00001 g00000, latest none\n"
+    assert readiness_text(readiness) == f"ready: g00001 g00000, latest g00001, --only {_PLAIN} {_CUDA}\n"
     assert _states(readiness)[1] == "left out"
-    assert not node.read().ready
+    found = [(item.sealed, item.settled, item.whole) for item in readiness.generations]
+    assert found == [(True, True, False)] * 2
+
+
+def test_a_part_is_not_all_and_more_than_what_is_selected_is_no_damage(node: _Node) -> None:
+    part = Selection((_PLAIN, _CUDA))
+    for number in range(2):
+        node.publish(number, _PLAIN, _CUDA)
+        node.seal(number, part)
+    node.point_latest(1)
+    assert node.read().reasons[0] == f"g00001: 2 of 3 ready; missing: {_TORCH} (missing)"
+    less = node.read(selection=Selection((_PLAIN,)))
+    assert less.ready
+    assert _states(less) == ["ready", "left out", "ready"]
+    assert not less.generations[0].settled  # its list says what was left out before
+
+
+def test_a_generation_is_whole_when_nothing_of_it_is_left_out(installed: _Node) -> None:
+    for selection in (EVERYTHING, Selection((_PLAIN,))):
+        generations = installed.read(selection=selection).generations
+        assert [(item.whole, item.settled) for item in generations] == [(True, True)] * 2
+
+
+def test_latest_need_not_name_a_generation_of_which_nothing_is_selected(node: _Node) -> None:
+    alpha = node.wheel("alpha")
+    node.define(2, environment_cell([alpha], "2.9.1"))
+    for number in range(2):
+        node.publish(number)
+        node.seal(number)
+    node.point_latest(1)
+    readiness = node.read(selection=Selection((_PLAIN, _TORCH, _CUDA)))
+    assert readiness.ready
+    assert (readiness.latest, readiness.lagging) == ("g00001", None)
+    assert readiness.generations[0].requested == 0
+    assert not readiness.generations[0].whole
 
 
 def test_what_was_left_out_is_not_counted_as_ready(node: _Node) -> None:
-    assert "0 of 1 ready; missing: " in node.read(only=(_TORCH,)).reasons[0]
+    assert "0 of 1 ready; missing: " in node.read(selection=Selection((_TORCH,))).reasons[0]
 
 
 def test_on_demand_only_the_eager_part_decides(node: _Node) -> None:
-    assert node.read(eager=()).ready
-    assert {target.state for target in node.read(eager=()).generations[0].targets} == {"on demand"}
-    readiness = node.read(only=(_PLAIN, _TORCH), eager=(_PLAIN, _CUDA))
-    assert [target.state for target in readiness.generations[0].targets] == [
-        "missing",
-        "on demand",
-        "left out",
-    ]
-    assert "0 of 1 ready; missing: " in readiness.reasons[0]
-    assert readiness.latest is None
+    nothing = Selection(eager=())
+    assert {target.state for target in node.read(selection=nothing).generations[0].targets} == {"on demand"}
+    assert node.read(selection=nothing).reasons[0] == "g00001: complete, not sealed yet"
     for number in range(2):
         node.publish(number, _PLAIN)
-    readiness = node.read(only=(_PLAIN, _TORCH), eager=(_PLAIN,))
-    assert readiness.ready
-    assert [target.state for target in readiness.generations[0].targets] == ["ready", "on demand", "left out"]
+        node.seal(number, nothing)
+    node.point_latest(1)
+    assert node.read(selection=nothing).ready
+    some = Selection((_PLAIN, _TORCH), eager=(_PLAIN, _CUDA))
+    readiness = node.read(selection=some)
+    assert _states(readiness) == ["ready", "on demand", "left out"]
+    assert readiness.reasons[0] == "g00001: complete, not sealed yet"
+    for number in range(2):
+        node.seal(number, some)
+    assert node.read(selection=some).ready
+    missing = node.read(selection=Selection((_PLAIN, _TORCH), eager=(_TORCH,)))
+    assert missing.reasons[0] == f"g00001: 1 of 2 ready; missing: {_TORCH} (missing)"
 
 
 def test_a_request_that_fails_is_told_and_does_not_make_the_node_unready(node: _Node) -> None:
-    readiness = node.read(Known({f"g00001/{_TORCH}": "lost"}, {}), eager=())
+    nothing = Selection(eager=())
+    for number in range(2):
+        node.publish(number, _PLAIN)
+        node.seal(number, nothing)
+    node.point_latest(1)
+    readiness = node.read(Known({f"g00001/{_TORCH}": "lost"}, {}), selection=nothing)
     assert readiness.ready
     target = next(target for target in readiness.generations[0].targets if target.name == _TORCH)
     assert (target.state, target.reason) == ("on demand", "lost")

@@ -123,7 +123,7 @@ class _Repair:
         self._prefix = writer.prefix
         self._reporter = reporter
         self._source = RepairSource(writer, catalog, uv, options, reporter)
-        self._generations = GenerationRepair(self._source, catalog, reporter)
+        self._generations = GenerationRepair(self._source, catalog, options.selection, reporter)
 
     def run(self, findings: list[Finding]) -> None:
         """Restore what can be: first what others run on or are made of, last what lists others."""

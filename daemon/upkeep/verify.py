@@ -135,7 +135,7 @@ class Checker:
             findings.append(Finding(top, ".", "changed", folder_mode(mode)))
         if mark is not None:
             findings = [self._of_link(mark, finding) for finding in findings]
-        elif not has_readable_list(self.prefix, name):
+        if (mark is None or mark.is_open) and not has_readable_list(self.prefix, name):
             findings.append(Finding(top, ENVIRONMENTS_NAME, "changed", "is not a list of environments"))
         known = {*listed_targets(self.prefix, name), *(mark.manifests if mark is not None else ())}
         for entry in entries:

@@ -16,6 +16,7 @@ from daemon.prefix.usage import disk_bytes
 from daemon.prefix.writer_lock import writer_lock
 from daemon.report.progress import Reporter
 from daemon.upkeep.eviction import Room, eviction_rules, make_room
+from daemon.upkeep.eviction_plan import ON_DEMAND
 from daemon.upkeep.verify import verify
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.faults.mount import ext4, fill_bytes, fill_inodes, private_mounts, tmpfs
@@ -63,7 +64,7 @@ def _node(disk: Path) -> FakePrefix:
 
 def _evict(fake: FakePrefix, less_bytes: int) -> Room:
     catalog, prefix = fake.catalog, fake.prefix
-    rules = eviction_rules(prefix, catalog, catalog.between(None, None), (), (), ())
+    rules = eviction_rules(prefix, catalog, catalog.between(None, None), (), ON_DEMAND)
     budget = DiskBudget(Amount("less", disk_bytes(prefix.root) - less_bytes))
     return make_room(prefix, budget, rules, 0, Reporter(io.StringIO()))
 

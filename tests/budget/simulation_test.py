@@ -28,6 +28,7 @@ from daemon.prefix.usage import disk_bytes
 from daemon.report.progress import Reporter
 from daemon.upkeep import eviction
 from daemon.upkeep.eviction import eviction_rules, make_room
+from daemon.upkeep.eviction_plan import ON_DEMAND
 from daemon.upkeep.verify import verify
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_uv.fake_uv import FakeUv
@@ -83,8 +84,8 @@ class _Node:
 
     def _install(self, name: str) -> None:
         prefix, catalog = self.fake.prefix, self.fake.catalog
-        plan = make_plan(prefix, catalog, only=[name])
-        rules = eviction_rules(prefix, catalog, catalog.between(None, None), plan.wanted, (), ())
+        plan = make_plan(prefix, catalog, selection=ON_DEMAND, due=[name])
+        rules = eviction_rules(prefix, catalog, catalog.between(None, None), plan.wanted, ON_DEMAND)
         reporter = Reporter(io.StringIO(), "json")
         before = disk_bytes(prefix.root)
         room = make_room(prefix, self.budget, rules, plan.disk_bytes, reporter)
@@ -93,7 +94,7 @@ class _Node:
             freed = before - disk_bytes(prefix.root)
             self.prediction_errors.append(abs(room.plan.freed_bytes - freed) / freed)
         assert published_names(prefix, "g00000") >= {model for model, _ in self.models}
-        options = InstallOptions(downloads=False, jobs=1, only=(name,))
+        options = InstallOptions(downloads=False, jobs=1, selection=ON_DEMAND, due=(name,))
         result = install(prefix, catalog, self.uv.program, options, reporter)
         assert result.installed == [f"g00000/{name}"]
 
@@ -167,7 +168,7 @@ def test_200_requests_for_30_environments_stay_within_a_budget_for_10(
 
     sizes = [disk_bytes(fake.prefix.root)]
     for name in names[:_FIT]:
-        options = InstallOptions(downloads=False, jobs=1, only=(name,))
+        options = InstallOptions(downloads=False, jobs=1, selection=ON_DEMAND, due=(name,))
         install(fake.prefix, fake.catalog, uv.program, options, Reporter(io.StringIO()))
         sizes.append(disk_bytes(fake.prefix.root))
     one_bytes = max(after - before for before, after in itertools.pairwise(sizes[1:]))

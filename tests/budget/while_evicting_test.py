@@ -15,6 +15,7 @@ from daemon.prefix.usage import disk_bytes, read_usage
 from daemon.report.progress import Reporter
 from daemon.upkeep import prune_plan
 from daemon.upkeep.eviction import eviction_rules, make_room
+from daemon.upkeep.eviction_plan import ON_DEMAND
 from daemon.upkeep.readiness import read_readiness
 from daemon.upkeep.scan import scan
 from daemon.upkeep.status import read_status
@@ -38,7 +39,7 @@ def _prefix(directory: Path) -> FakePrefix:
 def _evict(fake: FakePrefix) -> None:
     """Evict all environments of the first generation."""
     catalog, prefix = fake.catalog, fake.prefix
-    rules = eviction_rules(prefix, catalog, [catalog.generation(0)], (), (), ())
+    rules = eviction_rules(prefix, catalog, [catalog.generation(0)], (), ON_DEMAND)
     while published_names(prefix, "g00000") != {"cudnn9-cuda12"}:
         budget = DiskBudget(Amount("less", disk_bytes(prefix.root) - 1))
         make_room(prefix, budget, rules, 0, Reporter(io.StringIO()))

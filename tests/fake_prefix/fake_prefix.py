@@ -59,11 +59,12 @@ from daemon.prefix.manifest import (
     content_digest,
     format_manifest,
 )
-from daemon.prefix.mark import Mark, write_mark
+from daemon.prefix.mark import PART_FORMAT, WHOLE_FORMAT, Mark, write_mark
 from daemon.prefix.prefix import Prefix
 from gens.catalog import Catalog, load_catalog
 from gens.generation import Environment, Generation, Toolkit, generation_directory_name
 from gens.lock import Lock
+from gens.selection import EVERYTHING, Selection
 from tests.index.wheel import Wheel, WheelSpec, normalized, write_wheel
 from tests.synthetic.catalog import (
     PYTHON,
@@ -223,10 +224,13 @@ class FakePrefix:
         self.list_targets(number, sealed=False)
         shutil.rmtree(self.prefix.staging, ignore_errors=True)
 
-    def seal(self, number: int) -> None:
-        """Mark a generation as sealed; all of it was published."""
-        self.list_targets(number, sealed=True)
+    def seal(self, number: int, selection: Selection = EVERYTHING) -> None:
+        """Mark what is selected of a generation as sealed; all of that was published."""
+        self.list_targets(number, sealed=True, selection=selection)
         generation = self.generation(number)
+        names = selection.required(generation)
+        targets = [target for target in generation.targets if target.name in names]
+        is_whole = len(targets) == len(generation.targets)
         name = generation.directory_name
         mark = Mark(
             generation=number,
@@ -234,15 +238,17 @@ class FakePrefix:
             environments=file_sha256(self.prefix.environments_file(name)),
             manifests={
                 target.name: text_digest(self.prefix.generation(name) / target.name / MANIFEST_NAME)
-                for target in generation.targets
+                for target in targets
             },
+            format=WHOLE_FORMAT if is_whole else PART_FORMAT,
+            selection="" if is_whole else selection.option,
         )
         write_mark(self.prefix.sealed_mark(name), mark)
 
-    def list_targets(self, number: int, *, sealed: bool) -> None:
+    def list_targets(self, number: int, *, sealed: bool, selection: Selection = EVERYTHING) -> None:
         """Write the list that the runtime reads."""
         generation = self.generation(number)
-        text = environments_text(self.prefix, generation, sealed=sealed)
+        text = environments_text(self.prefix, generation, sealed=sealed, selection=selection)
         _write(self.prefix.environments_file(generation.directory_name), text.encode())
 
     def point_latest(self, number: int) -> None:

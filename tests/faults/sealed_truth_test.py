@@ -141,12 +141,25 @@ def test_a_toolkit_that_was_written_to_is_not_sealed_into_another_generation(nod
 def test_a_part_that_was_written_to_before_the_rest_came_is_not_sealed(node: Node) -> None:
     alpha, beta = _alpha(node), node.wheel("beta")
     node.define(environment_cell([alpha]), environment_cell([beta], "2.4.1"))
+    node.index.repository.lose(beta.filename)
+    node.install(code=4)
+    configuration = node.environment() / "pyvenv.cfg"
+    configuration.write_bytes(configuration.read_bytes() + b"\n")
+    node.index.add(beta.spec)
+    said = node.install(code=1)
+    assert f"g00000/{PLAIN}: was published by an earlier install" in said
+    assert not node.prefix.sealed_mark("g00000").exists()
+
+
+def test_what_was_written_to_in_a_sealed_part_is_found_after_the_rest_came(node: Node) -> None:
+    alpha, beta = _alpha(node), node.wheel("beta")
+    node.define(environment_cell([alpha]), environment_cell([beta], "2.4.1"))
     node.install("--only", PLAIN)
     configuration = node.environment() / "pyvenv.cfg"
     configuration.write_bytes(configuration.read_bytes() + b"\n")
-    said = node.install(code=1)
-    assert f"g00000/{PLAIN}: was published by an earlier install" in said
-    assert not node.is_sealed()
+    node.install()
+    assert node.is_sealed()
+    assert f"{PLAIN}/pyvenv.cfg" in node.verify(code=1)
 
 
 def test_nothing_of_a_sealed_generation_is_written_to_by_a_wheel_with_the_installers_own_names(

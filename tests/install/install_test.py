@@ -53,7 +53,9 @@ def test_the_runtime_is_told_what_there_is(node: Node) -> None:
     node.run("install", "--only", f"python{PYTHON}")
     lines = node.prefix.environments_file("g00000").read_text().splitlines()
     assert lines[0] == "monobase-environments 1"
-    assert lines[1] == "generation g00000 partial"
+    assert lines[1] == "generation g00000 selected"
+    assert f"selection --only python{PYTHON}" in lines
+    assert f"left-out python{PYTHON}-torch2.4.1-cu121" in lines
     assert [line.split()[:3] for line in lines if line.startswith("environment")] == [
         ["environment", f"python{PYTHON}", "ready"],
         ["environment", f"python{PYTHON}-torch2.4.1-cu121", "missing"],
@@ -61,15 +63,15 @@ def test_the_runtime_is_told_what_there_is(node: Node) -> None:
     assert lines[-1].split()[5:] == ["2.4.1", "cu121", "12.1"]
 
 
-def test_a_part_is_not_sealed_and_a_later_install_completes_it(node: Node) -> None:
+def test_a_part_is_sealed_as_a_part_and_a_later_install_completes_it(node: Node) -> None:
     alpha = node.wheel()
     node.define(environment_cell([alpha]), environment_cell([alpha], torch="2.4.1"))
     node.run("install", "--only", "*torch2.4*")
-    assert not node.prefix.sealed_mark("g00000").exists()
-    assert not node.prefix.latest.exists()
+    assert json.loads(node.prefix.sealed_mark("g00000").read_text())["format"] == 2
+    assert node.prefix.latest.readlink() == Path("g00000")
     assert not node.environment().exists()
     node.run("install")
-    assert node.prefix.sealed_mark("g00000").exists()
+    assert json.loads(node.prefix.sealed_mark("g00000").read_text())["format"] == 1
     assert node.environment().exists()
     assert "generation g00000 sealed" in node.prefix.environments_file("g00000").read_text()
 
@@ -552,7 +554,7 @@ def test_options_are_environment_variables_as_well(node: Node) -> None:
     alpha = node.wheel()
     node.define(environment_cell([alpha]), environment_cell([alpha], torch="2.4.1"))
     node.run("install", variables={"MONOBASE_ONLY": f"python{PYTHON}", "MONOBASE_LOG_FORMAT": "json"})
-    assert _generations(node) == ["g00000"]
+    assert _generations(node) == ["g00000", "latest"]
     assert not node.environment(f"python{PYTHON}-torch2.4.1-cpu").exists()
 
 

@@ -222,8 +222,11 @@ class Node:
         return self.prefix.generation(generation) / name
 
     def is_sealed(self, generation: str = "g00000") -> bool:
-        """Return whether a generation has its mark."""
-        return self.prefix.sealed_mark(generation).exists()
+        """Return whether a generation has its mark, and it is not that of a part."""
+        try:
+            return b'"format": 2' not in self.prefix.sealed_mark(generation).read_bytes()
+        except OSError:
+            return False
 
     def environment_variables(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the environment variables of its processes, with further ones."""

@@ -83,7 +83,9 @@ def test_a_part_is_ready_when_what_was_asked_for_stands_there(node: Node) -> Non
     node.define_all({0: cells(node.wheel("alpha"), torch=("2.4.1",))})
     with node.daemon("--only", f"python{PYTHON}") as daemon:
         daemon.wait_ready()
-        assert daemon.get("/readyz?format=text")[1] == "ready: g00000, latest none\n"
+        assert (
+            daemon.get("/readyz?format=text")[1] == f"ready: g00000, latest g00000, --only python{PYTHON}\n"
+        )
         (node.environment() / SITE / "alpha" / "__init__.py").unlink()
         daemon.wait_until(lambda: daemon.metric("monobase_repairs_total") >= 1)
         daemon.wait_ready()
