@@ -103,9 +103,11 @@ def test_no_look_fails_while_an_eviction_goes_on(tmp_path: Path, attempt: int) -
     threads = [threading.Thread(target=look_until_stopped, args=(look,)) for look in looks]
     for thread in threads:
         thread.start()
-    _evict(fake)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        _evict(fake)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert failures == []
     assert len(counts) == len(looks)
