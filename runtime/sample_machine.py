@@ -19,6 +19,7 @@ OPEN_DRIVER = (
 _GPU = (
     "/proc/driver/nvidia", "/dev/nvidiactl", "/usr/local/cuda", "/usr/local/nvidia/lib64/libcuda",
     "/usr/lib/*-linux-gnu/libcuda",
+    "/usr/lib64/libcuda",
 )  # fmt: skip
 _LIBRARIES = ("/lib64/", "/lib/", "/usr/lib/")
 

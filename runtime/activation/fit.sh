@@ -20,7 +20,8 @@ _mb_take_driver() { # sets _mb_driver to the version of the driver; fails if it 
             _mb_rest=${_mb_rest#*[[:space:]]}
         done
         # gVisor has no such file. The driver's library has the version in its name.
-        for _mb_item in /usr/local/nvidia/lib64/libcuda.so.[0-9]*.[0-9]* /usr/lib/*-linux-gnu/libcuda.so.[0-9]*.[0-9]*; do
+        for _mb_item in /usr/local/nvidia/lib64/libcuda.so.[0-9]*.[0-9]* /usr/lib/*-linux-gnu/libcuda.so.[0-9]*.[0-9]* \
+            /usr/lib64/libcuda.so.[0-9]*.[0-9]*; do
             [ -n "$_mb_driver" ] || [ ! -e "$_mb_item" ] || _mb_take_driver_word "${_mb_item##*/libcuda.so.}"
         done
     fi

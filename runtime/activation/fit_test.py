@@ -215,7 +215,7 @@ def test_a_container_without_a_gpu_runs_every_build_on_the_cpu(
     assert taken(chosen) == "cpu"
 
 
-@pytest.mark.parametrize("folder", ["/usr/local/nvidia/lib64", "/usr/lib/x86_64-linux-gnu"])
+@pytest.mark.parametrize("folder", ["/usr/local/nvidia/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib64"])
 @pytest.mark.parametrize("suffix", ["", "-grid"])
 def test_where_proc_hides_the_driver_its_library_tells_the_version(
     shell: Shell, machine: SampleMachine, tmp_path: Path, folder: str, suffix: str

@@ -49,7 +49,8 @@ def read_driver(root: Path = Path("/")) -> Driver:
         found = _VERSION.match(word)
         if found is not None:
             return Driver(found[0], "/proc/driver/nvidia/version", has_device)
-    for folder in (root / "usr/local/nvidia/lib64", *sorted((root / "usr/lib").glob("*-linux-gnu"))):
+    debian = sorted((root / "usr/lib").glob("*-linux-gnu"))
+    for folder in (root / "usr/local/nvidia/lib64", *debian, root / "usr/lib64"):
         for library in sorted(folder.glob("libcuda.so.[0-9]*.[0-9]*")):
             found = _VERSION.match(library.name.removeprefix("libcuda.so."))
             if found is not None:
