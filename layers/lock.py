@@ -7,6 +7,8 @@ Format 1. As in the lock of an environment (`gens/lock.py`), each layer lock has
     # generation: g00002
     # environment: python3.12-torch2.13.0-cu130
     # base: sha256:…             SHA-256 of the text of the environment's lock
+    # content: sha256:…          digest of the set of the base's wheels (`content_digest`); may be missing
+    # python: 3.12.13            version of the base's interpreter; may be missing
     # platform: x86_64-manylinux_2_34
     # inputs: sha256:…           digest of all that decides the resolution
     # resolver: uv 0.13.9, exclude-newer 2026-11-26T00:00:00Z
@@ -27,6 +29,7 @@ and that has no wheel here. `override` names a package of which the layer has an
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +43,8 @@ from gens.lock import LockedWheel, LockReader, wheel_lines
 _FORMAT = 1
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _ENVIRONMENT = re.compile(r"python(?P<python>[0-9]{1,3}\.[0-9]{1,3})(-[A-Za-z0-9.+_-]*)?")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PYTHON = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:(?:a|b|rc)[0-9]{1,3})?")
 _PLATFORM = re.compile(r"(?P<machine>[a-z0-9_]+)-manylinux_[0-9]{1,3}_[0-9]{1,3}")
 _PIN = r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[A-Za-z0-9.+!]+)"
 _OVERRIDE = re.compile(rf"{_PIN}, the base has (?P<base>[A-Za-z0-9.+!]+)")
@@ -101,6 +106,8 @@ class LayerLock:
         built: Those of `wheels` that are on no index, in order of names.
         index_url: Index in place of the default one, or None.
         extra_index_urls: Indexes beside the default one.
+        content: Digest of the set of the base's wheels (`content_digest`), or None.
+        python_full: Version of the base's interpreter, such as `3.12.13`, or None.
     """
 
     generation_id: int
@@ -120,6 +127,8 @@ class LayerLock:
     built: tuple[Built, ...] = ()
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
+    content: str | None = None
+    python_full: str | None = None
 
     @property
     def generation(self) -> str:
@@ -148,6 +157,15 @@ def lock_digest(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
+def content_digest(wheels: Iterable[LockedWheel]) -> str:
+    """Return the digest of a set of wheels, as in the line `content`.
+
+    An installed environment has it in its `.manifest`: activation compares the two.
+    """
+    text = "\n".join(sorted(wheel.sha256 for wheel in wheels))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
 def wheels_directory(path: Path) -> Path:
     """Return the folder of the wheels that were built for a lock: `model.wheels` for `model.lock`."""
     return path.with_suffix(_WHEELS_SUFFIX)
@@ -167,6 +185,10 @@ def format_layer_lock(lock: LayerLock) -> str:
         f"# generation: {lock.generation}",
         f"# environment: {lock.environment}",
         f"# base: {lock.base}",
+    ]
+    lines += [] if lock.content is None else [f"# content: {lock.content}"]
+    lines += [] if lock.python_full is None else [f"# python: {lock.python_full}"]
+    lines += [
         f"# platform: {lock.platform}",
         f"# inputs: {lock.inputs}",
         f"# resolver: {lock.resolver}, exclude-newer {lock.exclude_newer}",
@@ -236,6 +258,8 @@ def parse_layer_lock(text: str, path: Path) -> LayerLock:
     generation_id = reader.generation()
     environment = _matching(reader, "environment", _ENVIRONMENT, "python3.12-torch2.13.0-cu130")
     base = reader.digest("base")
+    content = _optional(reader, "content", _DIGEST, "sha256: and 64 lower-case hex digits")
+    python_full = _optional(reader, "python", _PYTHON, "3.12.13")
     platform = _matching(reader, "platform", _PLATFORM, "x86_64-manylinux_2_34")
     inputs = reader.digest("inputs")
     resolver, exclude_newer = reader.resolver()
@@ -268,6 +292,8 @@ def parse_layer_lock(text: str, path: Path) -> LayerLock:
         built=built,
         index_url=index_url,
         extra_index_urls=extra_index_urls,
+        content=content,
+        python_full=python_full,
     )
     if (len(lock.wheels), lock.size_bytes) != (int(counted["count"]), int(counted["bytes"])):
         raise reader.error(
@@ -296,6 +322,15 @@ def _matching(reader: LockReader, key: str, form: re.Pattern[str], example: str)
     if form.fullmatch(value) is None:
         raise reader.error(f"{key} is {value!r}, not of the form {example}")
     return value
+
+
+def _optional(reader: LockReader, key: str, form: re.Pattern[str], example: str) -> str | None:
+    values = list(reader.headers(key))
+    if not values:
+        return None
+    if len(values) > 1 or form.fullmatch(values[0]) is None:
+        raise reader.error(f"{key} is {values[-1]!r}, not one of the form {example}")
+    return values[0]
 
 
 def _overrides(reader: LockReader) -> tuple[Override, ...]:

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
 # Checks and prepares a virtual environment of the user on top of the environment. user_venv/ does the preparation.
-_mb_functions="$_mb_functions _mb_is_noted _mb_prepare_user_venv _mb_take_user_venv"
+_mb_functions="$_mb_functions _mb_is_noted _mb_prepare_user_venv _mb_run_preparation _mb_take_user_venv"
 
 _mb_take_user_venv() { # normalizes _mb_user_venv, or empties it
     _mb_found=MONOBASE_USER_VENV
@@ -28,7 +28,15 @@ _mb_is_noted() { # whether the note of CUDA libraries that both sides have exist
     done
 }
 
-_mb_prepare_user_venv() {
+_mb_prepare_user_venv() { # a layer was prepared when it was made
+    if [ -e "$_mb_user_venv/.monobase-layer" ]; then
+        _mb_do activation/layer _mb_use_layer
+    else
+        _mb_run_preparation
+    fi
+}
+
+_mb_run_preparation() {
     _mb_log info "preparing $_mb_user_venv to see the packages of $_mb_environment"
     "$_mb_environment/bin/python" -I -B -c 'import sys
 sys.path.insert(0, sys.argv[1])

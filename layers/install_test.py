@@ -1,0 +1,315 @@
+"""The installation of layers: by hash, complete or not at all, and always the same."""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gens.errors import MonobaseError
+from layers.errors import (
+    LayerIndexError,
+    LayerInterpreterError,
+    LayerPlaceError,
+    LayerWheelError,
+)
+from layers.install import LayerOptions, install_layer
+from layers.layer_file import LAYER_FILE, LayerFile, read_layer_file
+from layers.lock import Built, LayerLock, Override, format_layer_lock, lock_digest
+from layers.uv import WheelSources
+from tests.index.wheel import WheelSpec
+from tests.layers.sample_lock import DIGEST, sample_lock
+
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+PACKAGES = f"lib/python{PYTHON}/site-packages"
+NATIVE = WheelSpec(
+    "native", "1.0", python_tag="cp312", abi_tag="cp312", platform_tag="manylinux_2_17_x86_64",
+    files={"native/__init__.py": b"", "native/part.cpython-312-x86_64-linux-gnu.so": b"\x7fELF"},
+)  # fmt: skip
+MINE = WheelSpec(
+    "Mine.It",
+    "1.0",
+    files={"mine/__init__.py": b"V = 1\n", "mine/data.txt": b"data"},
+    executables=frozenset({"mine/data.txt"}),
+    console_scripts={"mine": "mine:main"},
+    data={
+        "scripts/old": b"#!python\nprint(1)\n",
+        "scripts/sh": b"#!/bin/sh\n",
+        "headers/mine.h": b"",
+        "data/etc/x": b"x",
+    },
+)
+
+
+def install(lock: LayerLock, to: Path, *folders: Path, **options: object) -> list[str]:
+    """Install without an index; return the warnings."""
+    warnings: list[str] = []
+    sources = WheelSources(folders, offline=True)
+    install_layer(lock, to, replace(LayerOptions(sources=sources, warn=warnings.append), **options))  # type: ignore[arg-type]
+    return warnings
+
+
+def content_of(root: Path) -> dict[str, tuple[int, int, str]]:
+    """Return mode, time and content of everything below a folder."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        status = path.lstat()
+        text = str(path.readlink()) if path.is_symlink() else ""
+        if path.is_file() and not path.is_symlink():
+            text = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[str(path.relative_to(root))] = (status.st_mode, status.st_mtime_ns, text)
+    return found
+
+
+def test_a_layer_is_a_virtual_environment_of_the_bases_python(tmp_path: Path) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE)
+
+    warnings = install(lock, tmp_path / "deep" / "venv", tmp_path / "wheels")
+
+    layer = tmp_path / "deep" / "venv"
+    home = f"/srv/r8/monobase/uv/python/cpython-3.11.9-linux-{lock.machine}-gnu/bin"
+    assert warnings == []
+    assert str((layer / "bin" / "python").readlink()) == f"{home}/python3.11"
+    assert str((layer / "bin" / "python3.11").readlink()) == "python"
+    assert f"home = {home}\n" in (layer / "pyvenv.cfg").read_text()
+    assert (layer / PACKAGES / "mine" / "__pycache__" / "__init__.cpython-311.pyc").is_file()
+    assert (layer / "include/site/python3.11/mine-it/mine.h").is_file()
+    assert (layer / "etc/x").is_file()
+    assert read_layer_file(layer) == LayerFile(
+        "g00002", "python3.11-torch2.4.1-cpu", DIGEST, str(lock.content), lock_digest(format_layer_lock(lock))
+    )
+    assert [path.name for path in layer.parent.iterdir()] == ["venv"]
+
+
+def test_two_installations_are_the_same_to_the_bit(tmp_path: Path) -> None:
+    lock = sample_lock(
+        tmp_path / "wheels", MINE, WheelSpec("other", "2.0", files={"other.py": b"X = {'b', 'a'}\n"})
+    )
+    (tmp_path / "copy").symlink_to("wheels")
+
+    install(lock, tmp_path / "a" / "venv", tmp_path / "wheels")
+    previous = os.umask(0o077)
+    try:
+        install(lock, tmp_path / "b" / "of another length" / "name", tmp_path / "copy")
+    finally:
+        os.umask(previous)
+
+    assert content_of(tmp_path / "a" / "venv") == content_of(tmp_path / "b" / "of another length" / "name")
+
+
+def test_every_file_is_recorded_with_its_digest_in_order(tmp_path: Path) -> None:
+    install(sample_lock(tmp_path / "wheels", MINE), tmp_path / "venv", tmp_path / "wheels")
+
+    packages = tmp_path / "venv" / PACKAGES
+    lines = next(packages.glob("*.dist-info/RECORD")).read_text().splitlines()
+    assert lines == sorted(lines)
+    recorded = dict(line.split(",", 1) for line in lines)
+    assert {"../../../bin/mine", "../../../bin/old", "../../../etc/x", "mine/__init__.py"} <= set(recorded)
+    assert not any("uv_cache" in path for path in recorded)
+    for path in recorded:
+        assert (packages / path).exists(), path
+
+
+def test_scripts_run_with_the_python_beside_them(tmp_path: Path) -> None:
+    install(sample_lock(tmp_path / "wheels", MINE), tmp_path / "venv", tmp_path / "wheels")
+
+    scripts = tmp_path / "venv" / "bin"
+    for name in ("mine", "old"):
+        assert '"${0%/*}/python"' in (scripts / name).read_text()
+        assert str(tmp_path) not in (scripts / name).read_text()
+    assert (scripts / "sh").read_text() == "#!/bin/sh\n"
+
+
+def test_wheels_of_another_python_are_installed_without_bytecode(tmp_path: Path) -> None:
+    lock = sample_lock(
+        tmp_path / "wheels",
+        NATIVE,
+        environment="python3.12-torch2.13.0-cu130",
+        platform="x86_64-manylinux_2_34",
+    )
+
+    warnings = install(lock, tmp_path / "venv", tmp_path / "wheels")
+
+    packages = tmp_path / "venv" / "lib" / "python3.12" / "site-packages"
+    assert (packages / "native" / "part.cpython-312-x86_64-linux-gnu.so").is_file()
+    assert [path.name for path in (tmp_path / "venv" / "lib").iterdir()] == ["python3.12"]
+    assert list((tmp_path / "venv").rglob("*.pyc")) == []
+    assert len(warnings) == 1
+    assert warnings[0].startswith("there is no Python 3.12 here: the layer gets no bytecode")
+
+
+def test_a_lock_without_wheels_gives_a_layer(tmp_path: Path) -> None:
+    install(sample_lock(tmp_path), tmp_path / "venv")
+
+    assert read_layer_file(tmp_path / "venv") is not None
+    assert (tmp_path / "venv" / PACKAGES / "monobase.pth").is_file()
+
+
+def test_a_wheel_that_the_lock_does_not_name_ends_with_its_name_and_both_hashes(tmp_path: Path) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE)
+    wheel = tmp_path / "wheels" / lock.wheels[0].filename
+    wheel.write_bytes(b"another")
+
+    with pytest.raises(LayerWheelError) as raised:
+        install(lock, tmp_path / "venv", tmp_path / "wheels")
+
+    assert str(wheel) in str(raised.value)
+    assert f"expected sha256:{lock.wheels[0].sha256}" in str(raised.value)
+    assert f"found sha256:{hashlib.sha256(b'another').hexdigest()}" in str(raised.value)
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_wheel_that_is_nowhere_is_named(tmp_path: Path) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE)
+
+    with pytest.raises(LayerIndexError, match="mine-it"):
+        install(lock, tmp_path / "venv")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["wheels"]
+
+
+def test_a_built_wheel_comes_from_the_folder_beside_the_lock(tmp_path: Path) -> None:
+    lock = sample_lock(tmp_path / "model.wheels", MINE, built=(Built("mine-it", "1.0", "./mine"),))
+
+    with pytest.raises(LayerWheelError, match=r"mine_it-1.0-py3-none-any.whl: is missing.*built from ./mine"):
+        install(lock, tmp_path / "venv", built=tmp_path / "other.wheels")
+    install(lock, tmp_path / "venv", built=tmp_path / "model.wheels")
+
+    assert (tmp_path / "venv" / PACKAGES / "mine").is_dir()
+
+
+def test_of_two_wheels_with_one_file_the_later_name_wins_with_a_warning(tmp_path: Path) -> None:
+    specs = [
+        WheelSpec(name, "1.0", files={"both.py": name.encode(), f"{name}.py": b""}) for name in ("aa", "bb")
+    ]
+    lock = sample_lock(tmp_path / "wheels", *specs)
+
+    warnings = install(lock, tmp_path / "venv", tmp_path / "wheels")
+
+    packages = tmp_path / "venv" / PACKAGES
+    assert warnings == ["both.py: aa and bb have it with different contents; that of bb is used"]
+    assert (packages / "both.py").read_text() == "bb"
+    assert (packages / "aa.py").is_file()
+
+
+def test_another_layer_is_replaced(tmp_path: Path) -> None:
+    first = sample_lock(tmp_path / "wheels", MINE)
+    second = sample_lock(tmp_path / "wheels", WheelSpec("other", "2.0", files={"other.py": b""}))
+    to = tmp_path / "to" / "venv"
+
+    install(first, to, tmp_path / "wheels")
+    install(second, to, tmp_path / "wheels")
+
+    assert not (to / PACKAGES / "mine").exists()
+    assert (to / PACKAGES / "other.py").is_file()
+    assert [path.name for path in to.parent.iterdir()] == ["venv"]
+
+
+def test_an_empty_folder_becomes_a_layer(tmp_path: Path) -> None:
+    (tmp_path / "venv").mkdir()
+
+    install(sample_lock(tmp_path), tmp_path / "venv")
+
+    assert (tmp_path / "venv" / LAYER_FILE).is_file()
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_anything_else_stays_and_is_named(tmp_path: Path, kind: str) -> None:
+    to = tmp_path / "venv"
+    if kind == "folder":
+        to.mkdir()
+        (to / "pyvenv.cfg").touch()
+    elif kind == "file":
+        to.touch()
+    else:
+        (tmp_path / "empty").mkdir()
+        to.symlink_to("empty")
+    before = content_of(tmp_path)
+
+    with pytest.raises(LayerPlaceError, match=str(to)):
+        install(sample_lock(tmp_path), to)
+
+    assert content_of(tmp_path) == before
+
+
+def test_a_folder_of_wheels_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LayerPlaceError, match=r"nowhere: is not a directory"):
+        install(sample_lock(tmp_path), tmp_path / "venv", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("program", ["/bin/true", "/nowhere/python"])
+def test_a_named_interpreter_that_does_not_fit_is_refused(tmp_path: Path, program: str) -> None:
+    with pytest.raises(LayerInterpreterError, match=f"{program}: is not a Python that runs"):
+        install(sample_lock(tmp_path), tmp_path / "venv", python=Path(program))
+
+
+def test_what_a_killed_installation_left_is_removed_and_what_another_uses_is_not(tmp_path: Path) -> None:
+    left, used = tmp_path / ".venv.monobase-new-left", tmp_path / ".venv.monobase-new-used"
+    for folder in (left, used):
+        (folder / "layer").mkdir(parents=True)
+    descriptor = os.open(used, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        install(sample_lock(tmp_path / "wheels"), tmp_path / "venv")
+    finally:
+        os.close(descriptor)
+
+    assert not left.exists()
+    assert used.is_dir()
+
+
+def test_the_note_names_libraries_of_which_the_bases_torch_loads_its_own(tmp_path: Path) -> None:
+    cudnn = WheelSpec("nvidia-cudnn-cu13", "9.3", files={"nvidia/cudnn/lib/libcudnn.so.9": b""})
+    lock = sample_lock(tmp_path / "wheels", cudnn, overrides=(Override("nvidia-cudnn-cu13", "9.3", "9.2"),))
+
+    install(lock, tmp_path / "venv", tmp_path / "wheels")
+
+    note = (tmp_path / "venv" / ".monobase-note").read_text()
+    assert note == "nvidia-cudnn-cu13 9.2 (not nvidia-cudnn-cu13 9.3, which pip shows)\n"
+
+
+def test_variables_of_uv_and_pip_do_not_change_the_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE)
+    install(lock, tmp_path / "a", tmp_path / "wheels")
+    for name, value in {
+        "UV_COMPILE_BYTECODE": "1", "UV_LINK_MODE": "symlink", "UV_CONSTRAINT": "/nowhere",
+        "UV_PYTHON": "3.99", "UV_TARGET": str(tmp_path / "target"), "VIRTUAL_ENV": "/nowhere",
+        "PYTHONPATH": "/nowhere", "PYTHONHASHSEED": "3", "PIP_INDEX_URL": "https://nowhere.invalid",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+
+    install(lock, tmp_path / "b", tmp_path / "wheels")
+
+    assert content_of(tmp_path / "a") == content_of(tmp_path / "b")
+
+
+def test_the_command_prints_what_it_made_and_one_line_for_a_failure(tmp_path: Path) -> None:
+    lock = sample_lock(tmp_path / "model.wheels", MINE)
+    (tmp_path / "model.lock").write_text(format_layer_lock(lock))
+    command = [sys.executable, "-m", "layers.main", "install", str(tmp_path / "model.lock"), "--to"]
+
+    made = subprocess.run([*command, str(tmp_path / "venv")], capture_output=True, text=True, check=False)
+    refused = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.startswith(f"{tmp_path}/venv: 1 wheels, ")
+    assert made.stdout.endswith(" bytes, with bytecode\n")
+    assert refused.returncode == LayerPlaceError.exit_code
+    assert refused.stderr.startswith(f"error: {tmp_path}: holds something else than a layer")
+
+
+def test_each_kind_of_failure_has_the_exit_code_of_the_table() -> None:
+    codes = {
+        kind.__name__: kind.exit_code for kind in MonobaseError.__subclasses__() if "Layer" in kind.__name__
+    }
+
+    assert codes["LayerIndexError"] == 4
+    assert codes["LayerDiskError"] == 5
+    assert codes["LayerWheelError"] == 7
+    assert codes["LayerInterpreterError"] == 8

@@ -1,0 +1,190 @@
+"""Installs the wheels of a lock into an empty folder, with uv."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv as uv_package
+
+from gens.lock import LockedWheel
+from layers.errors import LayerDiskError, LayerIndexError, LayerUvError, LayerWheelError
+from layers.lock import LayerLock
+
+# Variables of uv that say how to reach an index, and where it keeps what it has fetched. Any other could
+# change what is installed, or where.
+_PASSED_ON = re.compile(
+    r"UV_(?:CACHE_DIR|CONCURRENT_\w+|CREDENTIALS_DIR|DEFAULT_INDEX|EXTRA_INDEX_URL|HTTP_\w+|INDEX|INDEX_URL|"
+    r"INDEX_\w+_(?:USERNAME|PASSWORD)|INSECURE_HOST|KEYRING_PROVIDER|NATIVE_TLS|NO_CACHE|NO_CONFIG|CONFIG_FILE|"
+    r"NO_INDEX|OFFLINE|REQUEST_TIMEOUT|SYSTEM_CERTS)"
+)
+_OF_OTHERS = re.compile(r"(?:UV_|PYTHON|PIP_|_?CONDA_|VIRTUAL_ENV|RUST_|FORCE_COLOR|CLICOLOR|_*PYVENV_).*")
+_MISMATCH = re.compile(
+    r"Hash mismatch for `(?P<wheel>[^`]+)`\s+Expected:\s+(?P<expected>(?:sha256:\w+\s+)+)"
+    r"Computed:\s+sha256:(?P<found>\w+)"
+)
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|os error (?:28|122)\)", re.IGNORECASE)
+_NO_WRITE = re.compile(r"Read-only file system|Permission denied|os error (?:13|30)\)", re.IGNORECASE)
+_NETWORK = re.compile(
+    r"error sending request|client error|dns error|timeout|timed out|request or response body|"
+    r"Network connectivity is disabled|HTTP status|No solution found|"
+    r"not found in the (?:package registry|provided)",
+    re.IGNORECASE,
+)
+_MALFORMED = re.compile(
+    r"invalid zip|Failed to (?:read|extract|unzip|install)|end of central directory|RECORD|wheel is invalid",
+    re.IGNORECASE,
+)
+_LINES = 12
+_LINE_CHARACTERS = 500
+_PASSWORD = re.compile(r"(\w://)[^/@\s]+@")
+
+
+@dataclass(frozen=True, slots=True)
+class WheelSources:
+    """The places that wheels come from.
+
+    Attributes:
+        folders: Folders with wheels, which come first.
+        index_url: Index in place of the one of the lock, or None. Where neither names one, uv's settings do.
+        offline: Use the folders and uv's cache only.
+    """
+
+    folders: tuple[Path, ...] = ()
+    index_url: str | None = None
+    offline: bool = False
+
+
+def install_wheels(
+    lock: LayerLock, wheels: Sequence[LockedWheel], target: Path, sources: WheelSources
+) -> Path:
+    """Install wheels into a folder, as `pip install --prefix` does.
+
+    Args:
+        lock: The lock.
+        wheels: The wheels to install, of this lock.
+        target: The folder, made if it does not exist.
+        sources: Where the wheels come from.
+
+    Returns:
+        The site-packages, in a folder `lib/pythonX.Y` of whichever Python uv has.
+
+    Raises:
+        LayerWheelError: A wheel is not the one that the lock names, or cannot be unpacked.
+        LayerIndexError: An index does not answer, or lacks a wheel.
+        LayerDiskError: The disk is full, or cannot be written to.
+        LayerUvError: uv cannot be run, or failed for another reason.
+    """
+    with tempfile.TemporaryDirectory(prefix="monobase-layer-") as scratch:
+        requirements = Path(scratch, "requirements.txt")
+        requirements.write_text(
+            "".join(f"{it.name}=={it.version} --hash=sha256:{it.sha256}\n" for it in wheels)
+        )
+        command = [
+            *(_program(), "--quiet", "--no-progress", "--color", "never", "pip", "install"),
+            *(
+                "--prefix",
+                target,
+                "--python",
+                sys.executable,
+                "--no-python-downloads",
+                "--requirements",
+                requirements,
+            ),
+            *("--python-version", lock.python, "--python-platform", lock.platform),
+            *("--no-deps", "--require-hashes", "--no-build", "--no-compile-bytecode", "--reinstall"),
+            *("--link-mode", "copy"),
+            *_places(lock, wheels, sources),
+        ]
+        _run([str(word) for word in command], target)
+    (target / ".lock").unlink(missing_ok=True)
+    found = sorted(target.glob("lib/python*/site-packages"))
+    if len(found) != 1:
+        raise LayerUvError(f"uv installed into {[str(path) for path in found]}, not into one site-packages")
+    return found[0]
+
+
+def _program() -> str:
+    found = shutil.which("uv")
+    if found is not None:
+        return found
+    try:
+        return uv_package.find_uv_bin()
+    except FileNotFoundError as error:
+        raise LayerUvError(f"uv is not installed: {error}; install it, or put it on the PATH") from error
+
+
+def _places(lock: LayerLock, wheels: Iterable[LockedWheel], sources: WheelSources) -> list[str | Path]:
+    words: list[str | Path] = []
+    for folder in sources.folders:
+        words += ["--find-links", folder]
+    if sources.offline:
+        words.append("--offline")
+    if all(any((folder / it.filename).is_file() for folder in sources.folders) for it in wheels):
+        return [*words, "--no-index"]
+    if sources.index_url is not None:
+        return [*words, "--default-index", sources.index_url]
+    if lock.index_url is not None:
+        words += ["--default-index", lock.index_url]
+    for url in lock.extra_index_urls:
+        words += ["--index", url]
+    # Safe with hashes: a wheel of another index than the one that was locked has to be the same.
+    return [*words, "--index-strategy", "unsafe-best-match"]
+
+
+def _run(command: list[str], target: Path) -> None:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if _PASSED_ON.fullmatch(name) or not _OF_OTHERS.fullmatch(name)
+    }
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace", check=False,
+        )  # fmt: skip
+    except OSError as error:
+        raise LayerUvError(f"{command[0]}: cannot be run: {error.strerror}") from error
+    if done.returncode != 0:
+        raise _failure(done.returncode, done.stderr, target)
+
+
+def _failure(
+    code: int, said: str, target: Path
+) -> LayerDiskError | LayerWheelError | LayerIndexError | LayerUvError:
+    lines = _PASSWORD.sub(r"\1***@", said).strip().splitlines()[-_LINES:]
+    shown = "\n".join(line[:_LINE_CHARACTERS] for line in lines)
+    mismatch = _MISMATCH.search(said)
+    if mismatch is not None:
+        expected = " or ".join(mismatch["expected"].split())
+        return LayerWheelError(
+            f"{mismatch['wheel']}: the index serves another file than the lock names: expected {expected}, "
+            f"found sha256:{mismatch['found']}; correct the index, or find out who changed the wheel"
+        )
+    if _NO_SPACE.search(said):
+        return LayerDiskError(f"{target}: the disk is full{room(target)}; make room; uv said: {shown}")
+    if code < 0:
+        return LayerUvError(f"uv was ended by signal {-code}; was there too little memory? It said: {shown}")
+    if _NETWORK.search(said):
+        return LayerIndexError(f"the wheels cannot be fetched: {shown}")
+    if _NO_WRITE.search(said):
+        return LayerDiskError(f"{target}: cannot be written to; uv said: {shown}")
+    if _MALFORMED.search(said):
+        return LayerWheelError(f"a wheel cannot be unpacked: {shown}")
+    return LayerUvError(f"uv failed with exit code {code}: {shown}")
+
+
+def room(path: Path) -> str:
+    """Return the free bytes and inodes of the file system of a path, in brackets; empty if unknown."""
+    for place in (path, *path.parents):
+        try:
+            found = os.statvfs(place)
+        except OSError:
+            continue
+        return f" ({found.f_bavail * found.f_frsize:,} bytes and {found.f_favail:,} inodes are free)"
+    return ""
