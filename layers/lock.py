@@ -17,6 +17,7 @@ Format 1. As in the lock of an environment (`gens/lock.py`), each layer lock has
     # group: NAME                each dependency group
     # requirement: numba>=0.60   each requirement, in the order of the sources
     # constraint: click<9        each constraint
+    # allowed: numpy             each package that may differ from the base (`--override`)
     # override: numpy==1.26.4, the base has 2.5.0
     # built: mylib==1.0, from ./mylib sha256:…
     # wheels: 62, 91203117 bytes
@@ -102,6 +103,7 @@ class LayerLock:
         groups: Dependency groups of a project that were asked for.
         requirements: Requirements, as asked for.
         constraints: Constraints, as asked for.
+        allowed: `NAME` or `NAME==VERSION` of packages that may differ from the base, as asked for.
         overrides: Packages of the base that the layer replaces, in order of names.
         built: Those of `wheels` that are on no index, in order of names.
         index_url: Index in place of the default one, or None.
@@ -123,6 +125,7 @@ class LayerLock:
     groups: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
     overrides: tuple[Override, ...] = ()
     built: tuple[Built, ...] = ()
     index_url: str | None = None
@@ -198,6 +201,7 @@ def format_layer_lock(lock: LayerLock) -> str:
     lines += [f"# group: {group}" for group in lock.groups]
     lines += [f"# requirement: {requirement}" for requirement in lock.requirements]
     lines += [f"# constraint: {constraint}" for constraint in lock.constraints]
+    lines += [f"# allowed: {allowed}" for allowed in lock.allowed]
     lines += [
         f"# override: {override.name}=={override.version}, the base has {override.base_version}"
         for override in sorted(lock.overrides, key=lambda override: override.name)
@@ -268,6 +272,7 @@ def parse_layer_lock(text: str, path: Path) -> LayerLock:
     groups = tuple(reader.headers("group"))
     requirements = tuple(reader.headers("requirement"))
     constraints = tuple(reader.headers("constraint"))
+    allowed = tuple(reader.headers("allowed"))
     overrides = _overrides(reader)
     built = _built(reader)
     counted = _WHEELS.fullmatch(reader.header("wheels"))
@@ -288,6 +293,7 @@ def parse_layer_lock(text: str, path: Path) -> LayerLock:
         groups=groups,
         requirements=requirements,
         constraints=constraints,
+        allowed=allowed,
         overrides=overrides,
         built=built,
         index_url=index_url,

@@ -40,6 +40,7 @@ LOCK = LayerLock(
     groups=("gpu",),
     requirements=("numpy<2", "mylib @ ./mylib"),
     constraints=("click<9",),
+    allowed=("numpy",),
     overrides=(Override("numpy", "1.26.4", "2.5.0"),),
     built=(Built("mylib", "1.0", f"./mylib {INPUTS}"),),
     index_url="https://index.example/simple",
@@ -60,6 +61,7 @@ TEXT = f"""\
 # requirement: numpy<2
 # requirement: mylib @ ./mylib
 # constraint: click<9
+# allowed: numpy
 # override: numpy==1.26.4, the base has 2.5.0
 # built: mylib==1.0, from ./mylib {INPUTS}
 # wheels: 2, 18253239 bytes
@@ -75,6 +77,7 @@ BARE = replace(
     groups=(),
     requirements=(),
     constraints=(),
+    allowed=(),
     overrides=(),
     built=(),
     wheels=(),
@@ -113,17 +116,17 @@ def test_a_lock_knows_its_python_its_machine_and_its_bytes() -> None:
         ("python3.12-torch2.13.0-cu130", "../x", r":3: environment is '../x', not of the form python3"),
         (f"base: {BASE}", "base: none", r":4: base is 'none', not sha256"),
         ("x86_64-manylinux_2_34", "windows", r":5: platform is 'windows', not of the form"),
-        ("numpy==1.26.4, the base has 2.5.0", "numpy 1.26.4", r":15: override is 'numpy 1.26.4', not of"),
-        ("mylib==1.0, from ", "mylib==1.0 of ", r":16: built is .*, not of the form"),
-        ("# wheels: 2, 18253239 bytes", "# wheels: many", r":17: wheels is not of the form"),
+        ("numpy==1.26.4, the base has 2.5.0", "numpy 1.26.4", r":16: override is 'numpy 1.26.4', not of"),
+        ("mylib==1.0, from ", "mylib==1.0 of ", r":17: built is .*, not of the form"),
+        ("# wheels: 2, 18253239 bytes", "# wheels: many", r":18: wheels is not of the form"),
         (
             "mylib==1.0 --hash",
             "other==1.0 --hash",
-            r":20: mylib-1.0-py3-none-any.whl is not a wheel of other",
+            r":21: mylib-1.0-py3-none-any.whl is not a wheel of other",
         ),
-        ("mylib==1.0, from", "mylib==2.0, from", r":21: the header names mylib==2.0, and the lock has 1.0"),
+        ("mylib==1.0, from", "mylib==2.0, from", r":22: the header names mylib==2.0, and the lock has 1.0"),
         ("override: numpy==1.26.4", "override: scipy==1.0", r"names scipy==1.0, and the lock has no wheel"),
-        (" 18252005\n", " 18252005", r":21: the file does not end with exactly one newline"),
+        (" 18252005\n", " 18252005", r":22: the file does not end with exactly one newline"),
     ],
 )
 def test_another_text_is_refused_by_its_line(found: str, put: str, message: str) -> None:
@@ -140,7 +143,7 @@ def test_a_lock_that_was_cut_off_after_a_line_is_refused() -> None:
 
 def test_two_overrides_of_one_package_are_refused() -> None:
     line = "# override: numpy==1.26.4, the base has 2.5.0\n"
-    with pytest.raises(LockError, match=r":16: numpy: lines stand once"):
+    with pytest.raises(LockError, match=r":17: numpy: lines stand once"):
         parse_layer_lock(TEXT.replace(line, line * 2), PATH)
 
 

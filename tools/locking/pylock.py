@@ -67,15 +67,16 @@ def _package(package: dict[str, object]) -> PylockPackage:
         raise ResolutionError(
             f"{name} {version} resolved to a local {source or 'nothing'}, not to wheels of an index"
         )
-    return PylockPackage(name, version, tuple(_wheel(wheel) for wheel in wheels))
+    return PylockPackage(name, version, tuple(file_of(wheel) for wheel in wheels))
 
 
-def _wheel(wheel: dict[str, object]) -> PylockWheel:
-    url = str(wheel["url"])
-    hashes, size = wheel.get("hashes"), wheel.get("size")
+def file_of(entry: dict[str, object]) -> PylockWheel:
+    """Return the file of an entry of `wheels`, of an `sdist` or of an `archive` with a URL."""
+    url = str(entry["url"])
+    hashes, size = entry.get("hashes"), entry.get("size")
     return PylockWheel(
         url=url,
-        filename=str(wheel.get("name") or unquote(urlsplit(url).path.rpartition("/")[2])),
+        filename=str(entry.get("name") or unquote(urlsplit(url).path.rpartition("/")[2])),
         sha256=hashes.get("sha256") if isinstance(hashes, dict) else None,
         size_bytes=size if isinstance(size, int) else None,
     )

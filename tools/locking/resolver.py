@@ -23,11 +23,12 @@ from tools.locking.target_tags import best_wheel, target_tags
 
 _HEAD_TIMEOUT_S = 60
 _CONSTRAINTS = "constraints.txt"
-_PRERELEASE = re.compile(r"`([\w.-]+)` was requested with a pre-release marker \(e\.g\., ([^)]+)\)")
+# uv's hint at a pre-release that a package requires; the constraint in it admits that one.
+PRERELEASE = re.compile(r"`([\w.-]+)` was requested with a pre-release marker \(e\.g\., ([^)]+)\)")
 
 # Without a Cache-Control from the index, each resolution requests the same thirty pages again, which takes
 # 0.45 s instead of 0.05 s. Ten minutes is the value of the public index.
-_FRESH = "max-age=600"
+FRESH = "max-age=600"
 
 # Settings that a machine may decide: the host of the default index, how to reach it, the cache's folder. Any
 # other setting of uv would make two machines resolve differently.
@@ -135,7 +136,7 @@ def resolve(resolver: Resolver, inputs: Inputs) -> Resolution:
         try:
             return _resolve_once(resolver, with_named)
         except UnsatisfiableError as error:
-            new = dict(_PRERELEASE.findall(str(error)))
+            new = dict(PRERELEASE.findall(str(error)))
             if new.keys() <= named.keys():
                 raise
             named |= new
@@ -160,7 +161,7 @@ def _resolve_once(resolver: Resolver, inputs: Inputs) -> Resolution:
         raise ResolutionError(message or f"uv exited with {process.returncode} and said nothing")
     tags = target_tags(inputs.python, inputs.platform)
     return Resolution(
-        wheels=tuple(_locked(package, tags) for package in parse_pylock(process.stdout)),
+        wheels=tuple(locked_wheel(package, tags) for package in parse_pylock(process.stdout)),
         warnings=tuple(line for line in message.splitlines() if line.startswith("warning: ")),
     )
 
@@ -274,7 +275,7 @@ def _project(inputs: Inputs, default_index: str | None) -> str:
     ]
     if default_index is not None:
         lines += ["[[tool.uv.index]]", f"url = {json.dumps(default_index)}", "default = true"]
-        lines.append(f"cache-control = {{ api = {json.dumps(_FRESH)}, files = {json.dumps(_FRESH)} }}")
+        lines.append(f"cache-control = {{ api = {json.dumps(FRESH)}, files = {json.dumps(FRESH)} }}")
     if inputs.index_url is not None:
         # Explicit: other packages of that index do not replace those of the default index.
         lines += [
@@ -290,7 +291,16 @@ def _project(inputs: Inputs, default_index: str | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _locked(package: PylockPackage, tags: tuple[Tag, ...]) -> LockedWheel:
+def locked_wheel(package: PylockPackage, tags: tuple[Tag, ...]) -> LockedWheel:
+    """Return the wheel of a package that an installer would choose, with its digest and size.
+
+    Args:
+        package: The package, as uv resolved it.
+        tags: Tags of the target, best first.
+
+    Raises:
+        ResolutionError: The index states no digest, or the size cannot be had.
+    """
     chosen = best_wheel([wheel.filename for wheel in package.wheels], tags)
     wheel = next(wheel for wheel in package.wheels if wheel.filename == chosen)
     if wheel.sha256 is None:

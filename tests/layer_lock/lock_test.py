@@ -1,0 +1,160 @@
+"""Locks of layers on a local index: only what the base lacks, dated, kept, upgraded and checked offline."""
+
+from pathlib import Path
+
+import pytest
+
+from layers.lock import lock_digest
+from tests.index.server import LocalIndex
+from tests.layer_lock.desk import DATE, Desk, make_desk, pure, versions
+
+pytest_plugins = ["tests.index.fixture"]
+
+LATE = "2026-11-20T00:00:00Z"
+
+
+@pytest.fixture(name="desk")
+def _desk(local_index: LocalIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return make_desk(local_index, tmp_path, monkeypatch)
+
+
+def test_a_layer_has_what_the_base_lacks_at_versions_that_fit_it(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0", "torch", "numpy>=1", "helper"))
+    desk.index.add(pure("helper", "3.0"))
+    desk.index.add(pure("numpy", "9.0.0"))
+    lock = desk.lock("app\n")
+    assert versions(lock) == {"app": "1.0", "helper": "3.0"}
+    base = desk.workshop.locks / "g00000/python3.12-torch2.4.1-cu121.txt"
+    assert (lock.generation, lock.environment, lock.base) == (
+        "g00000",
+        "python3.12-torch2.4.1-cu121",
+        lock_digest(base.read_text()),
+    )
+    assert (lock.requirements, lock.sources, lock.exclude_newer) == (("app",), ("requirements.in",), DATE)
+
+
+def test_a_layer_of_nothing_but_the_base_is_empty(desk: Desk) -> None:
+    assert desk.lock("torch\nnumpy>=1\n").wheels == ()
+
+
+def test_the_summary_says_what_the_layer_adds_and_what_the_base_has(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0", "torch"))
+    desk.write("app\n")
+    said = desk.run("lock", "requirements.in", "--env", "3.12-torch2.4.1")
+    assert "on g00000/python3.12-torch2.4.1-cu121: 1 packages" in said
+    assert "of the base: 3 packages" in said
+
+
+def test_the_same_order_again_changes_nothing_and_asks_no_index(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.lock("app\n")
+    before = (desk.folder / "model.lock").read_bytes()
+    desk.index.add(pure("app", "2.0"))
+    desk.index.go_down()
+    assert "unchanged" in desk.run("lock", "requirements.in")
+    assert "unchanged" in desk.run("lock")
+    assert (desk.folder / "model.lock").read_bytes() == before
+
+
+def test_versions_and_date_are_kept_when_a_requirement_is_added(desk: Desk) -> None:
+    for name in ("app", "other"):
+        desk.index.add(pure(name, "1.0"))
+    desk.lock("app\n")
+    desk.index.add(pure("app", "1.1"))
+    desk.write("app\nother\n")
+    desk.run("lock")
+    assert (versions(desk.read()), desk.read().exclude_newer) == ({"app": "1.0", "other": "1.0"}, DATE)
+
+
+def test_one_package_or_all_are_upgraded_on_request(desk: Desk) -> None:
+    for name in ("app", "other"):
+        desk.index.add(pure(name, "1.0"))
+    desk.lock("app\nother\n")
+    for name in ("app", "other"):
+        desk.index.add(pure(name, "2.0"), upload_time=LATE)
+    desk.run("lock", "--upgrade-package", "app", "--exclude-newer", LATE)
+    assert versions(desk.read()) == {"app": "1.0", "other": "1.0"}
+    desk.run("lock", "--upgrade-package", "App")
+    assert versions(desk.read()) == {"app": "2.0", "other": "1.0"}
+    desk.run("lock", "--upgrade")
+    assert versions(desk.read()) == {"app": "2.0", "other": "2.0"}
+
+
+def test_a_lock_that_belongs_to_everything_is_up_to_date(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.lock("app\n")
+    desk.index.go_down()
+    assert "up to date" in desk.run("check", "model.lock")
+    assert "up to date" in desk.run("lock", "requirements.in", "--check")
+
+
+def test_a_check_says_which_requirement_has_changed(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.lock("app\n")
+    desk.write("app<2\n")
+    said = desk.run("check", "model.lock", exit_code=1)
+    assert "requirement 'app<2': the lock does not have it" in said
+    assert "requirement 'app': only the lock has it" in said
+
+
+def test_a_check_says_that_the_base_has_changed(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.lock("app\n")
+    base = desk.workshop.locks / "g00000/python3.12-torch2.4.1-cu121.txt"
+    base.write_text(base.read_text().replace("uv 0", "uv 1"))
+    assert "base: the lock was made for sha256:" in desk.run("check", "model.lock", exit_code=1)
+
+
+def test_a_check_says_that_the_generation_is_gone(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.lock("app\n")
+    definition = desk.workshop.definitions / "g00000.json"
+    definition.write_text(definition.read_text().replace('"id": 0', '"id": 7'))
+    definition.rename(definition.with_name("g00007.json"))
+    assert "its base does not exist: there is no generation 0" in desk.run("check", "model.lock", exit_code=1)
+
+
+def test_a_check_says_that_a_lock_is_for_another_environment(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.lock("app\n")
+    said = desk.run("check", "model.lock", "--env", "3.11-torch2.4.1", exit_code=1)
+    assert "the lock is for python3.12-torch2.4.1-cu121, not for python3.11-torch2.4.1-cu121" in said
+
+
+def test_a_check_says_that_the_header_was_edited(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.lock("app\n")
+    path = desk.folder / "model.lock"
+    path.write_text(path.read_text().replace(DATE, LATE))
+    assert "the header of" in desk.run("check", "model.lock", exit_code=1)
+
+
+def test_credentials_of_an_index_are_not_in_the_lock(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    with_password = desk.index.url().replace("://", "://me:hidden@")
+    lock = desk.lock("app\n", "--default-index", with_password)
+    assert lock.index_url == desk.index.url()
+    assert "hidden" not in (desk.folder / "model.lock").read_text()
+
+
+def test_paths_are_relative_to_the_lock_wherever_it_lies(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.write("app\n", "models/requirements.in")
+    desk.run("lock", "models/requirements.in", "--env", "3.12", "-o", "locks/a.lock")
+    assert "# source: ../models/requirements.in\n" in (desk.folder / "locks/a.lock").read_text()
+    assert "up to date" in desk.run("check", "locks/a.lock")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("lock",), "name a file of requirements"),
+        (("lock", "requirements.in"), "name an environment with --env"),
+        (("lock", "requirements.in", "--env", "3.12", "--extra", "x"), "belong to a pyproject.toml"),
+        (("lock", "requirements.in", "--env", "3.12", "--override", "a b"), "neither NAME nor NAME==VERSION"),
+        (("lock", "requirements.in", "--env", "3.12", "--exclude-newer", "soon"), "'soon' is neither"),
+    ],
+)
+def test_wrong_usage_is_told(desk: Desk, arguments: tuple[str, ...], message: str) -> None:
+    desk.write("app\n")
+    assert message in desk.run(*arguments, exit_code=2)

@@ -1,0 +1,19 @@
+"""Errors of `//tools:layer`, with their exit codes."""
+
+from gens.errors import MonobaseError, ResolutionError
+
+
+class RequirementsError(MonobaseError):
+    """A file of requirements is missing, malformed or asks for what a layer cannot have."""
+
+    exit_code = 3
+
+
+class ConflictError(ResolutionError):
+    """The requirements have no solution on their base."""
+
+
+class BuildError(MonobaseError):
+    """A wheel cannot be built or downloaded, or does not run on the base."""
+
+    exit_code = 7

@@ -1,0 +1,176 @@
+"""The order of an author: which files to lock for which base, completed by what an existing lock says."""
+
+import os
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import click
+
+from layers.lock import LayerLock
+from tools.layer.errors import RequirementsError
+from tools.layer.project import read_project, read_script
+from tools.layer.request import Request, shown_url
+from tools.layer.requirements_file import read_requirements_file
+
+_PROJECT = "pyproject.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the command line asks for.
+
+    Attributes:
+        sources: Files of requirements.
+        output: The lock.
+        generation_id: ID of the generation, or None.
+        environment: Name of the environment, or None.
+        machine: The machine, or None.
+        extras: Extras of a project.
+        groups: Dependency groups of a project.
+        constraint_files: Files of constraints.
+        index_url: Index in place of the default one, or None.
+        extra_index_urls: Indexes beside the default one.
+        overrides: `NAME` or `NAME==VERSION` of packages that may differ from the base.
+        exclude_newer: Time bound, or None.
+        upgrade: Whether to forget the versions and the date of the existing lock.
+        upgrade_packages: Normalized names of packages of which to forget the version.
+        may_build: Whether packages without wheels may be built.
+    """
+
+    sources: tuple[Path, ...]
+    output: Path
+    generation_id: int | None = None
+    environment: str | None = None
+    machine: str | None = None
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    constraint_files: tuple[Path, ...] = ()
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    exclude_newer: str | None = None
+    upgrade: bool = False
+    upgrade_packages: tuple[str, ...] = ()
+    may_build: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the lock, which paths in it are relative to."""
+        return self.output.parent
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The files in the words of the lock."""
+        return tuple(_relative(path, self.folder) for path in self.sources)
+
+
+def complete(order: Order, previous: LayerLock | None) -> Order:
+    """Return an order with what it leaves open filled in from the existing lock.
+
+    An order without files repeats the one of the existing lock: its files, extras, groups, indexes and
+    overrides. An order with files takes only generation, environment and machine from it.
+
+    Args:
+        order: What the command line asks for.
+        previous: The existing lock, or None.
+
+    Raises:
+        UsageError: Files or environment are missing.
+    """
+    if previous is not None:
+        if order.generation_id is None:
+            order = replace(order, generation_id=previous.generation_id)
+        order = replace(
+            order,
+            environment=order.environment or previous.environment,
+            machine=order.machine or previous.machine,
+        )
+        if not order.sources:
+            order = replace(
+                order,
+                sources=tuple(Path(os.path.normpath(order.folder / source)) for source in previous.sources),
+                extras=order.extras or previous.extras,
+                groups=order.groups or previous.groups,
+                constraint_files=order.constraint_files,
+                index_url=order.index_url or previous.index_url,
+                extra_index_urls=order.extra_index_urls or previous.extra_index_urls,
+                overrides=order.overrides or previous.allowed,
+            )
+    if not order.sources:
+        raise click.UsageError(f"name a file of requirements: {order.output} does not exist yet")
+    if order.environment is None:
+        raise click.UsageError("name an environment with --env, such as --env 3.12-torch2.13.0")
+    return order
+
+
+def read_request(order: Order) -> Request:
+    """Read all files of an order.
+
+    Args:
+        order: A complete order.
+
+    Returns:
+        What they ask for, with the indexes of the order.
+
+    Raises:
+        RequirementsError: A file is missing or malformed.
+    """
+    projects = [path for path in order.sources if path.name == _PROJECT]
+    if not projects and (order.extras or order.groups):
+        raise click.UsageError("--extra and --group belong to a pyproject.toml; name one")
+    request = Request()
+    for path in order.sources:
+        if path.name == _PROJECT:
+            request += read_project(path, order.folder, order.extras, order.groups)
+        elif path.suffix == ".py" and path.name != "setup.py":
+            request += read_script(path, order.folder)
+        elif path.suffix in (".toml", ".lock", ".yml", ".yaml", ".py", ".cfg"):
+            raise RequirementsError(
+                f"{path.name}: is not a file of requirements; export it to requirements.txt, or name a "
+                "pyproject.toml with a [project] table"
+            )
+        else:
+            request += read_requirements_file(path, order.folder)
+    for path in order.constraint_files:
+        request += read_requirements_file(path, order.folder, constraints=True)
+    return request + Request(index_url=order.index_url, extra_index_urls=order.extra_index_urls)
+
+
+def index_names(request: Request) -> tuple[str | None, tuple[str, ...]]:
+    """Return the indexes of a request as a lock names them: without names and credentials."""
+    extra = [*map(_address, request.extra_index_urls), *(url for _, url in request.package_indexes)]
+    index_url = None if request.index_url is None else shown_url(_address(request.index_url))
+    return index_url, tuple(dict.fromkeys(map(shown_url, extra)))
+
+
+def time_bound(text: str) -> str:
+    """Return a time bound as RFC 3339 in UTC; a day is its beginning.
+
+    Raises:
+        BadParameter: It is neither a date nor a time with an offset.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if len(text) == len("2026-11-01"):
+            moment = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is neither 2026-11-01 nor 2026-11-01T00:00:00Z") from error
+    if moment.tzinfo is None:
+        raise click.BadParameter(f"{text!r} has no offset; write {text}Z")
+    return format_time(moment)
+
+
+def format_time(moment: datetime) -> str:
+    """Return a time as in a lock."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _address(index: str) -> str:
+    """Return the URL of an index, which uv lets an author name: `corp=https://…`."""
+    name, equals, url = index.partition("=")
+    return url if equals and "://" not in name else index
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()

@@ -1,0 +1,188 @@
+"""Reads one requirement as pip and uv write it: by name, by URL, from Git or by path."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as Pep508
+from packaging.utils import canonicalize_name
+
+from tools.layer.errors import RequirementsError
+from tools.layer.request import Requirement, Source, is_archive, name_of_wheel, without_credentials
+
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_DIRECT = re.compile(
+    r"(?:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*)(?P<place>\S+)(?P<marker>.*)"
+)
+_BARE = re.compile(r"(?P<place>[^\s;\[]+)(?:\[(?P<extras>[^\]]*)\])?(?P<marker>(?:\s*;.*)?)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def parse_requirement(
+    text: str, place: str, folder: Path, lock_folder: Path, hashes: tuple[str, ...] = ()
+) -> Requirement:
+    """Read one requirement.
+
+    Args:
+        text: The requirement, without options such as `--hash`.
+        place: Where it stands, for messages.
+        folder: Folder that its paths are relative to.
+        lock_folder: Folder that paths in the lock are relative to.
+        hashes: SHA-256 digests of which its wheel must have one.
+
+    Returns:
+        The requirement. Variables such as `${TOKEN}` of its URL have their values, but not in its text.
+
+    Raises:
+        RequirementsError: It is malformed, a path does not exist, or a variable is not set.
+    """
+    if not _is_direct(text):
+        return _by_name(text, place, hashes)
+    found = _DIRECT.fullmatch(text) or _BARE.fullmatch(text)
+    if found is None:
+        raise RequirementsError(f"{place}: {text!r} is not a requirement; write NAME @ URL, or a path")
+    groups = found.groupdict()
+    marker = _marker(groups["marker"].strip().removeprefix(";").strip(), place)
+    extras = tuple(
+        sorted(
+            canonicalize_name(extra.strip()) for extra in (groups["extras"] or "").split(",") if extra.strip()
+        )
+    )
+    source, egg, shown = _source(groups["place"], place, folder, lock_folder)
+    if hashes:
+        source = replace(source, sha256=source.sha256 or hashes[0])
+    given = groups.get("name") or egg
+    name = canonicalize_name(given) if given else _name_of(source)
+    brackets = f"[{','.join(extras)}]" if extras else ""
+    head = f"{name}{brackets} @ {shown}" if name else f"{shown}{brackets}"
+    return Requirement(
+        text=_with_hashes(head if marker is None else f"{head} ; {marker}", hashes),
+        place=place,
+        name=name,
+        pep508="",
+        extras=extras,
+        marker=marker,
+        source=source,
+        hashes=hashes,
+    )
+
+
+def _is_direct(text: str) -> bool:
+    """Return whether a requirement names a place instead of versions."""
+    before_marker = text.partition(" ;")[0].partition("; ")[0].strip()
+    if re.search(r"\s@\s|^[\w.-]+(\[[^\]]*\])?@", before_marker) or "://" in before_marker:
+        return True
+    bare = before_marker.partition("[")[0]
+    return (
+        bare.startswith((".", "/", "~", "file:")) or "/" in bare or bare.endswith(".whl") or is_archive(bare)
+    )
+
+
+def _by_name(text: str, place: str, hashes: tuple[str, ...]) -> Requirement:
+    try:
+        parsed = Pep508(text)
+    except InvalidRequirement as error:
+        reason = str(error).partition("\n")[0]
+        raise RequirementsError(f"{place}: {text!r} is not a requirement: {reason}") from error
+    return Requirement(
+        text=_with_hashes(str(parsed), hashes),
+        place=place,
+        name=canonicalize_name(parsed.name),
+        pep508=str(parsed),
+        extras=tuple(sorted(parsed.extras)),
+        marker=parsed.marker,
+        hashes=hashes,
+    )
+
+
+def _with_hashes(text: str, hashes: Iterable[str]) -> str:
+    return " ".join((text, *(f"--hash=sha256:{digest}" for digest in sorted(hashes))))
+
+
+def _marker(text: str, place: str) -> Marker | None:
+    if not text:
+        return None
+    try:
+        return Marker(text)
+    except InvalidMarker as error:
+        reason = str(error).partition("\n")[0]
+        raise RequirementsError(f"{place}: {text!r} is not a marker: {reason}") from error
+
+
+def _source(where: str, place: str, folder: Path, lock_folder: Path) -> tuple[Source, str | None, str]:
+    """Return a source, the name that its fragment gives it, and its text in the lock."""
+    address = where.removeprefix("git+")
+    if not where.startswith("git+") and ("://" not in address or address.startswith("file:")):
+        return _path_source(address, place, folder, lock_folder)
+    parts = urlsplit(_expand(address, place))
+    fragment = {key: values[0] for key, values in parse_qs(parts.fragment).items()}
+    location = urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
+    shown = without_credentials(where)
+    if not where.startswith("git+"):
+        return (
+            Source("url", location, None, fragment.get("subdirectory"), fragment.get("sha256")),
+            fragment.get("egg"),
+            shown,
+        )
+    path, at, revision = location.rpartition("@")
+    # The @ of `ssh://git@host/…` is part of the host.
+    has_revision = bool(at) and "/" in urlsplit(path).path
+    if has_revision and revision.startswith("-"):
+        raise RequirementsError(f"{place}: {revision!r} is not a branch, tag or commit")
+    source = Source(
+        "git",
+        path if has_revision else location,
+        revision if has_revision else None,
+        fragment.get("subdirectory"),
+    )
+    return source, fragment.get("egg"), shown
+
+
+def _path_source(address: str, place: str, folder: Path, lock_folder: Path) -> tuple[Source, str | None, str]:
+    plain, _, fragment = address.partition("#")
+    if plain.startswith("file:"):
+        plain = unquote(urlsplit(plain).path)
+    path = Path(os.path.normpath(folder / Path(_expand(plain, place)).expanduser()))
+    if not path.exists():
+        raise RequirementsError(
+            f"{place}: {path} does not exist; paths are relative to the file that has them"
+        )
+    if path.is_file() and path.suffix != ".whl" and not is_archive(path.name):
+        raise RequirementsError(f"{place}: {path} is neither a wheel, a source distribution nor a folder")
+    shown = Path(os.path.relpath(path, lock_folder)).as_posix()
+    fields = {key: values[0] for key, values in parse_qs(fragment).items()}
+    source = Source("path", str(path), None, fields.get("subdirectory"))
+    return source, fields.get("egg"), shown if shown.startswith(".") else f"./{shown}"
+
+
+def _expand(text: str, place: str) -> str:
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise RequirementsError(f"{place}: the variable {found[1]} is not set; export it")
+        return os.environ[found[1]]
+
+    return _VARIABLE.sub(value, text)
+
+
+def _name_of(source: Source) -> str | None:
+    file_name = urlsplit(source.location).path if source.kind == "url" else source.location
+    return name_of_wheel(file_name) if file_name.endswith(".whl") else None
+
+
+def expand_variables(text: str, place: str) -> str:
+    """Return a text with the values of its variables, such as `${TOKEN}`.
+
+    Raises:
+        RequirementsError: A variable is not set.
+    """
+    return _expand(text, place)
+
+
+def is_commit(revision: str | None) -> bool:
+    """Return whether a revision is a whole commit ID of Git, which cannot move."""
+    return revision is not None and _COMMIT.fullmatch(revision) is not None

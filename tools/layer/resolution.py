@@ -1,0 +1,244 @@
+"""Asks uv for one resolution: requirements with constraints, for any Python and platform.
+
+Wheels are preferred; a package that has none is resolved by its source distribution, to be built.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from gens.errors import ResolutionError
+from gens.lock import LockedWheel
+from tools.locking.pylock import PylockPackage, PylockWheel, file_of
+from tools.locking.resolver import FRESH, PRERELEASE, Resolver, UnsatisfiableError, locked_wheel
+from tools.locking.target_tags import target_tags
+
+_NO_WHEEL = re.compile(r"Wheels are required for `([\w.-]+)`")
+_OUTPUT = "pylock.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that decides one resolution.
+
+    Attributes:
+        python: Full version of the interpreter.
+        platform: Platform in uv's words.
+        exclude_newer: Time bound (RFC 3339, UTC).
+        requirements: Requirements (PEP 508); local wheels as `NAME @ file:///…`.
+        constraints: Version bounds.
+        overrides: Requirements that replace all others of their package.
+        package_indexes: Index that alone serves a package, by name. The package is also a requirement.
+        undated: Names of packages from indexes without upload times.
+        dated: Time bounds of single packages, by name.
+        preferred: Versions to keep where they fit, by name.
+        build: Names of packages to resolve by their source distribution.
+        may_build: Whether packages without wheels may be built.
+    """
+
+    python: str
+    platform: str
+    exclude_newer: str
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    package_indexes: tuple[tuple[str, str], ...] = ()
+    undated: tuple[str, ...] = ()
+    dated: tuple[tuple[str, str], ...] = ()
+    preferred: tuple[tuple[str, str], ...] = ()
+    build: tuple[str, ...] = ()
+    may_build: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The solution of a question.
+
+    Attributes:
+        packages: Wheels of indexes, as uv names them, by name.
+        sdists: Source distributions of packages to be built, by name, with their versions.
+        local: Local wheels, by name: version and path.
+        warnings: Warnings of uv.
+    """
+
+    packages: Mapping[str, PylockPackage]
+    sdists: Mapping[str, tuple[str, PylockWheel]]
+    local: Mapping[str, tuple[str, Path]]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of each package, by name."""
+        found = {name: package.version for name, package in self.packages.items()}
+        found |= {name: version for name, (version, _) in self.sdists.items()}
+        return found | {name: version for name, (version, _) in self.local.items()}
+
+
+def ask(resolver: Resolver, question: Question) -> Answer:
+    """Resolve a question with uv.
+
+    It takes no pre-release unless a package requires one by its version. Packages that have wheels are not
+    resolved by their source distributions.
+
+    Args:
+        resolver: The uv to ask.
+        question: The question.
+
+    Returns:
+        The solution, without the wheels that are to be built.
+
+    Raises:
+        UnsatisfiableError: There is no solution; the message is uv's reason.
+        ResolutionError: An index did not answer, or a source cannot be read.
+    """
+    while True:
+        try:
+            return _ask_once(resolver, question)
+        except UnsatisfiableError as error:
+            named = [pin for _, pin in PRERELEASE.findall(str(error))]
+            without_wheels = _NO_WHEEL.findall(str(error)) if question.may_build else []
+            more = replace(
+                question,
+                constraints=tuple(dict.fromkeys((*question.constraints, *named))),
+                build=tuple(dict.fromkeys((*question.build, *map(canonicalize_name, without_wheels)))),
+            )
+            if more == question:
+                raise
+            question = more
+
+
+def choose(answer: Answer, names: Iterable[str], question: Question) -> Iterator[LockedWheel]:
+    """Yield the wheels of packages of an index that an installer would choose for the target.
+
+    Args:
+        answer: The solution.
+        names: Names of packages of an index.
+        question: The question of the solution.
+
+    Raises:
+        ResolutionError: An index states no digest, or a size cannot be had.
+    """
+    tags = target_tags(question.python, question.platform)
+    for name in names:
+        yield locked_wheel(answer.packages[name], tags)
+
+
+def _ask_once(resolver: Resolver, question: Question) -> Answer:
+    with tempfile.TemporaryDirectory(prefix="monobase-layer-") as name:
+        folder = Path(name)
+        (folder / "pyproject.toml").write_text(_project(question, resolver), encoding="utf-8")
+        (folder / "constraints.txt").write_text("\n".join(question.constraints), encoding="utf-8")
+        (folder / "overrides.txt").write_text("\n".join(question.overrides), encoding="utf-8")
+        output = folder / _OUTPUT
+        if question.preferred:
+            output.write_text(_preferences(question), encoding="utf-8")
+        process = subprocess.run(
+            [resolver.program, *_arguments(question)],
+            cwd=folder,
+            env=dict(resolver.environment),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        message = process.stderr.strip()
+        if process.returncode == 0:
+            warnings = tuple(line for line in message.splitlines() if line.startswith("warning: "))
+            return _answer(output.read_text(encoding="utf-8"), warnings)
+    message = message.replace(f"{name}/", "")
+    if "No solution found" in message:
+        raise UnsatisfiableError(message)
+    raise ResolutionError(message or f"uv exited with {process.returncode} and said nothing")
+
+
+def _arguments(question: Question) -> Iterator[str]:
+    yield from ("pip", "compile", "pyproject.toml", "--format=pylock.toml", f"--output-file={_OUTPUT}")
+    yield from ("--no-header", "--no-annotate", "--no-progress")
+    yield from ("--python", sys.executable, "--python-version", question.python)
+    yield from ("--python-platform", question.platform)
+    yield from ("--resolution=highest", "--prerelease=explicit", "--index-strategy=first-index")
+    yield from ("--exclude-newer", question.exclude_newer)
+    yield "--only-binary=:all:"
+    for name in question.build:
+        yield f"--no-binary={name}"
+    for name, date in question.dated:
+        if name not in question.undated:
+            yield from ("--exclude-newer-package", f"{name}={date}")
+    for name in question.undated:
+        yield from ("--exclude-newer-package", f"{name}=false")
+    yield "--constraints=constraints.txt"
+    if question.overrides:
+        yield "--overrides=overrides.txt"
+
+
+def _project(question: Question, resolver: Resolver) -> str:
+    """Return the TOML of the project that uv compiles; strings and lists are written as JSON."""
+    lines = [
+        "[project]",
+        'name = "monobase"',
+        'version = "0"',
+        f"requires-python = {json.dumps('==' + question.python)}",
+        f"dependencies = {json.dumps(question.requirements)}",
+        # This table stops uv from looking for settings in the parent folders.
+        "[tool.uv]",
+    ]
+    if resolver.default_index is not None:
+        lines += ["[[tool.uv.index]]", f"url = {json.dumps(resolver.default_index)}", "default = true"]
+        lines.append(f"cache-control = {{ api = {json.dumps(FRESH)}, files = {json.dumps(FRESH)} }}")
+    names: dict[str, str] = {}
+    for _, url in question.package_indexes:
+        if url not in names:
+            names[url] = f"package-index-{len(names)}"
+            lines += [
+                "[[tool.uv.index]]",
+                f"name = {json.dumps(names[url])}",
+                f"url = {json.dumps(url)}",
+                "explicit = true",
+            ]
+    if names:
+        lines.append("[tool.uv.sources]")
+        lines += [
+            f"{json.dumps(package)} = {{ index = {json.dumps(names[url])} }}"
+            for package, url in dict(question.package_indexes).items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _preferences(question: Question) -> str:
+    """Return a `pylock.toml` from which uv keeps the versions that fit."""
+    lines = ['lock-version = "1.0"', 'created-by = "uv"']
+    for name, version in question.preferred:
+        lines += ["[[packages]]", f"name = {json.dumps(name)}", f"version = {json.dumps(version)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _answer(text: str, warnings: tuple[str, ...]) -> Answer:
+    packages: dict[str, PylockPackage] = {}
+    sdists: dict[str, tuple[str, PylockWheel]] = {}
+    local: dict[str, tuple[str, Path]] = {}
+    for entry in tomllib.loads(text).get("packages", []):
+        name, version = canonicalize_name(entry["name"]), str(entry.get("version"))
+        if "wheels" in entry and all("url" in wheel for wheel in entry["wheels"]):
+            files = tuple(file_of(wheel) for wheel in entry["wheels"])
+            packages[name] = PylockPackage(name, version, files)
+        elif "url" in entry.get("sdist", {}):
+            sdists[name] = (version, file_of(entry["sdist"]))
+        elif "path" in entry.get("archive", {}):
+            local[name] = (version, Path(entry["archive"]["path"]))
+        else:
+            kinds = " and ".join(
+                kind for kind in ("vcs", "directory", "archive", "sdist", "wheels") if kind in entry
+            )
+            raise ResolutionError(
+                f"{name} {version} resolved to a {kinds or 'nothing'} that another package names; add it to "
+                "the requirements"
+            )
+    return Answer(packages, sdists, local, warnings)
