@@ -1,0 +1,1 @@
+"""`//tools:layer` end to end, against an index that serves small wheels."""

@@ -36,7 +36,7 @@ class Base:
 
     @cached_property
     def wheels(self) -> Mapping[str, LockedWheel]:
-        """Its wheels by name."""
+        """Wheels of the environment by name."""
         return {wheel.name: wheel for wheel in self.lock.wheels}
 
     def has(self, name: str, version: str) -> bool:

@@ -14,6 +14,7 @@ from tools.layer.base import Base, find_base, find_generation
 from tools.layer.build import Builder, path_label
 from tools.layer.check import differences, inputs_digest
 from tools.layer.conflict import explain
+from tools.layer.fallback import OlderError
 from tools.layer.order import Order, complete, format_time, index_names, read_request
 from tools.layer.request import Request, Source
 from tools.layer.requirement_text import is_commit
@@ -87,7 +88,7 @@ def make_lock(catalog: Catalog, order: Order, say: Callable[[str], None]) -> Out
             folder=Path(name),
             say=say,
         )
-        solution = _solution(builder, base, request, order, previous, exclude_newer)
+        solution = _solution(catalog, builder, base, request, order, previous, exclude_newer)
         lock = _lock(builder, base, request, order, solution, exclude_newer)
         _write(order.output, lock, solution)
     return Outcome(lock, base, shared=solution.shared, warnings=(*warnings, *solution.warnings))
@@ -145,6 +146,7 @@ def _resolver(request: Request) -> Resolver:
 
 
 def _solution(
+    catalog: Catalog,
     builder: Builder,
     base: Base,
     request: Request,
@@ -168,8 +170,8 @@ def _solution(
     )
     try:
         return solver.solve(question)
-    except (UnsatisfiableError, SecondAcceleratorError) as error:
-        raise explain(solver, error) from error
+    except (UnsatisfiableError, SecondAcceleratorError, OlderError) as error:
+        raise explain(catalog, solver, question, error) from error
 
 
 def _preferred(previous: LayerLock, order: Order) -> Iterator[tuple[str, str]]:

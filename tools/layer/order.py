@@ -18,7 +18,7 @@ _PROJECT = "pyproject.toml"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the command line asks for.
+    """The arguments of the command line.
 
     Attributes:
         sources: Files of requirements.

@@ -1,4 +1,4 @@
-"""What an author asks for: requirements with the place where each stands, constraints and indexes."""
+"""The request of an author: requirements with the place where each stands, constraints and indexes."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -55,7 +55,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Everything that the files of an author ask for.
+    """The content of all files of an author.
 
     Attributes:
         requirements: Requirements, in the order of the files.

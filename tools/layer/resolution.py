@@ -115,6 +115,31 @@ def ask(resolver: Resolver, question: Question) -> Answer:
             question = more
 
 
+def ask_parents(resolver: Resolver, question: Question) -> dict[str, tuple[str, ...]]:
+    """Return the packages of a solution that require each of its packages.
+
+    Args:
+        resolver: The uv to ask; it has just answered the question, and has all metadata in its cache.
+        question: The question, as it was answered.
+
+    Returns:
+        Names of packages by name; a package that only the author asks for has none.
+    """
+    with tempfile.TemporaryDirectory(prefix="monobase-layer-") as name:
+        process = _run(resolver, question, Path(name), "requirements.txt", "--annotation-style=line")
+        output = Path(name, "requirements.txt")
+        text = output.read_text(encoding="utf-8") if process.returncode == 0 else ""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in text.splitlines():
+        pin, _, via = line.partition("# via ")
+        package = re.split(r"[=\[ ]", pin, maxsplit=1)[0]
+        names = (parent.strip() for parent in via.split(","))
+        found[canonicalize_name(package)] = tuple(
+            canonicalize_name(parent) for parent in names if re.fullmatch(r"[A-Za-z0-9._-]+", parent)
+        )
+    return found
+
+
 def choose(answer: Answer, names: Iterable[str], question: Question) -> Iterator[LockedWheel]:
     """Yield the wheels of packages of an index that an installer would choose for the target.
 
@@ -133,22 +158,10 @@ def choose(answer: Answer, names: Iterable[str], question: Question) -> Iterator
 
 def _ask_once(resolver: Resolver, question: Question) -> Answer:
     with tempfile.TemporaryDirectory(prefix="monobase-layer-") as name:
-        folder = Path(name)
-        (folder / "pyproject.toml").write_text(_project(question, resolver), encoding="utf-8")
-        (folder / "constraints.txt").write_text("\n".join(question.constraints), encoding="utf-8")
-        (folder / "overrides.txt").write_text("\n".join(question.overrides), encoding="utf-8")
-        output = folder / _OUTPUT
+        output = Path(name, _OUTPUT)
         if question.preferred:
             output.write_text(_preferences(question), encoding="utf-8")
-        process = subprocess.run(
-            [resolver.program, *_arguments(question)],
-            cwd=folder,
-            env=dict(resolver.environment),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        process = _run(resolver, question, Path(name), _OUTPUT, "--format=pylock.toml", "--no-annotate")
         message = process.stderr.strip()
         if process.returncode == 0:
             warnings = tuple(line for line in message.splitlines() if line.startswith("warning: "))
@@ -159,9 +172,25 @@ def _ask_once(resolver: Resolver, question: Question) -> Answer:
     raise ResolutionError(message or f"uv exited with {process.returncode} and said nothing")
 
 
+def _run(
+    resolver: Resolver, question: Question, folder: Path, output: str, *options: str
+) -> subprocess.CompletedProcess[str]:
+    (folder / "pyproject.toml").write_text(_project(question, resolver), encoding="utf-8")
+    (folder / "constraints.txt").write_text("\n".join(question.constraints), encoding="utf-8")
+    (folder / "overrides.txt").write_text("\n".join(question.overrides), encoding="utf-8")
+    return subprocess.run(
+        [resolver.program, *_arguments(question), f"--output-file={output}", *options],
+        cwd=folder,
+        env=dict(resolver.environment),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
 def _arguments(question: Question) -> Iterator[str]:
-    yield from ("pip", "compile", "pyproject.toml", "--format=pylock.toml", f"--output-file={_OUTPUT}")
-    yield from ("--no-header", "--no-annotate", "--no-progress")
+    yield from ("pip", "compile", "pyproject.toml", "--no-header", "--no-progress")
     yield from ("--python", sys.executable, "--python-version", question.python)
     yield from ("--python-platform", question.platform)
     yield from ("--resolution=highest", "--prerelease=explicit", "--index-strategy=first-index")

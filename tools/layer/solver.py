@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,12 +11,14 @@ from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from gens.errors import ResolutionError
 from gens.lock import LockedWheel
 from layers.lock import Built, Override
 from tools.layer.accelerator import second_accelerators
 from tools.layer.base import Base
 from tools.layer.build import Builder
 from tools.layer.errors import BuildError, ConflictError, RequirementsError
+from tools.layer.fallback import OlderError, free_question, older_packages, older_requirements
 from tools.layer.request import Request, Requirement
 from tools.layer.resolution import Answer, Question, ask, choose
 from tools.layer.wheel_file import locked_file
@@ -234,11 +237,15 @@ class Solver:
 
         Raises:
             UnsatisfiableError: There is no solution.
-            ConflictError: The layer would have a second Torch or CUDA.
+            OlderError: A requirement would fall back to an older major version.
+            SecondAcceleratorError: The layer would have a second Torch or CUDA.
             BuildError: A package without wheels does not build.
             ResolutionError: An index does not answer.
         """
-        answer = ask(self.resolver, question)
+        with ThreadPoolExecutor(1) as pool:
+            free = pool.submit(self._free, question)
+            answer = ask(self.resolver, question)
+            older = self._older(answer, free.result())
         delta = [name for name, version in answer.versions.items() if not self.base.has(name, version)]
         self._check_accelerators(answer, delta)
         wheels = list(choose(answer, [name for name in delta if name in answer.packages], question))
@@ -263,8 +270,32 @@ class Solver:
             ),
             shared=tuple(name for name in answer.versions if name not in delta),
             own_index=any(name in self.base.environment.inputs.index_packages for name in delta),
-            warnings=answer.warnings,
+            warnings=(*answer.warnings, *older),
         )
+
+    def _free(self, question: Question) -> Answer | None:
+        """Return the solution without the pins of the base, or None if it is not to be had."""
+        try:
+            return ask(self.resolver, free_question(self.base, question))
+        except ResolutionError:
+            return None
+
+    def _older(self, answer: Answer, free: Answer | None) -> list[str]:
+        """Refuse requirements that fall back to an older major version, and return warnings of other ones."""
+        if free is None:
+            return []
+        refused = list(older_requirements(self.base, self.request, answer, free))
+        if refused:
+            raise OlderError(
+                "\n".join(
+                    f"{name} would be {old}, not {new}; if that is what you want, write {name}=={old}"
+                    for name, old, new in refused
+                )
+            )
+        return [
+            f"{name} is {old}, not {new}, which the pins of the base do not admit"
+            for name, old, new in older_packages(self.base, answer, free)
+        ]
 
     def _check_accelerators(self, answer: Answer, delta: Iterable[str]) -> None:
         allowed = {canonicalize_name(Pep508(override).name) for override in self.overrides}
