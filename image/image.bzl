@@ -71,7 +71,7 @@ def _oci_index_impl(ctx):
     )
     return [DefaultInfo(files = depset([layout]), runfiles = ctx.runfiles([layout]))]
 
-_oci_index = rule(
+oci_index = rule(
     doc = "Images of several architectures as one folder, an OCI layout; its digest is that of the index in index.json.",
     implementation = _oci_index_impl,
     attrs = {
@@ -95,7 +95,7 @@ def oci_image(name, layers, **kwargs):
             lock = Label("//image/debian:packages.%s.lock.json" % architecture),
             **kwargs
         )
-    _oci_index(
+    oci_index(
         name = name,
         images = [":%s_%s" % (name, architecture) for architecture in ARCHITECTURES],
         visibility = kwargs.get("visibility"),

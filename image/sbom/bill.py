@@ -30,6 +30,7 @@ from image.sbom.contents import Contents
 from image.sbom.installed_package import package_url, resolve_dependencies
 from image.sbom.installed_wheel import wheel_url
 from image.sbom.licence import Licence, licence_of
+from image.sbom.node_environment import NodeEnvironment, environment_component, package_components
 
 SCHEMA_VERSION = SchemaVersion.V1_6
 _DECLARED = LicenseAcknowledgement.DECLARED
@@ -37,13 +38,19 @@ _LAYER = "monobase:layer"
 _TOOL = "cyclonedx-python-lib"
 
 
-def make_bill(contents: Contents, lock: Lock, wheel_digests: Mapping[tuple[str, str], str]) -> Bom:
+def make_bill(
+    contents: Contents,
+    lock: Lock,
+    wheel_digests: Mapping[tuple[str, str], str],
+    environment: NodeEnvironment | None = None,
+) -> Bom:
     """Make the bill of an image.
 
     Args:
         contents: What the image holds.
         lock: The lock of the Debian packages, for the digests of the .deb files.
         wheel_digests: SHA-256 of wheel files, by normalized name and version.
+        environment: Of a model's image: the environment that it uses on the node.
 
     Returns:
         The bill, always the same for the same image.
@@ -57,8 +64,20 @@ def make_bill(contents: Contents, lock: Lock, wheel_digests: Mapping[tuple[str, 
     wheels = _wheels(contents, wheel_digests)
     generations = [_generation(name, files) for name, files in contents.generations.items()]
     application = _application(contents)
+    model = _model(contents)
+    on_node = [] if environment is None else [environment_component(environment)]
+    node_packages = [] if environment is None else package_components(environment)
     bill = Bom(
-        components=[application, system, *generations, *packages.values(), *wheels.values()],
+        components=[
+            application,
+            *model,
+            system,
+            *generations,
+            *packages.values(),
+            *wheels.values(),
+            *on_node,
+            *node_packages,
+        ],
         metadata=BomMetaData(
             timestamp=datetime.fromisoformat(contents.created),
             component=image,
@@ -70,12 +89,15 @@ def make_bill(contents: Contents, lock: Lock, wheel_digests: Mapping[tuple[str, 
     )
     needs = resolve_dependencies([package for package, _ in contents.packages])
     edges: list[tuple[Component, Iterable[Component]]] = [
-        (image, [application, system]),
+        (image, [*model, application, system]),
         (system, packages.values()),
         *((packages[name], [packages[other] for other in others]) for name, others in needs.items()),
         *_wheel_edges(contents, wheels),
-        # A wheel that no other wheel requires belongs to the application.
-        (application, [*generations, *_roots(contents, wheels)]),
+        # A wheel that no other wheel requires belongs to the application, or to the model.
+        (application, [*generations, *([] if model else _roots(contents, wheels))]),
+        *((one, [*on_node, *_roots(contents, wheels)]) for one in model),
+        *((one, node_packages) for one in on_node),
+        *((package, []) for package in node_packages),
         *((generation, []) for generation in generations),
     ]
     bill.dependencies = [
@@ -186,6 +208,24 @@ def _application(contents: Contents) -> Component:
         components=_files(contents.application),
         properties=[_layer(contents.application_layer)],
     )
+
+
+def _model(contents: Contents) -> list[Component]:
+    model = contents.model
+    if model is None:
+        return []
+    return [
+        Component(
+            name=contents.title,
+            # As of the application, the digest of the layer of its code serves as a version.
+            version=model.layer.digest,
+            type=ComponentType.APPLICATION,
+            bom_ref="model",
+            licenses=_licences([licence_of(model.licence)] if model.licence else []),
+            components=_files(model.files),
+            properties=[_layer(model.layer)],
+        )
+    ]
 
 
 def _generation(name: str, files: Mapping[str, str]) -> Component:

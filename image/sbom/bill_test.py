@@ -9,6 +9,7 @@ from image.debian.lock.lock_file import Lock, LockedPackage
 from image.errors import ImageError
 from image.sbom.bill import SCHEMA_VERSION, format_bill, make_bill
 from image.sbom.contents import read_contents
+from image.sbom.node_environment import NodeEnvironment, NodePackage
 from image.sbom.sample_image import DAEMON, sample_layers, write_image
 
 VERSIONS = {"libc6": "2.41-12+deb13u5", "bsdutils": "1:2.41.5-0+deb13u1", "g++": "4:14.2.0-1"}
@@ -118,6 +119,81 @@ def test_each_file_of_ours_is_listed_and_a_generation_holds_its_own(bill: dict[s
         "/opt/monobase/gens/g00000.json",
         "/opt/monobase/gens/g00000/python3.11.txt",
     ]
+
+
+NODE = NodeEnvironment(
+    "g00003",
+    "python3.12",
+    "e" * 64,
+    (
+        NodePackage("torch", "2.13.0", "f" * 64),
+        NodePackage("sample-wheel", "1.0", "a" * 64),
+        NodePackage("needed-wheel", "1.5", "b" * 64),
+    ),
+    frozenset({"needed-wheel"}),
+)
+
+
+@pytest.fixture(scope="module")
+def model_bill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The bill of a model: the sample without its wheels as the base, then its wheels, then its code."""
+    folder = tmp_path_factory.mktemp("model")
+    layers = sample_layers()
+    wheels = layers.pop(2)
+    base = write_image(folder / "base", layers)
+    image = write_image(folder / "image", [*layers, wheels, {"opt/model/server.py": b"print()\n"}])
+    bill = make_bill(read_contents(image, base), lock(VERSIONS), WHEELS, NODE)
+    assert JsonStrictValidator(SCHEMA_VERSION).validate_str(format_bill(bill)) is None
+    parsed: dict[str, Any] = json.loads(format_bill(bill))
+    return parsed
+
+
+def test_the_files_of_a_model_are_not_monobase_s(model_bill: dict[str, Any]) -> None:
+    found = components(model_bill)
+    assert [file["name"] for file in found["sample"]["components"]] == ["/opt/model/server.py"]
+    assert found["sample"]["version"] == found["sample"]["properties"][0]["value"]
+    assert f"/{DAEMON}" in [file["name"] for file in found["monobase"]["components"]]
+
+
+def test_the_bill_of_a_model_has_the_packages_of_its_environment_on_the_node(
+    model_bill: dict[str, Any],
+) -> None:
+    on_node = {
+        entry["bom-ref"]: entry
+        for entry in model_bill["components"]
+        if {"name": "monobase:place", "value": "node"} in entry.get("properties", [])
+    }
+    assert set(on_node) == {
+        "monobase-environment@g00003/python3.12",
+        "node:pkg:pypi/torch@2.13.0",
+        "node:pkg:pypi/sample-wheel@1.0",
+        "node:pkg:pypi/needed-wheel@1.5",
+    }
+    torch = on_node["node:pkg:pypi/torch@2.13.0"]
+    assert (torch["purl"], torch["hashes"][0]["content"]) == ("pkg:pypi/torch@2.13.0", "f" * 64)
+    assert on_node["monobase-environment@g00003/python3.12"]["hashes"][0]["content"] == "e" * 64
+    scopes = {reference: entry.get("scope") for reference, entry in on_node.items()}
+    assert [reference for reference, scope in scopes.items() if scope] == ["node:pkg:pypi/needed-wheel@1.5"]
+    assert scopes["node:pkg:pypi/needed-wheel@1.5"] == "excluded"
+
+
+def test_a_model_depends_on_its_wheels_and_on_its_environment(model_bill: dict[str, Any]) -> None:
+    edges = {edge["ref"]: edge.get("dependsOn", []) for edge in model_bill["dependencies"]}
+    assert edges[model_bill["metadata"]["component"]["bom-ref"]] == ["debian-13", "model", "monobase"]
+    assert edges["model"] == ["monobase-environment@g00003/python3.12", "pkg:pypi/sample-wheel@1.0"]
+    assert edges["monobase"] == ["monobase-generation@g00000"]
+    assert edges["monobase-environment@g00003/python3.12"] == [
+        "node:pkg:pypi/needed-wheel@1.5",
+        "node:pkg:pypi/sample-wheel@1.0",
+        "node:pkg:pypi/torch@2.13.0",
+    ]
+
+
+def test_an_image_that_is_not_on_top_of_its_base_is_refused(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "image", sample_layers())
+    base = write_image(tmp_path / "base", sample_layers()[1:])
+    with pytest.raises(ImageError, match="does not begin with the layers of"):
+        read_contents(image, base)
 
 
 def test_a_package_that_is_not_locked_is_an_error_that_names_it(tmp_path: Path) -> None:

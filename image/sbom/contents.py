@@ -1,14 +1,13 @@
 """Reads the content of an image: Debian packages, wheels, generations and the application, with layers."""
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from image.errors import ImageError
 from image.oci.config import ANNOTATION_PREFIX
 from image.oci.descriptor import Descriptor
-from image.oci.layout import Layout
+from image.oci.layout import Layout, read_json
 from image.sbom.copyright_file import copyright_path, parse_copyright
 from image.sbom.image_files import ImageFiles, file_digests, read_files
 from image.sbom.installed_package import STATUS_PATH, InstalledPackage, parse_status
@@ -18,6 +17,21 @@ from image.sbom.licence import Licence
 _OS_RELEASE = "etc/os-release"
 _COPYRIGHT = re.compile(r"usr/share/doc/[^/]+/copyright")
 _GENERATION = re.compile(r"opt/monobase/gens/(?P<name>g[0-9]{5,})(?:\.json|/.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContents:
+    """The content of the layers of a model.
+
+    Attributes:
+        licence: Licence of the model, from its label; empty if it has none.
+        files: Digests of the files of the layers without wheels, by their paths.
+        layer: The highest layer, which has the code.
+    """
+
+    licence: str
+    files: Mapping[str, str]
+    layer: Descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class Contents:
         generations: Digests of the files of each generation, by their paths, by its name.
         application: Digests of all other files of the layers of the application, by their paths.
         application_layer: The highest of those layers.
+        model: Of a model's image: what it has above Monobase's image.
     """
 
     layout: Layout
@@ -51,26 +66,32 @@ class Contents:
     generations: Mapping[str, Mapping[str, str]]
     application: Mapping[str, str]
     application_layer: Descriptor
+    model: ModelContents | None = None
 
 
-def read_contents(layout: Layout) -> Contents:
+def read_contents(layout: Layout, base: Layout | None = None) -> Contents:
     """Read the content of an image from its layers.
 
     Args:
         layout: The image.
+        base: Of a model's image: the image of Monobase below; the layers above it are the model's.
 
     Returns:
         The content.
 
     Raises:
-        ImageError: It does not have the form of Monobase's images.
+        ImageError: It does not have the form of Monobase's images, or is not on top of the base.
     """
+    count = len(layout.layers) if base is None else len(base.layers)
+    if base is not None and layout.layers[:count] != base.layers:
+        raise ImageError(f"{layout.directory}: does not begin with the layers of {base.directory}")
     files = read_files(layout, _is_wanted)
-    config = json.loads(layout.path(layout.config).read_bytes())
-    labels = config.get("config", {}).get("Labels", {})
+    config = read_json(layout.path(layout.config))
+    labels = _labels(layout)
     packages = _packages(layout, files)
     # A layer without packages and wheels holds Monobase's files only.
-    ours = [layer.blob for layer in files.layers if not layer.contents]
+    ours = [layer.blob for layer in files.layers[:count] if not layer.contents]
+    of_the_model = [layer.blob for layer in files.layers[count:] if not layer.contents]
     if not ours:
         raise ImageError(f"{layout.directory}: has no layer of an application")
     generations: dict[str, dict[str, str]] = {}
@@ -84,7 +105,7 @@ def read_contents(layout: Layout) -> Contents:
         architecture=config["architecture"],
         title=_label(layout, labels, "title"),
         created=config["created"],
-        licence=_label(layout, labels, "licenses"),
+        licence=_label(layout, labels if base is None else _labels(base), "licenses"),
         system=_system(layout, files),
         packages=packages,
         licences={package.name: _licences(layout, files, package) for package, _ in packages},
@@ -92,6 +113,7 @@ def read_contents(layout: Layout) -> Contents:
         generations=generations,
         application=application,
         application_layer=ours[-1],
+        model=None if base is None else _model(layout, of_the_model, labels),
     )
 
 
@@ -144,6 +166,17 @@ def _system(layout: Layout, files: ImageFiles) -> tuple[str, str]:
     if not fields.get("ID") or not fields.get("VERSION_ID"):
         raise ImageError(f"{layout.directory}: /{_OS_RELEASE} in it names no ID and VERSION_ID")
     return fields["ID"], fields["VERSION_ID"]
+
+
+def _model(layout: Layout, layers: Sequence[Descriptor], labels: Mapping[str, str]) -> ModelContents:
+    files = {path: digest for blob in layers for path, digest in file_digests(layout, blob).items()}
+    licence = labels.get(f"{ANNOTATION_PREFIX}.licenses", "")
+    return ModelContents(licence, dict(sorted(files.items())), layout.layers[-1])
+
+
+def _labels(layout: Layout) -> Mapping[str, str]:
+    found: Mapping[str, str] = read_json(layout.path(layout.config)).get("config", {}).get("Labels", {})
+    return found
 
 
 def _label(layout: Layout, labels: Mapping[str, str], name: str) -> str:

@@ -1,0 +1,1 @@
+"""Models that run without a container, on a sample prefix."""
