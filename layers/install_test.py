@@ -22,7 +22,7 @@ from layers.layer_file import LAYER_FILE, LayerFile, read_layer_file
 from layers.lock import Built, LayerLock, Override, format_layer_lock, lock_digest
 from layers.uv import WheelSources
 from tests.index.wheel import WheelSpec
-from tests.layers.sample_lock import DIGEST, sample_lock
+from tests.layer.sample_lock import DIGEST, sample_lock
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PACKAGES = f"lib/python{PYTHON}/site-packages"

@@ -9,7 +9,7 @@ from image.model.package_layers import Place, write_package_layers
 from image.model.split import LARGE_BYTES
 from layers.lock import LayerLock
 from tests.index.wheel import WheelSpec
-from tests.layers.sample_lock import sample_lock
+from tests.layer.sample_lock import sample_lock
 
 PLACE = Place("/opt/venv", Path("/srv/r8/monobase"))
 LIBRARY = "opt/venv/lib/python3.11/site-packages"

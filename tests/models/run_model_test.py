@@ -15,7 +15,7 @@ from image.model.run_model import Model, run_model, user_cache
 from runtime.sample_prefix import PYTHON, SamplePrefix
 from runtime.shells import EXEC
 from tests.index.wheel import WheelSpec
-from tests.layers.sample_lock import sample_lock
+from tests.layer.sample_lock import sample_lock
 
 pytest_plugins = ["runtime.fixtures"]
 

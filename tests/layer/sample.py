@@ -9,7 +9,7 @@ from layers.lock import LayerLock
 from layers.uv import WheelSources
 from runtime.sample_prefix import PYTHON, SamplePrefix
 from tests.index.wheel import WheelSpec
-from tests.layers.sample_lock import sample_lock
+from tests.layer.sample_lock import sample_lock
 
 ENVIRONMENT = f"python{PYTHON}-torch2.4.1-cpu"
 

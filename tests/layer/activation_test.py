@@ -13,7 +13,7 @@ from layers.lock import Override
 from runtime.sample_prefix import PYTHON, SITE_PACKAGES, SamplePrefix, state_of
 from runtime.shells import EXEC, SHELLS, SYSTEM_PATH, Outcome, Shell, read_only, run
 from tests.index.wheel import WheelSpec
-from tests.layers.sample import ENVIRONMENT, layer_on, variables_of
+from tests.layer.sample import ENVIRONMENT, layer_on, variables_of
 
 pytest_plugins = ["runtime.fixtures"]
 
