@@ -24,6 +24,7 @@ from daemon.cli.settings import (
     VerifySettings,
 )
 from daemon.cli.settings_command import command
+from daemon.cli.shell_settings import ShellCommand, ShellSettings
 from daemon.cli.stop_signal import stop_on_signals
 from daemon.errors import MachineError
 from daemon.host.system_error import explain
@@ -119,6 +120,12 @@ def prune(settings: PruneSettings) -> None:
 def evict(settings: EvictSettings) -> None:
     """Remove the environments that no model has leased for longest, until the prefix is within its budget."""
     _module("evict").evict(settings)
+
+
+@command(main, ShellSettings, ShellCommand)
+def shell(settings: ShellSettings) -> None:
+    """Become a command, or a shell, in an environment of a prefix in the user's home; install it first."""
+    _module("shell").shell(settings)
 
 
 def _module(name: str) -> ModuleType:

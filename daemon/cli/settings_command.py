@@ -52,12 +52,15 @@ def option(
     return _Option(flag, has_variable, {"help": help_text, "type": value_type, **attributes})
 
 
-def command(group: click.Group, settings: type[S]) -> Callable[[Callable[[S], None]], click.Command]:
+def command(
+    group: click.Group, settings: type[S], cls: type[click.Command] = click.Command
+) -> Callable[[Callable[[S], None]], click.Command]:
     """Return a decorator that makes a command of a function whose one argument is its settings.
 
     Args:
         group: The group that the command belongs to.
         settings: The class of the settings.
+        cls: The class of the command.
     """
 
     def declare(work: Callable[[S], None]) -> click.Command:
@@ -65,7 +68,7 @@ def command(group: click.Group, settings: type[S]) -> Callable[[Callable[[S], No
         def call(**values: Any) -> None:  # noqa: ANN401 (click's own type)
             work(_fill(settings, values))
 
-        made: click.Command = group.command(params=list(_options(settings)))(call)
+        made: click.Command = group.command(cls=cls, params=list(_options(settings)))(call)
         return made
 
     return declare

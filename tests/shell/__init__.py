@@ -1,0 +1,1 @@
+"""Tests of a shell in an environment of a prefix in the user's home."""

@@ -1,0 +1,209 @@
+"""Tests `shell` as a user runs it: what it installs, and that the command is as if it ran by itself."""
+
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.index.server import LocalIndex
+from tests.node.node import PLAIN, Node, make_node
+from tests.node.small_generation import define_small_generation
+from tests.synthetic.catalog import PYTHON
+
+pytest_plugins = ["tests.index.fixture"]
+
+_TORCH = f"{PLAIN}-torch2.4.1-cu124"
+_TIMEOUT_S = 240
+
+
+@pytest.fixture
+def node(local_index: LocalIndex, tmp_path: Path) -> Node:
+    node = make_node(local_index, tmp_path)
+    define_small_generation(node)
+    return node
+
+
+@pytest.fixture
+def installed(node: Node) -> Node:
+    node.install("--only", PLAIN)
+    return node
+
+
+def _shell(
+    node: Node, *words: str, env: str = PLAIN, stdin: str | None = None, **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    command = node.command("shell", "--no-python-downloads", "--env", env)
+    return subprocess.run(
+        [*command, *words], capture_output=True, text=True, check=False, cwd=node.directory,
+        env=node.environment_variables(variables), timeout=_TIMEOUT_S,
+        **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
+    )  # fmt: skip
+
+
+def _variables(done: "subprocess.CompletedProcess[str]") -> dict[str, str]:
+    assert done.returncode == 0, done.stderr
+    return dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+
+
+def test_an_environment_and_its_toolkit_are_installed_once_and_are_the_same_bytes(node: Node) -> None:
+    code = "import torch; print(torch.v)"
+    first = _shell(node, "--", "python", "-c", code, env="torch2.4.1")
+    assert (first.returncode, first.stdout) == (0, "2.4.1\n"), first.stderr
+    assert f"installing {_TORCH} and cuda12.4 of g00000 to {node.root}" in first.stderr
+    assert sorted(path.name for path in node.prefix.generation("g00000").iterdir()) == [
+        "cuda12.4", "environments", _TORCH
+    ]  # fmt: skip
+
+    again = _shell(node, "python", "-c", code, env="torch2.4.1", UV_DEFAULT_INDEX="http://127.0.0.1:1/simple")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "2.4.1\n", "")
+    assert node.differences() == []
+
+
+def test_the_runtime_activates_it(node: Node) -> None:
+    after = _variables(_shell(node, "env", env=_TORCH))
+    environment = node.environment(_TORCH)
+    assert after["MONOBASE_ENVIRONMENT"] == after["VIRTUAL_ENV"] == str(environment)
+    assert after["PATH"].split(":")[0] == str(environment / "bin")
+    assert after["CUDA_HOME"] == str(node.environment("cuda12.4"))
+
+
+def test_without_a_toolkit_none_is_installed(node: Node) -> None:
+    done = _shell(node, "--no-toolkit", "--", "env", env=_TORCH)
+    assert "CUDA_HOME" not in _variables(done)
+    assert not node.environment("cuda12.4").exists()
+
+
+def test_the_virtual_environment_and_the_settings_of_the_caller_do_not_get_in_the_way(
+    installed: Node, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    after = _variables(
+        _shell(
+            installed, "env", VIRTUAL_ENV=str(tmp_path), PYTHON_VERSION="3.99", TORCH_VERSION="1",
+            BUILD_WORKSPACE_DIRECTORY="/w",
+        )
+    )  # fmt: skip
+    assert after["VIRTUAL_ENV"] == str(installed.environment())
+    assert after["PYTHON_VERSION"] == PYTHON
+    assert {"TORCH_VERSION", "BUILD_WORKSPACE_DIRECTORY"}.isdisjoint(after)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("sh", "-c", "exit 42"), 42),
+        (("sh", "-c", "kill -TERM $$"), -signal.SIGTERM),
+        (("sh", "-c", "kill -PIPE $$"), -signal.SIGPIPE),
+        (("no-such-command",), 127),
+    ],
+)
+def test_the_command_ends_as_if_it_ran_by_itself(installed: Node, words: tuple[str, ...], code: int) -> None:
+    assert _shell(installed, "--", *words).returncode == code
+
+
+def test_the_command_reads_what_the_caller_writes_or_nothing(installed: Node) -> None:
+    assert _shell(installed, "cat", stdin="a line\n").stdout == "a line\n"
+    assert _shell(installed, "cat").stdout == ""
+
+
+def test_paths_are_those_of_the_folder_that_bazel_run_was_called_in(installed: Node) -> None:
+    directory = installed.directory / "work"
+    directory.mkdir()
+    command = installed.command("shell", "--env", PLAIN)
+    command[command.index(str(installed.root))] = "../prefix"
+    done = subprocess.run(
+        [*command, "pwd"], capture_output=True, text=True, check=False, cwd="/",
+        env=installed.environment_variables({"BUILD_WORKING_DIRECTORY": str(directory)}), timeout=_TIMEOUT_S,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"{directory}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--env", "torch2.4.2"), 3, f"near it are: {_TORCH}, "),
+        (("--env", "cu124"), 3, f"fits 2 environments of g00000: {_TORCH}, "),
+        (("--gen", "7"), 3, "there is no generation 7; there are 0"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_anything_is_written(
+    node: Node, words: tuple[str, ...], code: int, message: str
+) -> None:
+    done = _shell(node, *words, "true")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert not node.root.exists()
+
+
+def test_an_environment_must_be_named(node: Node) -> None:
+    done = subprocess.run(
+        node.command("shell"), capture_output=True, text=True, check=False, cwd=node.directory,
+        env=node.environment_variables(), timeout=_TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--env names the environment" in done.stderr
+
+
+def test_an_install_that_fails_starts_nothing_and_gives_its_exit_code(node: Node) -> None:
+    done = _shell(node, "echo", "started", UV_DEFAULT_INDEX="http://127.0.0.1:1/simple", UV_HTTP_RETRIES="0")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"g00000/{PLAIN} could not be installed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "file", "prompt"), [("bash", ".bashrc", "PS1"), ("zsh", ".zshrc", "PROMPT")]
+)
+def test_an_interactive_shell_has_the_environment_first_whatever_the_users_file_does(
+    installed: Node, tmp_path: Path, program: str, file: str, prompt: str
+) -> None:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"there is no {program} here")
+    home = tmp_path / "my home"
+    home.mkdir()
+    (home / file).write_text(f'PATH=/usr/bin:$PATH\n{prompt}="mine> "\nOWN=read\n')
+    said = _in_terminal(
+        installed.command("shell", "--env", PLAIN),
+        b'tty && echo "[$OWN] [$(command -v python)] [$ZDOTDIR]"; exit 7\n',
+        installed.environment_variables({"HOME": str(home), "SHELL": path, "TERM": "dumb"}), 7,
+    )  # fmt: skip
+    assert f"(g00000/{PLAIN}) mine> " in said
+    assert "/dev/pts/" in said
+    assert f"[read] [{installed.environment()}/bin/python] []" in said
+
+
+def _in_terminal(command: list[str], typed: bytes, variables: Mapping[str, str], code: int) -> str:
+    """Run a command in a terminal, type something when it shows a prompt, and return all that it showed."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        ["/usr/bin/setsid", "--ctty", "--wait", *command],
+        stdin=theirs, stdout=theirs, stderr=theirs, env=variables,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        watch = threading.Timer(_TIMEOUT_S, process.kill)
+        watch.start()
+        shown = bytearray()
+        while part := _read(ours):
+            shown += part
+            if typed and b"mine> " in shown:  # what is typed earlier, a shell may drop
+                os.write(ours, typed)
+                typed = b""
+        found = process.wait()
+        watch.cancel()
+    os.close(ours)
+    text = shown.decode()
+    assert found == code, text
+    return text
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # EIO: nobody has the terminal open any more
+        return b""
