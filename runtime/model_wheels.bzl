@@ -3,7 +3,7 @@
 In MODULE.bazel:
 
     model_wheels = use_extension("//runtime:model_wheels.bzl", "model_wheels")
-    model_wheels.lock(name = "echo_wheels", lock = "//team/echo:model.lock")
+    model_wheels.lock(name = "echo_wheels", lock = "//runtime/examples/echo:model.lock")
     use_repo(model_wheels, "echo_wheels")
 """
 

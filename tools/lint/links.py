@@ -60,9 +60,10 @@ def _is_label(package: str, target: str | None, *, is_wildcard: bool) -> bool:
         return False
     if target is None or target in _WILDCARDS or _GENERATION.fullmatch(target):
         return True
-    # Macros name targets after files, or add to a name: `requirements.update`, `lock_test`, `image_arm64`.
+    # Macros name targets after files, or add to a name: `requirements.update`, `lock_test`, `echo_arm64.run`.
     rules = build.read_text(encoding="utf-8")
-    names = (target, target.partition(".")[0], target.removesuffix("_test"), _ARCHITECTURE.sub("", target))
+    first = target.partition(".")[0]
+    names = (target, first, target.removesuffix("_test"), _ARCHITECTURE.sub("", first))
     return any(f'"{name}"' in rules for name in names) or any(
         (folder / name).is_file() for name in (target, f"{target}.py")
     )
