@@ -20,6 +20,7 @@ from tools.layer.wheel_file import check_tags, file_digest, normalize
 from tools.locking.resolver import Resolver
 
 _TIMEOUT_S = 60
+_SHOWN_LINES = 40
 # Written by tools into a source folder, and not part of the source.
 _SKIPPED = re.compile(
     r"\.git|\.hg|\.venv|venv|\.tox|\.nox|__pycache__|\.(mypy|ruff|pytest)_cache|build|dist|.*\.egg-info|node_modules"
@@ -181,7 +182,6 @@ class Builder:
             self.resolver.program,
             "build",
             "--wheel",
-            "--quiet",
             "--no-progress",
             "--out-dir",
             str(out),
@@ -192,7 +192,8 @@ class Builder:
         )
         wheels = list(out.glob("*.whl"))
         if process.returncode != 0 or len(wheels) != 1:
-            said = (process.stderr.strip() or process.stdout.strip()).replace(str(source), "SOURCE")
+            lines = [*process.stdout.splitlines(), *process.stderr.splitlines()][-_SHOWN_LINES:]
+            said = "\n".join(f"    {line}" for line in lines if line.strip()).replace(str(source), "SOURCE")
             raise BuildError(f"{what}: does not build to a wheel; uv says:\n{without_credentials(said)}")
         check_tags(wheels[0], self.python, self.platform, what)
         normalize(wheels[0])

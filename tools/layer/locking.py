@@ -16,7 +16,7 @@ from tools.layer.check import differences, inputs_digest
 from tools.layer.conflict import explain
 from tools.layer.fallback import OlderError
 from tools.layer.order import Order, complete, format_time, index_names, read_request
-from tools.layer.request import Request, Source
+from tools.layer.request import Request, Source, without_credentials
 from tools.layer.requirement_text import is_commit
 from tools.layer.solver import (
     SecondAcceleratorError,
@@ -195,20 +195,15 @@ def _known_wheels(
 def _is_source(source: Source, label: str, folder: Path, is_same_requirement: bool) -> bool:
     if source.kind == "path":
         return path_label(Path(source.location), folder) == label
-    if source.kind == "git":
-        address, _, rest = label.removeprefix("git+").rpartition("@")
-        commit, _, within = rest.partition("#subdirectory=")
-        same_place = source.location.endswith(address.partition("://")[2]) and within == (
-            source.subdirectory or ""
-        )
-        # A branch stays at its commit until --upgrade.
-        return same_place and (
-            commit == source.revision if is_commit(source.revision) else is_same_requirement
-        )
-    return (
-        is_same_requirement
-        and label.partition(" ")[0].rpartition("/")[2] == source.location.rpartition("/")[2]
-    )
+    shown = without_credentials(source.location)
+    if source.kind == "url":
+        return is_same_requirement and label.partition(" ")[0] == shown
+    within = f"#subdirectory={source.subdirectory}" if source.subdirectory else ""
+    if not label.startswith(f"git+{shown}@") or not label.endswith(within):
+        return False
+    commit = label.removeprefix(f"git+{shown}@").removesuffix(within)
+    # A branch stays at its commit until --upgrade.
+    return is_commit(commit) and (commit == source.revision or is_same_requirement)
 
 
 def _known_sdists(previous: LayerLock | None, order: Order) -> Iterator[tuple[str, Path]]:
