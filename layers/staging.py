@@ -1,6 +1,7 @@
 """Makes a folder aside, and renames it: under its final name it is complete, or as it was before."""
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -14,6 +15,9 @@ from layers.layer_file import LAYER_FILE, is_layer
 
 _NEW = "monobase-new"
 _TRIES = 10
+_LIBC = ctypes.CDLL(None)
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 @contextlib.contextmanager
@@ -88,6 +92,15 @@ def _check_place(to: Path) -> None:
         raise LayerPlaceError(f"{to}: is not a directory; remove it, or name another folder")
 
 
+def _exchange(new: Path, to: Path) -> bool:
+    """Exchange two folders in one step, so that a model never meets neither; return whether that was done."""
+    if not hasattr(_LIBC, "renameat2") or not to.is_dir():
+        return False
+    return bool(
+        _LIBC.renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(to), _RENAME_EXCHANGE) == 0
+    )
+
+
 def publish(new: Path, to: Path) -> None:
     """Rename a complete folder to its final name, in place of an empty folder or another layer.
 
@@ -100,6 +113,8 @@ def publish(new: Path, to: Path) -> None:
         OSError: It cannot be renamed.
     """
     for number in range(_TRIES):
+        if _exchange(new, to):
+            return
         try:
             new.rename(to)
         except OSError as error:

@@ -13,6 +13,7 @@ from .folders import check_folders
 from .gpu_check import check_cuda, check_gpus
 from .gpus import Cuda, parse_cuda
 from .image import check_image, glibc_version
+from .layer import check_layer
 from .lease import check_lease
 from .offer import Listed, Offer, read_offer
 from .prefix import check_prefix, generation_folder
@@ -121,6 +122,9 @@ def judge(runtime: Path, patient: Patient) -> Iterator[Finding]:
     python = check_python(runtime, patient.activation, patient.variables)
     if python is not None:
         yield python
+    layer = check_layer(patient.variables, patient.activation.environment)
+    if layer is not None:
+        yield layer
     yield check_image(patient.offer, glibc_version())
     known = cpu_build = None
     if patient.offer is not None and patient.listed is not None:

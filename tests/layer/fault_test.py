@@ -1,0 +1,160 @@
+"""What can go wrong while a layer is made or used: it is complete, or as it was before."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from layers.layer_file import read_layer_file
+from layers.lock import LayerLock, format_layer_lock
+from runtime.sample_prefix import SITE_PACKAGES, SamplePrefix
+from runtime.shells import EXEC, SYSTEM_PATH, Outcome, run
+from tests.faults.mount import fill_bytes, private_mounts, read_only, tmpfs
+from tests.index.wheel import WheelSpec
+from tests.layer.sample import layer_on, lock_on_sample, variables_of
+
+pytest_plugins = ["runtime.fixtures"]
+
+KILLS = 12
+MINE = WheelSpec(
+    "mine", "1.0", files={"mine.py": b"import torch\n"} | {f"m{n}/__init__.py": b"V = 1\n" for n in range(40)}
+)
+OTHER = WheelSpec("other", "1.0", files={f"o{n}.py": b"V = 1\n" for n in range(40)})
+
+
+def command(lock: LayerLock, folder: Path, to: Path) -> list[str]:
+    """Return the command that makes a layer of wheels in a folder."""
+    path = folder / "model.lock"
+    path.write_text(format_layer_lock(lock))
+    install = [sys.executable, "-m", "layers.main", "install", str(path), "--to", str(to)]
+    return [*install, "--wheels", str(folder), "--offline"]
+
+
+def files_of(folder: Path) -> Mapping[str, bytes]:
+    """Return the content of all files below a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in sorted(folder.rglob("*"))
+        if not path.is_symlink()
+    }
+
+
+def test_a_kill_at_any_time_leaves_the_former_layer_or_the_new_one(tmp_path: Path) -> None:
+    """The last kills come at the times of the last steps, as far as one can say on a busy machine."""
+    former, new = (lock_on_sample(tmp_path / name, spec) for name, spec in (("a", OTHER), ("b", MINE)))
+    to = tmp_path / "place" / "venv"
+    run_former, run_new = command(former, tmp_path / "a", to), command(new, tmp_path / "b", to)
+    subprocess.run(run_new, check=True, capture_output=True)
+    complete = files_of(to)
+    began = time.monotonic()
+    subprocess.run(run_former, check=True, capture_output=True)
+    lasts_s = time.monotonic() - began
+    before = files_of(to)
+    seen = []
+    for number in range(KILLS):
+        process = subprocess.Popen(
+            run_new, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            process.wait(lasts_s * (number + 1) / KILLS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        found = files_of(to)
+        assert found in (before, complete)
+        seen.append(process.returncode)
+        if found == complete:
+            subprocess.run(run_former, check=True, capture_output=True)
+
+    subprocess.run(run_new, check=True, capture_output=True)
+
+    assert -signal.SIGKILL in seen
+    assert files_of(to) == complete
+    assert [path.name for path in to.parent.iterdir()] == ["venv"]
+
+
+def test_several_installations_at_once_make_one_layer(tmp_path: Path) -> None:
+    locks = [lock_on_sample(tmp_path / name, spec) for name, spec in (("a", OTHER), ("b", MINE))]
+    to = tmp_path / "place" / "venv"
+    alone = []
+    for name, lock in zip("ab", locks, strict=True):
+        subprocess.run(command(lock, tmp_path / name, to), check=True, capture_output=True)
+        alone.append(files_of(to))
+    shutil.rmtree(to)
+    processes = [
+        subprocess.Popen(
+            command(lock, tmp_path / name, to), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for name, lock in [*zip("ab", locks, strict=True)] * 3
+    ]
+
+    said = [process.communicate()[1] for process in processes]
+
+    assert [(process.returncode, text) for process, text in zip(processes, said, strict=True)] == [
+        (0, b"")
+    ] * 6
+    assert files_of(to) in alone
+    assert [path.name for path in to.parent.iterdir()] == ["venv"]
+
+
+@pytest.mark.parametrize("size_kb", [4, 40, 120, 240, 340])
+def test_a_full_disk_is_named_with_its_room_and_leaves_nothing(tmp_path: Path, size_kb: int) -> None:
+    private_mounts()
+    lock = lock_on_sample(tmp_path / "wheels", MINE)
+    with tmpfs(tmp_path / "disk", size_bytes=size_kb * 1024) as disk:
+        make = command(lock, tmp_path / "wheels", disk / "venv")
+
+        refused = subprocess.run(make, capture_output=True, text=True, check=False)
+
+        assert refused.returncode == 5, refused.stderr
+        assert refused.stderr.startswith(f"error: {disk}/")
+        assert "inodes are free)" in refused.stderr
+        assert list(disk.iterdir()) == []
+
+
+def test_models_start_from_one_layer_on_a_full_read_only_disk_at_once(
+    prefix: SamplePrefix, tmp_path: Path
+) -> None:
+    private_mounts()
+    with tmpfs(tmp_path / "disk", size_bytes=4_000_000) as disk:
+        layer = layer_on(prefix, disk / "venv", MINE)
+        fill_bytes(disk / "full")
+        before = files_of(disk)
+        code = "import mine, sys; print(sys.prefix)"
+        environment = {"PATH": SYSTEM_PATH, **variables_of(prefix, layer)}
+        start = [str(EXEC), "python", "-c", code]
+
+        with read_only(disk):
+            processes = [
+                subprocess.Popen(start, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                for _ in range(8)
+            ]
+            printed = [process.communicate()[0].decode() for process in processes]
+
+        assert printed == [f"{layer}\n"] * 8
+        assert files_of(disk) == before
+
+
+def test_a_model_killed_at_its_first_start_leaves_the_layer_as_it_was(
+    prefix: SamplePrefix, tmp_path: Path
+) -> None:
+    layer = layer_on(prefix, tmp_path / "venv", MINE)
+    before = files_of(layer)
+    environment = {"PATH": SYSTEM_PATH, **variables_of(prefix, layer)}
+    process = subprocess.Popen([str(EXEC), "python", "-c", "import mine; print(1, flush=True); input()"],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"1\n"
+    process.kill()
+    process.communicate()
+
+    assert files_of(layer) == before
+    assert run([str(EXEC), "python", "-c", "import mine"], environment) == Outcome(0, "", "")
+    assert read_layer_file(layer) is not None
+    assert (layer / SITE_PACKAGES / "mine.py").is_file()
