@@ -30,7 +30,7 @@ from daemon.prefix.lease import is_leased
 from daemon.prefix.mark import read_mark
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.publication import CompleteTree, publish, replace_tree, seal, unseal
+from daemon.prefix.publication import CompleteTree, open_mark, publish, replace_tree, seal, unseal, write_list
 from daemon.prefix.retirement import (
     RetiredEnvironment,
     empty_uv_cache,
@@ -48,7 +48,9 @@ from daemon.prefix.tree_check import Digests, verify_tree
 from daemon.prefix.unused import read_used, unused_contents, unused_records, unused_trees
 from daemon.prefix.usage import read_usage
 from daemon.prefix.writer_lock import WriterLock, writer_lock
+from gens.errors import MonobaseError
 from gens.generation import Generation
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import BYTECODE_KEY, FakePrefix
 from tests.synthetic.catalog import environment_cell
 
@@ -79,6 +81,10 @@ class World:
         return self.fake.generation(0)
 
     @property
+    def part(self) -> Selection:
+        return Selection((self.fake.toolkit,))
+
+    @property
     def environment(self) -> Path:
         return self.prefix.generation(_NAME) / self.fake.environment
 
@@ -93,6 +99,17 @@ def _published(world: World) -> None:
 def _sealed(world: World) -> None:
     world.fake.publish(0)
     world.fake.seal(0)
+
+
+def _part(world: World) -> None:
+    """Seal the toolkit; the environment is published, as of an install that was not completed."""
+    world.fake.publish(0)
+    world.fake.seal(0, world.part)
+
+
+def _open(world: World) -> None:
+    _part(world)
+    open_mark(world.writer, _NAME)
 
 
 def _latest(world: World) -> None:
@@ -143,6 +160,8 @@ _STATES: dict[str, Callable[[World], None]] = {
     "absent": lambda _: None,
     "staged": _staged,
     "published": _published,
+    "part": _part,
+    "open part": _open,
     "sealed": _sealed,
     "leased": _sealed,
     "latest": _latest,
@@ -264,6 +283,25 @@ def _rewrite_list(world: World) -> list[str]:
     return sorted(listed_targets(world.prefix, _NAME))
 
 
+def _open_mark(world: World) -> bool:
+    open_mark(world.writer, _NAME)
+    mark = read_mark(world.prefix.sealed_mark(_NAME))
+    return mark is not None and mark.is_open
+
+
+def _seal_part(world: World) -> bool:
+    is_done = seal(world.writer, world.subject, world.part)
+    assert is_sealed(world.prefix, world.subject, [world.fake.toolkit]) == is_done
+    return is_done
+
+
+def _write_list(world: World) -> list[str]:
+    if not world.prefix.generation(_NAME).exists():
+        return []
+    write_list(world.writer, world.subject, world.part)
+    return sorted(listed_targets(world.prefix, _NAME))
+
+
 _BOTH = ["cudnn9-cuda12", FakePrefix.environment]
 _OPERATIONS: dict[str, Callable[[World], object]] = {
     "installed": lambda world: _NAME in world.prefix.installed_generations(),
@@ -292,6 +330,9 @@ _OPERATIONS: dict[str, Callable[[World], object]] = {
     "unused": _unused,
     "publish": _publish,
     "seal": lambda world: seal(world.writer, world.subject),
+    "seal a part": _seal_part,
+    "open mark": _open_mark,
+    "write list": _write_list,
     "point latest": lambda world: point_latest(world.writer, [world.subject]),
     "retire": _retire,
     "evict": _evict,
@@ -328,7 +369,9 @@ _GONE: set[str] = {"inventory", "list", "store"}
 _EXPECTED: dict[str, dict[str, object]] = {
     "installed": _where_it_is(True, False),
     "present": _where_it_is(True, False),
-    "is sealed": _where_it_is(True, False, published=False, mark_damaged=_DAMAGE, newer=_NEWER),
+    "is sealed": _where_it_is(
+        True, False, published=False, part=False, open_part=False, mark_damaged=_DAMAGE, newer=_NEWER
+    ),
     "is marked": _where_it_is(True, False, published=False, mark_damaged=_DAMAGE, newer=_NEWER),
     "list": _where_it_is(_BOTH, _NONE),
     "published": _where_it_is(_BOTH, []),
@@ -346,6 +389,9 @@ _EXPECTED: dict[str, dict[str, object]] = {
     "unused": _where_it_is(set(), _GONE, absent={"inventory"}, newer_tree=_NEWER),
     "publish": _where_it_is(_CLASH, True),
     "seal": _where_it_is(True, False, mark_damaged=_DAMAGE, newer=_NEWER),
+    "seal a part": _where_it_is(True, False, mark_damaged=_DAMAGE, newer=_NEWER),
+    "open mark": _where_it_is(True, False, published=False, mark_damaged=_DAMAGE, newer=_NEWER),
+    "write list": _where_it_is(_BOTH, [], mark_damaged=_DAMAGE, newer=_NEWER),
     "point latest": _where_it_is(_NAME, None, published=None, mark_damaged=_DAMAGE, newer=_NEWER),
     "retire": _where_it_is(True, _NONE, leased=False, latest="ValueError"),
     "evict": _where_it_is(True, _NONE, leased=False, newer=_NEWER),
@@ -372,17 +418,36 @@ def _answer_is(operation: str, state: str, name: str) -> bool:
 
 def _may_change(world: World, operation: str, names: Iterable[str]) -> set[str]:
     """Return what an operation may change of a sealed generation; an eviction opens the mark first."""
-    listed = str(world.prefix.environments_file(_NAME))
+    listed, mark = str(world.prefix.environments_file(_NAME)), str(world.prefix.sealed_mark(_NAME))
     if operation == "rewrite list":
         return {listed}
+    if operation == "open mark":
+        return {mark}
+    if operation in {"seal", "seal a part", "write list"} and not _is_whole(world):
+        return {listed, mark}
     if operation == "evict":
         tree = f"{world.environment}/"
         return {
             listed,
-            str(world.prefix.sealed_mark(_NAME)),
+            mark,
             *(name for name in names if name.startswith(tree)),
         }
     return set()
+
+
+def _sealed_names(world: World) -> set[str]:
+    try:
+        mark = read_mark(world.prefix.sealed_mark(_NAME))
+    except MonobaseError:
+        return set()
+    return set() if mark is None else set(mark.manifests)
+
+
+def _is_whole(world: World) -> bool:
+    try:
+        return is_sealed(world.prefix, world.subject)
+    except MonobaseError:
+        return True
 
 
 def _snapshot(directory: Path) -> dict[str, tuple[int, int, int, int]]:
@@ -406,15 +471,18 @@ def test_an_operation_answers_what_its_state_says_and_breaks_no_invariant(
     others = _snapshot(prefix.generation(_OTHER)) | _snapshot(prefix.toolkits)
     sealed = prefix.sealed_mark(_NAME).exists()
     own = _snapshot(prefix.generation(_NAME))
+    names = _sealed_names(world)
+    allowed = _may_change(world, operation, own)
     assert _answer(operation, world) == _EXPECTED[operation][state]
     # What is sealed is complete and never written again [1], and of another generation nothing is [8].
     assert _snapshot(prefix.generation(_OTHER)) | _snapshot(prefix.toolkits) == others
     if sealed and prefix.generation(_NAME).exists():
-        allowed = _may_change(world, operation, own)
         now = _snapshot(prefix.generation(_NAME))
         assert {path: now.get(path) for path in own.keys() - allowed} == {
             path: own[path] for path in own.keys() - allowed
         }
+    if operation not in {"retire", "evict"}:
+        assert _sealed_names(world) >= names
     # What has a final name is complete [2]; what a model leases stays [13], and so does `latest` [8].
     if state not in {"damaged", "newer tree"} and is_present(
         prefix, world.subject, world.subject.target(world.fake.environment)
@@ -429,6 +497,7 @@ def test_an_operation_answers_what_its_state_says_and_breaks_no_invariant(
 _WRITES: dict[str, Callable[[World], object]] = {
     "publish": _publish,
     "seal": _OPERATIONS["seal"],
+    "open mark": _OPERATIONS["open mark"],
     "unseal": lambda world: unseal(world.writer, _NAME),
     "point latest": _OPERATIONS["point latest"],
     "retire": _retire,

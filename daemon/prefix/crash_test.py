@@ -22,7 +22,7 @@ from daemon.prefix.latest import latest_name, point_latest
 from daemon.prefix.mark import read_mark
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.publication import CompleteTree, publish, replace_tree, seal
+from daemon.prefix.publication import CompleteTree, publish, replace_tree, seal, write_list
 from daemon.prefix.retirement import (
     empty_uv_cache,
     remove_evicted,
@@ -37,6 +37,7 @@ from daemon.prefix.store_check import check_stores
 from daemon.prefix.toolkit_tree import link_toolkit
 from daemon.prefix.tree_check import Digests, verify_tree
 from daemon.prefix.writer_lock import WriterLock, writer_lock
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import BYTECODE_KEY, FakePrefix
 from tests.synthetic.catalog import environment_cell
 
@@ -61,7 +62,7 @@ class Operation:
 
     Attributes:
         run: Does it, or completes what an earlier try has done.
-        begin: The state before: `defined`, `published` or `sealed`.
+        begin: The state before: `defined`, `published`, `a part` or `sealed`.
         is_done: Whether it was done.
         points: At least so many kills were tried.
         prepare: Makes what the operation takes, in the staging folder; it is not killed.
@@ -147,6 +148,32 @@ def _link(fake: FakePrefix, _: WriterLock) -> None:
     link_toolkit(fake.prefix.generation(_NAME) / fake.toolkit, _TOOLKIT)
 
 
+def _part(fake: FakePrefix) -> Selection:
+    return Selection((fake.toolkit,))
+
+
+def _seal_part(fake: FakePrefix, writer: WriterLock) -> None:
+    assert seal(writer, fake.generation(0), _part(fake))
+
+
+def _has_part(fake: FakePrefix) -> bool:
+    """Return whether mark and list are those of the part; what was sealed before is sealed in any case."""
+    mark = read_mark(fake.prefix.sealed_mark(_NAME))
+    return mark is not None and mark.covers([fake.toolkit]) and mark.is_settled(_part(fake).option)
+
+
+def _widen(fake: FakePrefix, writer: WriterLock) -> None:
+    generation = fake.generation(0)
+    write_list(writer, generation)
+    _publish(fake, writer)
+    assert seal(writer, generation)
+
+
+def _is_widened(fake: FakePrefix) -> bool:
+    assert is_sealed(fake.prefix, fake.generation(0), {fake.toolkit})
+    return is_sealed(fake.prefix, fake.generation(0))
+
+
 _OPERATIONS = {
     "publish": Operation(_publish, "defined", _is_published, 10, _stage),
     "seal": Operation(
@@ -155,6 +182,8 @@ _OPERATIONS = {
         lambda fake: is_sealed(fake.prefix, fake.generation(0)),
         4,
     ),
+    "seal a part": Operation(_seal_part, "published", _has_part, 4),
+    "widen a part": Operation(_widen, "a part", _is_widened, 20, _stage),
     "point latest": Operation(
         lambda fake, writer: _told(point_latest(writer, [fake.generation(0)])),
         "sealed",
@@ -210,7 +239,10 @@ def _make(directory: Path, state: str) -> FakePrefix:
     alpha, beta, cudnn = fake.wheel("alpha"), fake.wheel("beta"), fake.cudnn_cell()
     fake.install(1, environment_cell([alpha]), cudnn)
     fake.define(0, environment_cell([alpha, beta]), cudnn)
-    if state != "defined":
+    if state == "a part":
+        fake.publish(0, fake.toolkit)
+        fake.seal(0, _part(fake))
+    elif state != "defined":
         fake.publish(0)
     if state in {"sealed", "link astray", "without its environment"}:
         fake.seal(0)

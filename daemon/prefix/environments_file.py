@@ -42,14 +42,14 @@ def environments_text(
     """
     present = {target.name for target in generation.targets if is_present(prefix, generation, target)}
     missing = [target.name for target in generation.targets if target.name not in present]
-    complete = "selected" if missing and (selection.eager is not None or not selection.is_all) else "sealed"
+    is_whole = selection.is_all and selection.eager is None
 
     def state(target: Environment | Toolkit) -> str:
         return "ready" if target.name in present else "missing"
 
     lines = [
         f"monobase-environments {_LAYOUT_VERSION}",
-        f"generation {generation.directory_name} {complete if sealed else 'partial'}",
+        f"generation {generation.directory_name} {_state(sealed=sealed, is_whole=is_whole)}",
     ]
     lines += [
         f"platform {name}" for name in sorted({target.inputs.platform for target in generation.targets})
@@ -75,6 +75,12 @@ def _environment(cell: Environment, state: str) -> str:
         fields += [cell.stack, cell.stack_version]
     words = [kind, cell.name, state, cell.python, cell.python_full, *(field or "-" for field in fields)]
     return " ".join(words)
+
+
+def _state(*, sealed: bool, is_whole: bool) -> str:
+    if not sealed:
+        return "partial"
+    return "sealed" if is_whole else "selected"
 
 
 def _drivers(generation: Generation) -> Iterator[str]:

@@ -226,11 +226,11 @@ class FakePrefix:
 
     def seal(self, number: int, selection: Selection = EVERYTHING) -> None:
         """Mark what is selected of a generation as sealed; all of that was published."""
-        self.list_targets(number, sealed=True, selection=selection)
         generation = self.generation(number)
         names = selection.required(generation)
         targets = [target for target in generation.targets if target.name in names]
         is_whole = len(targets) == len(generation.targets)
+        self.list_targets(number, sealed=True, selection=EVERYTHING if is_whole else selection)
         name = generation.directory_name
         mark = Mark(
             generation=number,

@@ -468,6 +468,25 @@ def test_an_install_that_is_killed_is_completed_by_the_next(node: Node, point: s
     node.run("verify")
 
 
+@pytest.mark.parametrize("point", ["seal:opened", "seal:renamed", "seal:listed", "seal:done"])
+def test_a_wider_selection_that_is_killed_leaves_the_part_sealed_and_is_completed(
+    node: Node, point: str
+) -> None:
+    alpha, beta = node.wheel(), node.wheel("beta")
+    node.define(environment_cell([alpha]), environment_cell([alpha, beta], torch="2.4.1"))
+    plain = f"python{PYTHON}"
+    node.run("install", "--only", plain)
+    before = node.environment().stat().st_ino
+    node.run("install", code=-9, variables={"MONOBASE_FAULT_AT": point})
+    node.run("verify")
+    assert node.prefix.latest.readlink() == Path("g00000")
+    assert plain in json.loads(node.prefix.sealed_mark("g00000").read_text())["manifests"]
+    node.run("install")
+    assert node.is_sealed()
+    assert node.environment().stat().st_ino == before
+    node.run("verify")
+
+
 def test_sharing_is_regained_after_the_cache_was_cleaned(node: Node) -> None:
     alpha = node.wheel()
     write_catalog(node.directory / "gens", {0: [environment_cell([alpha])]})
