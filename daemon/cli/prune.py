@@ -11,20 +11,20 @@ from daemon.uv.program import find_uv
 
 
 def prune(settings: PruneSettings) -> None:
-    """Remove old generations, or with `--dry-run` only print which."""
-    program, min_gen_id, max_gen_id = settings.program, settings.min_gen_id, settings.max_gen_id
+    """Remove old generations and what is not selected, or with `--dry-run` only print which."""
+    program = settings.program
     prefix = prefix_at(settings.prefix)
     reporter = make_reporter(program.log_format)
     check_machine(prefix)
     catalog = NodeCatalog(program.gens).load()
-    selection = settings.selected.selection
+    rules = prune_plan.PruneRules(
+        settings.min_gen_id, settings.max_gen_id, settings.selected.selection,
+        unselected=settings.prune_unselected,
+    )  # fmt: skip
     if settings.dry_run:
-        plan = prune_plan.plan_prune(prefix, catalog, min_gen_id, max_gen_id, selection)
+        plan = prune_plan.plan_prune(prefix, catalog, rules)
     else:
-        plan = pruning.prune(
-            prefix, catalog, find_uv(program.uv), min_gen_id, max_gen_id, reporter, settings.lock_timeout,
-            selection=selection,
-        )  # fmt: skip
+        plan = pruning.prune(prefix, catalog, find_uv(program.uv), rules, reporter, settings.lock_timeout)
     if plan.incomplete:
         reporter.warning(plan.incomplete)
     for name, reason in plan.kept.items():
@@ -32,6 +32,7 @@ def prune(settings: PruneSettings) -> None:
     reporter.info(
         "would go" if settings.dry_run else "gone",
         generations=plan.generations,
+        unselected=plan.unselected,
         toolkits=plan.toolkits,
         interpreters=plan.interpreters,
         wheels=len(plan.wheels),

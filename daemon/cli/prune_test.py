@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import prune as prune_command
 from daemon.cli.main import main
-from daemon.upkeep.prune_plan import PrunePlan
+from daemon.upkeep.prune_plan import PrunePlan, PruneRules
 from gens.selection import Selection
 from tests.synthetic.catalog import environment_cell, write_catalog
 
@@ -36,15 +36,14 @@ def test_a_dry_run_writes_nothing_and_says_what_would_go(
 def test_what_went_and_what_could_not_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     received: list[object] = []
 
-    def prune(*arguments: object, selection: Selection) -> PrunePlan:
-        received.extend(arguments[2:5])
-        received.extend([arguments[6], selection])
+    def prune(*arguments: object) -> PrunePlan:
+        received.extend([arguments[2], arguments[3], arguments[5]])
         return PrunePlan(generations=["g00000"], incomplete="bytecode of g00009 is kept")
 
     monkeypatch.setattr("daemon.upkeep.prune.prune", prune)
     monkeypatch.setattr(prune_command, "find_uv", lambda _: Path("uv"))
-    done = _prune(tmp_path, "--lock-timeout=3", "--max-gen-id=4", "--only=a*")
+    done = _prune(tmp_path, "--lock-timeout=3", "--max-gen-id=4", "--only=a*", "--prune-unselected")
     assert done.exit_code == 0
-    assert received == [Path("uv"), 2, 4, 3.0, Selection(("a*",))]
+    assert received == [Path("uv"), PruneRules(2, 4, Selection(("a*",)), unselected=True), 3.0]
     assert "warning: bytecode of g00009 is kept" in done.stderr
     assert "gone generations g00000" in done.stderr

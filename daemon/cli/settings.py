@@ -34,6 +34,8 @@ _LockTimeout = Annotated[float | None, option(
 _Copy = Annotated[bool, option(
     "Copy files, for a file system without hard links: each environment takes its full size.")]
 _MaxGenId = Annotated[int | None, option("Newest active generation.", _GENERATION_ID)]
+_PruneUnselected = Annotated[bool, option(
+    "Remove of the active generations what --only or --pool does not name.")]
 _Json = Annotated[bool, option("For machines.", flag="--json", has_variable=False)]
 
 
@@ -199,6 +201,7 @@ class PruneSettings:
     min_gen_id: Annotated[int, option("Oldest generation that stays.", _GENERATION_ID, required=True)]
     max_gen_id: _MaxGenId
     selected: SelectionSettings
+    prune_unselected: _PruneUnselected
     dry_run: Annotated[bool, option(
         "Only say what would go and what that frees; nothing is written.", has_variable=False)]
     lock_timeout: _LockTimeout
@@ -241,6 +244,7 @@ class RunSettings:
     demand: DemandSettings
     prune_old_gen: Annotated[bool, option(
         "Remove generations older than --min-gen-id, and what only they use.")]
+    prune_unselected: _PruneUnselected
     clean_uv_cache: Annotated[bool, option(
         "Empty uv's cache at the start; installed generations stay as they are.")]
     listen: Annotated[str, option(

@@ -44,6 +44,8 @@ Life cycle
     retire                           not leased -> retired            retirement
     retire_environment               not leased -> retired; the       retirement
                                      mark names the others, open
+    unlink_toolkit                   a link to a toolkit -> nothing;  retirement
+                                     the mark names the others, open
     remove_retired, remove_evicted   retired -> nothing               retirement
     remove_unused                    a tree or record that nothing    retirement
                                      uses -> nothing
@@ -51,7 +53,7 @@ Life cycle
 
 What is retired is decided above the store (`daemon/upkeep`). A generation: never an active one, never the
 target of `latest` (which `retire` refuses as well), and a newer one never. An environment: only of an active
-generation, where it can be installed again on demand.
+generation, where it can be installed again on demand, or is not selected any more.
 
 What a crash leaves
 ===================

@@ -124,8 +124,8 @@ def replace_environments(
     write_environments(prefix, generation, sealed=sealed, selection=selection)
 
 
-def list_as_missing(prefix: Prefix, name: str, environment: str) -> bytes | None:
-    """Mark an environment as missing in the list of its generation, and the generation as partial.
+def list_as_missing(prefix: Prefix, name: str, target: str) -> bytes | None:
+    """Mark an environment or toolkit as missing in the list of its generation, and the generation as partial.
 
     On a full disk, the old list goes to make room for the new one: a list that is not there calls nothing
     ready that is about to go.
@@ -133,7 +133,7 @@ def list_as_missing(prefix: Prefix, name: str, environment: str) -> bytes | None
     Args:
         prefix: The prefix.
         name: Name of the generation.
-        environment: Name of the environment.
+        target: Name of the environment or toolkit.
 
     Returns:
         The new list if there is no room for it even then, to be written by `restore_list` once there is; None
@@ -147,11 +147,11 @@ def list_as_missing(prefix: Prefix, name: str, environment: str) -> bytes | None
     except OSError:
         return None  # the next publication writes it
     lines = [line.split(" ") for line in text.splitlines()]
-    lines = [words for words in lines if words[:2] != ["architectures", environment]]
+    lines = [words for words in lines if words[:2] != ["architectures", target]]
     for words in lines:
         if words[:2] == ["generation", name] and len(words) > 2:
             words[2] = "partial"
-        elif words[0] in _ENVIRONMENT_KINDS and len(words) > 2 and words[1] == environment:
+        elif words[0] in _KINDS and len(words) > 2 and words[1] == target:
             words[2] = "missing"
     changed = "".join(" ".join(words) + "\n" for words in lines).encode(errors="surrogateescape")
     return None if _replace_list(prefix.environments_file(name), changed) else changed

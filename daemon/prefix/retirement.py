@@ -102,6 +102,32 @@ def retire_environment(writer: WriterLock, generation: str, name: str) -> Retire
     return RetiredEnvironment(generation, away, unlisted)
 
 
+def unlink_toolkit(writer: WriterLock, generation: str, name: str) -> LinkCount | None:
+    """Remove a generation's link to a toolkit, unless a model leases the generation or an environment of it.
+
+    The toolkit stays below `cuda/`: other generations may link to it (`remove_unused`).
+
+    Args:
+        writer: The right to write to the prefix.
+        generation: Name of the generation.
+        name: Name of the toolkit in the generation.
+
+    Returns:
+        What that freed; None when a model may use the toolkit.
+
+    Raises:
+        PrefixInUseError: Another process may be the writer by now.
+    """
+    writer.check()
+    directory = writer.prefix.generation(generation)
+    with reserve_all(leasable_folders(directory)) as is_reserved:
+        if not is_reserved:
+            return None
+        _unseal_one(writer, generation, name)
+        unlisted = list_as_missing(writer.prefix, generation, name)
+        return remove_evicted(writer, RetiredEnvironment(generation, directory / name, unlisted))
+
+
 def remove_evicted(writer: WriterLock, retired: RetiredEnvironment) -> LinkCount:
     """Remove a retired environment, write the list that waits for the room, and return what that freed."""
     writer.check()

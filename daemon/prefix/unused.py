@@ -5,7 +5,7 @@ What is in use is read from manifests. Without one of them nothing is known to b
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -67,7 +67,11 @@ class Unused:
 
 
 def read_used(
-    prefix: Prefix, remaining: Iterable[str], wheels: Iterable[str], pythons: Iterable[str]
+    prefix: Prefix,
+    remaining: Iterable[str],
+    wheels: Iterable[str],
+    pythons: Iterable[str],
+    without: Collection[str] = (),
 ) -> Used:
     """Read what is in use.
 
@@ -76,6 +80,8 @@ def read_used(
         remaining: Names of the generations that stay.
         wheels: Digests of the wheels that are needed whatever stays.
         pythons: Full versions of the interpreters that are needed whatever stays.
+        without: Environments and toolkits of these generations that do not stay, by label such as
+            `g00003/python3.11`.
 
     Returns:
         What these use.
@@ -89,7 +95,7 @@ def read_used(
     for version in pythons:
         used.interpreters |= set(interpreter_names(prefix.uv_python, version))
     for name in remaining:
-        _use_generation(prefix, name, used)
+        _use_generation(prefix, name, used, without)
     _use_bytecode(prefix, used)
     return used
 
@@ -187,12 +193,14 @@ def content_links(prefix: Prefix) -> dict[tuple[int, int], tuple[str, os.stat_re
     }
 
 
-def _use_generation(prefix: Prefix, name: str, used: Used) -> None:
+def _use_generation(prefix: Prefix, name: str, used: Used, without: Collection[str]) -> None:
     try:
         entries = list_generation(prefix, name)
     except FileNotFoundError:
         return  # it was pruned meanwhile
     for entry in entries:
+        if f"{name}/{entry.name}" in without:
+            continue
         if entry.kind == "link":
             used.toolkits.add(Path(entry.link).name)
         elif entry.kind == "folder" and not is_strange_folder(entry.path):

@@ -46,9 +46,9 @@ class Budget:
         return options.budget.is_set and options.install.selection.eager is not None
 
     def look(self) -> None:
-        """Look at the leases; let models lease environments if these may be evicted."""
+        """Look at the leases; let models lease environments if these may go alone."""
         prefix = self._context.prefix
-        if self.evicts:
+        if self.evicts or self._context.options.prune_unselected:
             offer_environment_leases(prefix)
         else:
             withdraw_environment_leases(prefix)

@@ -23,6 +23,7 @@ class ServiceOptions:
         retry_delay_s: Delay before the first retry; it doubles with each failure.
         max_retry_delay_s: The longest delay.
         budget: The most that the prefix may take.
+        prune_unselected: Whether that is removed of the active generations which is not selected.
     """
 
     install: InstallOptions = field(default_factory=InstallOptions)
@@ -36,3 +37,4 @@ class ServiceOptions:
     retry_delay_s: float = 5.0
     max_retry_delay_s: float = 600.0
     budget: DiskBudget = NO_BUDGET
+    prune_unselected: bool = False

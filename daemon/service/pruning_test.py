@@ -7,8 +7,8 @@ import pytest
 from daemon.install.options import InstallOptions
 from daemon.service import pruning as pruning_module
 from daemon.service.pruning import Pruning
-from daemon.upkeep.prune_plan import PrunePlan
-from gens.selection import EVERYTHING, Selection
+from daemon.upkeep.prune_plan import PrunePlan, PruneRules
+from gens.selection import EVERYTHING
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
 
@@ -27,9 +27,11 @@ def _prunes(fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, plan: PrunePlan) 
     """Replace prunes by one with a plan; return the list of their lowest generations."""
     received: list[int] = []
 
-    def prune(*arguments: object, selection: Selection) -> PrunePlan:
-        assert selection == EVERYTHING
-        received.append(int(str(arguments[3])))
+    def prune(*arguments: object) -> PrunePlan:
+        rules = arguments[3]
+        assert isinstance(rules, PruneRules)
+        assert (rules.old, rules.unselected, rules.selection) == (True, False, EVERYTHING)
+        received.append(rules.min_gen_id)
         for name in plan.generations:
             fake.retire(int(name[1:]))
         return plan

@@ -1,23 +1,42 @@
-"""The plan of a prune: which generations go, what only they use, and what that frees."""
+"""The plan of a prune: which generations and environments go, what only they use, and what that frees."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.host.removal import LinkCount
 from daemon.prefix.generation import is_present, is_sealed, newer_format, published_names
 from daemon.prefix.latest import latest_name
-from daemon.prefix.lease import describe_lease, leased_folder
+from daemon.prefix.lease import describe_lease, is_leased, leased_folder
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.unused import Used, read_used, unused_contents, unused_records, unused_trees
 from daemon.uv.cache import unused_wheels
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
-from gens.generation import Generation
+from gens.generation import Generation, Toolkit
 from gens.selection import EVERYTHING, Selection
 
 _TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PruneRules:
+    """The desired state of a node, as a prune takes it.
+
+    Attributes:
+        min_gen_id: Oldest active generation.
+        max_gen_id: Newest active generation, or None.
+        selection: The part of each generation that this node holds.
+        old: Whether generations below `min_gen_id` are to go.
+        unselected: Whether that is to go of the active generations which is not selected.
+    """
+
+    min_gen_id: int
+    max_gen_id: int | None = None
+    selection: Selection = EVERYTHING
+    old: bool = True
+    unselected: bool = False
 
 
 @dataclass(slots=True)
@@ -26,7 +45,8 @@ class PrunePlan:
 
     Attributes:
         generations: Names of the generations to remove.
-        kept: Names of old generations that stay, with the reason.
+        unselected: Environments and toolkits of other generations to remove, by label.
+        kept: Names of old generations, and labels of what is not selected, that stay, with the reason.
         toolkits: Names below `cuda/` to remove.
         interpreters: Names below `uv/python/` to remove.
         wheels: Names of packages whose wheels are removed from uv's cache.
@@ -37,6 +57,7 @@ class PrunePlan:
     """
 
     generations: list[str] = field(default_factory=list)
+    unselected: list[str] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
     toolkits: list[str] = field(default_factory=list)
     interpreters: list[str] = field(default_factory=list)
@@ -49,67 +70,67 @@ class PrunePlan:
     @property
     def empty(self) -> bool:
         """True when there is nothing to remove."""
-        return not self.generations and not self.paths
+        return not self.generations and not self.unselected and not self.paths
 
     def keep(self, name: str, reason: str) -> None:
-        """Keep a generation after all, and until the next prune everything that it may use."""
-        self.generations.remove(name)
+        """Keep a generation, environment or toolkit after all, and what it may use until the next prune."""
+        (self.generations if name in self.generations else self.unselected).remove(name)
         self.kept[name] = reason
         self.paths, self.toolkits, self.interpreters, self.wheels = [], [], [], []
 
 
-def plan_prune(
-    prefix: Prefix,
-    catalog: Catalog,
-    min_gen_id: int,
-    max_gen_id: int | None,
-    selection: Selection = EVERYTHING,
-) -> PrunePlan:
+def plan_prune(prefix: Prefix, catalog: Catalog, rules: PruneRules) -> PrunePlan:
     """Find what a prune would remove, without writing.
 
     Args:
         prefix: The prefix.
         catalog: The generations and their locks.
-        min_gen_id: Oldest active generation.
-        max_gen_id: Newest active generation, or None.
-        selection: The part of each generation that this node holds.
+        rules: What is to stay.
 
     Returns:
         The plan, with what it frees.
 
     Raises:
-        DefinitionError: No generation is active, or there is no such pool.
+        DefinitionError: No generation is active, the selection matches nothing, or there is no such pool.
     """
-    selection = catalog.resolve(selection)
+    rules = replace(rules, selection=catalog.resolve(rules.selection))
+    rules.selection.check(catalog.between(rules.min_gen_id, rules.max_gen_id))
     for _ in range(_TRIES - 1):
         with suppress(FileNotFoundError):  # without the lock, another process may remove what is read here
-            return _plan(prefix, catalog, min_gen_id, max_gen_id, selection)
-    return _plan(prefix, catalog, min_gen_id, max_gen_id, selection)
+            return _plan(prefix, catalog, rules)
+    return _plan(prefix, catalog, rules)
 
 
-def _plan(
-    prefix: Prefix, catalog: Catalog, min_gen_id: int, max_gen_id: int | None, selection: Selection
-) -> PrunePlan:
-    active = catalog.between(min_gen_id, max_gen_id)
+def unselected_labels(prefix: Prefix, active: Iterable[Generation], selection: Selection) -> list[str]:
+    """Return the labels of what is installed of the active generations, and not selected."""
+    return [
+        f"{generation.directory_name}/{target.name}"
+        for generation in active
+        for target in generation.targets
+        if not selection.has(target.name) and is_present(prefix, generation, target)
+    ]
+
+
+def _plan(prefix: Prefix, catalog: Catalog, rules: PruneRules) -> PrunePlan:
+    selection = rules.selection
+    active = catalog.between(rules.min_gen_id, rules.max_gen_id)
     plan = PrunePlan()
-    latest = latest_name(prefix)
     count = LinkCount()
-    remaining = []
-    for name in prefix.installed_generations():
-        is_old = int(name[1:]) < min_gen_id
-        reason = _reason_to_stay(prefix, name, latest, active, selection) if is_old else ""
-        if is_old and not reason:
-            plan.generations.append(name)
-            count.take_tree(str(prefix.generation(name)))
-            continue
-        remaining.append(name)
-        if reason:
-            plan.kept[name] = reason
+    remaining = _plan_generations(prefix, active, rules, plan)
+    for name in plan.generations:
+        count.take_tree(str(prefix.generation(name)))
+    if rules.unselected:
+        kept = [generation for generation in active if generation.directory_name in remaining]
+        _plan_unselected(prefix, kept, selection, plan)
+        for label in plan.unselected:
+            count.take_tree(str(prefix.target(*label.split("/"))))
     try:
-        targets = [(generation, target) for generation in active for target in generation.targets]
+        needed = selection if rules.unselected else EVERYTHING
+        targets = [(generation, target) for generation in active for target in needed.targets(generation)]
         wheels = {wheel.sha256 for item in targets for wheel in catalog.lock(*item).wheels}
-        used = read_used(prefix, remaining, wheels, {target.inputs.python for _, target in targets})
-        for error in catalog.broken_between(min_gen_id, max_gen_id).values():
+        pythons = {target.inputs.python for _, target in targets}
+        used = read_used(prefix, remaining, wheels, pythons, plan.unselected)
+        for error in catalog.broken_between(rules.min_gen_id, rules.max_gen_id).values():
             raise error
     except (MonobaseError, OSError) as error:
         plan.incomplete = f"only generations are removed, as what is in use is not known: {error}"
@@ -124,13 +145,64 @@ def _plan(
     return plan
 
 
-def _reason_to_stay(
-    prefix: Prefix, name: str, latest: str | None, active: Sequence[Generation], selection: Selection
-) -> str:
-    """Return why an old generation stays; empty when it goes."""
+def _plan_generations(
+    prefix: Prefix, active: Sequence[Generation], rules: PruneRules, plan: PrunePlan
+) -> list[str]:
+    """Plan which generations go as a whole, and return the names of the others.
+
+    Those are the old ones, and with `unselected` those of which nothing is selected.
+    """
+    remaining = []
+    empty = {item.directory_name for item in active if not rules.selection.targets(item)}
+    for name in prefix.installed_generations():
+        is_asked_for = rules.old and int(name[1:]) < rules.min_gen_id
+        is_asked_for |= rules.unselected and name in empty
+        others = [generation for generation in active if generation.directory_name != name]
+        reason = _reason_to_stay(prefix, name, others, rules.selection) if is_asked_for else ""
+        if is_asked_for and not reason:
+            plan.generations.append(name)
+            continue
+        remaining.append(name)
+        if reason:
+            plan.kept[name] = reason
+    return remaining
+
+
+def _plan_unselected(
+    prefix: Prefix, active: Sequence[Generation], selection: Selection, plan: PrunePlan
+) -> None:
+    """Plan which environments and toolkits go alone: what is not selected of generations that stay."""
+    for generation in active:
+        name = generation.directory_name
+        for label in unselected_labels(prefix, [generation], selection):
+            reason = newer_format(prefix, name)
+            if not reason and not _is_sealed(prefix, generation, selection):
+                reason = f"not all that is selected of {name} is installed yet"
+            reason = reason or reason_of_lease(prefix, generation, label.partition("/")[2])
+            if reason:
+                plan.kept[label] = reason
+            else:
+                plan.unselected.append(label)
+
+
+def reason_of_lease(prefix: Prefix, generation: Generation, name: str) -> str:
+    """Return who leases an environment or its generation; empty when nobody does.
+
+    A toolkit has no lease of its own: whoever leases an environment of its generation may use it.
+    """
+    directory = prefix.generation(generation.directory_name)
+    if isinstance(generation.target(name), Toolkit):
+        leased = leased_folder(directory)
+    else:
+        leased = next((folder for folder in (directory, directory / name) if is_leased(folder)), None)
+    return describe_lease(leased) if leased is not None else ""
+
+
+def _reason_to_stay(prefix: Prefix, name: str, active: Sequence[Generation], selection: Selection) -> str:
+    """Return why a generation stays; empty when it goes."""
     if reason := newer_format(prefix, name):
         return reason
-    if name == latest:
+    if name == latest_name(prefix):
         return "`latest` names it"
     leased = leased_folder(prefix.generation(name))
     if leased is not None:

@@ -15,7 +15,7 @@ from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter
 from daemon.upkeep import prune_plan as module
 from daemon.upkeep.prune import clean_uv_cache, prune
-from daemon.upkeep.prune_plan import PrunePlan, plan_prune
+from daemon.upkeep.prune_plan import PrunePlan, PruneRules, plan_prune
 from daemon.upkeep.verify import verify
 from gens.catalog import Catalog
 from gens.errors import DefinitionError, MonobaseError
@@ -55,11 +55,11 @@ def two(fake: FakePrefix) -> FakePrefix:
 
 
 def _prune(fake: FakePrefix, min_gen_id: int = 1, catalog: Catalog | None = None) -> PrunePlan:
-    return prune(fake.prefix, catalog or fake.catalog, _UV, min_gen_id, None, Reporter(), 0)
+    return prune(fake.prefix, catalog or fake.catalog, _UV, PruneRules(min_gen_id), Reporter(), 0)
 
 
 def _plan(fake: FakePrefix, min_gen_id: int = 1) -> PrunePlan:
-    return plan_prune(fake.prefix, fake.catalog, min_gen_id, None)
+    return plan_prune(fake.prefix, fake.catalog, PruneRules(min_gen_id))
 
 
 def _blocks(prefix: Prefix) -> tuple[int, int]:
@@ -120,7 +120,7 @@ def test_a_second_prune_finds_nothing(two: FakePrefix) -> None:
 def test_nothing_goes_where_nothing_was_installed(tmp_path: Path, fake: FakePrefix) -> None:
     fake.define(0)
     prefix = Prefix(tmp_path / "nowhere")
-    assert prune(prefix, fake.catalog, _UV, 0, None, Reporter()).empty
+    assert prune(prefix, fake.catalog, _UV, PruneRules(0), Reporter()).empty
     assert not prefix.root.exists()
 
 
@@ -357,7 +357,7 @@ def test_a_cache_that_is_not_there_is_made(two: FakePrefix) -> None:
 
 def test_a_uv_that_fails_is_an_error_and_leaves_nothing_half_removed(two: FakePrefix) -> None:
     with pytest.raises(MonobaseError, match="uv failed"):
-        prune(two.prefix, two.catalog, Path("/bin/false"), 1, None, Reporter())
+        prune(two.prefix, two.catalog, Path("/bin/false"), PruneRules(1), Reporter())
     assert two.prefix.installed_generations() == ["g00001"]
     assert not two.prefix.staging.exists()
     assert _differences(two) == []

@@ -84,7 +84,7 @@ def test_no_look_fails_while_an_eviction_goes_on(tmp_path: Path, attempt: int) -
         lambda: scan(prefix, _NAMES, full=True, jobs=1, stop=lambda: False),
         lambda: (read_status(prefix), read_usage(prefix), read_leases(prefix), None)[-1],
         lambda: (read_readiness(prefix, catalog, 0, None), None)[-1],
-        lambda: prune_plan.plan_prune(prefix, catalog, 1, None).incomplete,
+        lambda: prune_plan.plan_prune(prefix, catalog, prune_plan.PruneRules(1)).incomplete,
     ]
 
     def look_until_stopped(look: Callable[[], object]) -> None:

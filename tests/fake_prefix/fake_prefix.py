@@ -262,9 +262,9 @@ class FakePrefix:
         return self.prefix.generation(name).rename(self.prefix.staging / name)
 
     @contextmanager
-    def lease(self, number: int) -> Iterator[None]:
-        """Lease a generation, as a running model does."""
-        directory = self.prefix.generation(generation_directory_name(number))
+    def lease(self, number: int, environment: str = "") -> Iterator[None]:
+        """Lease a generation, or an environment of it, as a running model does."""
+        directory = self.prefix.generation(generation_directory_name(number)) / environment
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)

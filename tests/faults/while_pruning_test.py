@@ -12,7 +12,7 @@ from daemon.prefix.prefix import Prefix
 from daemon.prefix.usage import read_usage
 from daemon.report.progress import Reporter
 from daemon.upkeep.prune import prune
-from daemon.upkeep.prune_plan import plan_prune
+from daemon.upkeep.prune_plan import PruneRules, plan_prune
 from daemon.upkeep.readiness import read_readiness
 from daemon.upkeep.scan import scan
 from daemon.upkeep.status import read_status
@@ -50,7 +50,7 @@ def prefix(node: Node, tmp_path: Path) -> Prefix:
 
 
 def _prune(prefix: Prefix, catalog: Catalog) -> None:
-    plan = prune(prefix, catalog, find_uv(None), 1, None, Reporter())
+    plan = prune(prefix, catalog, find_uv(None), PruneRules(1), Reporter())
     assert plan.generations in (["g00000"], [])
 
 
@@ -103,7 +103,7 @@ def test_no_look_fails_while_a_prune_goes_on(node: Node, prefix: Prefix) -> None
         lambda: scan(prefix, _NAMES, full=True, jobs=1, stop=lambda: False),
         lambda: (read_status(prefix), read_usage(prefix), None)[2],
         lambda: read_readiness(prefix, catalog, 1, None).reasons,
-        lambda: plan_prune(prefix, catalog, 1, None).incomplete,
+        lambda: plan_prune(prefix, catalog, PruneRules(1)).incomplete,
     ]
 
     def look_until_stopped(look: Callable[[], object]) -> None:
