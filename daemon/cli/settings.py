@@ -52,6 +52,11 @@ class SelectionSettings:
     def __post_init__(self) -> None:
         if self.only and self.pool is not None:
             raise click.UsageError(f"--only and --pool {self.pool} contradict each other; leave one out")
+        for pattern in self.only:  # they are words of the list that models read
+            if not pattern.isprintable() or pattern.split() != [pattern]:
+                raise click.UsageError(
+                    f"--only {pattern!a} is not a pattern: names have no blanks; repeat the option for more"
+                )
 
     @property
     def selection(self) -> Selection:

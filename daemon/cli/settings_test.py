@@ -35,6 +35,16 @@ def test_what_means_nothing_is_wrong_usage(arguments: str, reason: str) -> None:
     assert reason in done.output
 
 
+@pytest.mark.parametrize(
+    "pattern", ["", " ", "a b", "[p\nselection x]*", "[\t]*", "*\r", "[\x1b]*", "*\udcff*"]
+)
+@pytest.mark.parametrize("verb", ["install", "ready", "run", "prune --min-gen-id 0", "evict --keep-free 1%"])
+def test_a_pattern_that_is_not_one_word_is_wrong_usage(verb: str, pattern: str) -> None:
+    done = CliRunner().invoke(main, [*verb.split(), "--only", pattern])
+    assert done.exit_code == 2
+    assert f"--only {pattern!a} is not a pattern" in done.output
+
+
 def _work(min_download_rate: int, max_download_rate: int | None) -> WorkSettings:
     return WorkSettings(
         jobs=1,

@@ -55,7 +55,8 @@ class ServiceContext:
         self.state = ServiceState(self.retries)
         self.stop = threading.Event()
         self.metrics = Metrics(prefix, self.state, self.readiness)
-        self.definitions = Definitions(load, options.install.min_gen_id, options.install.max_gen_id)
+        wanted = options.install
+        self.definitions = Definitions(load, wanted.min_gen_id, wanted.max_gen_id, wanted.selection)
         self.is_counted = False
         self.selection().check(self.active())
 

@@ -1,5 +1,6 @@
 """The definitions in force while those in the folder change."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,10 @@ import pytest
 from daemon.service.definitions import Definitions
 from gens.catalog import Catalog, load_catalog
 from gens.errors import DefinitionError
-from tests.synthetic.catalog import environment_cell, write_catalog
+from gens.selection import EVERYTHING, Selection
+from tests.synthetic.catalog import PYTHON, environment_cell, write_catalog
+
+_ONE = [f"python{PYTHON}"]
 
 
 @pytest.fixture
@@ -15,11 +19,11 @@ def gens(tmp_path: Path) -> Path:
     return write_catalog(tmp_path / "gens", {number: [environment_cell([])] for number in range(3)})
 
 
-def _definitions(gens: Path, least: int | None = None) -> Definitions:
+def _definitions(gens: Path, least: int | None = None, selection: Selection = EVERYTHING) -> Definitions:
     def load() -> Catalog:
         return load_catalog(gens, keep_broken=True)
 
-    return Definitions(load, least, None)
+    return Definitions(load, least, None, selection)
 
 
 def _ids(definitions: Definitions) -> list[int]:
@@ -67,3 +71,53 @@ def test_a_folder_without_any_generation_of_the_range_leaves_the_last_ones_in_fo
 def test_a_start_without_a_generation_is_refused(gens: Path) -> None:
     with pytest.raises(DefinitionError):
         _definitions(gens, least=9)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"other": ["*"]}', '{"small": []}', '{"small": ["nothing-of-the-kind"]}', None],
+)
+def test_the_pools_that_were_read_last_stay_in_force_while_the_nodes_own_cannot_be_taken(
+    gens: Path, text: str | None
+) -> None:
+    (gens / "pools.json").write_text(json.dumps({"small": _ONE}))
+    small = Selection(pool="small")
+    definitions = _definitions(gens, selection=small)
+    assert definitions.broken == {}
+    write_catalog(gens, {7: [environment_cell([])]})
+    (gens / "pools.json").unlink()
+    if text is not None:
+        (gens / "pools.json").write_text(text)
+    definitions.read()
+    assert definitions.catalog.resolve(small).patterns == tuple(_ONE)
+    assert _ids(definitions) == [0, 1, 2, 7]
+    assert list(definitions.broken) == ["pools.json"]
+    definitions.read()
+    (gens / "pools.json").write_text(json.dumps({"small": ["python*"]}))
+    definitions.read()
+    assert definitions.catalog.resolve(small).patterns == ("python*",)
+    assert definitions.broken == {}
+
+
+def test_a_pool_that_selects_nothing_of_the_range_leaves_the_last_one_in_force(gens: Path) -> None:
+    write_catalog(gens, {0: [environment_cell([], torch="2.4.1")]})
+    small = Selection(pool="small", eager=())
+    (gens / "pools.json").write_text(json.dumps({"small": _ONE}))
+    definitions = _definitions(gens, least=1, selection=small)
+    (gens / "pools.json").write_text(json.dumps({"small": ["*-torch2.4.1-*"]}))
+    definitions.read()
+    assert definitions.catalog.resolve(small).patterns == tuple(_ONE)
+    assert "selects nothing" in str(definitions.broken["pools.json"])
+
+
+def test_a_pool_that_was_never_there_is_refused_with_the_names_of_the_others(gens: Path) -> None:
+    (gens / "pools.json").write_text(json.dumps({"other": _ONE}))
+    definitions = _definitions(gens, selection=Selection(pool="small"))
+    assert list(definitions.broken) == ["pools.json"]
+    with pytest.raises(DefinitionError, match="there are other"):
+        definitions.catalog.resolve(definitions.selection)
+
+
+def test_broken_pools_concern_no_node_that_takes_none(gens: Path) -> None:
+    (gens / "pools.json").write_text("{")
+    assert _definitions(gens).broken == {}

@@ -30,6 +30,7 @@ from gens.errors import DefinitionError, MonobaseError
 from gens.generation import Toolkit
 from gens.selection import EVERYTHING, Selection
 
+_NOTHING = "-"  # a pattern that matches no name
 _WRITTEN_LAST = (MARK_NAME, ENVIRONMENTS_NAME)  # they list trees, which are restored first
 
 
@@ -125,8 +126,8 @@ class GenerationRepair:
         sealed_for = replace(Selection.of_option(mark.selection), eager=tuple(mark.manifests))
         try:
             return self._catalog.resolve(sealed_for)
-        except DefinitionError:  # the pool has gone
-            return replace(sealed_for, patterns=tuple(mark.manifests))
+        except DefinitionError:  # the pool has gone: what is sealed is what is known of it
+            return replace(sealed_for, patterns=tuple(mark.manifests) or (_NOTHING,))
 
     def _toolkit_behind(self, label: str) -> str | None:
         """Return the name of the toolkit that a link leads to, or should lead to; None for another target."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.host.file_content import file_sha256
-from daemon.prefix.mark import read_mark, write_mark
+from daemon.prefix.mark import PART_FORMAT, read_mark, write_mark
 from tests.fake_prefix.fake_node import CUDNN, FakeNode
 
 
@@ -76,6 +76,25 @@ def test_a_list_of_an_earlier_release_is_written_as_this_one_does_and_sealed_aga
     sealed = read_mark(marked)
     assert sealed is not None
     assert sealed.manifests == mark.manifests
+
+
+@pytest.mark.parametrize("sealed", ["nothing", "one", "all"])
+def test_the_list_of_a_part_is_written_again_though_its_pool_has_gone(node: FakeNode, sealed: str) -> None:
+    listed, marked = node.prefix.environments_file("g00000"), node.prefix.sealed_mark("g00000")
+    mark = read_mark(marked)
+    assert mark is not None
+    number = {"nothing": 0, "one": 1, "all": len(mark.manifests)}[sealed]
+    manifests = dict(sorted(mark.manifests.items())[:number])
+    part = replace(mark, format=PART_FORMAT, selection="--pool gone", manifests=manifests)
+    write_mark(marked, part)
+    assert node.differences() == []
+    listed.write_text("junk")
+    node.repair_all()
+    assert listed.read_text().startswith("monobase-environments 1\n")
+    sealed_again = read_mark(marked)
+    assert sealed_again is not None
+    assert sealed_again.manifests.items() >= manifests.items()
+    assert not sealed_again.is_open
 
 
 def test_a_generation_that_lacks_environments_is_not_sealed_again(node: FakeNode) -> None:
