@@ -13,7 +13,6 @@ from layers.lock import LayerLock, format_layer_lock, read_layer_lock, wheels_di
 from tools.layer.base import Base, find_base, find_generation
 from tools.layer.build import Builder, path_label
 from tools.layer.check import differences, inputs_digest
-from tools.layer.conflict import explain
 from tools.layer.fallback import OlderError
 from tools.layer.order import Order, complete, format_time, index_names, read_request
 from tools.layer.request import Request, Source, without_credentials
@@ -171,6 +170,9 @@ def _solution(
     try:
         return solver.solve(question)
     except (UnsatisfiableError, SecondAcceleratorError, OlderError) as error:
+        # Imported here, as what reads metadata over the network takes as long to import as all else.
+        from tools.layer.conflict import explain  # noqa: PLC0415
+
         raise explain(catalog, solver, question, error) from error
 
 

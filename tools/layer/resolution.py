@@ -42,6 +42,7 @@ class Question:
         preferred: Versions to keep where they fit, by name.
         build: Names of packages to resolve by their source distribution.
         may_build: Whether packages without wheels may be built.
+        no_deps: Whether to leave out what the requirements require.
     """
 
     python: str
@@ -56,6 +57,7 @@ class Question:
     preferred: tuple[tuple[str, str], ...] = ()
     build: tuple[str, ...] = ()
     may_build: bool = True
+    no_deps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,12 @@ def ask(resolver: Resolver, question: Question) -> Answer:
         UnsatisfiableError: There is no solution; the message is uv's reason.
         ResolutionError: An index did not answer, or a source cannot be read.
     """
+    first: UnsatisfiableError | None = None
     while True:
         try:
             return _ask_once(resolver, question)
         except UnsatisfiableError as error:
+            first = first or error
             named = [pin for _, pin in PRERELEASE.findall(str(error))]
             without_wheels = _NO_WHEEL.findall(str(error)) if question.may_build else []
             more = replace(
@@ -113,6 +117,11 @@ def ask(resolver: Resolver, question: Question) -> Answer:
             if more == question:
                 raise
             question = more
+        except ResolutionError as error:
+            if first is None or "Failed to build" not in str(error):
+                raise
+            # As newer ones do not fit, uv tried releases of years ago, which have no wheels.
+            raise first from error
 
 
 def ask_parents(resolver: Resolver, question: Question) -> dict[str, tuple[str, ...]]:
@@ -204,6 +213,8 @@ def _arguments(question: Question) -> Iterator[str]:
     for name in question.undated:
         yield from ("--exclude-newer-package", f"{name}=false")
     yield "--constraints=constraints.txt"
+    if question.no_deps:
+        yield "--no-deps"
     if question.overrides:
         yield "--overrides=overrides.txt"
 

@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -243,9 +243,9 @@ class Solver:
             ResolutionError: An index does not answer.
         """
         with ThreadPoolExecutor(1) as pool:
-            free = pool.submit(self._free, question)
+            newest = pool.submit(self._free, question, no_deps=True)
             answer = ask(self.resolver, question)
-            older = self._older(answer, free.result())
+            older = self._older(question, answer, newest.result())
         delta = [name for name, version in answer.versions.items() if not self.base.has(name, version)]
         self._check_accelerators(answer, delta)
         wheels = list(choose(answer, [name for name in delta if name in answer.packages], question))
@@ -273,15 +273,19 @@ class Solver:
             warnings=(*answer.warnings, *older),
         )
 
-    def _free(self, question: Question) -> Answer | None:
+    def _free(self, question: Question, *, no_deps: bool = False) -> Answer | None:
         """Return the solution without the pins of the base, or None if it is not to be had."""
         try:
-            return ask(self.resolver, free_question(self.base, question))
+            return ask(self.resolver, replace(free_question(self.base, question), no_deps=no_deps))
         except ResolutionError:
             return None
 
-    def _older(self, answer: Answer, free: Answer | None) -> list[str]:
+    def _older(self, question: Question, answer: Answer, newest: Answer | None) -> list[str]:
         """Refuse requirements that fall back to an older major version, and return warnings of other ones."""
+        # Where each requirement is at its newest version, nothing fell back: a resolution is spared.
+        if newest is not None and not list(older_packages(self.base, answer, newest)):
+            return []
+        free = self._free(question)
         if free is None:
             return []
         refused = list(older_requirements(self.base, self.request, answer, free))
