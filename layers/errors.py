@@ -9,6 +9,12 @@ class LayerPlaceError(MonobaseError):
     exit_code = 2
 
 
+class LayerBaseError(MonobaseError):
+    """The base of a layer is unknown, of another lock, or cannot be installed."""
+
+    exit_code = 3
+
+
 class LayerIndexError(MonobaseError):
     """An index does not answer, or lacks a wheel."""
 
@@ -25,6 +31,13 @@ class LayerDiskError(MonobaseError):
 
 class LayerWheelError(MonobaseError):
     """A wheel is not the one that the lock names, or cannot be installed."""
+
+    exit_code = 7
+    kind = "wheel"
+
+
+class LayerBuildError(MonobaseError):
+    """A wheel cannot be built against the base of a layer, or needs what neither has."""
 
     exit_code = 7
     kind = "wheel"

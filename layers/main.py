@@ -1,16 +1,83 @@
 """The command `monobase-layer`: installs a layer from its lock."""
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
+from gens.catalog import load_catalog
 from gens.command import MonobaseCommand
-from layers.install import DEFAULT_PREFIX, LayerOptions, install_layer
-from layers.lock import read_layer_lock, wheels_directory
+from layers.base import find_base, provide_base
+from layers.compiled_layer import Compilation, install_compiled_layer
+from layers.install import DEFAULT_PREFIX, InstalledLayer, LayerOptions, install_layer
+from layers.lock import LayerLock, read_layer_lock, wheels_directory
 from layers.uv import WheelSources
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class _OnBase:
+    """What a layer needs of its base here.
+
+    Attributes:
+        asked: Whether the base must be installed.
+        compilation: What to compile against it.
+        gens: Folder of definitions and locks, or None for those of this release.
+    """
+
+    asked: bool
+    compilation: Compilation
+    gens: Path | None
+
+
+_BASE_OPTIONS = (
+    click.option(
+        "--with-base",
+        is_flag=True,
+        help="Install the environment and its CUDA toolkit in the prefix if they are not there.",
+    ),
+    click.option(
+        "--build",
+        "builds",
+        multiple=True,
+        metavar="SOURCE",
+        help="Compile this against the environment: a folder, a source distribution, a Git URL, "
+        "NAME==VERSION; repeatable. Includes --with-base.",
+    ),
+    click.option("--wheel-dir", type=_FOLDER, help="Keep the wheels that --build makes in this folder, too."),
+    click.option(
+        "--gens",
+        type=_FOLDER,
+        envvar="MONOBASE_GENS",
+        help="Definitions and locks of generations, for --with-base.  [default: those of this release]",
+    ),
+)
+
+
+def _on_base(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options about the base, and pass them as `on_base`."""
+
+    @functools.wraps(command)
+    def adapted(
+        *arguments: Any,  # noqa: ANN401 (as click passes them)
+        with_base: bool,
+        builds: tuple[str, ...],
+        wheel_dir: Path | None,
+        gens: Path | None,
+        **others: Any,  # noqa: ANN401 (as click passes them)
+    ) -> None:
+        on_base = _OnBase(with_base or bool(builds), Compilation(builds, wheel_dir), gens)
+        command(*arguments, on_base=on_base, **others)
+
+    decorated: Callable[..., None] = adapted
+    for option in reversed(_BASE_OPTIONS):
+        decorated = option(decorated)
+    return decorated
 
 
 @click.group()
@@ -42,6 +109,7 @@ def main() -> None:
     help="The prefix of the nodes, which need not be here.",
 )
 @click.option("--python", type=_FILE, help="The Python to compile with, of the environment's minor version.")
+@_on_base
 def install(
     lock: Path,
     to: Path,
@@ -50,6 +118,7 @@ def install(
     index_url: str | None,
     prefix: Path,
     python: Path | None,
+    on_base: _OnBase,
 ) -> None:
     """Install the layer of LOCK, such as model.lock.
 
@@ -65,11 +134,21 @@ def install(
         python=python,
         warn=lambda text: click.echo(f"warning: {text}", err=True),
     )
-    made = install_layer(read_layer_lock(lock), to, options)
+    layer_lock = read_layer_lock(lock)
+    if on_base.asked:
+        made = _install_on_base(layer_lock, to, options, on_base)
+    else:
+        made = install_layer(layer_lock, to, options)
     click.echo(
         f"{made.path}: {made.wheels} wheels, {made.size_bytes:,} bytes, "
         f"{'with' if made.compiled else 'without'} bytecode"
     )
+
+
+def _install_on_base(lock: LayerLock, to: Path, options: LayerOptions, on_base: _OnBase) -> InstalledLayer:
+    base = find_base(lock, load_catalog(on_base.gens), options.prefix)
+    provide_base(base, on_base.gens)
+    return install_compiled_layer(lock, to, options, base, on_base.compilation)
 
 
 if __name__ == "__main__":
