@@ -65,6 +65,20 @@ def read_lines(path: Path, kind: str) -> list[str]:
     return lines[1:]
 
 
+def file_and_text_digest(path: Path) -> tuple[str, str]:
+    """Digest a file of lines, and its text; where it is not such a file, the text's digest is empty.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    content = read_plain_file(path)
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        return digest, hashlib.sha256(gzip.decompress(content)).hexdigest()
+    except (OSError, EOFError, zlib.error):
+        return digest, ""
+
+
 def has_digest(path: Path, sha256: str) -> bool:
     """Return whether a file of lines has the text that a digest was taken of.
 
@@ -75,14 +89,7 @@ def has_digest(path: Path, sha256: str) -> bool:
     Raises:
         OSError: It cannot be read.
     """
-    content = read_plain_file(path)
-    if hashlib.sha256(content).hexdigest() == sha256:
-        return True
-    try:
-        text = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error):
-        return False
-    return hashlib.sha256(text).hexdigest() == sha256
+    return sha256 in file_and_text_digest(path)
 
 
 def text_digest(path: Path) -> str:

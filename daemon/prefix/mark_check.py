@@ -3,14 +3,13 @@
 import hashlib
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from daemon.errors import DamageError, NewerFormatError
 from daemon.host.plain_file import read_plain_file
 from daemon.prefix.finding import Finding
-from daemon.prefix.line_file import has_digest
-from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
+from daemon.prefix.manifest import MANIFEST_NAME
+from daemon.prefix.manifest_memory import Digests, ManifestMemory, manifest_digests
 from daemon.prefix.mark import Mark, read_mark
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME, Prefix
 from daemon.prefix.tree_label import generation_label
@@ -18,13 +17,16 @@ from daemon.prefix.tree_label import generation_label
 _TRIES = 5
 
 
-def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
+def check_mark(
+    prefix: Prefix, name: str, findings: list[Finding], memory: ManifestMemory | None = None
+) -> Mark | None:
     """Check that the manifests of a sealed generation are the ones of its sealing.
 
     Args:
         prefix: The prefix.
         name: Name of the generation.
         findings: Where differences are added.
+        memory: The manifests that were read and need not be read again; None to read each.
 
     Returns:
         Its mark; None when there is none that can be read.
@@ -32,7 +34,7 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
     for _ in range(_TRIES):
         identity = _identity(prefix.sealed_mark(name))
         found: list[Finding] = []
-        mark = _check_mark(prefix, name, found)
+        mark = _check_mark(prefix, name, found, manifest_digests if memory is None else memory.digests)
         # An eviction replaces the mark before it changes anything that the mark digests.
         if _identity(prefix.sealed_mark(name)) == identity:
             break
@@ -40,7 +42,9 @@ def check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | Non
     return mark
 
 
-def _check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | None:
+def _check_mark(
+    prefix: Prefix, name: str, findings: list[Finding], digests: Callable[[Path], Digests]
+) -> Mark | None:
     directory = prefix.generation(name)
     tree = generation_label(name)
     try:
@@ -56,17 +60,14 @@ def _check_mark(prefix: Prefix, name: str, findings: list[Finding]) -> Mark | No
             findings.append(Finding(tree, MARK_NAME, "unreadable", "a broken link"))
         return None
     for target, digest in mark.manifests.items():
-        manifest = directory / target / MANIFEST_NAME
+        path = f"{target}/{MANIFEST_NAME}"
         try:
-            with suppress(DamageError):
-                read_manifest(manifest)
+            _compare(directory / path, digest, tree, path, findings, lambda file, of: of in digests(file))
         except NewerFormatError as error:
-            findings.append(Finding(tree, f"{target}/{MANIFEST_NAME}", "newer", str(error)))
-        else:
-            _compare(manifest, digest, tree, f"{target}/{MANIFEST_NAME}", findings, has_digest)
+            findings.append(Finding(tree, path, "newer", str(error)))
     if not mark.is_open:
-        path = prefix.environments_file(name)
-        _compare(path, mark.environments, tree, ENVIRONMENTS_NAME, findings, _has_sha256)
+        listed = prefix.environments_file(name)
+        _compare(listed, mark.environments, tree, ENVIRONMENTS_NAME, findings, _has_sha256)
     return mark
 
 

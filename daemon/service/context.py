@@ -11,6 +11,7 @@ from pathlib import Path
 
 from daemon.host.retries import Retries
 from daemon.host.system_error import system_errors
+from daemon.prefix.manifest_memory import ManifestMemory
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.service.definitions import Definitions
@@ -34,6 +35,7 @@ class ServiceContext:
         retries: The subjects that failed, with their delays.
         stop: Set when the service is to end.
         is_counted: Whether the bytes on the prefix were counted since they last changed.
+        manifests: The manifests that rounds and answers have read.
 
     Raises:
         DefinitionError: No generation of the range can be read, or the selection matches nothing.
@@ -58,6 +60,7 @@ class ServiceContext:
         wanted = options.install
         self.definitions = Definitions(load, wanted.min_gen_id, wanted.max_gen_id, wanted.selection)
         self.is_counted = False
+        self.manifests = ManifestMemory()
         self.selection().check(self.active())
 
     @property
@@ -88,7 +91,9 @@ class ServiceContext:
         """Read from the prefix whether the node is ready."""
         known, options = self.state.known(), self.options.install
         least, most = options.min_gen_id, options.max_gen_id
-        return read_readiness(self.prefix, self.catalog, least, most, known, options.selection)
+        return read_readiness(
+            self.prefix, self.catalog, least, most, known, options.selection, self.manifests
+        )
 
     def attempt(self, subject: str, work: Callable[[], None]) -> bool:
         """Do the work of a subject such as `repair g00003`; return whether it was done.

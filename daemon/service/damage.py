@@ -71,7 +71,8 @@ class DamageWatch:
         findings: list[Finding] = []
         for generation in self._context.active():
             with suppress(MonobaseError, OSError):  # readiness and scans report these
-                check_mark(self._context.prefix, generation.directory_name, findings)
+                name = generation.directory_name
+                check_mark(self._context.prefix, name, findings, self._context.manifests)
         return bool(findings)
 
     def _scan(self, *, full: bool, due: bool) -> None:

@@ -17,6 +17,7 @@ from daemon.prefix.finding import Finding, by_tree, count_differences
 from daemon.prefix.generation import is_present, read_seal
 from daemon.prefix.interpreter_folder import interpreter_names_of
 from daemon.prefix.latest import latest_name
+from daemon.prefix.manifest_memory import ManifestMemory
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.toolkit_tree import toolkit_behind
@@ -143,6 +144,7 @@ def read_readiness(
     max_gen_id: int | None,
     known: Known = NOTHING_KNOWN,
     selection: Selection = EVERYTHING,
+    memory: ManifestMemory | None = None,
 ) -> Readiness:
     """Compare the active generations with the prefix, reading only marks and manifests.
 
@@ -153,6 +155,7 @@ def read_readiness(
         max_gen_id: Newest active generation, or None.
         known: The state of the daemon.
         selection: The part of each generation that this node holds.
+        memory: The manifests that were read and need not be read again; None to read each.
 
     Returns:
         The readiness, with all reasons against it.
@@ -162,7 +165,7 @@ def read_readiness(
     """
     selection = catalog.resolve(selection)
     active = sorted(catalog.between(min_gen_id, max_gen_id), key=lambda item: item.id, reverse=True)
-    generations = tuple(_generation(prefix, generation, known, selection) for generation in active)
+    generations = tuple(_generation(prefix, generation, known, selection, memory) for generation in active)
     reasons = [
         f"{generation.name}: {generation.reason}" for generation in generations if not generation.ready
     ]
@@ -203,7 +206,11 @@ def retry_text(retry: Retry) -> str:
 
 
 def _generation(
-    prefix: Prefix, generation: Generation, known: Known, selection: Selection
+    prefix: Prefix,
+    generation: Generation,
+    known: Known,
+    selection: Selection,
+    memory: ManifestMemory | None,
 ) -> GenerationReadiness:
     name = generation.directory_name
     mark, unreadable = None, ""
@@ -211,7 +218,7 @@ def _generation(
     try:
         mark = read_seal(prefix, generation)
         if mark is not None:
-            check_mark(prefix, name, marked)
+            check_mark(prefix, name, marked, memory)
     except (MonobaseError, OSError) as error:
         unreadable = str(error)
     findings = list(dict.fromkeys([*known.damage.get(name, ()), *marked]))
