@@ -60,6 +60,17 @@ def test_another_version_is_brought_on_purpose(desk: Desk) -> None:
     assert "unchanged" in desk.run("lock")
 
 
+def test_packages_of_the_base_that_do_not_accept_an_override_are_a_warning(desk: Desk) -> None:
+    desk.index.add(pure("nvidia-cuda-runtime-cu12", "12.4.127"))
+    command = ("lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE, "--override")
+    desk.write("nvidia-cuda-runtime-cu12==12.4.127\n")
+    said = desk.run(*command, "nvidia-cuda-runtime-cu12")
+    assert "packages of the base do not accept nvidia-cuda-runtime-cu12 12.4.127" in said
+    assert "nvidia-cuda-runtime-cu12==12.1.105" in said
+    desk.write("numpy==1.26.4\n")
+    assert "do not accept" not in desk.run(*command, "numpy")
+
+
 def test_an_override_with_a_version_wins_over_what_packages_require(desk: Desk) -> None:
     desk.index.add(pure("app", "1.0", "numpy>=2"))
     lock = desk.lock("app\n", "--override", "Numpy==1.26.4")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from layers.lock import lock_digest
+from tests.index.repository import pytorch_root
 from tests.index.server import LocalIndex
 from tests.layer_lock.desk import DATE, Desk, make_desk, pure, versions
 
@@ -137,6 +138,17 @@ def test_credentials_of_an_index_are_not_in_the_lock(desk: Desk) -> None:
     assert "hidden" not in (desk.folder / "model.lock").read_text()
 
 
+def test_an_index_of_ones_own_without_upload_times_serves_its_packages(desk: Desk) -> None:
+    root = desk.index.add_root(pytorch_root("cu118"))
+    desk.index.add(pure("corp", "1.0", "helper"), root)
+    desk.index.add(pure("helper", "1.0"))
+    desk.index.add(pure("corp", "9.0"))
+    lock = desk.lock("corp\n", "--index", desk.index.url(root))
+    assert versions(lock) == {"corp": "1.0", "helper": "1.0"}
+    assert lock.extra_index_urls == (desk.index.url(root),)
+    assert "up to date" in desk.run("check", "model.lock")
+
+
 def test_paths_are_relative_to_the_lock_wherever_it_lies(desk: Desk) -> None:
     desk.index.add(pure("app", "1.0"))
     desk.write("app\n", "models/requirements.in")
@@ -158,3 +170,18 @@ def test_paths_are_relative_to_the_lock_wherever_it_lies(desk: Desk) -> None:
 def test_wrong_usage_is_told(desk: Desk, arguments: tuple[str, ...], message: str) -> None:
     desk.write("app\n")
     assert message in desk.run(*arguments, exit_code=2)
+
+
+def test_a_package_without_a_final_release_is_no_reason_to_fall_back(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.index.add(pure("app", "1.1", "exporter>=0.5b1"))
+    desk.index.add(pure("exporter", "0.66b2"))
+    assert versions(desk.lock("app\n")) == {"app": "1.1", "exporter": "0.66b2"}
+
+
+def test_a_package_with_final_releases_is_taken_without_pre_releases(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.index.add(pure("app", "2.0a1"))
+    assert versions(desk.lock("app\n")) == {"app": "1.0"}
+    desk.index.add(pure("other", "1.0", "app>=2.0a1"))
+    assert versions(desk.lock("other\n")) == {"app": "2.0a1", "other": "1.0"}

@@ -22,6 +22,7 @@ from tools.locking.resolver import FRESH, PRERELEASE, Resolver, UnsatisfiableErr
 from tools.locking.target_tags import target_tags
 
 _NO_WHEEL = re.compile(r"Wheels are required for `([\w.-]+)`")
+_UNDATED = re.compile(r"`([^`/]+)` is missing an upload date")
 _OUTPUT = "pylock.toml"
 
 
@@ -87,8 +88,9 @@ class Answer:
 def ask(resolver: Resolver, question: Question) -> Answer:
     """Resolve a question with uv.
 
-    It takes no pre-release unless a package requires one by its version. Packages that have wheels are not
-    resolved by their source distributions.
+    It takes no pre-release unless a package has nothing else, or one is required by its version. Packages
+    that have wheels are not resolved by their source distributions. The time bound does not apply to packages
+    whose index states no upload times, which uv would leave out: the warnings name them.
 
     Args:
         resolver: The uv to ask.
@@ -102,15 +104,24 @@ def ask(resolver: Resolver, question: Question) -> Answer:
         ResolutionError: An index did not answer, or a source cannot be read.
     """
     first: UnsatisfiableError | None = None
+    given = question.undated
     while True:
         try:
-            return _ask_once(resolver, question)
+            answer = _ask_once(resolver, question)
+            undated = [
+                f"the index of {name} states no upload times, so that the date does not bound it"
+                for name in question.undated
+                if name not in given and name in answer.versions
+            ]
+            return replace(answer, warnings=(*answer.warnings, *undated))
         except UnsatisfiableError as error:
             first = first or error
             named = [pin for _, pin in PRERELEASE.findall(str(error))]
             without_wheels = _NO_WHEEL.findall(str(error)) if question.may_build else []
+            files = _UNDATED.findall(str(error))
             more = replace(
                 question,
+                undated=tuple(dict.fromkeys((*question.undated, *map(_package, files)))),
                 constraints=tuple(dict.fromkeys((*question.constraints, *named))),
                 build=tuple(dict.fromkeys((*question.build, *map(canonicalize_name, without_wheels)))),
             )
@@ -147,6 +158,12 @@ def ask_parents(resolver: Resolver, question: Question) -> dict[str, tuple[str, 
             canonicalize_name(parent) for parent in names if re.fullmatch(r"[A-Za-z0-9._-]+", parent)
         )
     return found
+
+
+def _package(filename: str) -> str:
+    """Return the name of the package in the name of a wheel or a source distribution."""
+    is_wheel = filename.endswith(".whl")
+    return canonicalize_name(filename.partition("-")[0] if is_wheel else filename.rpartition("-")[0])
 
 
 def choose(answer: Answer, names: Iterable[str], question: Question) -> Iterator[LockedWheel]:
@@ -202,7 +219,13 @@ def _arguments(question: Question) -> Iterator[str]:
     yield from ("pip", "compile", "pyproject.toml", "--no-header", "--no-progress")
     yield from ("--python", sys.executable, "--python-version", question.python)
     yield from ("--python-platform", question.platform)
-    yield from ("--resolution=highest", "--prerelease=explicit", "--index-strategy=first-index")
+    # With `explicit`, as for generations, ray[serve] falls back to an old release: newer ones require a
+    # package that never had a final one.
+    yield from (
+        "--resolution=highest",
+        "--prerelease=if-necessary",
+        "--index-strategy=first-index",
+    )
     yield from ("--exclude-newer", question.exclude_newer)
     yield "--only-binary=:all:"
     for name in question.build:

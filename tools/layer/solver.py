@@ -1,6 +1,7 @@
 """Solves the requirements of a model together with the pins of its base; the delta is what the base lacks."""
 
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from tools.layer.fallback import OlderError, free_question, older_packages, olde
 from tools.layer.request import Request, Requirement
 from tools.layer.resolution import Answer, Question, ask, choose
 from tools.layer.wheel_file import locked_file
-from tools.locking.resolver import Resolver
+from tools.locking.resolver import Resolver, UnsatisfiableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,19 +260,42 @@ class Solver:
             files.append(path)
             built.append(Built(wheel.name, wheel.version, source))
         self._check_hashes(wheels)
+        replaced = [wheel for wheel in wheels if wheel.name in self.base.wheels]
         return Solution(
             wheels=tuple(sorted(wheels, key=lambda wheel: wheel.name)),
             built=tuple(built),
             files=tuple(files),
             overrides=tuple(
                 Override(wheel.name, wheel.version, self.base.wheels[wheel.name].version)
-                for wheel in wheels
-                if wheel.name in self.base.wheels
+                for wheel in replaced
             ),
             shared=tuple(name for name in answer.versions if name not in delta),
             own_index=any(name in self.base.environment.inputs.index_packages for name in delta),
-            warnings=(*answer.warnings, *older),
+            warnings=(*answer.warnings, *older, *self._misfits(question, replaced)),
         )
+
+    def _misfits(self, question: Question, replaced: Iterable[LockedWheel]) -> list[str]:
+        """Return a warning if packages of the base do not accept what replaces others of it."""
+        names = {wheel.name for wheel in replaced}
+        if not names:
+            return []
+        rest = [wheel for wheel in self.base.lock.wheels if wheel.name not in names]
+        alone = replace(
+            question,
+            requirements=tuple(f"{wheel.name}=={wheel.version}" for wheel in rest),
+            constraints=tuple(f"{wheel.name}=={wheel.version}" for wheel in replaced),
+            overrides=(),
+            preferred=(),
+            build=(),
+        )
+        try:
+            ask(self.resolver, alone)
+        except UnsatisfiableError as error:
+            reason = str(error).partition("cause: ")[2].partition("\n")[0]
+            reason = re.sub(r"monobase(==0)? depends on", "the base has", reason)
+            pins = ", ".join(f"{wheel.name} {wheel.version}" for wheel in replaced)
+            return [f"packages of the base do not accept {pins}, test what you use of them: {reason}"]
+        return []
 
     def _free(self, question: Question, *, no_deps: bool = False) -> Answer | None:
         """Return the solution without the pins of the base, or None if it is not to be had."""
