@@ -301,8 +301,8 @@ class _Install:
         if not self._selection.targets(generation):
             return  # this node holds nothing of it
         with self._failing_alone(name, directory):
-            self._check_earlier_trees(generation)
-            if seal(self._writer, generation, self._selection):
+            complete = self._complete(generation)
+            if seal(self._writer, generation, self._selection, complete):
                 self.result.sealed.append(name)
             elif directory.is_dir():
                 self.result.partial.append(name)
@@ -348,20 +348,37 @@ class _Install:
             return Finished(wanted, CompleteTree(toolkit.name, None, tree))
         return finish_toolkit(self._prefix, wanted, lay_out_toolkit(self._bench, wanted, toolkit), name)
 
-    def _check_earlier_trees(self, generation: Generation) -> None:
-        """Read what an earlier run published, if all that is required is there; sealed content was read."""
+    def _complete(self, generation: Generation) -> set[str]:
+        """Return the names of what is installed and complete, if all that is required is.
+
+        What an earlier run published is read; sealed content was.
+        """
         names = self._selection.required(generation)
-        targets = [target for target in generation.targets if target.name in names]
         mark = read_seal(self._prefix, generation)
-        if not all(is_present(self._prefix, generation, target) for target in targets):
-            return
+        present = [
+            target.name for target in generation.targets if is_present(self._prefix, generation, target)
+        ]
+        if not names.issubset(present):
+            return set()
+        complete = set()
+        for target in present:
+            label = f"{generation.directory_name}/{target}"
+            is_verified = mark is not None and mark.covers([target])
+            if is_verified or label in self.result.installed:
+                complete.add(target)
+            elif target in names:
+                self._check_earlier_tree(generation, target)
+                complete.add(target)
+            else:  # damage of what nobody required keeps nothing else from being sealed
+                with self._failing_alone(label):
+                    self._check_earlier_tree(generation, target)
+                    complete.add(target)
+        return complete
+
+    def _check_earlier_tree(self, generation: Generation, target: str) -> None:
         name = generation.directory_name
-        for target in targets:
-            label = f"{name}/{target.name}"
-            is_verified = mark is not None and mark.covers([target.name])
-            if not is_verified and label not in self.result.installed:
-                tree = self._prefix.target(name, target.name)
-                check_tree(self._prefix, tree, label, self._bench.known)
+        tree = self._prefix.target(name, target)
+        check_tree(self._prefix, tree, f"{name}/{target}", self._bench.known)
 
     def _each(self, items: Sequence[tuple[str, T]], work: Callable[[T], R], stage: Stage) -> list[R]:
         """Work on items, several at once; report those that fail under their labels, and leave them out."""

@@ -199,6 +199,58 @@ def test_a_selection_with_another_name_rewrites_mark_and_list(site: _Site) -> No
     assert site.findings() == []
 
 
+def test_the_list_says_what_a_pool_leaves_out_now_though_the_mark_has_all_that_is_required(
+    site: _Site,
+) -> None:
+    _two_environments(site)
+    plain, torch = site.fake.environment, f"{site.fake.environment}-{_TORCH}"
+    pools = site.fake.directory / "gens/pools.json"
+    for patterns in ([plain], [plain, torch], [torch], ["*"], [plain]):
+        pools.write_text(json.dumps({"small": patterns}))
+        assert site.install(selection=Selection(pool="small", eager=())).sealed == ["g00000"]
+        lines = read_list(site.prefix, "g00000").splitlines()
+        left_out = [line.partition(" ")[2] for line in lines if line.startswith("left-out ")]
+        assert left_out == [name for name in (plain, torch) if name not in patterns and patterns != ["*"]]
+        assert site.findings() == []
+
+
+def test_what_a_model_asked_for_is_sealed_beside_what_is_required_and_all_together_as_a_whole(
+    site: _Site,
+) -> None:
+    _two_environments(site)
+    plain, torch = site.fake.environment, f"{site.fake.environment}-{_TORCH}"
+    on_demand = Selection(eager=())
+    site.install(selection=on_demand)
+    site.install(selection=on_demand, generation_id=0, due=(torch,))
+    mark = read_mark(site.prefix.sealed_mark("g00000"))
+    assert mark is not None
+    assert list(mark.manifests) == [torch]
+    site.install(selection=on_demand, generation_id=0, due=(plain,))
+    assert is_sealed(site.prefix, site.fake.generation(0))
+    assert "generation g00000 sealed" in read_list(site.prefix, "g00000").splitlines()
+    assert site.findings() == []
+
+
+def test_a_damaged_tree_that_nobody_requires_is_named_and_keeps_nothing_else_from_being_sealed(
+    site: _Site,
+) -> None:
+    _, beta = _two_environments(site)
+    plain, torch = site.fake.environment, f"{site.fake.environment}-{_TORCH}"
+    site.uv.refuse(beta, WheelContentError(f"{beta.filename}: another hash"))
+    site.install()
+    damaged = site.prefix.generation("g00000") / plain / SITE_PACKAGES / "alpha.py"
+    content = damaged.read_bytes()
+    damaged.unlink()
+    damaged.write_bytes(content.swapcase())
+    site.uv.serve(beta)
+    result = site.install(selection=Selection((torch,)))
+    assert result.sealed == ["g00000"]
+    assert list(result.failures) == [f"g00000/{plain}"]
+    mark = read_mark(site.prefix.sealed_mark("g00000"))
+    assert mark is not None
+    assert list(mark.manifests) == [torch]
+
+
 @pytest.mark.parametrize(
     "selection", [Selection(("pyhton*",)), Selection((f"python{PYTHON}", "cuda12")), Selection(pool="large")]
 )

@@ -5,7 +5,7 @@ is rewritten when trees of the generation are published, and when the generation
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,6 +219,20 @@ def read_list(prefix: Prefix, name: str) -> str:
 
 def _lines(prefix: Prefix, name: str) -> list[list[str]]:
     return [line.split(" ") for line in read_list(prefix, name).splitlines()]
+
+
+def has_told(prefix: Prefix, name: str, present: Set[str], left_out: Set[str]) -> bool:
+    """Return whether the list of a generation says what is installed, and what is missing as it is left out.
+
+    Args:
+        prefix: The prefix.
+        name: Name of the generation.
+        present: Names of the installed environments and toolkits.
+        left_out: Names of those that are neither installed nor selected.
+    """
+    lines = _lines(prefix, name)
+    ready = {words[1] for words in lines if words[0] in _KINDS and words[2:3] == ["ready"]}
+    return ready == present and {words[1] for words in lines if words[0] == "left-out"} == left_out
 
 
 def has_list(prefix: Prefix, name: str) -> bool:

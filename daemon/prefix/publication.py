@@ -13,7 +13,7 @@ from daemon.host.durability import sync_directory, sync_filesystem, write_symlin
 from daemon.host.fault import fault_point
 from daemon.host.file_content import file_sha256
 from daemon.host.modes import make_folder
-from daemon.prefix.environments_file import environments_text, read_list, write_environments
+from daemon.prefix.environments_file import environments_text, has_told, read_list, write_environments
 from daemon.prefix.generation import definition_digest, is_present, read_seal
 from daemon.prefix.line_file import text_digest
 from daemon.prefix.manifest import MANIFEST_NAME
@@ -176,8 +176,13 @@ def unseal(writer: WriterLock, name: str) -> None:
     remove_anything(writer.prefix.sealed_mark(name))
 
 
-def seal(writer: WriterLock, generation: Generation, selection: Selection = EVERYTHING) -> bool:
-    """Mark what is selected of a generation as complete, if it is.
+def seal(
+    writer: WriterLock,
+    generation: Generation,
+    selection: Selection = EVERYTHING,
+    further: Collection[str] = (),
+) -> bool:
+    """Mark what is required of a generation as complete, if it is.
 
     What was sealed for an earlier selection stays sealed; the new mark takes the place of the one before.
 
@@ -185,6 +190,7 @@ def seal(writer: WriterLock, generation: Generation, selection: Selection = EVER
         writer: The right to write to the prefix.
         generation: The generation.
         selection: The part of it that this node holds.
+        further: Names of what is installed besides, and is to be sealed with it.
 
     Returns:
         Whether it is sealed now.
@@ -195,14 +201,17 @@ def seal(writer: WriterLock, generation: Generation, selection: Selection = EVER
     prefix, name = writer.prefix, generation.directory_name
     mark = read_seal(prefix, generation)
     names = selection.required(generation)
-    if mark is not None and mark.covers(names) and mark.is_settled(selection.option):
-        return True
-    if not all(is_present(prefix, generation, generation.target(target)) for target in names):
+    present = {target.name for target in generation.targets if is_present(prefix, generation, target)}
+    if mark is not None and mark.covers(names.union(further)) and mark.is_settled(selection.option):
+        left_out = {target.name for target in generation.targets if not selection.has(target.name)} - present
+        if not mark.is_part or has_told(prefix, name, present, left_out):
+            return True
+    if not present.issuperset(names):
         return False
     manifests = {
         target.name: text_digest(prefix.target(name, target.name) / MANIFEST_NAME)
         for target in generation.targets
-        if target.name in names
+        if target.name in names or target.name in further
     } | (mark.manifests if mark is not None else {})
     is_whole = manifests.keys() >= {target.name for target in generation.targets}
     if is_whole:

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from daemon.host.retries import Retry
+from daemon.prefix.environments_file import has_told
 from daemon.prefix.finding import Finding, by_tree, count_differences
 from daemon.prefix.generation import is_present, read_seal
 from daemon.prefix.interpreter_folder import interpreter_names_of
 from daemon.prefix.latest import latest_name
 from daemon.prefix.manifest_memory import ManifestMemory
+from daemon.prefix.mark import Mark
 from daemon.prefix.mark_check import check_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.toolkit_tree import toolkit_behind
@@ -228,10 +230,23 @@ def _generation(
     )
     holds, names = bool(selection.targets(generation)), selection.required(generation)
     sealed = mark is not None and mark.covers(names)
-    settled = not holds or (sealed and mark is not None and mark.is_settled(selection.option))
+    settled = not holds or (
+        sealed and mark is not None and _is_settled(prefix, mark, name, targets, selection)
+    )
     reason = unreadable or next(_reasons(name, sealed or not holds, findings, targets, known), "")
     whole = not reason and all(target.state == "ready" for target in targets)
     return GenerationReadiness(name, not reason, sealed, reason, targets, whole, settled)
+
+
+def _is_settled(
+    prefix: Prefix, mark: Mark, name: str, targets: Sequence[TargetReadiness], selection: Selection
+) -> bool:
+    """Return whether a mark and its list are those of the selection, as its pool is defined now."""
+    if not mark.is_part:
+        return True
+    present = {target.name for target in targets if target.state in {"ready", "damaged"}}
+    left_out = {target.name for target in targets if target.state == "left out"}
+    return mark.is_settled(selection.option) and has_told(prefix, name, present, left_out)
 
 
 def _reasons(

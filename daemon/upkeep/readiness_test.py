@@ -1,5 +1,6 @@
 """The readiness of fake prefixes."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -295,3 +296,16 @@ def test_a_definition_that_cannot_be_read_is_a_reason(installed: _Node) -> None:
 def test_a_range_without_a_generation_is_an_error(node: _Node) -> None:
     with pytest.raises(DefinitionError):
         read_readiness(node.prefix, node.catalog, 7, None)
+
+
+def test_a_part_is_settled_while_its_list_says_what_its_pool_leaves_out_now(node: _Node) -> None:
+    pools = node.directory / "gens/pools.json"
+    small = Selection(pool="small", eager=())
+    pools.write_text(json.dumps({"small": [_PLAIN]}))
+    for number in range(2):
+        node.seal(number, node.catalog.resolve(small))
+    assert [item.settled for item in node.read(selection=small).generations] == [True, True]
+    for patterns in ([_PLAIN, _TORCH], [_TORCH]):
+        pools.write_text(json.dumps({"small": patterns}))
+        found = [(item.sealed, item.settled) for item in node.read(selection=small).generations]
+        assert found == [(True, False)] * 2
