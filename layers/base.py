@@ -40,22 +40,22 @@ class Base:
 
     @property
     def folder(self) -> Path:
-        """The folder of its generation."""
+        """The folder of the generation."""
         return self.prefix / "monobase" / self.generation.directory_name
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
+        """The interpreter of the environment."""
         return self.folder / self.environment.name / "bin" / "python"
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of what has to be installed."""
+        """Names of the environment and the toolkit."""
         return (self.environment.name, *(() if self.toolkit is None else (self.toolkit,)))
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Those of `targets` that the prefix lacks."""
+        """Targets that the prefix lacks."""
         # A name appears when what it names is complete.
         return tuple(name for name in self.targets if not (self.folder / name).exists())
 

@@ -14,7 +14,7 @@ from layers.lock import LayerLock
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What to compile.
+    """The projects to compile against a base, and where their wheels go.
 
     Attributes:
         sources: As pip takes them: folders, source distributions, Git URLs, `NAME==VERSION` on an index.

@@ -22,7 +22,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @dataclass(frozen=True, slots=True)
 class _OnBase:
-    """What a layer needs of its base here.
+    """The use of the base on this machine.
 
     Attributes:
         asked: Whether the base must be installed.
