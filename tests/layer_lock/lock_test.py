@@ -185,3 +185,19 @@ def test_a_package_with_final_releases_is_taken_without_pre_releases(desk: Desk)
     assert versions(desk.lock("app\n")) == {"app": "1.0"}
     desk.index.add(pure("other", "1.0", "app>=2.0a1"))
     assert versions(desk.lock("other\n")) == {"app": "2.0a1", "other": "1.0"}
+
+
+def test_the_index_of_a_package_that_the_base_has_is_not_in_the_lock(desk: Desk) -> None:
+    root = desk.index.add_root(pytorch_root("cu118"))
+    desk.index.add(pure("corp", "1.0"), root)
+    project = (
+        '[project]\nname = "x"\ndependencies = ["torch", "corp"]\n[tool.uv.sources]\n'
+        'torch = {{index = "build"}}\ncorp = {{index = "corp"}}\n'
+        '[[tool.uv.index]]\nname = "build"\nurl = "https://unused.example/whl"\nexplicit = true\n'
+        '[[tool.uv.index]]\nname = "corp"\nurl = "{}"\nexplicit = true\n'
+    )
+    desk.write(project.format(desk.index.url(root)), "pyproject.toml")
+    desk.run("lock", "pyproject.toml", "--env", "3.12-torch2.4.1", "--exclude-newer", DATE)
+    lock = desk.read()
+    assert (versions(lock), lock.extra_index_urls) == ({"corp": "1.0"}, (desk.index.url(root),))
+    assert "up to date" in desk.run("check", "model.lock")

@@ -18,6 +18,7 @@ from layers.lock import read_layer_lock
 from tools.layer.check import differences, missing_base
 from tools.layer.locking import make_lock, order_base
 from tools.layer.order import Order, complete, read_request, time_bound
+from tools.layer.solver import request_for
 from tools.layer.summary import summary_json, summary_lines
 from tools.options import definitions_option, json_option
 
@@ -207,7 +208,9 @@ def _check(catalog: Catalog, order: Order) -> None:
     if gone is not None:
         raise DifferenceError(f"{order.output}: its base does not exist: {gone}; lock again with --env")
     order = complete(order, found)
-    messages = list(differences(found, order.output, order_base(catalog, order), read_request(order), order))
+    base = order_base(catalog, order)
+    request = request_for(base, read_request(order), order.overrides)
+    messages = list(differences(found, order.output, base, request, order))
     if messages:
         raise DifferenceError(
             "\n".join(

@@ -24,6 +24,7 @@ from tools.layer.solver import (
     check_request,
     make_question,
     make_wheels,
+    request_for,
 )
 from tools.layer.wheel_file import file_digest
 from tools.locking.resolver import Resolver, UnsatisfiableError, find_resolver
@@ -72,7 +73,7 @@ def make_lock(catalog: Catalog, order: Order, say: Callable[[str], None]) -> Out
     previous, warnings = _previous(order.output)
     order = complete(order, previous)
     base = order_base(catalog, order)
-    request = read_request(order)
+    request = request_for(base, read_request(order), order.overrides)
     check_request(base, request, order.overrides)
     if previous is not None and _is_current(previous, base, request, order):
         return Outcome(previous, base, is_unchanged=True, warnings=warnings)

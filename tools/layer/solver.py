@@ -110,12 +110,25 @@ def check_request(base: Base, request: Request, overrides: Iterable[str]) -> Non
             raise RequirementsError(f"--override {override}: the base has that version; leave the option out")
 
 
+def request_for(base: Base, request: Request, overrides: Iterable[str]) -> Request:
+    """Return a request without the indexes of packages that the base has, such as PyTorch's for Torch.
+
+    Args:
+        base: The base.
+        request: What is asked for.
+        overrides: `NAME` or `NAME==VERSION` of packages that may differ from the base.
+    """
+    free = {canonicalize_name(Pep508(override).name) for override in overrides}
+    kept = [pair for pair in request.package_indexes if pair[0] not in base.wheels or pair[0] in free]
+    return replace(request, package_indexes=tuple(kept))
+
+
 def make_question(
     base: Base,
     request: Request,
     wheels: Wheels,
     exclude_newer: str,
-    overrides: Iterable[str],
+    overrides: tuple[str, ...],
     preferred: Iterable[tuple[str, str]] = (),
     may_build: bool = True,
 ) -> Question:
@@ -140,9 +153,7 @@ def make_question(
         for requirement in inputs.requirements
         if canonicalize_name(Pep508(requirement).name) in own_index
     ]
-    indexes = [
-        (name, url) for name, url in request.package_indexes if name not in base.wheels or name in free
-    ]
+    indexes = list(request_for(base, request, overrides).package_indexes)
     indexes += [(name, inputs.index_url) for name in own_index if inputs.index_url is not None]
     # Where the layer is of an earlier date than the base, the base's pins still exist.
     is_older = datetime.fromisoformat(exclude_newer) < datetime.fromisoformat(inputs.exclude_newer)
