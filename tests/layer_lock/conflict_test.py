@@ -149,3 +149,10 @@ def test_an_index_that_does_not_answer_is_told(desk: Desk) -> None:
     desk.write("app\n")
     desk.index.go_down()
     desk.run("lock", "requirements.in", "--env", TORCH, exit_code=4)
+
+
+def test_a_package_that_does_not_exist_is_told_without_trying_environments(desk: Desk) -> None:
+    said = _refused(desk, "no-such-package\n")
+    assert "no-such-package was not found in the package registry" in said
+    assert "tried" not in said
+    assert "warning" not in said

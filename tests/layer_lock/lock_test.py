@@ -201,3 +201,15 @@ def test_the_index_of_a_package_that_the_base_has_is_not_in_the_lock(desk: Desk)
     lock = desk.read()
     assert (versions(lock), lock.extra_index_urls) == ({"corp": "1.0"}, (desk.index.url(root),))
     assert "up to date" in desk.run("check", "model.lock")
+
+
+def test_a_folder_means_its_project(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    desk.write('[project]\nname = "x"\ndependencies = ["app"]\n', "svc/pyproject.toml")
+    desk.run("lock", "svc", "--env", "3.12", "--exclude-newer", DATE)
+    assert (versions(desk.read()), desk.read().sources) == ({"app": "1.0"}, ("svc/pyproject.toml",))
+
+
+def test_a_missing_file_of_requirements_is_named(desk: Desk) -> None:
+    said = desk.run("lock", "gone.in", "--env", "3.12", exit_code=3)
+    assert said == "error: gone.in: cannot be read: No such file or directory\n"

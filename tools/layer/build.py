@@ -19,6 +19,9 @@ from tools.locking.resolver import Resolver
 
 _TIMEOUT_S = 60
 _SHOWN_LINES = 40
+_CHUNK_BYTES = 1 << 20
+# Without it, a server may compress what the digest is of.
+_AS_IT_IS = {"Accept-Encoding": "identity"}
 # Written by tools into a source folder, and not part of the source.
 _SKIPPED = re.compile(
     r"\.git|\.hg|\.venv|venv|\.tox|\.nox|__pycache__|\.(mypy|ruff|pytest)_cache|build|dist|.*\.egg-info|node_modules"
@@ -149,13 +152,20 @@ class Builder:
         shown = without_credentials(url)
         self.say(f"downloading {shown}")
         # Imported here: most locks download nothing, and it takes a fifth of the time of all imports.
-        import urllib.request  # noqa: PLC0415
+        import requests  # noqa: PLC0415
 
         try:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, path.open("wb") as file:  # noqa: S310
-                shutil.copyfileobj(answer, file)
-        except (OSError, ValueError) as error:
-            raise ResolutionError(f"{what}: {shown}: cannot be downloaded: {error}") from error
+            # It sends the user and password of a URL, or those of .netrc.
+            with (
+                requests.get(url, stream=True, timeout=_TIMEOUT_S, headers=_AS_IT_IS) as answer,
+                path.open("wb") as file,
+            ):
+                answer.raise_for_status()
+                for chunk in answer.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+        except (OSError, requests.RequestException) as error:
+            reason = without_credentials(str(error))
+            raise ResolutionError(f"{what}: {shown}: cannot be downloaded: {reason}") from error
         found = file_digest(path)
         if sha256 not in (None, found):
             raise BuildError(f"{what}: {shown}: expected sha256:{sha256}, found sha256:{found}")

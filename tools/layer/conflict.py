@@ -23,6 +23,7 @@ from tools.layer.solver import (
 from tools.locking.resolver import UnsatisfiableError
 
 _MOST_SHOWN = 6
+_NOT_FOUND = "was not found in the package registry"
 
 
 def explain(
@@ -50,7 +51,9 @@ def explain(
         lines += _accelerator_lines(solver, question, error)
     else:
         lines += _pin_lines(solver, question, error)
-    lines += alternative_lines(catalog, solver, question)
+    # Where a package exists nowhere, no environment has to be tried.
+    if _NOT_FOUND not in "\n".join(lines):
+        lines += alternative_lines(catalog, solver, question)
     return ConflictError("\n".join(lines))
 
 
@@ -225,7 +228,7 @@ def _options(names: Iterable[str]) -> str:
 
 def _plain(message: str) -> str:
     """Return uv's words without its own project's name."""
-    text = message.removeprefix("error: No solution found when resolving dependencies").strip()
+    text = (message.partition("error: No solution found when resolving dependencies")[2] or message).strip()
     text = re.sub(r"monobase depends on|monobase==0 depends on", "you require", text)
     return text.removeprefix("cause: ")
 

@@ -17,3 +17,10 @@ class BuildError(MonobaseError):
     """A wheel cannot be built or downloaded, or does not run on the base."""
 
     exit_code = 7
+
+
+def reason_of(error: OSError | UnicodeDecodeError) -> str:
+    """Return why a file cannot be read, without its path."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    return error.strerror or str(error)

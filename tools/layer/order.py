@@ -78,6 +78,7 @@ def complete(order: Order, previous: LayerLock | None) -> Order:
     Raises:
         UsageError: Files or environment are missing.
     """
+    order = replace(order, sources=tuple(map(_project_of, order.sources)))
     if previous is not None:
         if order.generation_id is None:
             order = replace(order, generation_id=previous.generation_id)
@@ -174,3 +175,8 @@ def _address(index: str) -> str:
 
 def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _project_of(path: Path) -> Path:
+    """Return the `pyproject.toml` of a folder, or the path itself if it is not a folder."""
+    return path / _PROJECT if path.is_dir() else path

@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
 from packaging.utils import canonicalize_name
 
-from tools.layer.errors import RequirementsError
+from tools.layer.errors import RequirementsError, reason_of
 from tools.layer.request import Request, Requirement
 from tools.layer.requirement_text import parse_requirement
 
@@ -40,7 +40,7 @@ def read_project(path: Path, lock_folder: Path, extras: Iterable[str], groups: I
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RequirementsError(f"{path.name}: cannot be read: {error}") from error
+        raise RequirementsError(f"{path.name}: cannot be read: {reason_of(error)}") from error
     return _Project(path, lock_folder, _toml(text, path.name)).request(extras, groups)
 
 
@@ -57,7 +57,7 @@ def read_script(path: Path, lock_folder: Path) -> Request:
     try:
         found = _SCRIPT.search(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise RequirementsError(f"{path.name}: cannot be read: {error}") from error
+        raise RequirementsError(f"{path.name}: cannot be read: {reason_of(error)}") from error
     if found is None:
         raise RequirementsError(f"{path.name}: has no `# /// script` block; name a requirements file")
     content = "\n".join(line[2:] for line in found["content"].splitlines())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from tools.layer.errors import RequirementsError
+from tools.layer.errors import RequirementsError, reason_of
 from tools.layer.request import Request
 from tools.layer.requirement_text import expand_variables, parse_requirement
 
@@ -58,7 +58,7 @@ def _read(path: Path, shown: str, lock_folder: Path, constraints: bool, outer: t
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise RequirementsError(f"{shown}: cannot be read: {error}") from error
+        raise RequirementsError(f"{shown}: cannot be read: {reason_of(error)}") from error
     request = Request()
     for number, line in _lines(text):
         reader = _Line(f"{shown}:{number}", path.parent, lock_folder, constraints, (*outer, path))

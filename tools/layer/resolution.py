@@ -235,7 +235,8 @@ def _arguments(question: Question) -> Iterator[str]:
             yield from ("--exclude-newer-package", f"{name}={date}")
     for name in question.undated:
         yield from ("--exclude-newer-package", f"{name}=false")
-    yield "--constraints=constraints.txt"
+    if question.constraints:
+        yield "--constraints=constraints.txt"
     if question.no_deps:
         yield "--no-deps"
     if question.overrides:
