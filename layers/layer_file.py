@@ -7,8 +7,11 @@ reads it without a process, so the order is fixed:
     generation g00002
     environment python3.12-torch2.13.0-cu130
     base sha256:…         digest of the text of the base's lock
-    content sha256:…      digest of the set of the base's wheels, as in its `.manifest`; `-` if unknown
+    content sha256:…      digest of the set of the base's wheels, as in its `.content`; `-` if unknown
     lock sha256:…         digest of the text of the layer lock
+
+The folder `.monobase-base` holds an empty file whose name is the digest of `content`. So `activate.sh`
+compares an environment's `.content` without reading a file of the layer, which takes a shell longer.
 """
 
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from pathlib import Path
 from layers.lock import LayerLock, format_layer_lock, lock_digest
 
 LAYER_FILE = ".monobase-layer"
+_BASE_FOLDER = ".monobase-base"
 _KIND = "monobase-layer"
 _FORMAT = "1"
 _KEYS = ("generation", "environment", "base", "content", "lock")
@@ -51,6 +55,9 @@ def write_layer_file(layer: Path, content: LayerFile) -> None:
     """Write the file into the folder of a layer."""
     lines = [f"{_KIND} {_FORMAT}", *(f"{key} {getattr(content, key)}" for key in _KEYS)]
     (layer / LAYER_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (layer / _BASE_FOLDER).mkdir()
+    if content.content != "-":
+        (layer / _BASE_FOLDER / content.content.removeprefix("sha256:")).touch()
 
 
 def read_layer_file(layer: Path) -> LayerFile | None:

@@ -163,7 +163,7 @@ def lock_digest(text: str) -> str:
 def content_digest(wheels: Iterable[LockedWheel]) -> str:
     """Return the digest of a set of wheels, as in the line `content`.
 
-    An installed environment has it in its `.manifest`: activation compares the two.
+    An installed environment has it in its `.content`: activation compares the two.
     """
     text = "\n".join(sorted(wheel.sha256 for wheel in wheels))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -135,6 +135,11 @@ _mb_find() { # returns 75 if a part (_mb_lack) may still be installed; another c
 }
 
 _mb_is_prepared() { # whether user_venv/ has prepared the venv on top for this environment, and all that it wrote exists
+    if [ -d "$_mb_user_venv/.monobase-base" ]; then # a layer: it was prepared when it was made, for the wheels of its base
+        [ -r "$_mb_environment/.content" ] && read -r _mb_found <"$_mb_environment/.content" || return
+        [ -n "$_mb_found" ] && [ -e "$_mb_user_venv/.monobase-base/$_mb_found" ] && [ -x "$_mb_user_venv/bin/python" ]
+        return
+    fi
     [ -r "$_mb_user_venv/.monobase" ] && read -r _mb_format _mb_item <"$_mb_user_venv/.monobase" || return
     [ "$_mb_format $_mb_item" = "2 $_mb_environment" ] || return
     # Links to all files that an installer (`uv sync`) may have removed since: checked without reading any.

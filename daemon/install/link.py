@@ -18,9 +18,10 @@ from daemon.install.wheel_install import install_wheels
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory_cache import InventoryCache
+from daemon.prefix.manifest import CONTENT_NAME, content_digest
 from daemon.prefix.mending import remove_anything
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.staging import remove_empty_folders, set_file, set_link, staged_tree
+from daemon.prefix.staging import add_file, remove_empty_folders, set_file, set_link, staged_tree
 from daemon.uv.cache import fetched_archive
 from daemon.uv.program import Uv
 from gens.lock import LockedWheel
@@ -60,6 +61,8 @@ class Linker:
         directory = staged_tree(self.prefix, wanted.generation, wanted.target)
         self.uv.run("venv", "--relocatable", "--no-project", "--python", interpreter.executable, directory)
         self._pin_interpreter(directory, interpreter)
+        # Activation compares it with what a layer was locked against; a shell cannot read the manifest.
+        add_file(directory / CONTENT_NAME, f"{content_digest(wanted.lock.wheels)}\n".encode())
         venv = list_venv(wanted.label, directory, interpreter.minor)
         install_wheels(self.uv, wanted, directory, interpreter)
         remove_anything(directory / _UV_LOCK)

@@ -1,5 +1,6 @@
 """Environments in the staging folder are what their wheels hold, to the byte, or are refused."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -61,10 +62,17 @@ def test_its_manifest_names_what_no_inventory_does(fake: FakePrefix) -> None:
     tree = _link(fake, FakeUv(fake), alpha)
     information = f"{SITE_PACKAGES}/alpha-1.0.dist-info"
     assert {file.path for file in tree.files} == {
-        "bin/activate", "bin/alpha", "bin/tool", "pyvenv.cfg", "share/model",
+        ".content", "bin/activate", "bin/alpha", "bin/tool", "pyvenv.cfg", "share/model",
         f"{SITE_PACKAGES}/_virtualenv.py", f"{information}/INSTALLER", f"{information}/RECORD",
     }  # fmt: skip
     assert {link.path for link in tree.links} == {"bin/python", "bin/python3"}
+
+
+def test_it_says_which_wheels_it_has(fake: FakePrefix) -> None:
+    alpha = fake.wheel("alpha")
+    tree = _link(fake, FakeUv(fake), alpha)
+    expected = hashlib.sha256(alpha.sha256.encode()).hexdigest()
+    assert (tree.directory / ".content").read_text() == f"{expected}\n"
 
 
 def test_it_names_its_very_interpreter_by_a_relative_link(fake: FakePrefix) -> None:

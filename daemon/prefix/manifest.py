@@ -26,6 +26,7 @@ from daemon.prefix.prefix import Prefix
 from gens.lock import LockedWheel
 
 MANIFEST_NAME = ".manifest"
+CONTENT_NAME = ".content"  # of an environment: a file with its `content_digest`, for the runtime
 _KIND = "manifest"
 
 

@@ -96,6 +96,18 @@ def make_link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
+def add_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
+    """Write a file of a staged tree that does not exist.
+
+    Args:
+        path: The file.
+        content: All of it.
+        mode: Its permission bits.
+    """
+    write_new_file(path, content)
+    path.chmod(mode)
+
+
 def set_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
     """Replace a file of a staged tree by a new inode: the old one may have links elsewhere.
 
@@ -105,8 +117,7 @@ def set_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
         mode: Its permission bits.
     """
     path.unlink()
-    write_new_file(path, content)
-    path.chmod(mode)
+    add_file(path, content, mode)
 
 
 def set_link(path: Path, target: str) -> None:

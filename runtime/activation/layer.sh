@@ -19,10 +19,8 @@ _mb_use_layer() { # nothing is written, and no process is started
 
 _mb_is_base() { # whether the environment has the wheels that the layer was locked against; sets _mb_found to their digest
     _mb_found=''
-    if [ -r "$_mb_environment/.manifest" ]; then
-        { read -r _mb_kind && read -r _mb_kind && read -r _mb_kind _mb_found; } 2>/dev/null <"$_mb_environment/.manifest" || _mb_kind=
-        [ "$_mb_kind" = content ] || _mb_found=''
-    fi
+    # Environments of older installers have no such file: their names decide.
+    [ ! -r "$_mb_environment/.content" ] || read -r _mb_found <"$_mb_environment/.content" || :
     case $_mb_content:$_mb_found in
     -:* | *:) [ "$_mb_layer" = "$_mb_generation_found/$_mb_name" ] ;;
     *) [ "$_mb_content" = "sha256:$_mb_found" ] ;;

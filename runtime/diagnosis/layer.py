@@ -69,8 +69,7 @@ def _problem(found: str, layer: Path) -> Finding:
 def _content_of(environment: Path) -> str:
     """Return the digest of an environment's wheels, or `-` if it is unknown."""
     try:
-        with (environment / ".manifest").open(encoding="utf-8", errors="replace") as file:
-            lines = [file.readline().split() for _ in range(3)]
+        text = (environment / ".content").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return "-"
-    return f"sha256:{lines[2][1]}" if lines[2][:1] == ["content"] and len(lines[2]) == 2 else "-"
+    return f"sha256:{text}" if text else "-"

@@ -37,11 +37,9 @@ def layer(prefix: SamplePrefix, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return layer_on(prefix, folder / "a layer", MINE, SHARED, overrides=OVERRIDE)
 
 
-def with_manifest(prefix: SamplePrefix, content: str) -> None:
+def with_content(prefix: SamplePrefix, content: str) -> None:
     environment = prefix.root / "monobase" / "g00002" / ENVIRONMENT
-    (environment / ".manifest").write_text(
-        f"monobase-manifest 1\ntarget {ENVIRONMENT}\ncontent {content}\nfile …\n"
-    )
+    (environment / ".content").write_text(f"{content}\n")
 
 
 def test_a_model_sees_its_own_packages_before_those_of_the_environment(
@@ -210,9 +208,9 @@ def test_an_environment_of_another_name_with_the_same_wheels_will_do(
     script = '. "$activate" && python -c "import torch, mine; print(torch.__version__)"'
 
     unknown = shell.run(script, variables_of(own_prefix, layer))
-    with_manifest(own_prefix, CONTENT)
+    with_content(own_prefix, CONTENT)
     same = shell.run(script, variables_of(own_prefix, layer))
-    with_manifest(own_prefix, "d" * 64)
+    with_content(own_prefix, "d" * 64)
     other = shell.run(script, variables_of(own_prefix, layer))
 
     assert unknown.code == other.code == 65
@@ -226,7 +224,7 @@ def test_an_environment_of_the_same_name_with_other_wheels_is_refused(
     own_prefix: SamplePrefix, tmp_path: Path
 ) -> None:
     layer = layer_on(own_prefix, tmp_path / "layer", MINE, content=f"sha256:{CONTENT}")
-    with_manifest(own_prefix, "d" * 64)
+    with_content(own_prefix, "d" * 64)
 
     assert SHELLS[0].run('. "$activate"', variables_of(own_prefix, layer)).code == 65
 
