@@ -71,19 +71,19 @@ def build_wheels(
         folder.mkdir()
         shown = _PASSWORD.sub(r"\1***@", source)
         command = [
+            str(activation),
             "python",
             "-m",
             "pip",
             "wheel",
+            "--disable-pip-version-check",
             "--no-deps",
-            "--no-build-isolation",
-            "--no-binary",
-            ":all:",
         ]
-        command += ["--disable-pip-version-check", "--wheel-dir", str(folder), "--", source]
+        command += ["--no-build-isolation", "--no-binary", ":all:", "--wheel-dir", str(folder)]
+        command += ["--", _as_pip_takes_it(source)]
         # Its output is for the person who builds; what this command prints itself stays apart.
         done = subprocess.run(
-            [str(activation), *command],
+            command,
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
@@ -100,6 +100,12 @@ def build_wheels(
             raise LayerBuildError(f"{shown}: made {len(found)} wheels, not one; name a project")
         made.append(read_wheel(found[0], shown, base))
     return made
+
+
+def _as_pip_takes_it(source: str) -> str:
+    """Return a path as an absolute one: to pip, the word `kernels` alone is a project on an index."""
+    path = Path(source)
+    return str(path.absolute()) if path.exists() else source
 
 
 def _variables(base: Base, layer: Path, activation: Path) -> Mapping[str, str]:

@@ -72,6 +72,20 @@ def test_a_build_sees_the_base_the_layer_and_what_the_base_s_torch_has_code_for(
     assert "MONOBASE_LAYER" not in variables
 
 
+def test_a_folder_without_a_slash_is_a_folder_and_not_a_project_on_an_index(
+    tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = write_wheel(WheelSpec("ours", "1.0"), tmp_path / "wheels")
+    activation = make_activation(tmp_path / "runtime", wheel.path.parent)
+    for name in ("out", "kernels"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    built = build_wheels(base, tmp_path / "layer", ["kernels", "kernels==1.0"], tmp_path / "out", activation)
+    calls = [json.loads(line)[0][-1] for line in (tmp_path / "runtime/calls").read_text().splitlines()]
+    assert calls == [str(tmp_path / "kernels"), "kernels==1.0"]
+    assert [it.source for it in built] == ["kernels", "kernels==1.0"]
+
+
 def test_what_the_author_has_set_for_the_build_stays(
     tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
