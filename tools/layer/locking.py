@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from gens.catalog import Catalog
 from gens.errors import LockError
-from layers.lock import LayerLock, format_layer_lock, read_layer_lock, wheels_directory
+from layers.lock import LayerLock, content_digest, format_layer_lock, read_layer_lock, wheels_directory
 from tools.layer.base import Base, find_base, find_generation
 from tools.layer.build import Builder, path_label
 from tools.layer.check import differences, inputs_digest
@@ -251,6 +251,8 @@ def _lock(
         built=tuple(sorted(solution.built, key=lambda built: built.name)),
         index_url=index_url,
         extra_index_urls=extra_index_urls,
+        content=content_digest(base.lock.wheels),
+        python_full=base.environment.python_full,
     )
 
 
