@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from daemon.install.early_lists import write_early_lists
-from daemon.prefix.environments_file import read_targets
+from daemon.prefix.environments_file import read_left_out, read_targets
+from daemon.prefix.finding import Finding
+from daemon.prefix.mark_check import check_mark
 from gens.selection import EVERYTHING, Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 
@@ -41,3 +43,40 @@ def test_nothing_is_written_through_a_link(fake: FakePrefix, tmp_path: Path) -> 
     fake.prefix.generation("g00001").symlink_to(outside)
     write_early_lists(fake.prefix, fake.catalog.between(None, None), EVERYTHING, lambda _: None)
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("state", ["nothing", "published", "a part"])
+def test_a_list_of_another_selection_is_written_again_and_stays_then(fake: FakePrefix, state: str) -> None:
+    prefix, generations = fake.prefix, [fake.generation(1)]
+    narrow, other = Selection((fake.environment,), eager=()), Selection((fake.toolkit,), eager=())
+    if state == "published":
+        fake.publish(1, fake.environment)
+    elif state == "a part":
+        fake.seal(1, narrow)
+    for selection in (narrow, other, EVERYTHING, narrow):
+        write_early_lists(prefix, generations, selection, lambda _: None)
+        missing = {target.name for target in read_targets(prefix, "g00001") if not target.ready}
+        assert read_left_out(prefix, "g00001") == {name for name in missing if not selection.has(name)}
+        written = prefix.environments_file("g00001").stat().st_ino
+        write_early_lists(prefix, generations, selection, lambda _: None)
+        assert prefix.environments_file("g00001").stat().st_ino == written
+    findings: list[Finding] = []
+    check_mark(prefix, "g00001", findings)
+    assert findings == []
+
+
+@pytest.mark.parametrize("damaged", [".done", "environments"])
+def test_what_is_damaged_is_left_to_repair(fake: FakePrefix, damaged: str) -> None:
+    narrow = Selection((fake.environment,), eager=())
+    fake.seal(1, narrow)
+    (fake.prefix.generation("g00001") / damaged).write_text("junk")
+    before = fake.prefix.environments_file("g00001").read_bytes()
+    write_early_lists(fake.prefix, [fake.generation(1)], EVERYTHING, lambda _: None)
+    assert fake.prefix.environments_file("g00001").read_bytes() == before
+
+
+def test_the_list_of_a_whole_generation_stays_whatever_is_selected(fake: FakePrefix) -> None:
+    before = fake.prefix.environments_file("g00000").stat().st_ino
+    narrow = Selection((fake.environment,))
+    write_early_lists(fake.prefix, [fake.generation(0)], narrow, lambda _: None)
+    assert fake.prefix.environments_file("g00000").stat().st_ino == before

@@ -230,9 +230,13 @@ def has_told(prefix: Prefix, name: str, present: Set[str], left_out: Set[str]) -
         present: Names of the installed environments and toolkits.
         left_out: Names of those that are neither installed nor selected.
     """
-    lines = _lines(prefix, name)
-    ready = {words[1] for words in lines if words[0] in _KINDS and words[2:3] == ["ready"]}
-    return ready == present and {words[1] for words in lines if words[0] == "left-out"} == left_out
+    ready = {target.name for target in read_targets(prefix, name) if target.ready}
+    return ready == present and read_left_out(prefix, name) == left_out
+
+
+def read_left_out(prefix: Prefix, name: str) -> set[str]:
+    """Return the names that the list of a generation calls left out."""
+    return {words[1] for words in _lines(prefix, name) if words[0] == "left-out" and len(words) > 1}
 
 
 def has_list(prefix: Prefix, name: str) -> bool:
