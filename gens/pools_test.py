@@ -91,7 +91,7 @@ def test_a_name_or_a_pattern_of_another_form_is_refused(text: str, message: str)
 
 
 def test_the_pools_of_this_repository_select_something() -> None:
-    if "MONOBASE_POOLS" not in os.environ:
+    if "MONOBASE_GENERATIONS" not in os.environ:
         pytest.skip("Bazel writes the pools")
     catalog = load_catalog()
     assert catalog.pools

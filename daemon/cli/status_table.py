@@ -3,8 +3,9 @@
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
+from rich.text import Text
 
-from daemon.upkeep.status import PrefixStatus
+from daemon.upkeep.status import GenerationStatus, PrefixStatus
 
 _UNBOUNDED = 10_000  # columns
 _SHOWN = 3
@@ -25,7 +26,7 @@ def print_status(status: PrefixStatus) -> None:
         missing = [target.name for target in generation.targets if not target.ready]
         table.add_row(
             generation.name + (" (latest)" if generation.latest else ""),
-            "sealed" if generation.sealed else "mark unreadable" if generation.problem else "partial",
+            Text(_state(generation)),
             f"{generation.ready} of {len(generation.targets)}",
             decimal(generation.apparent_bytes),
             _some(missing),
@@ -43,6 +44,12 @@ def print_status(status: PrefixStatus) -> None:
         console.print(f"leased by models: {_some(status.leased)}", markup=False)
     for text in status.failures:
         console.print(text, markup=False)
+
+
+def _state(generation: GenerationStatus) -> str:
+    if not generation.sealed:
+        return "mark unreadable" if generation.problem else "partial"
+    return f"sealed for {generation.selection}" if generation.selection else "sealed"
 
 
 def _some(names: list[str]) -> str:

@@ -6,25 +6,55 @@ import pytest
 
 from daemon.errors import DiskError
 from daemon.service.feature_file import write_features
-from daemon.upkeep.readiness import GenerationReadiness, Readiness
+from daemon.upkeep.readiness import GenerationReadiness, Readiness, State, TargetReadiness
+
+_TARGETS: dict[str, State] = {
+    "python3.12": "ready",
+    "python3.12-torch2.13.0-cu130": "ready",
+    "python3.12-torch2.13.0-cpu": "damaged",
+    "python3.12-train": "left out",
+}
 
 
-def _readiness(*ready: bool) -> Readiness:
-    generations = tuple(
-        GenerationReadiness(f"g{number:05d}", is_ready, is_ready, "" if is_ready else "missing", ())
-        for number, is_ready in enumerate(ready)
-    )
-    return Readiness(all(ready), (), "g00000" if any(ready) else None, generations)
+def _generation(number: int, *, whole: bool, checked: bool = True) -> GenerationReadiness:
+    targets = [TargetReadiness(name, "environment", state) for name, state in _TARGETS.items()]
+    targets.append(TargetReadiness("cuda13.0", "toolkit", "ready"))
+    name = f"g{number:05d}"
+    return GenerationReadiness(name, True, True, "", tuple(targets), whole, checked=checked)
 
 
-def test_a_line_for_each_ready_generation(tmp_path: Path) -> None:
+def _readiness(*whole: bool, checked: bool = True) -> Readiness:
+    generations = tuple(_generation(i, whole=one, checked=checked) for i, one in enumerate(whole))
+    return Readiness(all(whole), (), "g00000" if any(whole) else None, generations)
+
+
+def test_each_ready_environment_has_a_line_and_a_generation_only_as_a_whole(tmp_path: Path) -> None:
     assert write_features(tmp_path, _readiness(True, False))
+    assert (tmp_path / "monobase").read_text().splitlines() == [
+        f"feature.node.kubernetes.io/monobase-{line}"
+        for line in (
+            "ready=false",
+            "latest=g00000",
+            "g00000=true",
+            "g00000.python3.12=true",
+            "g00000.python3.12-torch2.13.0-cu130=true",
+            "g00001.python3.12=true",
+            "g00001.python3.12-torch2.13.0-cu130=true",
+        )
+    ]
+
+
+def test_what_has_not_been_scanned_has_no_line(tmp_path: Path) -> None:
+    write_features(tmp_path, _readiness(False, checked=False))
+    assert "g00000" not in (tmp_path / "monobase").read_text()
+
+
+def test_the_file_is_never_longer_than_what_is_read(tmp_path: Path) -> None:
+    write_features(tmp_path, _readiness(*[True] * 2_000))
     text = (tmp_path / "monobase").read_text()
-    assert text == (
-        "feature.node.kubernetes.io/monobase-g00000=true\n"
-        "feature.node.kubernetes.io/monobase-latest=g00000\n"
-        "feature.node.kubernetes.io/monobase-ready=false\n"
-    )
+    assert 65_000 < len(text) <= 65_536
+    assert text.endswith("=true\n")
+    assert "monobase-ready=true\n" in text
 
 
 def test_the_file_is_only_written_when_it_changes(tmp_path: Path) -> None:

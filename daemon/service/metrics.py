@@ -113,8 +113,14 @@ class _Gauges(Collector):
         yield _by(
             ["generation"],
             "generation_ready",
-            "Whether an active generation is sealed and whole.",
+            "Whether what is selected of an active generation is sealed and undamaged.",
             {(generation.name,): generation.ready for generation in generations},
+        )
+        yield _by(
+            ["selection"],
+            "selection_info",
+            "The option that names the part of each generation that the node holds; empty for all. Always 1.",
+            {(readiness.selection,): 1},
         )
         for kind in ("environment", "toolkit"):
             yield _by(
@@ -132,7 +138,7 @@ class _Gauges(Collector):
         yield _gauge("generations_active", "Active generations.", len(generations))
         yield _gauge(
             "generations_ready",
-            "Active generations that are sealed and whole.",
+            "Active generations of which all that is selected is sealed and undamaged.",
             sum(generation.ready for generation in generations),
         )
         latest = readiness.latest or ""

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from daemon.install.options import InstallOptions
 from daemon.prefix.usage import Usage
 from daemon.service.failure import KINDS
 from daemon.service.state import LeaseState
+from gens.selection import Selection
 from gens.version import read_version
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
@@ -44,6 +46,12 @@ def test_each_generation_has_its_state(fake: FakePrefix) -> None:
     assert ("monobase_latest_generation",) not in samples
     fake.point_latest(0)
     assert _samples(FakeService(fake))["monobase_latest_generation",] == 0
+
+
+def test_the_selection_of_the_node_is_named(fake: FakePrefix) -> None:
+    assert _samples(FakeService(fake))["monobase_selection_info", ""] == 1
+    options = InstallOptions(selection=Selection((fake.toolkit,)))
+    assert _samples(FakeService(fake, options))["monobase_selection_info", f"--only {fake.toolkit}"] == 1
 
 
 def test_what_is_known_of_the_disk_is_told(fake: FakePrefix) -> None:

@@ -26,6 +26,7 @@ class PageFacts:
         models: Number of models by label or by name of the generation, where the kernel shows their locks.
         progress: The targets that are being installed, by label.
         explained: Labels whose failure the page shows among what is tried again.
+        selection: The option that names the part of each generation that the node holds; empty for all.
         free_bytes: Free on the disk; None if that is unknown.
         now_s: Seconds since the epoch.
     """
@@ -36,6 +37,7 @@ class PageFacts:
     models: Mapping[str, int] = field(default_factory=dict)
     progress: Mapping[str, ProgressLine] = field(default_factory=dict)
     explained: Container[str] = frozenset()
+    selection: str = ""
     free_bytes: int | None = None
     now_s: float = 0.0
 
@@ -57,6 +59,7 @@ def read_page_facts(context: ServiceContext) -> PageFacts:
         leases=leases,
         models=_models(context.prefix, leases),
         progress={f"{line.generation}/{line.name}": line for line in read_progress(context.prefix)},
+        selection=context.options.install.selection.option,
         explained={retry.subject.removeprefix(f"{INSTALL} ") for retry in state.retries.pending()},
         free_bytes=_free_bytes(context.prefix),
         now_s=time.time(),

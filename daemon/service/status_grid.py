@@ -22,6 +22,7 @@ SIGNS: dict[State, str] = {
 _UNITS_S = {"d": 86_400, "h": 3_600, "min": 60}
 _MOST_REASONS = 20
 _REASON_CHARACTERS = 300
+_SELECTION_CHARACTERS = 60
 
 
 def generation_section(found: GenerationReadiness, latest: str | None, facts: PageFacts) -> str:
@@ -58,7 +59,7 @@ def _summary(found: GenerationReadiness, latest: str | None, facts: PageFacts) -
         summary += ", latest"
     summary += f" · {ready} of {len(found.targets) - left_out} ready"
     if left_out:
-        summary += f", {left_out} left out (--only)"
+        summary += f", {left_out} left out ({text(shortened(facts.selection))})"
     on_demand = sum(target.state == "on demand" for target in found.targets)
     if on_demand:
         summary += f", {on_demand} on demand"
@@ -193,6 +194,11 @@ def short_age(age_s: float) -> str:
         if age_s >= length_s:
             return f"{int(age_s // length_s)} {unit} ago"
     return "just now"
+
+
+def shortened(selection: str) -> str:
+    """Return a selection in the characters that a heading has room for."""
+    return selection if len(selection) <= _SELECTION_CHARACTERS else f"{selection[:_SELECTION_CHARACTERS]}…"
 
 
 def text(value: str) -> str:

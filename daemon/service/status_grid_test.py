@@ -180,8 +180,15 @@ def test_the_rest_of_many_reasons_is_counted() -> None:
 
 
 def test_the_heading_tells_what_is_ready_of_what_was_asked_for() -> None:
-    section = _section({"python3.11": "left out", "cuda12.4": "missing"})
-    assert "sealed, latest · 6 of 7 ready, 1 left out (--only)" in section
+    section = _section({"python3.11": "left out", "cuda12.4": "missing"}, selection="--pool cpu")
+    assert "sealed, latest · 6 of 7 ready, 1 left out (--pool cpu)" in section
+
+
+def test_a_heading_has_room_for_the_beginning_of_many_patterns() -> None:
+    section = _section({"python3.11": "left out"}, selection=f"--only {'<*> ' * 50}")
+    assert "1 left out (--only &lt;*&gt; &lt;*&gt;" in section
+    assert "…)" in section
+    assert section.count("&lt;*&gt;") < 20
 
 
 @pytest.mark.parametrize(

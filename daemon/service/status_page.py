@@ -11,7 +11,7 @@ from daemon.prefix.usage import Usage
 from daemon.service.page_code import SCRIPT, STYLE
 from daemon.service.page_facts import PageFacts
 from daemon.service.state import ErrorEntry, ServiceState
-from daemon.service.status_grid import SIGNS, generation_section, text
+from daemon.service.status_grid import SIGNS, generation_section, shortened, text
 from daemon.upkeep.readiness import Readiness
 
 _REASON_CHARACTERS = 300
@@ -63,11 +63,12 @@ def _header(readiness: Readiness, state: ServiceState, prefix: str, now_s: float
         if readiness.ready
         else "<span class='badge no'>✕ not ready</span>"
     )
+    part = f" · holds <code>{text(shortened(readiness.selection))}</code>" if readiness.selection else ""
     elsewhere = ", ".join(readiness.elsewhere)
-    left_out = f" · nothing for this machine: {text(elsewhere)}" if elsewhere else ""
+    part += f" · nothing for this machine: {text(elsewhere)}" if elsewhere else ""
     return (
         f"<header id=live-header data-live><h1>monobase {badge}</h1>"
-        f"<p><code>{text(prefix)}</code> · latest: <b>{text(readiness.latest or 'none')}</b>{left_out}</p>"
+        f"<p><code>{text(prefix)}</code> · latest: <b>{text(readiness.latest or 'none')}</b>{part}</p>"
         f"<p class=dim>{text(state.activity)} · {_utc(now_s)}</p></header>"
     )
 

@@ -57,6 +57,13 @@ def test_each_environment_is_a_cell_with_its_state() -> None:
     assert "not ready" in page
 
 
+def test_the_selection_of_the_node_is_named() -> None:
+    readiness = replace(_READINESS, selection="--pool h100")
+    page = status_page(readiness, ServiceState(), "/srv", PageFacts())
+    assert "holds <code>--pool h100</code>" in page
+    assert "holds" not in _page(ServiceState())
+
+
 def test_generations_of_another_machine_are_named() -> None:
     facts = PageFacts({}, explained=set(), free_bytes=1, now_s=1_700_000_000.0)
     readiness = replace(_READINESS, elsewhere=("g00000", "g00002"))

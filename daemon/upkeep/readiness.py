@@ -71,6 +71,7 @@ class GenerationReadiness:
         targets: Its environments, then its toolkits.
         whole: Whether it is ready, and nothing of its definition is left out.
         settled: Whether its mark and its list are those of the selection of now.
+        checked: Whether its mark could be read, and its files were scanned since the daemon started.
     """
 
     name: str
@@ -80,6 +81,7 @@ class GenerationReadiness:
     targets: tuple[TargetReadiness, ...]
     whole: bool = False
     settled: bool = True
+    checked: bool = True
 
     @property
     def requested(self) -> int:
@@ -194,6 +196,8 @@ def readiness_text(readiness: Readiness) -> str:
         lines = [f"ready: {names}, latest {readiness.latest or 'none'}{part}"]
     else:
         lines = ["not ready", *readiness.reasons]
+        if readiness.selection:
+            lines.append(f"selected: {readiness.selection}")
     if readiness.elsewhere:
         lines.append(f"nothing for this machine: {' '.join(readiness.elsewhere)}")
     lines += [retry_text(retry) for retry in readiness.retries]
@@ -235,7 +239,8 @@ def _generation(
     )
     reason = unreadable or next(_reasons(name, sealed or not holds, findings, targets, known), "")
     whole = not reason and all(target.state == "ready" for target in targets)
-    return GenerationReadiness(name, not reason, sealed, reason, targets, whole, settled)
+    checked = not unreadable and known.scanned and name not in known.unchecked
+    return GenerationReadiness(name, not reason, sealed, reason, targets, whole, settled, checked)
 
 
 def _is_settled(

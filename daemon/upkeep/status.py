@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass, field
 
 from daemon.prefix.environments_file import read_targets
-from daemon.prefix.generation import is_marked
 from daemon.prefix.latest import latest_name
 from daemon.prefix.lease_record import last_uses, read_lease_record, read_leases
 from daemon.prefix.machine import machine_of
+from daemon.prefix.mark import read_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
 from daemon.prefix.usage import DistinctFiles, disk_bytes
@@ -32,7 +32,9 @@ class GenerationStatus:
 
     Attributes:
         name: Such as `g00003`.
-        sealed: Whether it is complete.
+        sealed: Whether it has a mark: all of it, or what is selected of it, is complete.
+        selection: The option that a part of it was sealed for, such as `--pool cuda13`, or `on demand`; empty
+            for all of it.
         latest: Whether `latest` names it.
         targets: The environments and toolkits that it defines.
         apparent_bytes: Bytes of its files, each name of a shared file counted.
@@ -45,6 +47,7 @@ class GenerationStatus:
     targets: list[TargetStatus] = field(default_factory=list)
     apparent_bytes: int = 0
     problem: str = ""
+    selection: str = ""
 
     @property
     def ready(self) -> int:
@@ -105,7 +108,10 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     for name in prefix.installed_generations():
         generation = GenerationStatus(name, sealed=False, latest=name == latest)
         try:
-            generation.sealed = is_marked(prefix, name)
+            mark = read_mark(prefix.sealed_mark(name))
+            generation.sealed = mark is not None
+            if mark is not None and mark.is_part:
+                generation.selection = mark.selection or "on demand"
         except MonobaseError as error:
             generation.problem = str(error)
         generation.targets = _targets(prefix, name)

@@ -16,6 +16,7 @@ from daemon.upkeep import status as status_module
 from daemon.upkeep.known_file import write_known
 from daemon.upkeep.readiness import NOTHING_KNOWN
 from daemon.upkeep.status import PrefixStatus, read_status
+from gens.selection import Selection
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.synthetic.catalog import environment_cell
 
@@ -55,6 +56,18 @@ def test_a_sealed_generation_is_counted_with_what_sharing_saves(fake: FakePrefix
     assert both.distinct_bytes - alone.distinct_bytes < environment / 2
     assert both.saved_bytes == both.apparent_bytes - both.distinct_bytes
     assert both.saved_bytes - alone.saved_bytes > toolkit
+
+
+def test_a_status_names_the_selection_that_a_part_is_sealed_for(fake: FakePrefix) -> None:
+    fake.define(1)
+    fake.publish(1, fake.toolkit)
+    fake.seal(1, Selection((fake.toolkit,)))
+    fake.define(2)
+    fake.seal(2, Selection(eager=()))
+    found = [(item.name, item.sealed, item.selection) for item in read_status(fake.prefix).generations]
+    assert found == [
+        ("g00000", True, ""), ("g00001", True, f"--only {fake.toolkit}"), ("g00002", True, "on demand"),
+    ]  # fmt: skip
 
 
 def test_a_status_names_the_machine_of_the_prefix(fake: FakePrefix) -> None:

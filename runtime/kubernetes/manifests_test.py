@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from gens.catalog import load_catalog
 from gens.generation import Environment, Generation
+from gens.label import LABEL_PREFIX, label_name
 from tools.deploy.base import Image, pinned, read_base
 from tools.deploy.kustomize import kustomize, overlay, validate
 from tools.deploy.render import main
@@ -48,7 +49,9 @@ def test_kubernetes_accepts_the_model(tree: Path) -> None:
     assert validate(kustomize(tree / "model")) == ["Pod/model"]
 
 
-def test_kubernetes_accepts_the_model_with_both_components(tree: Path, pod: dict[str, Any]) -> None:
+def test_kubernetes_accepts_the_model_with_both_components(
+    tree: Path, pod: dict[str, Any], tmp_path: Path
+) -> None:
     components = {"components": ["../components/gpu", "../components/ready-node"]}
     manifests = kustomize(overlay(tree / "overlay", "../model", components))
     assert validate(manifests) == ["Pod/model"]
@@ -56,9 +59,10 @@ def test_kubernetes_accepts_the_model_with_both_components(tree: Path, pod: dict
     assert spec["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
     (daemon_set,) = [item for item in read_base(DAEMON).manifests if item["kind"] == "DaemonSet"]
     assert spec["affinity"] == daemon_set["spec"]["template"]["spec"]["affinity"]
+    (environment,) = set(_environments(pod, tmp_path))
     assert spec["nodeSelector"] == {
         **daemon_set["spec"]["template"]["spec"]["nodeSelector"],
-        f"feature.node.kubernetes.io/monobase-{_generation(pod).directory_name}": "true",
+        f"{LABEL_PREFIX}/{label_name(_generation(pod).directory_name, environment)}": "true",
     }
 
 

@@ -332,7 +332,14 @@ def test_features_tell_which_generations_are_ready(node: Node) -> None:
         daemon.wait_until(lambda: file.exists() and "monobase-ready=true" in file.read_text())
     assert (features / "monobase").read_text().splitlines() == [
         f"feature.node.kubernetes.io/monobase-{line}"
-        for line in ("g00001=true", "g00000=true", "latest=g00001", "ready=true")
+        for line in (
+            "ready=true",
+            "latest=g00001",
+            "g00001=true",
+            "g00000=true",
+            f"g00001.python{PYTHON}=true",
+            f"g00000.python{PYTHON}=true",
+        )
     ]
     assert os.listdir(features) == ["monobase"]  # noqa: PTH208 (no temporary file beside it)
 
