@@ -192,8 +192,13 @@ def make_sample_prefix(root: Path, wheels: Path, python: Path = Path(sys.executa
     (root / "monobase" / "latest").symlink_to("g00002")
 
     third = prefix.generation("g00003", "partial")
-    third.lines.append(f"python {PYTHON} {PYTHON}.9")
+    third.lines.append("selection --pool small")
+    third.lines += [f"left-out python{PYTHON}-{name}" for name in ("torch2.5.1-cu130", "big1.0")]
+    third.lines += ["left-out cuda12.1", f"python {PYTHON} {PYTHON}.9"]
+    third.offer("cuda", "cuda12.1", "missing", "12.1", "12.1.1")
     third.environment(PYTHON, "2.6.0", "cu124", state="missing")
+    third.environment(PYTHON, "2.5.1", "cu130", state="missing")
+    third.stack("big 1.0", "2.5.1 cu130 13.0", state="missing")
     third.write()
     return prefix
 
@@ -201,6 +206,14 @@ def make_sample_prefix(root: Path, wheels: Path, python: Path = Path(sys.executa
 def question(prefix: SamplePrefix, **variables: str) -> dict[str, str]:
     """Return the variables that ask a prefix for its plain Python, and others on top."""
     return {"MONOBASE_PREFIX": str(prefix.root), "PYTHON_VERSION": PYTHON} | variables
+
+
+def leave_out(prefix: SamplePrefix, *names: str, generation: str = "g00001") -> None:
+    """Rewrite the list of a generation as on a node whose pool `small` leaves out some targets."""
+    path = prefix.root / "monobase" / generation / "environments"
+    lines = path.read_text().splitlines()
+    lines[3:3] = ["selection --pool small", *(f"left-out {name}" for name in names)]
+    path.write_text("".join(f"{line}\n" for line in lines))
 
 
 def state_of(root: Path) -> dict[str, tuple[int, int, int]]:

@@ -138,6 +138,7 @@ _mb_search_build() { # takes the newest build of this Torch and Python that the 
     _mb_builds='' _mb_best='' _mb_best_cuda='' _mb_best_rank=-1
     while read -r _mb_kind _mb_item _mb_ready _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 || [ -n "$_mb_kind" ]; do
         if [ "$_mb_kind" = environment ] && _mb_fits "$PYTHON_VERSION" "$_mb_1" && _mb_fits "$_mb_torch" "$_mb_3"; then
+            ! _mb_is_left_out "$_mb_item" || _mb_ready=left-out
             [ ! -d "$_mb_folder/$_mb_item" ] || _mb_ready=ready
             _mb_builds="$_mb_builds$_mb_item $_mb_ready $_mb_1 $_mb_4 $_mb_5 "
         fi
@@ -161,7 +162,7 @@ _mb_search_build() { # takes the newest build of this Torch and Python that the 
     if [ "$_mb_best_cuda" = - ]; then
         # Builds for CUDA would have come first.
         [ "$_mb_builds" = 5 ] || [ "$_mb_waited_s" != 0 ] ||
-            _mb_log warning "the driver $_mb_driver runs no CUDA build of $_mb_item; taking the one for CPUs, as CUDA_VERSION is not set"
+            _mb_log warning "the driver $_mb_driver runs no CUDA build of $_mb_item that this node holds; taking the one for CPUs, as CUDA_VERSION is not set"
         _mb_only_build=''
     else
         _mb_cuda=$_mb_best_cuda _mb_cuda_two=$_mb_best_cuda
@@ -173,6 +174,8 @@ _mb_search_build() { # takes the newest build of this Torch and Python that the 
 }
 
 _mb_rank_build() { # STATE CUDA: sets _mb_rank; CUDA before the CPU, the driver alone before added libraries, ready before missing
+    _mb_rank=0
+    [ "$1" != left-out ] || return 0
     _mb_rank=1
     [ "$2" != - ] || return 0
     _mb_take_need "$2"

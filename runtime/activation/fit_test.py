@@ -8,7 +8,7 @@ from platform import machine as this_machine
 import pytest
 
 from runtime.sample_machine import CLOSED_DRIVER, OPEN_DRIVER, SampleMachine, make_offer, make_sample_machine
-from runtime.sample_prefix import PYTHON, SamplePrefix, question
+from runtime.sample_prefix import PYTHON, SamplePrefix, leave_out, question
 from runtime.shells import EXEC, SHELLS, SYSTEM_PATH, Outcome, Shell, run
 
 pytest_plugins = ["runtime.fixtures"]
@@ -374,10 +374,23 @@ def test_where_nothing_says_which_build_the_newest_that_runs_is_taken(
         return
     assert taken(outcome) == build
     warning = (
-        f"monobase: warning: the driver {driver} runs no CUDA build of Torch {TORCH} for Python {PYTHON}; "
-        "taking the one for CPUs, as CUDA_VERSION is not set\n"
+        f"monobase: warning: the driver {driver} runs no CUDA build of Torch {TORCH} for Python {PYTHON} "
+        "that this node holds; taking the one for CPUs, as CUDA_VERSION is not set\n"
     )
     assert outcome.stderr == (warning if build == "cpu" else "")
+
+
+def test_of_what_is_missing_the_newest_build_is_awaited_that_the_node_does_not_leave_out(
+    shell: Shell, machine: SampleMachine, tmp_path: Path
+) -> None:
+    machine.add_gpu(OPEN_DRIVER.format("580.159.04"))
+    prefix = offer(tmp_path, *CUDA_12_AND_13, **CUDA_12_AND_13, cpu="-")
+    leave_out(prefix, f"python{PYTHON}-torch{TORCH}-cu130")
+
+    outcome = activate(shell, machine, prefix, '. "$activate"')
+
+    assert outcome.code == 75
+    assert "cu128 of generation g00001 is not installed yet" in outcome.stderr
 
 
 @pytest.mark.parametrize(

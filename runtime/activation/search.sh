@@ -3,10 +3,10 @@
 #
 # A function returns 0 if it found its part, 75 if that part may still be installed (_mb_lack names it), and another exit
 # code, after a message, if not.
-_mb_functions="$_mb_functions _mb_await _mb_fits _mb_fits_build _mb_scan _mb_search_cuda _mb_search_cudnn _mb_search_environment \
+_mb_functions="$_mb_functions _mb_await _mb_fits _mb_fits_build _mb_is_left_out _mb_scan _mb_search_cuda _mb_search_cudnn _mb_search_environment \
     _mb_search_generation _mb_search_toolkit _mb_take_the_only_build _mb_wait"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_cuda_decided_by _mb_lack _mb_only_build _mb_only_cuda \
-    _mb_only_found _mb_ready _mb_stack _mb_toolkit _mb_waited_s"
+    _mb_only_found _mb_ready _mb_rest _mb_selection _mb_stack _mb_toolkit _mb_waited_s _mb_word"
 _mb_only_build='' _mb_waited_s=0
 
 _mb_wait() { # EXIT_CODE of _mb_find: tries again as long as it is 75
@@ -77,8 +77,21 @@ _mb_search_environment() {
 
 _mb_await() { # NAME of an environment that may still be installed: not one that the driver does not run
     _mb_lack=$1 _mb_name=$1
+    ! _mb_is_left_out "$1" || _mb_do refusal/prefix _mb_refuse_left_out || return
     _mb_runs_on_driver || _mb_do activation/fit _mb_check_fit || return
     return 75
+}
+
+_mb_is_left_out() { # NAME: whether the node does not hold it; sets _mb_selection to the option that says what it holds
+    _mb_selection=
+    while read -r _mb_word _mb_rest || [ -n "$_mb_word" ]; do
+        case $_mb_word:$_mb_rest in
+        selection:*) _mb_selection=$_mb_rest ;;
+        "left-out:$1") return 0 ;;
+        python:* | environment:*) break ;; # these lines come after
+        esac
+    done <"$_mb_folder/environments"
+    return 1
 }
 
 _mb_take_the_only_build() { # without CUDA_VERSION: takes the build of this Torch and Python if there is one, not for CPUs
@@ -128,15 +141,20 @@ _mb_search_toolkit() { # KIND: sets _mb_toolkit
         [ -d "$_mb_toolkit" ] || _mb_do refusal/prefix _mb_refuse_lost_toolkit
         ;;
     missing)
+        set -- "$1" "is not installed yet"
+        ! _mb_is_left_out "$_mb_found" || set -- "$1" "is left out on this node by its selection ($_mb_selection)" left-out
         if [ "$1" = cuda ] && [ -n "$_mb_only_build" ]; then
             # The caller did not ask for it.
-            _mb_log info "$_mb_found of $_mb_generation_found is not installed yet; going on without it"
-        elif [ -z "$_mb_torch$_mb_choice" ] || [ "$_mb_waited_s" -lt "$_mb_wait_s" ]; then
+            _mb_log info "$_mb_found of $_mb_generation_found $2; going on without it"
+        elif [ -n "${3-}" ] && [ -z "$_mb_torch$_mb_choice" ]; then
+            _mb_lack=$_mb_found _mb_name=$_mb_found
+            _mb_do refusal/prefix _mb_refuse_left_out
+        elif [ -z "${3-}" ] && { [ -z "$_mb_torch$_mb_choice" ] || [ "$_mb_waited_s" -lt "$_mb_wait_s" ]; }; then
             _mb_lack=$_mb_found
             return 75
         else
             # Torch, or the stack, brings the libraries that it runs with; the toolkit is for builds.
-            _mb_log warning "$_mb_found of $_mb_generation_found is not installed yet; going on without it (no CUDA extension can be built)"
+            _mb_log warning "$_mb_found of $_mb_generation_found $2; going on without it (no CUDA extension can be built)"
         fi
         ;;
     none)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sample_prefix import PYTHON, SamplePrefix, question
+from runtime.sample_prefix import PYTHON, SamplePrefix, leave_out, question
 from runtime.shells import SHELLS, Shell, activated
 
 pytest_plugins = ["runtime.fixtures"]
@@ -24,6 +24,38 @@ def one_build(prefix: SamplePrefix, *lines: tuple[str, ...], toolkit: str = "rea
     if toolkit != "ready":
         (folder / "cuda12.1").unlink()
     return folder
+
+
+def test_a_toolkit_alone_that_the_node_leaves_out_is_not_awaited(
+    shell: Shell, own_prefix: SamplePrefix
+) -> None:
+    leave_out(own_prefix, "cuda13.0", generation="g00002")
+
+    outcome = shell.run('. "$activate"', question(own_prefix, CUDA_VERSION="13.0", MONOBASE_WAIT_S="600"))
+
+    assert outcome.code == 69
+    assert "cuda13.0 of generation g00002 is left out on this node by its selection: --pool small." in (
+        outcome.stderr
+    )
+    assert "feature.node" not in outcome.stderr
+
+
+def test_beside_torch_a_toolkit_that_the_node_leaves_out_is_only_missed(
+    shell: Shell, own_prefix: SamplePrefix
+) -> None:
+    leave_out(own_prefix, "cuda13.0", generation="g00002")
+    variables = question(
+        own_prefix, TORCH_VERSION="2.5.1", CUDA_VERSION="13.0", MONOBASE_WAIT_S="600", MONOBASE_FIT="off"
+    )
+
+    outcome = shell.run('. "$activate" && echo "$VIRTUAL_ENV"', variables)
+
+    assert outcome.code == 0
+    assert outcome.stdout.strip().endswith("-torch2.5.1-cu130")
+    assert outcome.stderr == (
+        "monobase: warning: cuda13.0 of g00002 is left out on this node by its selection (--pool small); "
+        "going on without it (no CUDA extension can be built)\n"
+    )
 
 
 def test_without_cuda_version_the_only_build_is_taken_with_its_toolkit(

@@ -21,6 +21,7 @@ _mb_search_stack() { # sets _mb_name and _mb_python_two, and CUDA if the caller 
         if [ "$_mb_kind:$_mb_6" != "stack:$_mb_stack" ] || ! _mb_stack_fits; then
             continue
         fi
+        ! _mb_is_left_out "$_mb_item" || _mb_ready=left-out
         [ ! -d "$_mb_folder/$_mb_item" ] || _mb_ready=ready
         if [ -z "$_mb_best" ] || _mb_is_better_stack; then
             _mb_best=$_mb_item _mb_state=$_mb_ready _mb_best_python=$_mb_1 _mb_best_version=$_mb_7
@@ -36,9 +37,9 @@ _mb_search_stack() { # sets _mb_name and _mb_python_two, and CUDA if the caller 
     [ "$_mb_state" = ready ] || _mb_await "$_mb_name"
 }
 
-_mb_is_better_stack() { # whether the line that was read is to be preferred: what is installed, then what is newer
+_mb_is_better_stack() { # whether the line that was read is to be preferred: what is installed, what the node holds, what is newer
     [ "$_mb_ready" = "$_mb_state" ] || {
-        [ "$_mb_ready" = ready ]
+        [ "$_mb_ready" = ready ] || [ "$_mb_state" = left-out ]
         return
     }
     _mb_do activation/versions _mb_is_newer "$_mb_7" "$_mb_best_version" && return

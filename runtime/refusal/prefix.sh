@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154 # activate.sh sets them
 # Explains why the prefix lacks what was asked for: what that was, which variable decided, and what is nearest.
-_mb_functions="$_mb_functions _mb_add _mb_ask _mb_refuse_environment _mb_refuse_list _mb_refuse_lost_toolkit _mb_refuse_prefix \
+_mb_functions="$_mb_functions _mb_add _mb_ask _mb_find_elsewhere _mb_refuse_environment _mb_refuse_left_out _mb_refuse_list _mb_refuse_lost_toolkit _mb_refuse_prefix \
     _mb_refuse_python _mb_refuse_to_wait_longer _mb_refuse_toolkit"
 _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_3 _mb_4 _mb_5 _mb_asked _mb_builds _mb_by _mb_cudas _mb_cudnns _mb_elsewhere _mb_near_build _mb_near_python \
     _mb_near_torch _mb_offer _mb_other _mb_python_known _mb_pythons _mb_pythons_of_torch _mb_ready _mb_same _mb_torches \
@@ -129,7 +129,13 @@ _mb_refuse_environment() {
         [ -z "$_mb_torches_of_python" ] || set -- "$@" "same Python: TORCH_VERSION=$_mb_torches_of_python"
         [ -z "$_mb_pythons_of_torch" ] || set -- "$@" "same Torch: PYTHON_VERSION=$_mb_pythons_of_torch"
     fi
-    # Another generation may have it.
+    _mb_find_elsewhere
+    [ -z "$_mb_elsewhere" ] || set -- "$@" "the same in another generation: $_mb_elsewhere"
+    set -- "$@" "$_mb_generation_found offers Python $_mb_pythons; Torch ${_mb_torches:-(none)}; with ${_mb_builds:-(no build)}"
+    _mb_do refusal/message _mb_fail 69 "generation $_mb_generation_found $_mb_why." "$@"
+}
+
+_mb_find_elsewhere() { # sets _mb_elsewhere to the other generations that have _mb_name installed
     _mb_elsewhere=
     for _mb_other in "$_mb_generations"/g[0-9][0-9][0-9][0-9][0-9]*; do
         if [ "$_mb_other" != "$_mb_folder" ] && [ -d "$_mb_other/$_mb_name" ]; then
@@ -140,9 +146,19 @@ _mb_refuse_environment() {
             _mb_add _mb_elsewhere "MONOBASE_GEN_ID=$_mb_other"
         fi
     done
+}
+
+_mb_refuse_left_out() { # _mb_name and _mb_lack are what the node's selection leaves out, and _mb_selection is that
+    _mb_ask
+    _mb_find_elsewhere
+    set -- "asked for: $_mb_asked"
     [ -z "$_mb_elsewhere" ] || set -- "$@" "the same in another generation: $_mb_elsewhere"
-    set -- "$@" "$_mb_generation_found offers Python $_mb_pythons; Torch ${_mb_torches:-(none)}; with ${_mb_builds:-(no build)}"
-    _mb_do refusal/message _mb_fail 69 "generation $_mb_generation_found $_mb_why." "$@"
+    set -- "$@" "Run the model on a node that holds it, or let this node's daemon hold it, by --pool or --only."
+    case $_mb_lack in
+    python*) set -- "$@" "Nodes that have it ready have the label feature.node.kubernetes.io/monobase-$_mb_generation_found.${_mb_lack}=true." ;;
+    esac
+    _mb_do refusal/message _mb_fail 69 \
+        "$_mb_lack of generation $_mb_generation_found is left out on this node by its selection: $_mb_selection." "$@"
 }
 
 _mb_refuse_toolkit() { # KIND
@@ -175,7 +191,7 @@ _mb_refuse_to_wait_longer() {
         _mb_ask
         [ "$_mb_wait_s" -gt 0 ] || _mb_waited="MONOBASE_WAIT_S=SECONDS waits for it, and asks the node for it."
         _mb_do refusal/message _mb_fail 75 "$_mb_lack of generation $_mb_generation_found is not installed yet on this node." "asked for: $_mb_asked" \
-            "The installer may still be at work, may have been told to leave it out (--only), or may lack room for it (--disk-budget)." \
+            "The installer may still be at work, or may lack room for it (--disk-budget)." \
             "The daemon's /readyz says what is missing and why. $_mb_waited"
         return
     fi
