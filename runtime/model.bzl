@@ -1,10 +1,18 @@
 """`weightless_model`: the image of a model, of the runtime, a layer of packages and code. README.md shows its use."""
 
-load("@rules_python//python:defs.bzl", "PyInfo", "py_binary")
+load("@rules_python//python:defs.bzl", "PyInfo", "py_binary", "py_test")
 load("//image:architectures.bzl", "ARCHITECTURES")
 load("//image:image.bzl", "oci_index")
 load("//image/engine:load.bzl", "oci_load")
 load("//image/registry:push.bzl", "oci_push")
+
+# What locks are made of, by the names that people give such files.
+_SOURCES = [
+    "constraints*.txt",
+    "pyproject.toml",
+    "requirements*.in",
+    "requirements*.txt",
+]
 
 def _name_in_model(ctx, file):
     """Returns the path of a file below the model's folder: relative to the package, or else to the repository."""
@@ -52,8 +60,19 @@ def _by_name(ctx, files, known = {}):
     return {name: file for name, file in found.items() if name not in known}
 
 def _code(ctx):
-    sources = [dep[PyInfo].transitive_sources for dep in ctx.attr.deps]
-    return _by_name(ctx, depset(ctx.files.srcs, transitive = sources).to_list())
+    """Returns the code by its names in the model: srcs, and what deps have in this repository.
+
+    What deps need of another repository is a package, which the layer or the environment has.
+    """
+    for dep in ctx.attr.deps:
+        if dep.label.workspace_name:
+            fail("%s: %s is of another repository: packages come by the layer lock, so add it to its requirements" % (
+                ctx.label,
+                dep.label,
+            ))
+    sources = depset(transitive = [dep[PyInfo].transitive_sources for dep in ctx.attr.deps]).to_list()
+    own = [file for file in sources if not file.short_path.startswith("../")]
+    return _by_name(ctx, depset(ctx.files.srcs + own).to_list())
 
 def _model_impl(ctx):
     facts = ctx.actions.declare_file(ctx.label.name + ".base.json")
@@ -77,12 +96,14 @@ def _model_impl(ctx):
     args.add("--lock", ctx.file.lock)
     if ctx.attr.prefix:
         args.add("--prefix", ctx.attr.prefix)
+    if ctx.file.python:
+        args.add("--python", ctx.file.python)
     args.add("--output", packages.path)
     args.add_all(ctx.files.wheels)
     ctx.actions.run(
         executable = ctx.executable._make_package_layers,
         arguments = [args],
-        inputs = [ctx.file.lock, facts] + ctx.files.wheels,
+        inputs = [ctx.file.lock, facts] + ctx.files.wheels + ctx.files.python,
         outputs = [packages],
         mnemonic = "ModelPackages",
     )
@@ -172,6 +193,7 @@ model_image = rule(
         "lock": attr.label(allow_single_file = True, doc = "The layer lock.", mandatory = True),
         "prefix": attr.string(doc = "The prefix of the nodes, if not the default one."),
         "ports": attr.string_list(doc = "Such as 8080/tcp."),
+        "python": attr.label(allow_single_file = True, doc = "The interpreter that compiles the packages."),
         "srcs": attr.label_list(allow_files = True, doc = "The code."),
         "stop_signal": attr.string(doc = "What ends it."),
         "title": attr.string(doc = "Its label.", mandatory = True),
@@ -195,9 +217,12 @@ def _by_architecture(name, what, value, architectures):
         fail("%s: %s has nothing for %s; it has %s" % (name, what, ", ".join(missing), ", ".join(value)))
     return value
 
+def _is_local(lock):
+    return ":" not in lock and "/" not in lock
+
 def _built_wheels(lock):
     """Returns the wheels that were built for a lock of this package: those in model.wheels for model.lock."""
-    if ":" in lock or "/" in lock:
+    if not _is_local(lock):
         return []
     return native.glob([lock.rpartition(".")[0] + ".wheels/*.whl"], allow_empty = True)
 
@@ -208,6 +233,7 @@ def weightless_model(
         name,
         lock,
         wheels = [],
+        requirements = None,
         gen = "",
         environment = "",
         srcs = [],
@@ -222,13 +248,15 @@ def weightless_model(
         labels = {},
         stop_signal = "",
         architectures = None,
+        python = None,
         base = str(Label("//runtime:image_{architecture}")),
         debian_lock = str(Label("//image/debian:packages.{architecture}.lock.json")),
         **kwargs):
     """Makes the image of a weightless model.
 
     The targets are NAME, an OCI index of the images NAME_amd64 and so on; NAME.push and NAME.load, as those of the
-    runtime; NAME.run, which runs the model on this machine without a container; NAME.sbom, the bills of materials.
+    runtime; NAME.run, which runs the model on this machine without a container; NAME.sbom, the bills of materials;
+    NAME.lock_test, which fails if a lock is not that of its requirements and its base any more.
 
     The image has the layers of `base`, the packages of `lock` (each large wheel in a layer of its own), `data`, and the
     code, in this order. A change of the code changes the last layer only.
@@ -239,12 +267,14 @@ def weightless_model(
         `{"amd64": "model.lock", "arm64": "model.aarch64.lock"}`. It decides the environment.
       wheels: the wheels of the lock: the target `wheels` of the repository that `model_wheels.lock` makes of it in
         MODULE.bazel; or one for each architecture. Those in `model.wheels` beside `model.lock` need not be named.
+      requirements: what the lock was made of, for NAME.lock_test: requirements files, pyproject.toml, files of packages that
+        are built; by default the files of this package with such names.
       gen: ID of a generation, such as 3. If the lock is for another one, the build fails.
       environment: name of an environment. If the lock is for another one, the build fails.
       srcs: the code. Files of this package lie below the working directory as they do in the package; files of others
         lie there as in the repository.
-      deps: `py_library` targets of this repository; their sources, and those of their dependencies, lie below the working
-        directory as in the repository.
+      deps: `py_library` targets of this repository; their sources, and those of their dependencies in this repository, lie
+        below the working directory as in the repository. Packages that they need (`@pip//…`) come by the lock.
       data: other files, in a layer below the code.
       command: what runs, such as ["python", "server.py"]; the arguments of the entrypoint.
       entrypoint: what runs it, if not what the base runs: the runtime's `exec`, which activates the environment.
@@ -255,6 +285,8 @@ def weightless_model(
       labels: labels, by their full names: {"org.opencontainers.image.licenses": "MIT"}.
       stop_signal: the signal that ends it, such as SIGINT.
       architectures: those of the image: amd64, arm64; by default those of the dictionary `lock`, or else amd64.
+      python: an interpreter of the environment's minor version, to compile the packages: a file, such as
+        "@python3_12_x86_64-unknown-linux-gnu//:python"; by default the Python of the build, if it is of that version.
       base: the image below, an OCI layout or an index; `{architecture}` stands for the name of the architecture.
       debian_lock: the lock of its Debian packages, for the bill of materials; `{architecture}` as in `base`.
       **kwargs: what all rules take: visibility, tags, testonly.
@@ -297,6 +329,7 @@ def weightless_model(
             wheels = wheels_of[architecture],
             working_directory = working_directory,
             prefix = env.get("MONOBASE_PREFIX", ""),
+            python = python,
             **kwargs
         )
         for suffix in ("bill", "parts", "run_files"):
@@ -328,6 +361,32 @@ def weightless_model(
         **kwargs
     )
     _run(name, architectures, **kwargs)
+    local = [architecture for architecture in architectures if _is_local(locks[architecture])]
+    if requirements == None:
+        requirements = native.glob(_SOURCES, allow_empty = True) if local else []
+    if requirements:
+        _lock_test(name, {architecture: locks[architecture] for architecture in architectures}, requirements, **kwargs)
+
+def _lock_test(name, locks, requirements, **kwargs):
+    """Declares NAME.lock_test, a test for each architecture."""
+    program = Label("//tools/layer:cli.py")
+    tests = []
+    for architecture, lock in locks.items():
+        tests.append("%s_%s.lock_test" % (name, architecture))
+        py_test(
+            name = tests[-1],
+            size = "small",
+            srcs = [program],
+            args = [
+                "check",
+                "$(rootpath %s)" % lock,
+            ],
+            data = [lock, Label("//gens:generations"), Label("//gens:version")] + requirements + _built_wheels(lock),
+            main = program,
+            deps = [Label("//tools/layer:library")],
+            **kwargs
+        )
+    native.test_suite(name = name + ".lock_test", tests = tests, **kwargs)
 
 def _run(name, architectures, **kwargs):
     """Declares NAME.run for this machine's architecture if the model has it, or else for the first."""

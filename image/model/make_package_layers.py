@@ -27,6 +27,7 @@ def main(lock_path: Path, prefix: Path, python: Path | None, output: Path, wheel
     lock = read_layer_lock(lock_path)
     if python is None and f"{sys.version_info[0]}.{sys.version_info[1]}" == lock.python:
         python = Path(sys.executable)
+    python = None if python is None else python.absolute()
     with tempfile.TemporaryDirectory() as scratch:
         # Only the interpreter of the build compiles, not one that this machine happens to have. uv is that of
         # the lock of Python dependencies, and its cache serves this action only.

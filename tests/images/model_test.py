@@ -54,14 +54,17 @@ def node(podman: Engine) -> Path:
     """Make a prefix with the environment of the example, as it is in a container: not to be used here."""
     root = podman.directory / "model" / "prefix"
     root.mkdir(parents=True)
-    interpreter = root / "uv" / "python" / "cpython"
+    interpreter = f"uv/python/cpython-{PYTHON}.18-linux-x86_64-gnu"
     write_interpreter(root.parent / "python.tar.gz")
-    shutil.unpack_archive(root.parent / "python.tar.gz", interpreter)
-    home = f"{PREFIX}/uv/python/cpython/python/bin"
+    shutil.unpack_archive(root.parent / "python.tar.gz", root / "uv" / "python")
+    (root / "uv" / "python" / "python").rename(root / interpreter)
+    home = f"{PREFIX}/{interpreter}/bin"
     generation = root / "monobase" / GENERATION
     environment = generation / ENVIRONMENT
     (environment / "bin").mkdir(parents=True)
     (environment / "bin" / "python").symlink_to(f"{home}/python{PYTHON}")
+    # By which the runtime knows the base of the layer.
+    (environment / ".content").write_text(f"{_header('content').removeprefix('sha256:')}\n")
     (environment / "pyvenv.cfg").write_text(f"home = {home}\nversion_info = {PYTHON}\n")
     torch = environment / "lib" / f"python{PYTHON}" / "site-packages" / "torch"
     torch.mkdir(parents=True)
@@ -74,6 +77,11 @@ def node(podman: Engine) -> Path:
     (generation / ".done").touch()
     (root / "monobase" / "latest").symlink_to(GENERATION)
     return root
+
+
+def _header(key: str) -> str:
+    lines = Path(os.environ["MONOBASE_ECHO_LOCK"]).read_text().splitlines()
+    return next(line.removeprefix(f"# {key}: ") for line in lines if line.startswith(f"# {key}: "))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +133,7 @@ def test_the_image_is_the_runtime_s_with_packages_and_code_above(echo: Layout) -
 def test_labels_name_generation_environment_and_base(echo: Layout, labels: dict[str, str]) -> None:
     assert labels["monobase.generation"] == "3"
     assert labels["monobase.environment"] == ENVIRONMENT
-    assert f"# base: {labels['monobase.base']}\n" in Path(os.environ["MONOBASE_ECHO_LOCK"]).read_text()
+    assert labels["monobase.base"] == _header("base")
     assert labels["org.opencontainers.image.title"] == "echo"
     assert labels["org.opencontainers.image.base.digest"] == runtime_layout().manifest.digest
     assert read_json(echo.path(echo.manifest))["annotations"] == labels
