@@ -5,7 +5,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -23,20 +24,22 @@ from daemon.prefix.prefix import Prefix, prefix_at
 from daemon.report.progress import Reporter
 from daemon.uv.program import find_uv
 from gens.catalog import Catalog
-from gens.generation import Generation, Target
+from gens.generation import Environment, Generation, Target
+
+if TYPE_CHECKING:
+    from layers.lock import LayerLock
 
 
 def shell(settings: ShellSettings) -> NoReturn:
     """Install what is missing of an environment, and become a command or a shell in it."""
-    if settings.env is None:
-        raise click.UsageError(
-            "--env names the environment, such as --env python3.12-torch2.13.0-cu130; "
-            "`bazel run //tools:matrix` lists all"
-        )
     reporter = make_reporter(settings.program.log_format)
     prefix = prefix_at(settings.prefix.absolute())
     catalog = NodeCatalog(settings.program.gens, reporter.info).load()
-    generation, environment = find_environment(catalog.generations, settings.env, settings.gen)
+    layers = _layers() if settings.layer is not None else None
+    lock = layers.read_lock(settings.layer) if layers is not None else None
+    generation, environment = _find(settings, catalog, lock)
+    if layers is not None:
+        layers.check_base(settings.layer, lock, catalog, (generation, environment))
     toolkit = find_toolkit(generation, environment) if settings.toolkit else None
     wanted: list[Target] = [environment, *([] if toolkit is None else [toolkit])]
     missing = [item for item in wanted if not is_present(prefix, generation, item)]
@@ -46,10 +49,46 @@ def shell(settings: ShellSettings) -> NoReturn:
         callers_variables(os.environ), prefix.root, generation, environment, toolkit
     )
     label = f"{generation.directory_name}/{environment.name}"
+    if settings.layer is not None and layers is not None:
+        index_url = settings.work.index_url
+        folder = layers.make_layer(settings.layer, lock, prefix, index_url, reporter.warning)
+        variables["MONOBASE_USER_VENV"] = str(folder)
+        label = f"{label} + {settings.layer.name}"
     found = program(settings.command, label, variables)
     if not settings.command:
         reporter.tell(f"{label} of {prefix.root}; `exit` leaves it")
     _become(found)
+
+
+def _layers() -> Any:  # noqa: ANN401 (a module)
+    """Load the module of layers, which the daemon's image has no use for."""
+    try:
+        return import_module("daemon.cli.shell_layer")
+    except ModuleNotFoundError as error:
+        raise click.UsageError(
+            "this program is built without layers; use `bazel run //daemon -- shell --layer`"
+        ) from error
+
+
+def _find(
+    settings: ShellSettings, catalog: Catalog, lock: "LayerLock | None"
+) -> tuple[Generation, Environment]:
+    """Return the environment that the options, or the lock of a layer, name."""
+    if lock is not None:
+        base = find_environment(catalog.generations, lock.environment, lock.generation_id)
+        generation_id = lock.generation_id if settings.gen is None else settings.gen
+        if find_environment(catalog.generations, settings.env or lock.environment, generation_id) != base:
+            raise click.UsageError(
+                f"--layer {settings.layer} is for {lock.generation}/{lock.environment}: leave out --env "
+                "and --gen, or lock it for another environment with `bazel run //tools:layer -- lock`"
+            )
+        return base
+    if settings.env is None:
+        raise click.UsageError(
+            "--env names the environment, such as --env python3.12-torch2.13.0-cu130; --layer takes that of "
+            "a layer lock; `bazel run //tools:matrix` lists all"
+        )
+    return find_environment(catalog.generations, settings.env, settings.gen)
 
 
 def _install(

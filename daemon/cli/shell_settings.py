@@ -73,6 +73,9 @@ class ShellSettings:
     toolkit: Annotated[bool, option(
         "Whether the CUDA toolkit of the environment is installed and activated, too.",
         flag="--toolkit/--no-toolkit", default=True, has_variable=False)]
+    layer: Annotated[Path | None, option(
+        "A layer lock (model.lock), which names the environment: its packages come on top.",
+        _PATH, has_variable=False)]
     prefix: Annotated[Path, option(
         "Folder that holds what is installed; by default $XDG_DATA_HOME/monobase.",
         _PATH, default=default_prefix)]

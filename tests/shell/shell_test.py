@@ -8,16 +8,21 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gens.catalog import load_catalog
+from gens.generation import Environment, Generation
+from layers.lock import LayerLock, content_digest, format_layer_lock
 from tests.index.server import LocalIndex
 from tests.node.node import PLAIN, Node, make_node
 from tests.node.small_generation import define_small_generation
-from tests.synthetic.catalog import PYTHON
+from tests.synthetic.catalog import PLATFORM, PYTHON, TIME_BOUND, locked_wheel
 
 pytest_plugins = ["tests.index.fixture"]
 
+_DIGEST = "sha256:" + "a" * 64
 _TORCH = f"{PLAIN}-torch2.4.1-cu124"
 _TIMEOUT_S = 240
 
@@ -154,6 +159,84 @@ def test_an_install_that_fails_starts_nothing_and_gives_its_exit_code(node: Node
     done = _shell(node, "echo", "started", UV_DEFAULT_INDEX="http://127.0.0.1:1/simple", UV_HTTP_RETRIES="0")
     assert (done.returncode, done.stdout) == (4, "")
     assert f"g00000/{PLAIN} could not be installed" in done.stderr
+
+
+def _write_layer_lock(node: Node, **changes: Any) -> Path:  # noqa: ANN401 (fields of the lock)
+    """Write the lock of a layer with one package on the plain environment."""
+    wheel = node.wheel("mine", "3.0", files={"mine.py": b"import alpha\nprint('mine on', alpha.NAME)\n"})
+    base = load_catalog(node.gens).lock(*_plain(node))
+    fields: dict[str, Any] = {
+        "generation_id": 0, "environment": PLAIN, "base": _DIGEST, "platform": PLATFORM, "inputs": _DIGEST,
+        "resolver": "uv 0.13.9", "exclude_newer": TIME_BOUND, "wheels": (locked_wheel(wheel),),
+        "content": content_digest(base.wheels),
+    }  # fmt: skip
+    path = node.directory / "model.lock"
+    path.write_text(format_layer_lock(LayerLock(**{**fields, **changes})))
+    return path
+
+
+def _plain(node: Node) -> tuple[Generation, Environment]:
+    generation = load_catalog(node.gens).generation(0)
+    return generation, next(item for item in generation.environments if item.name == PLAIN)
+
+
+def _with_layer(node: Node, lock: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    command = node.command("shell", "--no-python-downloads", "--layer", str(lock), *words)
+    return subprocess.run(
+        [*command, "python", "-c", "import mine, sys; print(sys.prefix)"], capture_output=True, text=True,
+        check=False, cwd=node.directory, stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S,
+        env=node.environment_variables({"XDG_CACHE_HOME": str(node.directory / "cache"), **variables}),
+    )  # fmt: skip
+
+
+def test_a_layer_comes_on_top_of_the_environment_of_its_lock_and_is_made_once(node: Node) -> None:
+    lock = _write_layer_lock(node)
+    first = _with_layer(node, lock)
+    assert first.returncode == 0, first.stderr
+    said, folder = first.stdout.splitlines()
+    assert said == "mine on alpha"
+    assert Path(folder).parent == node.directory / "cache" / "monobase" / "layers"
+
+    again = _with_layer(node, lock, UV_DEFAULT_INDEX="http://127.0.0.1:1/simple")
+    assert (again.returncode, again.stdout, again.stderr) == (0, first.stdout, "")
+    assert len(list(Path(folder).parent.iterdir())) == 1
+    assert node.differences() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "code", "message"),
+    [
+        ({}, ("--env", _TORCH), 2, f"is for g00000/{PLAIN}: leave out --env and --gen"),
+        (
+            {"content": _DIGEST},
+            (),
+            3,
+            f"an environment with other wheels than g00000/{PLAIN} has",
+        ),
+        ({"platform": "riscv64-manylinux_2_34"}, (), 3, "has wheels for riscv64, and this machine is"),
+        ({"generation_id": 7}, (), 3, "there is no generation 7"),
+    ],
+)
+def test_a_layer_of_another_base_is_refused_before_anything_is_written(
+    node: Node, changes: dict[str, Any], words: tuple[str, ...], code: int, message: str
+) -> None:
+    done = _with_layer(node, _write_layer_lock(node, **changes), *words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert not node.root.exists()
+
+
+def test_without_a_layer_nothing_of_layers_is_loaded(installed: Node) -> None:
+    """The image of the daemon does not have them."""
+    command = installed.command("shell", "--env", PLAIN)
+    command[1:1] = ["-X", "importtime"]
+    done = subprocess.run(
+        [*command, "true"], capture_output=True, text=True, check=False, cwd=installed.directory,
+        env=installed.environment_variables(), timeout=_TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "daemon.cli.shell_program" in done.stderr
+    assert " layers" not in done.stderr
 
 
 @pytest.mark.parametrize(
