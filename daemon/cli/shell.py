@@ -51,7 +51,7 @@ def shell(settings: ShellSettings) -> NoReturn:
     label = f"{generation.directory_name}/{environment.name}"
     if settings.layer is not None and layers is not None:
         index_url = settings.work.index_url
-        folder = layers.make_layer(settings.layer, lock, prefix, index_url, reporter.warning)
+        folder = layers.make_layer(settings.layer, lock, prefix, index_url, reporter)
         variables["MONOBASE_USER_VENV"] = str(folder)
         label = f"{label} + {settings.layer.name}"
     found = program(settings.command, label, variables)

@@ -2,11 +2,13 @@
 
 import os
 import platform
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from daemon.prefix.prefix import Prefix
+from daemon.report.progress import Reporter
 from gens.catalog import Catalog
 from gens.errors import LockError
 from gens.generation import Environment, Generation
@@ -53,7 +55,7 @@ def check_base(path: Path, lock: LayerLock, catalog: Catalog, base: tuple[Genera
 
 
 def make_layer(
-    path: Path, lock: LayerLock, prefix: Prefix, index_url: str | None, warn: Callable[[str], None]
+    path: Path, lock: LayerLock, prefix: Prefix, index_url: str | None, reporter: Reporter
 ) -> Path:
     """Install a layer for a prefix, unless the cache has it.
 
@@ -62,7 +64,7 @@ def make_layer(
         lock: What it says.
         prefix: The prefix, which has the environment.
         index_url: Default index, or None for that of the lock, or of uv's configuration.
-        warn: Called with each warning.
+        reporter: Reports that the layer is installed, and warnings.
 
     Returns:
         The layer.
@@ -74,9 +76,12 @@ def make_layer(
     key = sha256(f"{prefix.root}\n{format_layer_lock(lock)}".encode()).hexdigest()[:32]
     layer = cache_directory() / key
     if not is_layer(layer):
+        reporter.tell(
+            f"installing the layer of {path}: {len(lock.wheels)} packages, {decimal(lock.size_bytes)}"
+        )
         python = prefix.target(lock.generation, lock.environment) / "bin" / "python"
         options = LayerOptions(
-            prefix.root, WheelSources(index_url=index_url), wheels_directory(path), python, warn
+            prefix.root, WheelSources(index_url=index_url), wheels_directory(path), python, reporter.warning
         )
         install_layer(lock, layer, options)
     return layer

@@ -195,6 +195,7 @@ def test_a_layer_comes_on_top_of_the_environment_of_its_lock_and_is_made_once(no
     assert first.returncode == 0, first.stderr
     said, folder = first.stdout.splitlines()
     assert said == "mine on alpha"
+    assert f"installing the layer of {lock}: 1 packages, " in first.stderr
     assert Path(folder).parent == node.directory / "cache" / "monobase" / "layers"
 
     again = _with_layer(node, lock, UV_DEFAULT_INDEX="http://127.0.0.1:1/simple")

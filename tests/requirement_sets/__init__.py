@@ -1,0 +1,1 @@
+"""Real requirement sets of models: locked, installed as layers, and imported in the runtime's image."""
