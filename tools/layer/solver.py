@@ -3,7 +3,6 @@
 import platform
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -254,10 +253,8 @@ class Solver:
             BuildError: A package without wheels does not build.
             ResolutionError: An index does not answer.
         """
-        with ThreadPoolExecutor(1) as pool:
-            newest = pool.submit(self._free, question, no_deps=True)
-            answer = ask(self.resolver, question)
-            older = self._older(question, answer, newest.result())
+        answer = ask(self.resolver, question)
+        older = self._older(question, answer)
         delta = [name for name, version in answer.versions.items() if not self.base.has(name, version)]
         self._check_accelerators(answer, delta)
         wheels = list(choose(answer, [name for name in delta if name in answer.packages], question))
@@ -315,14 +312,23 @@ class Solver:
         except ResolutionError:
             return None
 
-    def _older(self, question: Question, answer: Answer, newest: Answer | None) -> list[str]:
-        """Refuse requirements that fall back to an older major version, and return warnings of other ones."""
-        # Where each requirement is at its newest version, nothing fell back: a resolution is spared.
-        if newest is not None and not list(older_packages(self.base, answer, newest)):
+    def _older(self, question: Question, answer: Answer) -> list[str]:
+        """Refuse requirements that fall back to an older major version, and return warnings of others."""
+        # uv has the pages of all requirements by now, so that this takes no request. Only an older major
+        # version takes a whole resolution, which tells whether the base is the reason.
+        newest = self._free(question, no_deps=True)
+        if newest is None:
             return []
-        free = self._free(question)
+        if list(older_requirements(self.base, self.request, answer, newest)):
+            self._refuse_older(answer, self._free(question))
+        return [
+            f"{name} is {old}, the newest is {new}: the base or another requirement does not admit it"
+            for name, old, new in older_packages(self.base, answer, newest)
+        ]
+
+    def _refuse_older(self, answer: Answer, free: Answer | None) -> None:
         if free is None:
-            return []
+            return
         refused = list(older_requirements(self.base, self.request, answer, free))
         if refused:
             raise OlderError(
@@ -331,10 +337,6 @@ class Solver:
                     for name, old, new in refused
                 )
             )
-        return [
-            f"{name} is {old}, not {new}, which the pins of the base do not admit"
-            for name, old, new in older_packages(self.base, answer, free)
-        ]
 
     def _check_accelerators(self, answer: Answer, delta: Iterable[str]) -> None:
         allowed = {canonicalize_name(Pep508(override).name) for override in self.overrides}
