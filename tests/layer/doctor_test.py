@@ -1,4 +1,4 @@
-"""What the doctor says of a layer."""
+"""The doctor on layers."""
 
 import json
 from pathlib import Path

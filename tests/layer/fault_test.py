@@ -1,4 +1,4 @@
-"""What can go wrong while a layer is made or used: it is complete, or as it was before."""
+"""Faults while a layer is made or used: it is complete, or as it was before."""
 
 import os
 import shutil
