@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import distribution
 from pathlib import Path
 
+import pip
 import pytest
 
 from layers.lock import content_digest, format_layer_lock, lock_digest
-from tests.gpu.repack import repack
 from tests.images.engine import Engine, engine
 from tests.images.layouts import builder_layout, runtime_layout
 from tests.index.interpreter_archive import interpreter_mirror
@@ -106,11 +105,19 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
         yield found
 
 
+def pip_wheel() -> WheelSpec:
+    """Describe a wheel of the pip that is installed here (Bazel leaves its RECORD out)."""
+    package = Path(pip.__file__).parent
+    paths = [it for it in package.rglob("*") if it.is_file() and it.suffix != ".pyc"]
+    files = {it.relative_to(package.parent).as_posix(): it.read_bytes() for it in paths}
+    return WheelSpec("pip", pip.__version__, files=files)
+
+
 def write_context(context: Path, index: LocalIndex, folder: Path) -> None:
     """Write what an author has: a lock, a program, a project to compile, and the builder's generation."""
     torch = index.add(WheelSpec("torch", "2.13.0", files={"torch.py": b"NAME = 'torch of the base'\n"}))
-    pip = index.add(repack(distribution("pip"), folder / "repacked"))
-    cell = environment_cell([torch, pip], "2.13.0", "cu130", python=PYTHON_FULL)
+    builder_of_wheels = index.add(pip_wheel())
+    cell = environment_cell([torch, builder_of_wheels], "2.13.0", "cu130", python=PYTHON_FULL)
     catalog = write_catalog(context / "gens", {2: [cell]})
     ours = WheelSpec("ours", "1.0", files={"ours.py": b"NAME = 'ours of the layer'\n"})
     index.add(ours)
@@ -120,7 +127,7 @@ def write_context(context: Path, index: LocalIndex, folder: Path) -> None:
         environment=ENVIRONMENT,
         python_full=PYTHON_FULL,
         base=lock_digest((catalog / "g00002" / f"{ENVIRONMENT}.txt").read_text()),
-        content=content_digest(locked(wheel) for wheel in (torch, pip)),
+        content=content_digest(locked(wheel) for wheel in (torch, builder_of_wheels)),
     )
     files = {
         "model.lock": format_layer_lock(lock), "serve.py": SERVE, "kernels/backend.py": BACKEND,
