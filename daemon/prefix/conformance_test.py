@@ -18,10 +18,10 @@ from daemon.host.removal import LinkCount
 from daemon.prefix.environments_file import listed_targets, read_targets, write_environments
 from daemon.prefix.finding import Finding
 from daemon.prefix.generation import (
-    is_marked,
     is_present,
     is_sealed,
     list_generation,
+    mark_of,
     newer_format,
     published_names,
 )
@@ -309,7 +309,7 @@ _OPERATIONS: dict[str, Callable[[World], object]] = {
         world.prefix, world.subject, world.subject.target(world.fake.environment)
     ),
     "is sealed": lambda world: is_sealed(world.prefix, world.subject),
-    "is marked": lambda world: is_marked(world.prefix, _NAME),
+    "is marked": lambda world: mark_of(world.prefix, _NAME) is not None,
     "list": lambda world: [entry.name for entry in list_generation(world.prefix, _NAME)],
     "published": lambda world: sorted(published_names(world.prefix, _NAME)),
     "offers": lambda world: sorted(item.name for item in read_targets(world.prefix, _NAME) if item.ready),

@@ -149,14 +149,14 @@ def is_sealed(prefix: Prefix, generation: Generation, names: Collection[str] | N
     return mark is not None and mark.covers(names)
 
 
-def is_marked(prefix: Prefix, name: str) -> bool:
-    """Return whether a generation has a mark, of all of it or a part, whatever it was sealed from.
+def mark_of(prefix: Prefix, name: str) -> Mark | None:
+    """Return the mark of a generation, of all of it or a part, whatever it was sealed from; None without one.
 
     Raises:
         DamageError: The mark is damaged.
         NewerFormatError: A newer release has written it.
     """
-    return read_mark(prefix.sealed_mark(name)) is not None
+    return read_mark(prefix.sealed_mark(name))
 
 
 def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:

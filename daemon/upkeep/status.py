@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass, field
 
 from daemon.prefix.environments_file import read_targets
+from daemon.prefix.generation import mark_of
 from daemon.prefix.latest import latest_name
 from daemon.prefix.lease_record import last_uses, read_lease_record, read_leases
 from daemon.prefix.machine import machine_of
-from daemon.prefix.mark import read_mark
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
 from daemon.prefix.usage import DistinctFiles, disk_bytes
@@ -108,7 +108,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     for name in prefix.installed_generations():
         generation = GenerationStatus(name, sealed=False, latest=name == latest)
         try:
-            mark = read_mark(prefix.sealed_mark(name))
+            mark = mark_of(prefix, name)
             generation.sealed = mark is not None
             if mark is not None and mark.is_part:
                 generation.selection = mark.selection or "on demand"
