@@ -148,8 +148,13 @@ class Builder:
         return process.stdout
 
     def _download(self, url: str, filename: str, sha256: str | None, what: str) -> Path:
-        path = self._place() / filename
         shown = without_credentials(url)
+        # The server of an index chooses the name, and `%2F` of a URL is a slash here.
+        if "/" in filename or not filename.isprintable():
+            raise BuildError(
+                f"{what}: {shown}: {filename!r} is not the name of a file; name another URL or index"
+            )
+        path = self._place() / filename
         self.say(f"downloading {shown}")
         # Imported here: most locks download nothing, and it takes a fifth of the time of all imports.
         import requests  # noqa: PLC0415
