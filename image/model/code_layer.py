@@ -14,6 +14,8 @@ _TAKEN = ("dev", "opt/monobase", "proc", "root", "run", "srv/r8/monobase", "sys"
 # The home of the runtime's user is that user's. A layer that names a folder sets its owner.
 _HOME = PurePosixPath("home/model")
 _USER = 1000
+# OCI image-spec v1.1, layer.md.
+_WHITEOUT = ".wh."
 
 
 def write_code_layer(path: Path, folder: str, files: Mapping[str, Path]) -> Layer:
@@ -54,13 +56,22 @@ def refuse_taken(folder: str) -> None:
     Raises:
         ImageError: The path is not absolute, or is a place of the system's or of Monobase's.
     """
-    path = PurePosixPath(folder)
+    path = _absolute(folder)
     if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/"):
         raise ImageError(f"{folder!r}: is not a folder in an image; write one such as /opt/model")
+    _refuse_place(path)
+
+
+def _absolute(folder: str) -> PurePosixPath:
+    # POSIX lets two slashes at the beginning be another root; Linux does not.
+    return PurePosixPath(f"/{folder.lstrip('/')}" if folder.startswith("/") else folder)
+
+
+def _refuse_place(path: PurePosixPath) -> None:
     for taken in _TAKEN:
         if path.is_relative_to(f"/{taken}"):
             raise ImageError(
-                f"{folder}: /{taken} is not a place for files of an image; write one such as /opt/model"
+                f"{path}: /{taken} is not a place for files of an image; write one such as /opt/model"
             )
 
 
@@ -70,7 +81,11 @@ def _target(folder: str, name: str) -> PurePosixPath:
         raise ImageError(
             f"{name}: lies outside of the model's folder; name a file of its package, or of another"
         )
-    return PurePosixPath(folder.lstrip("/")) / path
+    if any(part.startswith(_WHITEOUT) for part in path.parts):
+        raise ImageError(f"{name}: in a layer, {_WHITEOUT}* removes a file of the layers below; rename it")
+    target = PurePosixPath(folder.lstrip("/")) / path
+    _refuse_place("/" / target)
+    return target
 
 
 def _members(folder: str, targets: Mapping[PurePosixPath, Path]) -> Members:

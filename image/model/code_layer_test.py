@@ -63,13 +63,16 @@ def test_the_home_of_the_user_stays_the_user_s(tmp_path: Path) -> None:
     assert [(found[name].uid, found[name].gid) for name in ("home", "home/model")] == [(0, 0), (1000, 1000)]
 
 
-@pytest.mark.parametrize("folder", ["opt", "/", "/opt/../etc", ""])
+@pytest.mark.parametrize("folder", ["opt", "/", "//", "/opt/../etc", ""])
 def test_what_is_not_a_folder_is_refused(folder: str) -> None:
     with pytest.raises(ImageError, match="is not a folder in an image"):
         refuse_taken(folder)
 
 
-@pytest.mark.parametrize("folder", ["/tmp/model", "/opt/monobase", "/srv/r8/monobase/x", "/root", "/run/x"])  # noqa: S108
+@pytest.mark.parametrize(
+    "folder",
+    ["/tmp/model", "//tmp/model", "/opt/monobase", "/srv/r8/monobase/x", "/root", "/run/x"],  # noqa: S108
+)
 def test_a_folder_of_the_system_or_of_monobase_is_refused(folder: str) -> None:
     with pytest.raises(ImageError, match="is not a place for files of an image"):
         refuse_taken(folder)
@@ -78,6 +81,17 @@ def test_a_folder_of_the_system_or_of_monobase_is_refused(folder: str) -> None:
 @pytest.mark.parametrize("name", ["../x.py", "/x.py"])
 def test_a_file_outside_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ImageError, match="lies outside of the model's folder"):
+        write_code_layer(tmp_path / "layer", "/opt/model", {name: Path(__file__)})
+
+
+def test_a_file_in_such_a_folder_is_refused_as_well(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="/opt/monobase/exec: /opt/monobase is not a place"):
+        write_code_layer(tmp_path / "layer", "/opt", {"monobase/exec": Path(__file__)})
+
+
+@pytest.mark.parametrize("name", [".wh.x.py", "a/.wh..wh..opq", ".wh.a/x.py"])
+def test_a_file_that_would_remove_others_of_the_image_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ImageError, match="removes a file of the layers below; rename it"):
         write_code_layer(tmp_path / "layer", "/opt/model", {name: Path(__file__)})
 
 
