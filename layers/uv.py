@@ -42,7 +42,7 @@ _MALFORMED = re.compile(
 )
 _LINES = 12
 _LINE_CHARACTERS = 500
-_PASSWORD = re.compile(r"(\w://)[^/@\s]+@")
+_PASSWORD = re.compile(r"(\w://)[^/\s]+@")  # which may have an @ itself
 
 
 @dataclass(frozen=True, slots=True)

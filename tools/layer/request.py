@@ -90,8 +90,8 @@ class Request:
 
 
 def without_credentials(text: str) -> str:
-    """Return a text without user names and passwords in its web addresses."""
-    return re.sub(r"(?<=://)[^/\s@]*@", "", text) if "ssh://" not in text else text
+    """Return a text without user names and passwords in its web addresses, an `@` in one included."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text) if "ssh://" not in text else text
 
 
 def shown_url(url: str) -> str:
