@@ -19,8 +19,8 @@ class BuildError(MonobaseError):
     exit_code = 7
 
 
-def reason_of(error: OSError | UnicodeDecodeError) -> str:
+def reason_of(error: OSError | ValueError) -> str:
     """Return why a file cannot be read, without its path."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not text in UTF-8"
-    return error.strerror or str(error)
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -53,7 +53,11 @@ def parse_requirement(
             canonicalize_name(extra.strip()) for extra in (groups["extras"] or "").split(",") if extra.strip()
         )
     )
-    source, egg, shown = _source(groups["place"], place, folder, lock_folder)
+    try:
+        source, egg, shown = _source(groups["place"], place, folder, lock_folder)
+    except (ValueError, RuntimeError) as error:  # of a URL, or of a `~` whose user is unknown
+        where = without_credentials(groups["place"])
+        raise RequirementsError(f"{place}: {where!r} is not a URL or path: {error}") from error
     if hashes:
         source = replace(source, sha256=source.sha256 or hashes[0])
     given = groups.get("name") or egg
@@ -117,6 +121,8 @@ def _marker(text: str, place: str) -> Marker | None:
 def _source(where: str, place: str, folder: Path, lock_folder: Path) -> tuple[Source, str | None, str]:
     """Return a source, the name that its fragment gives it, and its text in the lock."""
     address = where.removeprefix("git+")
+    if address.startswith("-"):
+        raise ValueError("it begins like an option")
     if not where.startswith("git+") and ("://" not in address or address.startswith("file:")):
         return _path_source(address, place, folder, lock_folder)
     parts = urlsplit(_expand(address, place))

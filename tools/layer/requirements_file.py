@@ -25,6 +25,7 @@ _LONG = {
     "-i": "--index-url",
     "-f": "--find-links",
 }
+_WITH_VALUE = ("--requirement", "--constraint", "--editable", "--index-url", "--extra-index-url")
 _IGNORED = ("--require-hashes", "--prefer-binary")
 _INSTEAD = {
     "--find-links": "name the wheels by path, or an index with --index-url",
@@ -53,15 +54,16 @@ def read_requirements_file(path: Path, lock_folder: Path, *, constraints: bool =
 
 
 def _read(path: Path, shown: str, lock_folder: Path, constraints: bool, outer: tuple[Path, ...]) -> Request:
-    if path in outer:
-        raise RequirementsError(f"{shown}: includes itself; remove one of the -r lines")
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        real = path.resolve()  # a file has many paths
+    except (OSError, ValueError) as error:
         raise RequirementsError(f"{shown}: cannot be read: {reason_of(error)}") from error
+    if real in outer:
+        raise RequirementsError(f"{shown}: includes itself; remove one of the -r lines")
     request = Request()
     for number, line in _lines(text):
-        reader = _Line(f"{shown}:{number}", path.parent, lock_folder, constraints, (*outer, path))
+        reader = _Line(f"{shown}:{number}", path.parent, lock_folder, constraints, (*outer, real))
         request += reader.read(line)
     return request
 
@@ -102,6 +104,8 @@ class _Line:
 
     def _option(self, line: str) -> Request:
         option, value = _split_option(line, self._place)
+        if option in _WITH_VALUE and not value:
+            raise RequirementsError(f"{self._place}: {option} has no value; write it behind the option")
         if option in ("--requirement", "--constraint"):
             path = Path(self._folder, value)
             is_constraint = self._constraints or option == "--constraint"

@@ -121,6 +121,13 @@ def test_no_binary_asks_for_a_build(tmp_path: Path) -> None:
         ("./missing\n", r"requirements.in:1: .*/missing does not exist; paths are relative to the file"),
         ("-r missing.txt\n", r"missing.txt: cannot be read"),
         ("-r requirements.in\n", r"includes itself"),
+        ("-r ../{folder}/requirements.in\n", r"requirements.in: includes itself"),
+        ("-r a\0b\n", r"cannot be read: embedded null byte"),
+        ("-r\n", r"requirements.in:1: --requirement has no value"),
+        ("six\n-i\n", r"requirements.in:2: --index-url has no value"),
+        ("~no-such-user-anywhere/x\n", r"requirements.in:1: '~no-such-user-anywhere/x' is not a URL or path"),
+        ("x @ https://me:secret@[bad/x.whl\n", r"requirements.in:1: 'https://\[bad/x.whl' is not a URL"),
+        ("x @ git+--upload-pack=./y\n", r"is not a URL or path: it begins like an option"),
         ("--index-url https://${NOT_SET_ANYWHERE}@x.example\n", r"the variable NOT_SET_ANYWHERE is not set"),
         ("six --hash=md5:1\n", r"no --hash=sha256:… among the hashes"),
         ("six --config-settings=a\n", r"--config-settings=a is not supported"),
@@ -130,7 +137,7 @@ def test_no_binary_asks_for_a_build(tmp_path: Path) -> None:
 )
 def test_another_line_is_refused_by_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(RequirementsError, match=message):
-        _read(tmp_path, text)
+        _read(tmp_path, text.replace("{folder}", tmp_path.name))
 
 
 def test_constraints_have_no_extras_and_no_places(tmp_path: Path) -> None:
