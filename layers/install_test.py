@@ -262,6 +262,21 @@ def test_what_a_killed_installation_left_is_removed_and_what_another_uses_is_not
     assert used.is_dir()
 
 
+@pytest.mark.parametrize("name", ["v[1]", "**", "a*", "two\nlines"])
+def test_a_folder_of_any_name_becomes_a_layer_and_only_what_is_its_own_is_removed(
+    tmp_path: Path, name: str
+) -> None:
+    left, other = tmp_path / f".{name}.monobase-new-left", tmp_path / ".ab.monobase-new-left"
+    left.mkdir()
+    other.mkdir()
+
+    install(sample_lock(tmp_path / "wheels"), tmp_path / name)
+
+    assert (tmp_path / name / LAYER_FILE).is_file()
+    assert not left.exists()
+    assert other.is_dir()
+
+
 def test_the_note_names_libraries_of_which_the_bases_torch_loads_its_own(tmp_path: Path) -> None:
     cudnn = WheelSpec("nvidia-cudnn-cu13", "9.3", files={"nvidia/cudnn/lib/libcudnn.so.9": b""})
     lock = sample_lock(tmp_path / "wheels", cudnn, overrides=(Override("nvidia-cudnn-cu13", "9.3", "9.2"),))

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -39,7 +40,7 @@ def staged(to: Path) -> Iterator[Path]:
     """
     _check_place(to)
     to.parent.mkdir(parents=True, exist_ok=True)
-    for left in to.parent.glob(f".{to.name}.{_NEW}-*"):
+    for left in to.parent.glob(f".{glob.escape(to.name)}.{_NEW}-*"):
         descriptor = _lock(left)
         if descriptor is not None:
             shutil.rmtree(left, ignore_errors=True)
