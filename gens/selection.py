@@ -77,11 +77,13 @@ class Selection:
     def check(self, generations: Iterable[Generation]) -> None:
         """Refuse patterns that match nothing; those of a pool only if they match nothing together.
 
+        What is eager must be selected as well: else it would never be installed, and nothing would say so.
+
         Args:
             generations: The active generations.
 
         Raises:
-            DefinitionError: A pattern, or a pool, matches no name of them.
+            DefinitionError: A pattern, or a pool, matches no name of them; or what is eager is not selected.
         """
         active = list(generations)
         check_patterns(active, self.eager or (), "--eager")
@@ -91,6 +93,13 @@ class Selection:
             raise DefinitionError(
                 f"--pool {self.pool} selects nothing of the active generations: "
                 f"{' '.join(self.patterns)}; there are: {_nearest(self.patterns, _names(active))}"
+            )
+        selected = [target.name for generation in active for target in self.targets(generation)]
+        idle = unmatched(self.eager or (), selected)
+        if idle and (self.pool is None or len(idle) == len(self.eager or ())):
+            raise DefinitionError(
+                f"--eager {' '.join(idle)} names nothing that {self.option} selects, so it would do "
+                f"nothing; selected are: {_nearest(idle, sorted(set(selected)))}"
             )
 
 

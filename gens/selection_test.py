@@ -53,6 +53,15 @@ def test_what_is_not_eager_is_selected_and_not_required() -> None:
         Selection(eager=("pyhton*",)).check([_GENERATION])
 
 
+def test_what_is_eager_and_not_selected_is_refused_and_of_a_pool_only_if_all_of_it_is() -> None:
+    message = r"^--eager python\* names nothing that --only cudnn\* selects, .*; selected are: cudnn9-cuda12$"
+    with pytest.raises(DefinitionError, match=message):
+        Selection(("cudnn*",), eager=("cudnn9*", "python*")).check([_GENERATION])
+    Selection(("cudnn*",), "small", ("cudnn9*", "python*")).check([_GENERATION])
+    with pytest.raises(DefinitionError, match=r"^--eager python\* names nothing that --pool small selects"):
+        Selection(("cudnn*",), "small", ("python*",)).check([_GENERATION])
+
+
 @pytest.mark.parametrize(
     ("selection", "option"),
     [
