@@ -59,7 +59,7 @@ def test_the_search_paths_lead_to_the_files_of_the_toolkits(node: Node) -> None:
     assert any((Path(folder) / "libcublas.so").exists() for folder in after["LIBRARY_PATH"].split(":"))
 
 
-def test_what_a_partial_install_left_out_is_not_ready_and_not_unknown(node: Node) -> None:
+def test_what_a_partial_install_left_out_is_told_from_what_is_unknown(node: Node) -> None:
     node.install("--only", PLAIN)
 
     plain = execute(node, "python", "-c", "import alpha; print(alpha.NAME)")
@@ -67,8 +67,9 @@ def test_what_a_partial_install_left_out_is_not_ready_and_not_unknown(node: Node
     unknown = execute(node, "true", TORCH_VERSION="2.4.1", CUDA_VERSION="12.1")
 
     assert plain == Outcome(0, "alpha\n", "")
-    assert (missing.code, unknown.code) == (75, 69)
-    assert f"{PLAIN}-torch2.4.1-cu124 of generation g00000 is not installed yet" in missing.stderr
+    assert (missing.code, unknown.code) == (69, 69)
+    left_out = f"{PLAIN}-torch2.4.1-cu124 of generation g00000 is left out on this node by its selection"
+    assert f"{left_out}: --only {PLAIN}." in missing.stderr
     assert "same Python and Torch: CUDA_VERSION=12.4" in unknown.stderr
 
 

@@ -24,6 +24,7 @@ from daemon.upkeep.known_file import write_known
 from daemon.prefix.prefix import prefix_at
 from daemon.report.progress import Reporter
 from daemon.upkeep.prune import clean_uv_cache, prune
+from daemon.upkeep.prune_plan import PruneRules
 from daemon.upkeep.readiness import NOTHING_KNOWN, read_readiness
 from daemon.upkeep.repair import repair
 from daemon.uv.program import find_uv
@@ -56,7 +57,7 @@ assert do(verify, prefix, ["g00000", "g00001"], 1).findings == []
 for name in ("alpha/__init__.py", "alpha/part.py"):
     next(prefix.generation("g00000").glob(f"python*/lib/python*/site-packages/{name}")).unlink()
 assert do(repair, prefix, catalog, uv, ["g00000"], options, reporter).findings == []
-do(prune, prefix, catalog, uv, 1, None, reporter)
+do(prune, prefix, catalog, uv, PruneRules(1), reporter)
 do(clean_uv_cache, prefix, reporter)
 do(write_known, prefix, NOTHING_KNOWN)
 do(write_features, features, read_readiness(prefix, catalog, 1, None))
