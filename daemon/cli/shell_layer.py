@@ -1,12 +1,12 @@
 """The layer of `shell --layer`: read from its lock, made once, and kept in the user's cache."""
 
-import os
 import platform
 from hashlib import sha256
 from pathlib import Path
 
 from rich.filesize import decimal
 
+from daemon.cli.shell_settings import users_directory
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from gens.catalog import Catalog
@@ -89,5 +89,4 @@ def make_layer(
 
 def cache_directory() -> Path:
     """Return the folder of layers in the user's cache, of the XDG specification."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(cache) if cache.startswith("/") else Path("~/.cache").expanduser()) / "monobase" / "layers"
+    return users_directory("XDG_CACHE_HOME", "~/.cache") / "monobase" / "layers"

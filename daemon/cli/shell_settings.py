@@ -46,9 +46,28 @@ def enter_working_directory(variables: Mapping[str, str]) -> None:
 
 def default_prefix() -> Path:
     """Return the prefix in the user's home: `monobase` in the folder for data of the XDG specification."""
-    data = os.environ.get("XDG_DATA_HOME", "")
-    # The specification says to ignore a relative path.
-    return (Path(data) if data.startswith("/") else Path("~/.local/share").expanduser()) / "monobase"
+    return users_directory("XDG_DATA_HOME", "~/.local/share") / "monobase"
+
+
+def users_directory(variable: str, default: str) -> Path:
+    """Return a folder of the user, as the XDG specification says.
+
+    Args:
+        variable: The variable that names it.
+        default: The folder without this variable, below `~`.
+
+    Raises:
+        MachineError: The user has no home.
+    """
+    named = os.environ.get(variable, "")
+    if named.startswith("/"):  # the specification says to ignore a relative path
+        return Path(named)
+    try:
+        return Path(default).expanduser()
+    except RuntimeError as error:
+        raise MachineError(
+            f"the user {os.getuid()} has no home folder on this machine; set HOME, or {variable}"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

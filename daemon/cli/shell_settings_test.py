@@ -21,6 +21,14 @@ def test_the_prefix_follows_the_users_folder_of_data(monkeypatch: pytest.MonkeyP
     assert default_prefix() == Path("/data/u/monobase")
 
 
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)  # which no user database has
+    with pytest.raises(MachineError, match="has no home folder on this machine; set HOME, or XDG_DATA_HOME"):
+        default_prefix()
+
+
 def test_the_working_folder_is_that_of_bazel_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path)
