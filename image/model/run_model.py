@@ -193,5 +193,7 @@ def _forward_signals(process: subprocess.Popen[bytes]) -> None:
 
 def user_cache(given: Mapping[str, str]) -> Path:
     """Return the folder of installed layers (XDG Base Directory Specification)."""
-    home = given.get("XDG_CACHE_HOME") or os.path.join(given.get("HOME", os.sep), ".cache")  # noqa: PTH118
-    return Path(home) / "monobase" / "layers"
+    cache = given.get("XDG_CACHE_HOME", "")
+    # The specification says to ignore a relative path.
+    home = Path(cache) if cache.startswith("/") else Path(given.get("HOME") or os.sep, ".cache")
+    return home / "monobase" / "layers"

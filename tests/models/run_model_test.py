@@ -96,6 +96,7 @@ def test_an_environment_that_is_not_installed_is_named_with_the_command_that_ins
 def test_the_cache_is_where_the_user_has_it() -> None:
     assert user_cache({"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == Path("/c/monobase/layers")
     assert user_cache({"HOME": "/h"}) == Path("/h/.cache/monobase/layers")
+    assert user_cache({"XDG_CACHE_HOME": "c", "HOME": "/h"}) == Path("/h/.cache/monobase/layers")
 
 
 def test_a_signal_reaches_the_model_and_the_exit_code_says_so(
