@@ -34,7 +34,7 @@ def nodes(tmp_path: Path) -> Iterator[tuple[Cluster, Cluster]]:
 
 
 def _with_features(manifests: list[Manifest], folder: Path) -> list[Manifest]:
-    """Give the daemon a folder of the node for what node-feature-discovery reads, as the component does."""
+    """Mount a folder of the node in the daemon, as the component for node-feature-discovery does."""
     daemon = next(manifest for manifest in manifests if manifest["kind"] == "DaemonSet")
     pod = daemon["spec"]["template"]["spec"]
     pod["volumes"].append({"name": "features", "hostPath": {"path": str(folder)}})
