@@ -43,10 +43,15 @@ class Engine:
     directory: Path
 
     def command(self, *arguments: str | Path) -> list[str]:
-        """Return the command line of a call."""
+        """Return the command line of a call.
+
+        Without a `--tmpdir`, all podmans of the machine share one folder for the states of their containers:
+        the first that is removed takes it away, and the others know none of their containers any more.
+        """
         return [
-            "podman", "--root", f"{self.directory}/root", "--runroot", f"{self.directory}/run",
-            "--runtime-flag", f"root={self.directory}/runc", *map(str, arguments),
+            "podman", "--tmpdir", f"{self.directory}/state", "--root", f"{self.directory}/root",
+            "--runroot", f"{self.directory}/run", "--runtime-flag", f"root={self.directory}/runc",
+            *map(str, arguments),
         ]  # fmt: skip
 
     def run(

@@ -1,3 +1,5 @@
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,3 +34,28 @@ def test_the_next_test_removes_what_a_killed_one_left_and_nothing_of_one_that_ru
             assert (running.directory / "containers.conf").exists()
             assert following.directory != running.directory
     assert not running.directory.exists()
+
+
+def _root_with_sleep(root: Path) -> Path:
+    """Make a container's root that has `sleep`, and the libraries that it is linked with."""
+    program = shutil.which("sleep")
+    assert program is not None
+    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    for source in [program, *re.findall(r"/\S+", linked)]:
+        place = root / source.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, place)
+    for name in ("dev", "etc", "proc", "run", "sys", "tmp"):
+        (root / name).mkdir()
+    return root
+
+
+def test_a_container_goes_on_when_another_podman_of_the_machine_is_removed(tmp_path: Path) -> None:
+    with engine() as running:
+        program = str(shutil.which("sleep"))
+        command = ("run", "--detach", "--rootfs", _root_with_sleep(tmp_path / "root"), program, "infinity")
+        name = running.run(*command).stdout.strip()
+        with engine() as other:
+            other.run("info")
+        running.run("exec", name, program, "0")
+        assert running.run("inspect", "--format", "{{.State.Status}}", name).stdout == "running\n"

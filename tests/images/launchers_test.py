@@ -26,7 +26,6 @@ USERS = ("0:0", "1000:1000", "12345:12345")
 LAUNCHERS = os.environ["MONOBASE_LAUNCHERS"].split()
 TORCHRUN = "torchrun of"
 VENV = "/home/model/venv"
-_PODMAN_FAILED = 255
 SEES = "import sys, torch; print(torch.__version__, sys.prefix)"
 
 
@@ -103,12 +102,7 @@ class Container:
     ) -> str:
         """Run a command in it like `kubectl exec` and probes; return its stdout and stderr."""
         arguments = ("--interactive", "--user", user, *options, self.name, *command)
-        done = self.engine.run("exec", *arguments, stdin=script, code=None)
-        if done.returncode == _PODMAN_FAILED and "container state improper" in done.stderr:
-            # On a busy machine podman sometimes takes a container that runs for one that has ended.
-            self.engine.run("start", self.name)
-            done = self.engine.run("exec", *arguments, stdin=script, code=None)
-        assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        done = self.engine.run("exec", *arguments, stdin=script, code=code)
         return done.stdout + done.stderr
 
     def shell(self, script: str, *, user: str = "1000", code: int = 0) -> list[str]:
