@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from layers.uv import INTERPRETER_FOLDER
+
 # A command of the base runs with the base's Python, which does not see the layer. The base is not there when
 # a layer is made, so these are the commands that environments are known to have. Of one that the base lacks,
 # the next on the PATH runs.
@@ -16,17 +18,17 @@ _OF_STACKS = (
     "lmdeploy", "openai", "ray", "serve", "sglang", "tensorboard", "tqdm", "transformers",
     "transformers-cli", "trl", "tune", "unsloth", "uvicorn", "vllm", "yolo",
 )  # fmt: skip
-_SHEBANG_LIMIT_BYTES = 4096
-_PYTHON_LINE = re.compile(rb"#!(?:/[^\s]*/)?python[0-9.]*(?:[ \t][^\n]*)?\n")
-_PYTHON_LINES = re.compile(
-    rb"#!/bin/sh\n'''exec' ['\"]?/[^'\"\n]*/python[0-9.]*['\"]? \"\$0\" \"\$@\"\n' '''\n"
+# The first lines that uv writes into a script, with the interpreter that it is given (`layers.uv`). Others,
+# such as `#!/usr/bin/python3` and `#!/bin/sh`, are what the wheel's author wrote, and stay.
+_WRITTEN_BY_UV = re.compile(
+    rb"#!(?:/[^\n]*/%(folder)s[^/\n]*/python"
+    rb"|/bin/sh\n'''exec' [^\n]*/%(folder)s[^/\n]*/python'? \"\$0\" \"\$@\"\n' ''')\n"
+    % {b"folder": INTERPRETER_FOLDER.encode()}
 )
-# Runs the Python beside the script, wherever the layer is. It starts a process only if called through a link.
-_OWN_PYTHON = b"""#!/bin/sh
-''':' && case $0 in */*) [ -L "$0" ] || exec "${0%/*}/python" "$0" "$@" ;; esac
-exec "$(dirname -- "$(realpath -- "$0")")/python" "$0" "$@"
-'''
-"""
+OWN_PYTHON = (
+    """#!/usr/bin/env -S /bin/sh -c 'p=$0;[ -L "$p" -o ! -d "${p%/*}" ]&&p=$(realpath "$p");"""
+    """exec "${p%/*}/python" "$0" "$@"'\n"""
+)
 # /usr/local/bin has launchers of Monobase, which would call this again.
 _OF_BASE = """\
 #!/bin/sh
@@ -52,6 +54,9 @@ exit 127
 def own_python(scripts: Path) -> list[Path]:
     """Make the scripts of wheels run with the Python beside them, at whatever path the layer is.
 
+    Only the first line changes, which is a comment to Python: the second may name an encoding, and the first
+    statement may be a docstring or an import from `__future__`.
+
     Args:
         scripts: The folder `bin`.
 
@@ -63,9 +68,9 @@ def own_python(scripts: Path) -> list[Path]:
         if script.is_symlink() or not script.is_file():
             continue
         content = script.read_bytes()
-        found = _PYTHON_LINE.match(content) or _PYTHON_LINES.match(content[:_SHEBANG_LIMIT_BYTES])
+        found = _WRITTEN_BY_UV.match(content)
         if found is not None:
-            script.write_bytes(_OWN_PYTHON + content[found.end() :])
+            script.write_bytes(OWN_PYTHON.encode() + content[found.end() :])
             script.chmod(0o755)
             changed.append(script)
     return changed

@@ -38,7 +38,6 @@ MINE = WheelSpec(
     console_scripts={"mine": "mine:main"},
     data={
         "scripts/old": b"#!python\nprint(1)\n",
-        "scripts/sh": b"#!/bin/sh\n",
         "headers/mine.h": b"",
         "data/etc/x": b"x",
     },
@@ -112,16 +111,6 @@ def test_every_file_is_recorded_with_its_digest_in_order(tmp_path: Path) -> None
     assert not any("uv_cache" in path for path in recorded)
     for path in recorded:
         assert (packages / path).exists(), path
-
-
-def test_scripts_run_with_the_python_beside_them(tmp_path: Path) -> None:
-    install(sample_lock(tmp_path / "wheels", MINE), tmp_path / "venv", tmp_path / "wheels")
-
-    scripts = tmp_path / "venv" / "bin"
-    for name in ("mine", "old"):
-        assert '"${0%/*}/python"' in (scripts / name).read_text()
-        assert str(tmp_path) not in (scripts / name).read_text()
-    assert (scripts / "sh").read_text() == "#!/bin/sh\n"
 
 
 def test_wheels_of_another_python_are_installed_without_bytecode(tmp_path: Path) -> None:

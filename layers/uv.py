@@ -40,6 +40,9 @@ _MALFORMED = re.compile(
     r"invalid zip|Failed to (?:read|extract|unzip|install)|end of central directory|RECORD|wheel is invalid",
     re.IGNORECASE,
 )
+# uv writes the path of the interpreter that it is given into scripts. `layers.commands` knows it again by the
+# folder, which no script of a wheel names.
+INTERPRETER_FOLDER = "monobase-layer-"
 _LINES = 12
 _LINE_CHARACTERS = 500
 _PASSWORD = re.compile(r"(\w://)[^/\s]+@")  # which may have an @ itself
@@ -80,7 +83,9 @@ def install_wheels(
         LayerDiskError: The disk is full, or cannot be written to.
         LayerUvError: uv cannot be run, or failed for another reason.
     """
-    with tempfile.TemporaryDirectory(prefix="monobase-layer-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=INTERPRETER_FOLDER) as scratch:
+        interpreter = Path(scratch, "python")
+        interpreter.symlink_to(Path(sys.executable).resolve())
         requirements = Path(scratch, "requirements.txt")
         requirements.write_text(
             "".join(f"{it.name}=={it.version} --hash=sha256:{it.sha256}\n" for it in wheels)
@@ -91,7 +96,7 @@ def install_wheels(
                 "--prefix",
                 target,
                 "--python",
-                sys.executable,
+                interpreter,
                 "--no-python-downloads",
                 "--requirements",
                 requirements,

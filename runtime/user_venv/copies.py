@@ -13,7 +13,7 @@ from pathlib import Path
 from .distributions import INSTALLER, Distribution, distributions, is_copy, is_torn_copy
 from .files import NEW, naming, remove, write_file
 from .layout import LIBRARY
-from .scripts import shebang
+from .scripts import OWN_PYTHON
 
 COMMAND_MARK = "# a command of the base, by monobase"
 _SHEBANG_LIMIT_BYTES = 8192  # of a script: its interpreter's path, and the mark behind it
@@ -153,5 +153,5 @@ def _write_command(venv: Path, name: str, value: str) -> bool:
         f"{COMMAND_MARK}\nimport sys\nfrom {module} import {function.partition('.')[0]}\n"
         f"sys.exit({function}())\n"
     )
-    write_file(script, shebang(venv) + code, 0o755)
+    write_file(script, OWN_PYTHON + code, 0o755)
     return True

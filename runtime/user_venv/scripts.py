@@ -6,6 +6,13 @@ from pathlib import Path
 from .files import write_file
 
 _SIZE_LIMIT_BYTES = 1 << 20
+# The first line of a script that the Python beside it runs. Nothing else is changed, and to Python it is a
+# comment: the second line may name an encoding, and the first statement may be an import from `__future__`.
+# (Layers have the same line; //tests/layer:overlay_test compares the two.)
+OWN_PYTHON = (
+    """#!/usr/bin/env -S /bin/sh -c 'p=$0;[ -L "$p" -o ! -d "${p%/*}" ]&&p=$(realpath "$p");"""
+    """exec "${p%/*}/python" "$0" "$@"'\n"""
+)
 
 
 def repair_scripts(venv: Path) -> None:
@@ -29,7 +36,7 @@ def repair_scripts(venv: Path) -> None:
             continue
         interpreter, rest = found
         if not interpreter.exists() or (former is not None and former in interpreter.parents):
-            write_file(script, shebang(venv) + rest, script.stat().st_mode & 0o7777)
+            write_file(script, OWN_PYTHON + rest, script.stat().st_mode & 0o7777)
 
 
 def _former_place(venv: Path) -> Path | None:
@@ -51,13 +58,3 @@ def _interpreter_of(script: str) -> tuple[Path, str] | None:
         script,
     )
     return (Path(found.group(1)), script[found.end() :]) if found else None
-
-
-def shebang(venv: Path) -> str:
-    """Return the first lines of a script that the venv's interpreter runs, at a path of any length.
-
-    Args:
-        venv: The venv.
-    """
-    quoted = str(venv / "bin" / "python").replace("'", "'\\''")
-    return f"#!/bin/sh\n'''exec' '{quoted}' \"$0\" \"$@\"\n' '''\n"

@@ -128,7 +128,9 @@ def test_scripts_run_by_any_name(prefix: SamplePrefix, tmp_path: Path, moved: bo
     assert run([str(layer / "bin" / "mine")], variables) == expected
     assert run(["mine"], variables) == expected
     assert run([str(tmp_path / "link")], variables) == expected
-    assert run(["sh", "-c", f'cd "{layer}/bin" && sh mine'], variables) == expected
+    assert run(["sh", "-c", f'cd "{layer}/bin" && PATH=":$PATH" && mine'], variables) == expected
+    assert run(["sh", "-c", f'cd "{layer}" && bin/mine'], variables) == expected
+    assert run([str(layer / "bin" / "python"), str(layer / "bin" / "mine")], variables) == expected
 
 
 @pytest.mark.parametrize("options", [["-I"], ["-E", "-s"], ["-B"]], ids=" ".join)
