@@ -3,6 +3,11 @@
 import json
 import os
 import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +22,14 @@ from image.oci.layout import read_layout
 from tools.deploy.base import read_base
 from tools.deploy.kustomize import kustomize, overlay, validate
 from tools.deploy.rendering import render
+from tools.deploy.server_changes import server_changes
 
 HERE = Path(__file__).parent
 IMAGE = HERE / "sample_image"
-KINDS = ["Namespace", "ServiceAccount", "DaemonSet"]
+KINDS = ["Namespace", "ServiceAccount", "PriorityClass", "DaemonSet"]
+COMPONENTS = sorted(path.name for path in (HERE / "components").iterdir())
+# What Kubernetes reserves for itself begins above it.
+HIGHEST_PRIORITY = 1_000_000_000
 REGISTRY = "registry.example/team"
 
 
@@ -80,7 +89,7 @@ def test_kubernetes_accepts_the_base(tree: Path) -> None:
 def test_kubernetes_accepts_the_example_which_has_both_components(example: list[dict[str, Any]]) -> None:
     compared = validate(example)
     assert [name.partition("/")[0] for name in compared] == KINDS
-    assert [manifest["kind"] for manifest in example] == [*KINDS, "PodMonitor"]
+    assert sorted(manifest["kind"] for manifest in example) == sorted([*KINDS, "PodMonitor"])
 
 
 def test_what_bazel_writes_is_the_base_with_the_digest_of_the_image(tree: Path) -> None:
@@ -170,16 +179,178 @@ def test_probes_and_annotations_name_the_port_at_which_the_daemon_listens(base: 
     (listen,) = [option for option in run.params if option.name == "listen"]
     (port,) = _container(base)["ports"]
     assert str(listen.default).endswith(f":{port['containerPort']}")
-    probes = [_container(base)[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")]
-    assert probes == [{"path": path, "port": port["name"]} for path in ("/healthz", "/healthz", "/readyz")]
+    probes = [_container(base)[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")]
+    assert probes == [{"path": "/healthz", "port": port["name"]}] * 2
+    assert _ready_command(base)[-1] == f"http://127.0.0.1:{port['containerPort']}/readyz?format=text"
     annotations = _daemon_set(base)["spec"]["template"]["metadata"]["annotations"]
     assert annotations["prometheus.io/port"] == str(port["containerPort"])
+
+
+def _ready_command(manifests: list[dict[str, Any]]) -> list[str]:
+    command: list[str] = _container(manifests)["readinessProbe"]["exec"]["command"]
+    return command
+
+
+@contextmanager
+def _answering(status: int, text: str) -> Iterator[int]:
+    """Answer requests with a status and a text, as the daemon does; yield the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(f"{self.path}: {text}\n".encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "ready"), [(200, "ready: g00003", True), (503, "not ready", False)]
+)
+def test_the_probe_of_readiness_prints_the_daemons_words_for_the_event(
+    base: list[dict[str, Any]], status: int, text: str, ready: bool
+) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed here; the daemon's image has it")
+    with _answering(status, text) as port:
+        command = [word.replace(":8080/", f":{port}/") for word in _ready_command(base)]
+        # A proxy of the daemon, from its Secret, is no way to the daemon itself.
+        done = subprocess.run(
+            command,
+            env={"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:9"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode == 0) == ready
+    assert done.stdout == f"/readyz?format=text: {text}\n"
+
+
+def test_the_end_of_the_log_is_where_people_look_when_the_daemon_gives_up(base: list[dict[str, Any]]) -> None:
+    assert _container(base)["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_the_daemon_preempts_models_of_any_priority(base: list[dict[str, Any]]) -> None:
+    priority = _of_kind(base, "PriorityClass")
+    assert _pod(base)["priorityClassName"] == priority["metadata"]["name"]
+    assert priority["value"] == HIGHEST_PRIORITY
+    assert priority.get("preemptionPolicy", "PreemptLowerPriority") == "PreemptLowerPriority"
+    # A class that every pod without one gets would preempt nobody.
+    assert "globalDefault" not in priority
+
+
+def test_with_kubernetes_own_priority_a_quota_admits_the_daemon(tree: Path) -> None:
+    manifests = _component(tree, "system-priority", namespace="elsewhere")
+    assert "PriorityClass" not in [manifest["kind"] for manifest in manifests]
+    name = _pod(manifests)["priorityClassName"]
+    assert name == "system-node-critical"
+    quota = _of_kind(manifests, "ResourceQuota")
+    assert quota["metadata"]["namespace"] == "elsewhere"
+    (expression,) = quota["spec"]["scopeSelector"]["matchExpressions"]
+    assert expression == {"scopeName": "PriorityClass", "operator": "In", "values": [name]}
+    assert list(quota["spec"]["hard"]) == ["pods"]
+
+
+def _rendered(tree: Path, name: str) -> list[dict[str, Any]]:
+    """Render the base alone, with a component, or an example."""
+    if name in COMPONENTS:
+        return _component(tree, name)
+    return kustomize(tree / name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "base",
+        *(name for name in COMPONENTS if name != "node-problem-detector"),
+        "examples/gpu-pool",
+        "examples/tainted-pool",
+    ],
+)
+def test_the_api_server_keeps_each_field_so_that_a_second_apply_says_unchanged(tree: Path, name: str) -> None:
+    changes = [change for manifest in _rendered(tree, name) for change in server_changes(manifest)]
+    assert changes == []
+
+
+def test_the_api_server_keeps_each_field_of_node_problem_detector(detector: Path) -> None:
+    assert [change for manifest in kustomize(detector) for change in server_changes(manifest)] == []
+
+
+def test_only_prometheus_has_a_way_to_the_daemon(tree: Path) -> None:
+    manifests = _component(tree, "network-policy", namespace="elsewhere")
+    assert "NetworkPolicy/monobase-daemon" in validate(manifests)
+    policy = _of_kind(manifests, "NetworkPolicy")
+    labels = _daemon_set(manifests)["spec"]["template"]["metadata"]["labels"]
+    assert policy["metadata"]["namespace"] == "elsewhere"
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    # With Egress, the daemon could not reach the index.
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    (rule,) = policy["spec"]["ingress"]
+    # Two items would admit every pod of the namespace, and each Prometheus of the cluster.
+    (source,) = rule["from"]
+    assert sorted(source) == ["namespaceSelector", "podSelector"]
+    assert [port["port"] for port in rule["ports"]] == [
+        port["name"] for port in _container(manifests)["ports"]
+    ]
+
+
+def test_the_service_account_names_the_secret_of_the_registry(tree: Path) -> None:
+    manifests = _component(tree, "image-pull-secret")
+    assert len(validate(manifests)) == len(KINDS)
+    account = _of_kind(manifests, "ServiceAccount")
+    assert account["imagePullSecrets"] == [{"name": "monobase-registry"}]
+    assert account["automountServiceAccountToken"] is False
+
+
+def _variables_map(tree: Path, literals: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Render the base with further variables; return the ConfigMap and the DaemonSet."""
+    shutil.rmtree(tree / "overlay", ignore_errors=True)
+    generator = {"name": "monobase-variables", "literals": literals}
+    manifests = _component(tree, "variables", namespace="elsewhere", configMapGenerator=[generator])
+    assert len(validate(manifests)) == len(KINDS) + 1
+    return _of_kind(manifests, "ConfigMap"), _daemon_set(manifests)
+
+
+def test_further_variables_restart_the_daemons_when_they_change(tree: Path) -> None:
+    config_map, daemon_set = _variables_map(tree, ["HTTPS_PROXY=http://proxy.example:3128"])
+    assert config_map["data"] == {"HTTPS_PROXY": "http://proxy.example:3128"}
+    assert config_map["metadata"]["namespace"] == daemon_set["metadata"]["namespace"] == "elsewhere"
+    secret, variables = daemon_set["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+    assert secret == {"secretRef": {"name": "monobase-index", "optional": True}}
+    assert variables == {"configMapRef": {"name": config_map["metadata"]["name"]}}
+    changed, _ = _variables_map(tree, ["HTTPS_PROXY=http://other.example:3128"])
+    assert changed["metadata"]["name"] != config_map["metadata"]["name"]
+
+
+def test_nodes_with_a_gpu_are_required_beside_what_the_base_requires(
+    tree: Path, base: list[dict[str, Any]]
+) -> None:
+    manifests = _component(tree, "gpu-nodes")
+    assert len(validate(manifests)) == len(KINDS)
+    required = _pod(manifests)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    # Expressions of one term are all required; terms are alternatives.
+    (term,) = required["nodeSelectorTerms"]
+    architecture, gpu = term["matchExpressions"]
+    assert architecture["values"] == _architectures(base)
+    assert gpu == {"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]}
 
 
 def test_a_pod_monitor_takes_the_place_of_the_annotations(tree: Path) -> None:
     manifests = kustomize(overlay(tree / "overlay", "../base", {"components": ["../components/pod-monitor"]}))
     daemon_set = _daemon_set(manifests)
-    assert not daemon_set["spec"]["template"]["metadata"].get("annotations")
+    annotations = daemon_set["spec"]["template"]["metadata"]["annotations"]
+    assert list(annotations) == ["kubectl.kubernetes.io/default-container"]
     (monitor,) = [manifest for manifest in manifests if manifest["kind"] == "PodMonitor"]
     assert monitor["metadata"]["namespace"] == daemon_set["metadata"]["namespace"]
     labels = daemon_set["spec"]["template"]["metadata"]["labels"]
@@ -274,6 +445,7 @@ def test_kubernetes_accepts_a_pool_that_starts_with_a_taint(tree: Path) -> None:
         "Namespace/monobase",
         "ServiceAccount/monobase-daemon",
         "Service/monobase-daemon",
+        "PriorityClass/monobase-daemon",
         "DaemonSet/monobase-daemon",
         "NodeReadinessRule/monobase-ready",
     ]

@@ -17,6 +17,7 @@ from gens.label import LABEL_PREFIX, label_name
 from tools.deploy.base import Image, pinned, read_base
 from tools.deploy.kustomize import kustomize, overlay, validate
 from tools.deploy.render import main
+from tools.deploy.server_changes import server_changes
 
 HERE = Path(__file__).parent
 EXEC = HERE.parent / "exec"
@@ -38,7 +39,7 @@ def pod() -> dict[str, Any]:
 
 
 def _variables(pod: dict[str, Any]) -> dict[str, str]:
-    return {entry["name"]: entry["value"] for entry in pod["spec"]["containers"][0]["env"]}
+    return {entry["name"]: entry.get("value", "") for entry in pod["spec"]["containers"][0]["env"]}
 
 
 def _generation(pod: dict[str, Any]) -> Generation:
@@ -132,8 +133,10 @@ def _by_hand(tree: Path) -> dict[str, Any]:
     """Merge the component's variables as kustomize does, which is not installed everywhere."""
     (found,) = read_base(tree / "model").manifests
     patch = yaml.safe_load((tree / "components" / "stack" / "model.yaml").read_text())
+    changed = patch["spec"]["containers"][0]["env"]
+    removed = {entry["name"] for entry in changed if entry.get("$patch") == "delete"}
     merged = _variables(found) | _variables(patch)
-    entries = [{"name": name, "value": value} for name, value in merged.items()]
+    entries = [{"name": name, "value": value} for name, value in merged.items() if name not in removed]
     found["spec"]["containers"][0]["env"] = entries
     return found
 
@@ -146,6 +149,27 @@ def test_with_a_stack_the_variables_name_an_environment_as_well(
 
     assert validate([pod]) == ["Pod/model"]
     assert set(_environments(pod, tmp_path / "prefix")) == {"python3.12-vllm0.33.0"}
+
+
+@pytest.mark.parametrize(
+    "components", [[], ["gpu"], ["ready-node"], ["stack"], ["gpu", "ready-node", "stack"]]
+)
+def test_the_api_server_keeps_each_field_so_that_a_second_apply_says_unchanged(
+    tree: Path, components: list[str]
+) -> None:
+    fields = {"components": [f"../components/{name}" for name in components]} if components else {}
+    (found,) = kustomize(overlay(tree / "overlay", "../model", fields))
+    assert server_changes(found) == []
+
+
+def test_a_variable_without_a_value_is_rendered_as_the_api_server_keeps_it(tree: Path) -> None:
+    pod = _by_command(tree)
+    assert server_changes(pod) == []
+    assert {"name": "TORCH_VERSION"} in pod["spec"]["containers"][0]["env"]
+
+
+def test_the_end_of_the_log_is_where_people_look_when_a_model_fails(pod: dict[str, Any]) -> None:
+    assert pod["spec"]["containers"][0]["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 def test_a_stack_beside_the_torch_of_the_example_is_refused(tree: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_it_prints_objects_with_registry_digest_namespace_and_variables(director
                 {
                     "name": "a",
                     "image": f"registry.example/team/an-image@{DIGEST}",
-                    "env": [{"name": "A", "value": "b=c"}, {"name": "B", "value": ""}],
+                    "env": [{"name": "A", "value": "b=c"}, {"name": "B"}],
                 }
             ]
         },

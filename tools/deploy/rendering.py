@@ -13,6 +13,9 @@ import yaml
 from tools.deploy.base import Base, Manifest
 from tools.deploy.errors import ManifestError
 
+# Of the kinds that Monobase's bases have. kustomize knows all that Kubernetes itself defines.
+_OF_NO_NAMESPACE = {"PriorityClass"}
+
 
 def render(
     base: Base, namespace: str | None = None, variables: Mapping[str, str] | None = None
@@ -59,7 +62,7 @@ def _move(manifest: Manifest, namespace: str) -> None:
     metadata = manifest.setdefault("metadata", {})
     if manifest["kind"] == "Namespace":
         metadata["name"] = namespace
-    else:
+    elif manifest["kind"] not in _OF_NO_NAMESPACE:
         metadata["namespace"] = namespace
 
 
@@ -75,7 +78,8 @@ def _set_variables(container: dict[str, Any], variables: Mapping[str, str]) -> N
         return
     entries = container.setdefault("env", [])
     for name, value in variables.items():
-        entry = {"name": name, "value": value}
+        # The API server drops an empty value, so that a client-side apply would never say `unchanged`.
+        entry = {"name": name, "value": value} if value else {"name": name}
         for index, existing in enumerate(entries):
             if existing["name"] == name:
                 entries[index] = entry

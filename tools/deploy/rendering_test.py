@@ -21,6 +21,11 @@ apiVersion: v1
 kind: ServiceAccount
 metadata: {name: a, namespace: other}
 ---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: a}
+value: 1
+---
 apiVersion: v1
 kind: Pod
 metadata: {name: a}
