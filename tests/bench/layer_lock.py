@@ -1,7 +1,9 @@
 """`bazel run //tests/bench:layer_lock`: how long a layer lock takes, against `uv pip compile` of the same.
 
 Both run here in turn, with one cache, against the index of this machine, so that the ratio means something
-where the seconds do not. Both are processes, so that the start of Python counts.
+where the seconds do not: the median of the ratios of pairs. Both are processes, so that the start of Python
+counts. `lock` resolves twice at once, with the pins of the base and without, so that a machine with one free
+core shows about twice the ratio of a machine with two.
 """
 
 import os
@@ -11,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import click
 import uv
@@ -29,7 +32,7 @@ _REQUIREMENTS = Path(__file__).with_name("layer_requirements.in")
 @click.option("--gen", "generation_id", type=int, default=2, show_default=True, help="Generation.")
 @click.option("--env", "environment", default="3.12-torch2.13.0", show_default=True, help="Environment.")
 @click.option(
-    "--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs; the best counts."
+    "--runs", type=click.IntRange(min=1), default=11, show_default=True, help="Pairs with a warm cache."
 )
 def main(*, generation_id: int, environment: str, runs: int) -> None:
     """Time a lock of 60 requirements with an empty and with a warm cache."""
@@ -43,17 +46,21 @@ def main(*, generation_id: int, environment: str, runs: int) -> None:
             )
             for number in range(_COLD_RUNS)
         ]
-        first_uv_s, first_ours_s = (min(times) for times in zip(*empty, strict=True))
         shared = Path(folder, "ours0")
-        pairs = [(_compile_s(base, shared), _lock_s(catalog, base, shared)) for _ in range(runs)]
-    uv_s, ours_s = (min(times) for times in zip(*pairs, strict=True))
+        warm = [(_compile_s(base, shared), _lock_s(catalog, base, shared)) for _ in range(runs)]
     count = len(_REQUIREMENTS.read_text(encoding="utf-8").splitlines())
-    click.echo(f"{count} requirements on {base.name}, {os.cpu_count()} cores, runs: {runs}")
-    for name, before_s, after_s in (("empty cache", first_uv_s, first_ours_s), ("warm cache", uv_s, ours_s)):
-        click.echo(
-            f"{name:12} uv pip compile {before_s:6.2f} s, layer lock {after_s:6.2f} s, "
-            f"ratio {after_s / before_s:.2f}"
-        )
+    click.echo(f"{count} requirements on {base.name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    _print("empty cache", empty)
+    _print("warm cache", warm)
+
+
+def _print(name: str, pairs: list[tuple[float, float]]) -> None:
+    uv_s, ours_s = (median(times) for times in zip(*pairs, strict=True))
+    ratio = median(ours / reference for reference, ours in pairs)
+    click.echo(
+        f"{name:12} uv pip compile {uv_s:6.2f} s, layer lock {ours_s:6.2f} s, ratio {ratio:.2f} "
+        f"(medians of {len(pairs)} pairs)"
+    )
 
 
 def _compile_s(base: Base, folder: Path) -> float:

@@ -10,7 +10,7 @@ from gens.lock import LockedWheel
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel, WheelSpec, write_wheel
 from tests.layer_lock.desk import DATE, TORCH, Desk, make_desk, pure, versions
-from tools.layer.wheel_file import file_digest
+from tools.layer.source_digest import file_digest
 
 pytest_plugins = ["tests.index.fixture"]
 

@@ -12,7 +12,8 @@ from tests.index.server import LocalIndex
 from tests.index.torch_set import BENCH, RELEASES, TorchScale, publish_torch_set
 from tests.synthetic.catalog import PLATFORM, TIME_BOUND
 from tools.locking.batch import resolve_all
-from tools.locking.resolver import Resolution, find_resolver, resolve
+from tools.locking.resolver import Resolution, resolve
+from tools.locking.uv_program import find_resolver
 
 _SEEDS = ("pip", "setuptools", "wheel", "packaging", "cython")
 _BUILDS = ("cu118", "cu121", "cu124", "cpu")

@@ -12,8 +12,9 @@ from tools.layer.accelerator import second_accelerators
 from tools.layer.base import Base, read_base
 from tools.layer.errors import RequirementsError
 from tools.layer.fallback import free_question, older_requirements
-from tools.layer.resolution import Question, ask
-from tools.layer.solver import Solver, check_request, make_question
+from tools.layer.question import Question, check_request, make_question
+from tools.layer.resolution import ask
+from tools.layer.solver import Solver
 from tools.locking.resolver import UnsatisfiableError
 
 _JOBS_FOR_EACH_CORE = 2
@@ -115,7 +116,7 @@ def _fits(solver: Solver, question: Question, base: Base) -> bool:
     delta = [(name, version) for name, version in answer.versions.items() if not base.has(name, version)]
     if any(second_accelerators(base, delta)):
         return False
-    free = ask(solver.resolver, free_question(base, other))
+    free = ask(solver.resolver, free_question(base, other)).versions
     return not list(older_requirements(base, solver.request, answer, free))
 
 

@@ -1,12 +1,10 @@
 """Makes wheels of requirements that are on no index: from Git, a path, a URL or a source distribution."""
 
-import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,18 +12,15 @@ from urllib.parse import unquote, urlsplit
 from gens.errors import ResolutionError
 from tools.layer.errors import BuildError
 from tools.layer.request import Source, is_archive, without_credentials
-from tools.layer.wheel_file import check_tags, file_digest, normalize
-from tools.locking.resolver import Resolver
+from tools.layer.source_digest import file_digest, path_label
+from tools.layer.wheel_file import check_tags, normalize
+from tools.locking.uv_program import Resolver
 
 _TIMEOUT_S = 60
 _SHOWN_LINES = 40
 _CHUNK_BYTES = 1 << 20
 # Without it, a server may compress what the digest is of.
 _AS_IT_IS = {"Accept-Encoding": "identity"}
-# Written by tools into a source folder, and not part of the source.
-_SKIPPED = re.compile(
-    r"\.git|\.hg|\.venv|venv|\.tox|\.nox|__pycache__|\.(mypy|ruff|pytest)_cache|build|dist|.*\.egg-info|node_modules"
-)
 # Of the copy that is built: the version of some projects comes from Git.
 _NOT_COPIED = shutil.ignore_patterns(
     ".venv", "venv", ".tox", ".nox", "__pycache__", "*_cache", "build", "dist", "*.egg-info"
@@ -234,32 +229,3 @@ class Builder:
         place = self.folder / str(number)
         place.mkdir()
         return place
-
-
-def path_label(path: Path, lock_folder: Path) -> str:
-    """Return a path in the words of a lock: relative, with the digest of its content."""
-    shown = Path(os.path.relpath(path, lock_folder)).as_posix()
-    digest = file_digest(path) if path.is_file() else _tree_digest(path)
-    return f"{shown if shown.startswith('.') else f'./{shown}'} sha256:{digest}"
-
-
-def _tree_digest(folder: Path) -> str:
-    """Return the digest of the names, modes and contents of a project's files, without what tools write."""
-    digest = hashlib.sha256()
-    for path in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix()):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            digest.update(f"link {name}\0{path.readlink()}\0".encode())
-        else:
-            digest.update(f"file {name}\0{file_digest(path)}\0".encode())
-    return digest.hexdigest()
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if _SKIPPED.fullmatch(path.name):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _files(path)
-        elif path.suffix != ".pyc":
-            yield path

@@ -7,7 +7,7 @@ import pytest
 from tools.layer.build import Builder
 from tools.layer.errors import BuildError
 from tools.layer.request import Source
-from tools.locking.resolver import Resolver
+from tools.locking.uv_program import Resolver
 
 BEYOND = "../../beyond-1.0-py3-none-any.whl"
 

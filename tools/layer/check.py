@@ -9,11 +9,10 @@ from gens.catalog import Catalog
 from gens.errors import DefinitionError
 from layers.lock import LayerLock, wheels_directory
 from tools.layer.base import Base
-from tools.layer.build import path_label
 from tools.layer.order import Order, index_names
+from tools.layer.question import applies
 from tools.layer.request import Request
-from tools.layer.solver import applies
-from tools.layer.wheel_file import file_digest
+from tools.layer.source_digest import file_digest, path_label
 
 _AGAIN = "lock again"
 

@@ -3,24 +3,19 @@
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import click
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as Pep508
-from packaging.utils import canonicalize_name
 
-from gens.catalog import Catalog, load_catalog
 from gens.command import MonobaseCommand, version_option
 from gens.errors import DifferenceError
-from layers.lock import read_layer_lock
-from tools.layer.check import differences, missing_base
-from tools.layer.locking import make_lock, order_base
-from tools.layer.order import Order, complete, read_request, time_bound
-from tools.layer.solver import request_for
-from tools.layer.summary import summary_json, summary_lines
+from tools.locking.uv_program import find_resolver
 from tools.options import definitions_option, json_option
+
+# Imports inside functions: they take longer than all else that this process does, and uv answers meanwhile.
+# ruff: noqa: PLC0415
 
 
 def _in_working_directory(
@@ -31,23 +26,6 @@ def _in_working_directory(
     if isinstance(value, tuple):
         return tuple(Path(os.path.normpath(here / path)) for path in value)
     return None if value is None else Path(os.path.normpath(here / value))
-
-
-def _names(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(canonicalize_name(name) for name in value))
-
-
-def _overrides(
-    _context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
-) -> tuple[str, ...]:
-    found = {}
-    for text in value:
-        try:
-            parsed = Pep508(text)
-        except InvalidRequirement as error:
-            raise click.BadParameter(f"{text!r} is neither NAME nor NAME==VERSION") from error
-        found[canonicalize_name(parsed.name)] = f"{canonicalize_name(parsed.name)}{parsed.specifier}"
-    return tuple(found[name] for name in sorted(found))
 
 
 _locks_option = click.option(
@@ -76,14 +54,11 @@ def _order_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--machine", help="Machine, such as aarch64.  [default: that of the lock, or x86_64]"
             ),
-            click.option(
-                "--extra", "extras", multiple=True, callback=_names, help="Extra of the pyproject.toml."
-            ),
+            click.option("--extra", "extras", multiple=True, help="Extra of the pyproject.toml."),
             click.option(
                 "--group",
                 "groups",
                 multiple=True,
-                callback=_names,
                 help="Dependency group of the pyproject.toml.",
             ),
             click.option(
@@ -109,7 +84,6 @@ def _order_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--override",
                 "overrides",
                 multiple=True,
-                callback=_overrides,
                 metavar="NAME[==VERSION]",
                 help="Package that may differ from the base.",
             ),
@@ -143,7 +117,6 @@ main.params.append(version_option())
 @_order_options
 @click.option(
     "--exclude-newer",
-    callback=lambda _context, _parameter, value: value and time_bound(value),
     metavar="DATE",
     help="Ignore what was uploaded later.  [default: that of the lock, or now]",
 )
@@ -153,7 +126,6 @@ main.params.append(version_option())
     "--upgrade-package",
     "upgrade_packages",
     multiple=True,
-    callback=_names,
     metavar="NAME",
     help="Forget the version of one package.",
 )
@@ -176,14 +148,22 @@ def lock(
     SOURCES are requirements files, pyproject.toml or scripts with inline metadata; by default those of the
     existing lock. The lock has what the environment lacks, each wheel by its hash.
     """
-    order = Order(may_build=not no_build, **fields)
-    catalog = load_catalog(definitions, locks)
     if only_check:
-        _check(catalog, order)
+        _check(definitions, locks, fields)
         return
-    outcome = make_lock(catalog, order, lambda step: click.echo(step, err=True))
+    with ThreadPoolExecutor(1) as pool:
+        resolver = pool.submit(find_resolver)
+        from gens.catalog import load_catalog
+        from tools.layer.locking import make_lock
+        from tools.layer.order import make_order
+
+        order = make_order(may_build=not no_build, **fields)
+        catalog = load_catalog(definitions, locks)
+        outcome = make_lock(catalog, order, lambda step: click.echo(step, err=True), resolver.result)
     for warning in outcome.warnings:
         click.echo(f"warning: {warning.removeprefix('warning: ')}", err=True)
+    from tools.layer.summary import summary_json, summary_lines
+
     if as_json:
         click.echo(json.dumps(summary_json(outcome, order.output), indent=2))
     else:
@@ -199,10 +179,18 @@ def check(*, definitions: Path | None, locks: Path | None, **fields: Any) -> Non
 
     SOURCES are those that the lock names, unless they lie elsewhere.
     """
-    _check(load_catalog(definitions, locks), Order(**fields))
+    _check(definitions, locks, fields)
 
 
-def _check(catalog: Catalog, order: Order) -> None:
+def _check(definitions: Path | None, locks: Path | None, fields: dict[str, Any]) -> None:
+    from gens.catalog import load_catalog
+    from layers.lock import read_layer_lock
+    from tools.layer.check import differences, missing_base
+    from tools.layer.locking import order_base
+    from tools.layer.order import complete, make_order, read_request
+    from tools.layer.question import request_for
+
+    catalog, order = load_catalog(definitions, locks), make_order(**fields)
     found = read_layer_lock(order.output)
     gone = missing_base(catalog, found)
     if gone is not None:

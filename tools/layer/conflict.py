@@ -10,16 +10,13 @@ from packaging.requirements import Requirement as Pep508
 from gens.catalog import Catalog
 from gens.lock import LockedWheel
 from tools.layer.alternatives import alternative_lines, job_count
-from tools.layer.errors import ConflictError
-from tools.layer.fallback import OlderError, free_question, older_requirements
+from tools.layer.errors import ConflictError, OlderError, SecondAcceleratorError
+from tools.layer.fallback import free_question, older_requirements
 from tools.layer.metadata import Wish, read_wishes
+from tools.layer.question import Question, marker_environment
 from tools.layer.request import Request, Requirement
-from tools.layer.resolution import Answer, Question, ask, ask_parents
-from tools.layer.solver import (
-    SecondAcceleratorError,
-    Solver,
-    marker_environment,
-)
+from tools.layer.resolution import Answer, ask, ask_parents
+from tools.layer.solver import Solver
 from tools.locking.resolver import UnsatisfiableError
 
 _MOST_SHOWN = 6
@@ -99,7 +96,7 @@ def _smallest(solver: Solver, question: Question, free: Answer) -> tuple[list[Lo
             found = ask(solver.resolver, _without(solver, question, dropped))
         except UnsatisfiableError:
             return None
-        return None if list(older_requirements(solver.base, solver.request, found, free)) else found
+        return None if list(older_requirements(solver.base, solver.request, found, free.versions)) else found
 
     with ThreadPoolExecutor(job_count()) as pool:
         alone = list(pool.map(lambda one: attempt([one]), candidates))

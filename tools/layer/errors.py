@@ -1,5 +1,7 @@
 """Errors of `//tools:layer`, with their exit codes."""
 
+from collections.abc import Mapping
+
 from gens.errors import MonobaseError, ResolutionError
 
 
@@ -11,6 +13,22 @@ class RequirementsError(MonobaseError):
 
 class ConflictError(ResolutionError):
     """The requirements have no solution on their base."""
+
+
+class OlderError(ConflictError):
+    """A requirement would fall back to an older major version for the sake of a pin of the base."""
+
+
+class SecondAcceleratorError(ConflictError):
+    """The layer would have a second Torch or CUDA.
+
+    Attributes:
+        found: By name of the package: its version, and why it is a second one.
+    """
+
+    def __init__(self, found: Mapping[str, tuple[str, str]]) -> None:
+        super().__init__(", ".join(found))
+        self.found = found
 
 
 class BuildError(MonobaseError):

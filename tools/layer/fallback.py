@@ -3,20 +3,16 @@
 Metadata that forget a bound lead a resolver to releases of years ago, which fit every pin and do not work.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from packaging.version import Version
 
 from gens.lock import LockedWheel
 from tools.layer.base import Base
-from tools.layer.errors import ConflictError
+from tools.layer.question import Question
 from tools.layer.request import Request
-from tools.layer.resolution import Answer, Question
-
-
-class OlderError(ConflictError):
-    """A requirement would fall back to an older major version for the sake of a pin of the base."""
+from tools.layer.resolution import Answer
 
 
 def free_question(base: Base, question: Question, kept: Iterable[LockedWheel] = ()) -> Question:
@@ -32,27 +28,29 @@ def free_question(base: Base, question: Question, kept: Iterable[LockedWheel] = 
     return replace(question, constraints=tuple(pin for pin in question.constraints if pin not in pins))
 
 
-def older_packages(base: Base, answer: Answer, free: Answer) -> Iterator[tuple[str, Version, Version]]:
+def older_packages(
+    base: Base, answer: Answer, free: Mapping[str, str]
+) -> Iterator[tuple[str, Version, Version]]:
     """Yield the packages beside the base that are older than they would be without its pins.
 
     Args:
         base: The base.
         answer: The solution with the pins of the base.
-        free: The solution without them.
+        free: The versions of the solution without them, by name.
 
     Yields:
         Name, version, and version without the pins.
     """
     for name, version in answer.versions.items():
-        if name in base.wheels or name not in free.versions or name in answer.local:
+        if name in base.wheels or name not in free or name in answer.local:
             continue
-        with_pins, without = Version(version), Version(free.versions[name])
+        with_pins, without = Version(version), Version(free[name])
         if with_pins < without:
             yield name, with_pins, without
 
 
 def older_requirements(
-    base: Base, request: Request, answer: Answer, free: Answer
+    base: Base, request: Request, answer: Answer, free: Mapping[str, str]
 ) -> Iterator[tuple[str, Version, Version]]:
     """Yield the author's own requirements that fall back to an older major version.
 
@@ -60,7 +58,7 @@ def older_requirements(
         base: The base.
         request: What is asked for.
         answer: The solution with the pins of the base.
-        free: The solution without them.
+        free: The versions of the solution without them, by name.
 
     Yields:
         Name, version, and version without the pins.

@@ -1,33 +1,32 @@
 """Makes a layer lock from an order: reads, solves, and writes the lock and the wheels that were built."""
 
-import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from gens.catalog import Catalog
 from gens.errors import LockError
 from layers.lock import LayerLock, content_digest, format_layer_lock, read_layer_lock, wheels_directory
 from tools.layer.base import Base, find_base, find_generation
-from tools.layer.build import Builder, path_label
 from tools.layer.check import differences, inputs_digest
-from tools.layer.fallback import OlderError
+from tools.layer.errors import OlderError, SecondAcceleratorError
+from tools.layer.fallback import free_question
 from tools.layer.order import Order, complete, format_time, index_names, read_request
+from tools.layer.question import Wheels, check_request, make_question, request_for
 from tools.layer.request import Request, Source, without_credentials
 from tools.layer.requirement_text import is_commit
-from tools.layer.solver import (
-    SecondAcceleratorError,
-    Solution,
-    Solver,
-    check_request,
-    make_question,
-    make_wheels,
-    request_for,
-)
-from tools.layer.wheel_file import file_digest
-from tools.locking.resolver import Resolver, UnsatisfiableError, find_resolver
+from tools.layer.resolution import ask, ask_versions
+from tools.layer.solution import Solution
+from tools.layer.source_digest import file_digest, path_label
+from tools.locking.resolver import UnsatisfiableError
+from tools.locking.uv_program import Resolver, find_resolver, with_default_index
+
+if TYPE_CHECKING:
+    from tools.layer.build import Builder
 
 _FIRST_MACHINE = "x86_64"
 
@@ -51,13 +50,16 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-def make_lock(catalog: Catalog, order: Order, say: Callable[[str], None]) -> Outcome:
+def make_lock(
+    catalog: Catalog, order: Order, say: Callable[[str], None], find: Callable[[], Resolver] = find_resolver
+) -> Outcome:
     """Make a lock, and write it with the wheels that were built.
 
     Args:
         catalog: All generations.
         order: What is asked for.
         say: Called with what is done.
+        find: Returns the resolver of this machine.
 
     Returns:
         The lock.
@@ -79,17 +81,18 @@ def make_lock(catalog: Catalog, order: Order, say: Callable[[str], None]) -> Out
         return Outcome(previous, base, is_unchanged=True, warnings=warnings)
     exclude_newer = _time_bound(order, previous)
     with TemporaryDirectory(prefix="monobase-layer-") as name:
-        builder = Builder(
-            resolver=_resolver(request),
-            python=base.environment.python_full,
-            platform=base.environment.inputs.platform,
-            exclude_newer=max(exclude_newer, base.environment.inputs.exclude_newer),
-            lock_folder=order.folder,
+        task = _Task(
+            base=base,
+            request=request,
+            order=order,
+            resolver=_resolver(find(), request),
+            exclude_newer=exclude_newer,
+            kept=None if order.upgrade else previous,
             folder=Path(name),
             say=say,
         )
-        solution = _solution(catalog, builder, base, request, order, previous, exclude_newer)
-        lock = _lock(builder, base, request, order, solution, exclude_newer)
+        solution = _solution(catalog, task)
+        lock = _lock(task, solution)
         _write(order.output, lock, solution)
     return Outcome(lock, base, shared=solution.shared, warnings=(*warnings, *solution.warnings))
 
@@ -133,11 +136,9 @@ def _time_bound(order: Order, previous: LayerLock | None) -> str:
     return format_time(datetime.now(UTC))
 
 
-def _resolver(request: Request) -> Resolver:
-    environment = dict(os.environ)
+def _resolver(resolver: Resolver, request: Request) -> Resolver:
     if request.index_url is not None:
-        environment["UV_DEFAULT_INDEX"] = request.index_url
-    resolver = find_resolver(environment)
+        resolver = with_default_index(resolver, request.index_url)
     if not request.extra_index_urls:
         return resolver
     return replace(
@@ -145,36 +146,88 @@ def _resolver(request: Request) -> Resolver:
     )
 
 
-def _solution(
-    catalog: Catalog,
-    builder: Builder,
-    base: Base,
-    request: Request,
-    order: Order,
-    previous: LayerLock | None,
-    exclude_newer: str,
-) -> Solution:
-    kept = None if order.upgrade else previous
-    wheels = make_wheels(builder, base, request, dict(_known_wheels(kept, order, request)))
-    question = make_question(
-        base,
-        request,
-        wheels,
-        exclude_newer,
-        order.overrides,
-        preferred=() if kept is None else _preferred(kept, order),
-        may_build=order.may_build,
-    )
-    solver = Solver(
-        builder.resolver, builder, base, request, wheels, order.overrides, dict(_known_sdists(kept, order))
-    )
-    try:
-        return solver.solve(question)
-    except (UnsatisfiableError, SecondAcceleratorError, OlderError) as error:
-        # Imported here, as what reads metadata over the network takes as long to import as all else.
-        from tools.layer.conflict import explain  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """All that a solution is made from.
 
-        raise explain(catalog, solver, question, error) from error
+    Attributes:
+        base: The base.
+        request: What is asked for.
+        order: The complete order.
+        resolver: The uv to ask.
+        exclude_newer: Time bound.
+        kept: The existing lock, of which versions and wheels are kept, or None.
+        folder: An empty folder, for the wheels.
+        say: Called with what is done.
+    """
+
+    base: Base
+    request: Request
+    order: Order
+    resolver: Resolver
+    exclude_newer: str
+    kept: LayerLock | None
+    folder: Path
+    say: Callable[[str], None]
+
+
+def _solution(catalog: Catalog, task: _Task) -> Solution:
+    wheels = _local_wheels(task)
+    question = make_question(
+        task.base,
+        task.request,
+        wheels,
+        task.exclude_newer,
+        task.order.overrides,
+        preferred=() if task.kept is None else _preferred(task.kept, task.order),
+        may_build=task.order.may_build,
+    )
+    with ThreadPoolExecutor(2) as pool:
+        # Both at once: whether the base is the reason for an old release takes as long as the solution.
+        answer = pool.submit(ask, task.resolver, question)
+        free = pool.submit(ask_versions, task.resolver, free_question(task.base, question))
+        # Imported while uv resolves.
+        from tools.layer.solver import Solver  # noqa: PLC0415
+
+        solver = Solver(
+            task.resolver,
+            _builder(task),
+            task.base,
+            task.request,
+            wheels,
+            task.order.overrides,
+            dict(_known_sdists(task)),
+        )
+        try:
+            return solver.solve(question, answer.result, free.result)
+        except (UnsatisfiableError, SecondAcceleratorError, OlderError) as error:
+            # What reads metadata over the network takes as long to import as all else.
+            from tools.layer.conflict import explain  # noqa: PLC0415
+
+            raise explain(catalog, solver, question, error) from error
+
+
+def _builder(task: _Task) -> "Builder":
+    from tools.layer.build import Builder  # noqa: PLC0415 (while uv resolves)
+
+    inputs = task.base.environment.inputs
+    return Builder(
+        resolver=task.resolver,
+        python=task.base.environment.python_full,
+        platform=inputs.platform,
+        exclude_newer=max(task.exclude_newer, inputs.exclude_newer),
+        lock_folder=task.order.folder,
+        folder=task.folder,
+        say=task.say,
+    )
+
+
+def _local_wheels(task: _Task) -> Wheels:
+    if not any(requirement.source for requirement in task.request.requirements):
+        return Wheels()
+    from tools.layer.local_wheels import make_wheels  # noqa: PLC0415 (as most models do without)
+
+    return make_wheels(_builder(task), task.base, task.request, dict(_known_wheels(task)))
 
 
 def _preferred(previous: LayerLock, order: Order) -> Iterator[tuple[str, str]]:
@@ -183,15 +236,13 @@ def _preferred(previous: LayerLock, order: Order) -> Iterator[tuple[str, str]]:
             yield wheel.name, wheel.version
 
 
-def _known_wheels(
-    previous: LayerLock | None, order: Order, request: Request
-) -> Iterator[tuple[str, tuple[Path, str]]]:
+def _known_wheels(task: _Task) -> Iterator[tuple[str, tuple[Path, str]]]:
     """Yield wheels of the existing lock whose sources are the same, by the text of their requirement."""
-    for label, path in _built_files(previous, order):
-        for requirement in request.requirements:
-            if requirement.source is None or previous is None:
-                continue
-            if _is_source(requirement.source, label, order.folder, requirement.text in previous.requirements):
+    known = () if task.kept is None else task.kept.requirements
+    for label, path in _built_files(task):
+        for requirement in task.request.requirements:
+            source, is_same = requirement.source, requirement.text in known
+            if source is not None and _is_source(source, label, task.order.folder, is_same):
                 yield requirement.text, (path, label)
 
 
@@ -209,25 +260,25 @@ def _is_source(source: Source, label: str, folder: Path, is_same_requirement: bo
     return is_commit(commit) and (commit == source.revision or is_same_requirement)
 
 
-def _known_sdists(previous: LayerLock | None, order: Order) -> Iterator[tuple[str, Path]]:
-    yield from ((label, path) for label, path in _built_files(previous, order) if "/" not in label)
+def _known_sdists(task: _Task) -> Iterator[tuple[str, Path]]:
+    yield from ((label, path) for label, path in _built_files(task) if "/" not in label)
 
 
-def _built_files(previous: LayerLock | None, order: Order) -> Iterator[tuple[str, Path]]:
+def _built_files(task: _Task) -> Iterator[tuple[str, Path]]:
     """Yield source and file of each built wheel of the existing lock that is there and whole."""
-    if previous is None or previous.platform == "":
+    if task.kept is None:
         return
-    wheels = {wheel.name: wheel for wheel in previous.wheels}
-    for built in previous.built:
+    wheels = {wheel.name: wheel for wheel in task.kept.wheels}
+    for built in task.kept.built:
         wheel = wheels[built.name]
-        path = wheels_directory(order.output) / wheel.filename
-        if built.name not in order.upgrade_packages and path.is_file() and file_digest(path) == wheel.sha256:
+        path = wheels_directory(task.order.output) / wheel.filename
+        is_kept = built.name not in task.order.upgrade_packages
+        if is_kept and path.is_file() and file_digest(path) == wheel.sha256:
             yield built.source, path
 
 
-def _lock(
-    builder: Builder, base: Base, request: Request, order: Order, solution: Solution, exclude_newer: str
-) -> LayerLock:
+def _lock(task: _Task, solution: Solution) -> LayerLock:
+    base, request, order = task.base, task.request, task.order
     index_url, extra_index_urls = index_names(request)
     own = base.environment.inputs.index_url
     if solution.own_index and own is not None:
@@ -237,9 +288,9 @@ def _lock(
         environment=base.environment.name,
         base=base.digest,
         platform=base.environment.inputs.platform,
-        inputs=inputs_digest(base, request, order.overrides, exclude_newer),
-        resolver=builder.resolver.name,
-        exclude_newer=exclude_newer,
+        inputs=inputs_digest(base, request, order.overrides, task.exclude_newer),
+        resolver=task.resolver.name,
+        exclude_newer=task.exclude_newer,
         wheels=solution.wheels,
         sources=order.source_names,
         extras=order.extras,

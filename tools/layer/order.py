@@ -1,11 +1,16 @@
 """The order of an author: which files to lock for which base, completed by what an existing lock says."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as Pep508
+from packaging.utils import canonicalize_name
 
 from layers.lock import LayerLock
 from tools.layer.errors import RequirementsError
@@ -63,6 +68,53 @@ class Order:
     def source_names(self) -> tuple[str, ...]:
         """The files in the words of the lock."""
         return tuple(_relative(path, self.folder) for path in self.sources)
+
+
+def make_order(
+    *,
+    extras: Iterable[str] = (),
+    groups: Iterable[str] = (),
+    overrides: Iterable[str] = (),
+    upgrade_packages: Iterable[str] = (),
+    exclude_newer: str | None = None,
+    **fields: Any,  # noqa: ANN401 (fields of Order)
+) -> Order:
+    """Return an order, with names and the time bound in their normal form.
+
+    Args:
+        extras: Extras of a project.
+        groups: Dependency groups of a project.
+        overrides: `NAME` or `NAME==VERSION` of packages that may differ from the base.
+        upgrade_packages: Names of packages of which to forget the version.
+        exclude_newer: Time bound, or None.
+        fields: All else, by the names of `Order`.
+
+    Raises:
+        UsageError: An override or the time bound is malformed.
+    """
+    return Order(
+        extras=_names(extras),
+        groups=_names(groups),
+        overrides=_overrides(overrides),
+        upgrade_packages=_names(upgrade_packages),
+        exclude_newer=None if exclude_newer is None else time_bound(exclude_newer),
+        **fields,
+    )
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(canonicalize_name, names)))
+
+
+def _overrides(texts: Iterable[str]) -> tuple[str, ...]:
+    found = {}
+    for text in texts:
+        try:
+            parsed = Pep508(text)
+        except InvalidRequirement as error:
+            raise click.UsageError(f"--override: {text!r} is neither NAME nor NAME==VERSION") from error
+        found[canonicalize_name(parsed.name)] = f"{canonicalize_name(parsed.name)}{parsed.specifier}"
+    return tuple(found[name] for name in sorted(found))
 
 
 def complete(order: Order, previous: LayerLock | None) -> Order:
@@ -149,16 +201,18 @@ def time_bound(text: str) -> str:
     """Return a time bound as RFC 3339 in UTC; a day is its beginning.
 
     Raises:
-        BadParameter: It is neither a date nor a time with an offset.
+        UsageError: It is neither a date nor a time with an offset.
     """
     try:
         moment = datetime.fromisoformat(text)
         if len(text) == len("2026-11-01"):
             moment = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is neither 2026-11-01 nor 2026-11-01T00:00:00Z") from error
+        raise click.UsageError(
+            f"--exclude-newer: {text!r} is neither 2026-11-01 nor 2026-11-01T00:00:00Z"
+        ) from error
     if moment.tzinfo is None:
-        raise click.BadParameter(f"{text!r} has no offset; write {text}Z")
+        raise click.UsageError(f"--exclude-newer: {text!r} has no offset; write {text}Z")
     return format_time(moment)
 
 

@@ -17,48 +17,15 @@ from packaging.utils import canonicalize_name
 
 from gens.errors import ResolutionError
 from gens.lock import LockedWheel
+from tools.layer.question import Question
 from tools.locking.pylock import PylockPackage, PylockWheel, file_of
-from tools.locking.resolver import FRESH, PRERELEASE, Resolver, UnsatisfiableError, locked_wheel
+from tools.locking.resolver import FRESH, PRERELEASE, UnsatisfiableError, locked_wheel
 from tools.locking.target_tags import target_tags
+from tools.locking.uv_program import Resolver
 
 _NO_WHEEL = re.compile(r"Wheels are required for `([\w.-]+)`")
 _UNDATED = re.compile(r"`([^`/]+)` is missing an upload date")
 _OUTPUT = "pylock.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """All that decides one resolution.
-
-    Attributes:
-        python: Full version of the interpreter.
-        platform: Platform in uv's words.
-        exclude_newer: Time bound (RFC 3339, UTC).
-        requirements: Requirements (PEP 508); local wheels as `NAME @ file:///…`.
-        constraints: Version bounds.
-        overrides: Requirements that replace all others of their package.
-        package_indexes: Index that alone serves a package, by name. The package is also a requirement.
-        undated: Names of packages from indexes without upload times.
-        dated: Time bounds of single packages, by name.
-        preferred: Versions to keep where they fit, by name.
-        build: Names of packages to resolve by their source distribution.
-        may_build: Whether packages without wheels may be built.
-        no_deps: Whether to leave out what the requirements require.
-    """
-
-    python: str
-    platform: str
-    exclude_newer: str
-    requirements: tuple[str, ...]
-    constraints: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
-    package_indexes: tuple[tuple[str, str], ...] = ()
-    undated: tuple[str, ...] = ()
-    dated: tuple[tuple[str, str], ...] = ()
-    preferred: tuple[tuple[str, str], ...] = ()
-    build: tuple[str, ...] = ()
-    may_build: bool = True
-    no_deps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +70,42 @@ def ask(resolver: Resolver, question: Question) -> Answer:
         UnsatisfiableError: There is no solution; the message is uv's reason.
         ResolutionError: An index did not answer, or a source cannot be read.
     """
+    last, (text, said) = _ask(resolver, question, "--format=pylock.toml", "--no-annotate")
+    warnings = [line for line in said.splitlines() if line.startswith("warning: ")]
+    answer = _answer(text, ())
+    warnings += [
+        f"the index of {name} states no upload times, so that the date does not bound it"
+        for name in last.undated
+        if name not in question.undated and name in answer.versions
+    ]
+    return replace(answer, warnings=tuple(warnings))
+
+
+def ask_versions(resolver: Resolver, question: Question) -> dict[str, str]:
+    """Resolve a question as `ask` does, for the versions only, which takes less time.
+
+    Args:
+        resolver: The uv to ask.
+        question: The question.
+
+    Returns:
+        Versions by name; without local wheels.
+
+    Raises:
+        UnsatisfiableError: There is no solution; the message is uv's reason.
+        ResolutionError: An index did not answer, or a source cannot be read.
+    """
+    _, (text, _) = _ask(resolver, question, "--format=requirements.txt", "--no-annotate")
+    pins = (line.partition(" ")[0].partition("==") for line in text.splitlines())
+    return {canonicalize_name(name.partition("[")[0]): version for name, equals, version in pins if equals}
+
+
+def _ask(resolver: Resolver, question: Question, *options: str) -> tuple[Question, tuple[str, str]]:
+    """Return the question as it was answered, with the output of uv and what it said."""
     first: UnsatisfiableError | None = None
-    given = question.undated
     while True:
         try:
-            answer = _ask_once(resolver, question)
-            undated = [
-                f"the index of {name} states no upload times, so that the date does not bound it"
-                for name in question.undated
-                if name not in given and name in answer.versions
-            ]
-            return replace(answer, warnings=(*answer.warnings, *undated))
+            return question, _ask_once(resolver, question, *options)
         except UnsatisfiableError as error:
             first = first or error
             named = [pin for _, pin in PRERELEASE.findall(str(error))]
@@ -182,16 +174,16 @@ def choose(answer: Answer, names: Iterable[str], question: Question) -> Iterator
         yield locked_wheel(answer.packages[name], tags)
 
 
-def _ask_once(resolver: Resolver, question: Question) -> Answer:
+def _ask_once(resolver: Resolver, question: Question, *options: str) -> tuple[str, str]:
     with tempfile.TemporaryDirectory(prefix="monobase-layer-") as name:
-        output = Path(name, _OUTPUT)
+        # uv reads preferences from the output only if it has the format of its name.
+        output = Path(name, _OUTPUT if "--format=pylock.toml" in options else "requirements.txt")
         if question.preferred:
-            output.write_text(_preferences(question), encoding="utf-8")
-        process = _run(resolver, question, Path(name), _OUTPUT, "--format=pylock.toml", "--no-annotate")
+            output.write_text(_preferences(question, output.name), encoding="utf-8")
+        process = _run(resolver, question, Path(name), output.name, *options)
         message = process.stderr.strip()
         if process.returncode == 0:
-            warnings = tuple(line for line in message.splitlines() if line.startswith("warning: "))
-            return _answer(output.read_text(encoding="utf-8"), warnings)
+            return output.read_text(encoding="utf-8"), message
     message = message.replace(f"{name}/", "")
     if "No solution found" in message:
         raise UnsatisfiableError(message)
@@ -276,8 +268,10 @@ def _project(question: Question, resolver: Resolver) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _preferences(question: Question) -> str:
-    """Return a `pylock.toml` from which uv keeps the versions that fit."""
+def _preferences(question: Question, name: str) -> str:
+    """Return a file of a name from which uv keeps the versions that fit."""
+    if name != _OUTPUT:
+        return "".join(f"{package}=={version}\n" for package, version in question.preferred)
     lines = ['lock-version = "1.0"', 'created-by = "uv"']
     for name, version in question.preferred:
         lines += ["[[packages]]", f"name = {json.dumps(name)}", f"version = {json.dumps(version)}"]

@@ -1,6 +1,5 @@
 """Reads wheel files, and rewrites built ones so that the same content is the same bytes."""
 
-import hashlib
 import zipfile
 from pathlib import Path
 
@@ -8,17 +7,12 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from gens.lock import LockedWheel
 from tools.layer.errors import BuildError
+from tools.layer.source_digest import file_digest
 from tools.locking.target_tags import target_tags
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _EXECUTABLE_BITS = 0o111
 _CHUNK_BYTES = 1 << 20
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, 64 lower-case hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def locked_file(path: Path) -> LockedWheel:

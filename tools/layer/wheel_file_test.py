@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tools.layer.errors import BuildError
-from tools.layer.wheel_file import check_tags, file_digest, locked_file, normalize
+from tools.layer.source_digest import file_digest
+from tools.layer.wheel_file import check_tags, locked_file, normalize
 
 PLATFORM = "x86_64-manylinux_2_34"
 

@@ -19,13 +19,12 @@ from tools.locking.batch import Outcome, resolve_all
 from tools.locking.generation_tree import diff_locks, read_locks
 from tools.locking.resolver import (
     Resolution,
-    Resolver,
     UnsatisfiableError,
     check_pythons,
-    find_resolver,
     resolve,
 )
 from tools.locking.table_check import absence_disagreement, cell_disagreements
+from tools.locking.uv_program import Resolver, find_resolver
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,14 @@
 """Resolves the inputs of one target with uv: `uv pip compile` for any Python and platform, wheels only."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import uv
 from packaging.tags import Tag
 
 from gens.errors import DefinitionError, ResolutionError
@@ -18,6 +16,7 @@ from gens.generation import Inputs
 from gens.lock import LockedWheel
 from tools.locking.pylock import PylockPackage, parse_pylock
 from tools.locking.target_tags import best_wheel, target_tags
+from tools.locking.uv_program import Resolver
 
 _HEAD_TIMEOUT_S = 60
 _CONSTRAINTS = "constraints.txt"
@@ -27,23 +26,6 @@ PRERELEASE = re.compile(r"`([\w.-]+)` was requested with a pre-release marker \(
 # Without a Cache-Control from the index, each resolution requests the same thirty pages again, which takes
 # 0.45 s instead of 0.05 s. Ten minutes is the value of the public index.
 FRESH = "max-age=600"
-
-# Settings that a machine may decide: the host of the default index, how to reach it, the cache's folder. Any
-# other setting of uv would make two machines resolve differently.
-_MACHINE_SETTINGS = (
-    "UV_CACHE_DIR",
-    "UV_CONFIG_FILE",
-    "UV_DEFAULT_INDEX",
-    "UV_HTTP_",
-    "UV_INDEX_URL",
-    "UV_INSECURE_HOST",
-    "UV_KEYRING_PROVIDER",
-    "UV_NATIVE_TLS",
-    "UV_NO_CONFIG",
-    "UV_OFFLINE",
-    "UV_REQUEST_TIMEOUT",
-    "UV_SYSTEM_CERTS",
-)
 
 
 class UnsatisfiableError(ResolutionError):
@@ -63,52 +45,6 @@ class Resolution:
     wheels: tuple[LockedWheel, ...]
     warnings: tuple[str, ...]
     conflicts: tuple[LockedWheel, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Resolver:
-    """The program uv, with its environment variables.
-
-    Attributes:
-        program: Path of uv.
-        name: Its name and version, such as `uv 0.13.9`.
-        environment: Environment variables of its processes.
-        default_index: URL of the default index if uv's `cache-control` can be set for it, or None.
-    """
-
-    program: str
-    name: str
-    environment: Mapping[str, str]
-    default_index: str | None = None
-
-
-def find_resolver(environment: Mapping[str, str] = os.environ) -> Resolver:
-    """Return the uv that the project pins, with this machine's index configuration.
-
-    Args:
-        environment: Environment variables of the caller.
-    """
-    program = uv.find_uv_bin()
-    version = subprocess.run(
-        [program, "--version"], check=True, capture_output=True, text=True
-    ).stdout.split()[1]
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith("UV_") or name.startswith(_MACHINE_SETTINGS) or _is_credential(name)
-    }
-    kept |= {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
-    resolver = Resolver(program, f"uv {version}", kept)
-    if "UV_NO_CONFIG" in kept or "UV_CONFIG_FILE" in kept or any(map(_is_credential, kept)):
-        # With either of these variables uv reads no index from the project. Credentials may belong to an
-        # index by its name, which it must then keep.
-        return resolver
-    index = kept.get("UV_DEFAULT_INDEX") or kept.get("UV_INDEX_URL") or _ask_for_default_index(resolver)
-    index = index and re.sub(r"^[\w-]+=", "", index)
-    without_index = {
-        name: value for name, value in kept.items() if name not in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
-    }
-    return resolver if index is None else replace(resolver, environment=without_index, default_index=index)
 
 
 def resolve(resolver: Resolver, inputs: Inputs) -> Resolution:
@@ -198,32 +134,6 @@ def check_pythons(resolver: Resolver, versions: Sequence[str]) -> None:
                 f"python: {resolver.name} cannot install {version};"
                 f" allowed: {', '.join(others) or 'none of ' + minor}"
             )
-
-
-def _ask_for_default_index(resolver: Resolver) -> str | None:
-    """Return the default index as uv sees it: the one that serves a package which every index has."""
-    command = [
-        "pip",
-        "compile",
-        "-",
-        "--no-deps",
-        "--no-header",
-        "--emit-index-annotation",
-        "--python",
-        sys.executable,
-    ]
-    output = subprocess.run(
-        [resolver.program, *command],
-        cwd="/",
-        input="pip\n",
-        env=dict(resolver.environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    found = re.search(r"# from (http\S+)", output)
-    # uv masks the password in the URL: such a URL cannot be used.
-    return found[1] if found is not None and "*" not in found[1] else None
 
 
 def _patch(version: str) -> tuple[int, str]:
@@ -320,7 +230,3 @@ def _content_length(url: str) -> int:
             return int(answer.headers["Content-Length"])
     except (OSError, TypeError, ValueError) as error:
         raise ResolutionError(f"{url}: its size cannot be had: {error}") from error
-
-
-def _is_credential(name: str) -> bool:
-    return name.startswith("UV_INDEX_") and name.endswith(("_USERNAME", "_PASSWORD"))

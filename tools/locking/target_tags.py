@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
@@ -43,13 +44,20 @@ def best_wheel(filenames: list[str], tags: tuple[Tag, ...]) -> str:
     Returns:
         One of the file names; of those that are equally specific, the one with the highest build number.
     """
-    ranks = {tag: rank for rank, tag in enumerate(tags)}
+    if len(filenames) == 1:
+        return filenames[0]
+    ranks = _ranks(tags)
 
     def preference(filename: str) -> tuple[int, tuple[()] | tuple[int, str], str]:
         _, _, build, wheel_tags = parse_wheel_filename(filename)
         return -min(ranks.get(tag, len(ranks)) for tag in wheel_tags), build, filename
 
     return max(filenames, key=preference)
+
+
+@lru_cache(maxsize=8)
+def _ranks(tags: tuple[Tag, ...]) -> dict[Tag, int]:
+    return {tag: rank for rank, tag in enumerate(tags)}
 
 
 def _platforms(arch: str, newest: int) -> Iterator[str]:
