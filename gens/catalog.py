@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gens.definition_memory import DefinitionMemory
 from gens.errors import DefinitionError, LockError
-from gens.generation import Generation, Target, generation_directory_name, parse_generation
+from gens.generation import Generation, Target, generation_directory_name
 from gens.lock import Lock, parse_lock
 from gens.pools import POOLS_NAME, check_pools, parse_pools
 from gens.selection import Selection
@@ -37,11 +38,12 @@ class Catalog:
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     broken_pools: DefinitionError | None = None
 
-    def for_machine(self, machine: str) -> "Catalog":
+    def for_machine(self, machine: str, memory: DefinitionMemory | None = None) -> "Catalog":
         """Return the catalog with only the environments and toolkits of one machine.
 
         Args:
             machine: The machine, as `platform.machine()` names it.
+            memory: The memory that the catalog was loaded with; None for none.
 
         Returns:
             The catalog; `elsewhere` names the generations that have nothing for the machine.
@@ -49,7 +51,7 @@ class Catalog:
         found, elsewhere = [], {}
         for generation in self.generations:
             try:
-                found.append(generation.for_machine(machine))
+                found.append((memory or DefinitionMemory()).for_machine(generation, machine))
             except DefinitionError as error:
                 elsewhere[generation.id] = error
         return replace(self, generations=tuple(found), elsewhere=elsewhere)
@@ -154,7 +156,11 @@ class Catalog:
 
 
 def load_catalog(
-    directory: Path | None = None, locks_directory: Path | None = None, *, keep_broken: bool = False
+    directory: Path | None = None,
+    locks_directory: Path | None = None,
+    *,
+    keep_broken: bool = False,
+    memory: DefinitionMemory | None = None,
 ) -> Catalog:
     """Read the definitions of a directory, `g00000.json`, `g00001.json` and so on.
 
@@ -163,6 +169,7 @@ def load_catalog(
         locks_directory: Folder of the locks, if it is another one.
         keep_broken: Keep the errors of unreadable definitions in the catalog, so that the other generations
             can be used. By default, the first error is raised.
+        memory: The definitions that were read before, of which unchanged ones are not parsed again.
 
     Returns:
         The catalog, without having read any lock.
@@ -180,9 +187,11 @@ def load_catalog(
         raise DefinitionError(f"{directory}: holds no definition of a generation (g00000.json)")
     generations = []
     broken = {}
+    memory = memory or DefinitionMemory()
+    memory.keep_only(paths)
     for path in paths:
         try:
-            generations.append(_read_definition(path))
+            generations.append(_read_definition(path, memory))
         except DefinitionError as error:
             if not keep_broken:
                 raise
@@ -226,12 +235,12 @@ def _is_between(number: int, least: int | None, most: int | None) -> bool:
     return (least is None or number >= least) and (most is None or number <= most)
 
 
-def _read_definition(path: Path) -> Generation:
+def _read_definition(path: Path, memory: DefinitionMemory) -> Generation:
     try:
         content = _read_file(path)
     except OSError as error:
         raise DefinitionError(f"{path}: cannot be read: {error.strerror}") from error
-    generation = parse_generation(content, path)
+    generation = memory.parse(content, path)
     if path.name != f"{generation.directory_name}.json":
         raise DefinitionError(
             f"{path}: defines generation {generation.id}, whose file is {generation.directory_name}.json"

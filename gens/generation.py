@@ -319,8 +319,10 @@ def _digest(value: object) -> str:
 
 def _without_empty(value: object) -> object:
     """Remove empty values, so that a new field that is empty by default changes no existing digest."""
+    if isinstance(value, str):  # most of them: a node digests a thousand environments
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
+        value = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
     if isinstance(value, dict):
         pruned = {key: _without_empty(item) for key, item in value.items()}
         return {key: item for key, item in pruned.items() if not _is_empty(item)}

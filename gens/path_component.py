@@ -1,10 +1,14 @@
 """Checks names that become one component of a path."""
 
+from functools import lru_cache
+
 from gens.errors import DefinitionError
 
 _MAX_BYTES = 200  # of 255: names in the staging folder get a prefix and a suffix
+_REMEMBERED = 16_384
 
 
+@lru_cache(_REMEMBERED)  # names are checked wherever a path is made of them, a hundred times a second
 def path_component(name: str) -> str:
     """Return a name if it is a safe component of a path and a safe argument of a program.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gens.catalog import Catalog, load_catalog
+from gens.definition_memory import DefinitionMemory
 
 
 class NodeCatalog:
@@ -23,6 +24,7 @@ class NodeCatalog:
         self._directory = directory
         self._say = say
         self._said = ""
+        self._memory = DefinitionMemory()
 
     def load(self) -> Catalog:
         """Read the definitions; one that cannot be read is among the catalog's errors.
@@ -31,8 +33,8 @@ class NodeCatalog:
             DefinitionError: The folder cannot be read, or has no definition.
         """
         machine = platform.machine()
-        whole = load_catalog(self._directory, keep_broken=True)
-        catalog = whole.for_machine(machine)
+        whole = load_catalog(self._directory, keep_broken=True, memory=self._memory)
+        catalog = whole.for_machine(machine, self._memory)
         names = [item.directory_name for item in whole.generations if item.id in catalog.elsewhere]
         text = f"left out, as they have nothing for {machine}: {', '.join(names)}" if names else ""
         if text and text != self._said:

@@ -63,11 +63,11 @@ def asked(prefix: Prefix) -> list[tuple[str, str]]:
         for generation in _names(top)
         if is_generation_name(generation)
         for name in _names(top / generation)
-        if _is_locked(top / generation / name)
+        if _is_locked(f"{top}/{generation}/{name}")  # strings: there may be a thousand, twice a second
     ]
 
 
-def _is_locked(path: Path) -> bool:
+def _is_locked(path: str) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:  # it has just been removed, or a lease keeps it

@@ -1,5 +1,6 @@
 """One generation on the prefix: what its folder holds, which trees are published, whether it is sealed."""
 
+import errno
 import hashlib
 import os
 import re
@@ -18,6 +19,9 @@ from gens.generation import Generation, Target
 
 _TARGET = re.compile(r"(python|cuda|cudnn)[0-9]")
 _OWN = (MARK_NAME, ENVIRONMENTS_NAME)
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP)
+_MAX_DIGESTS = 256
+_digests: dict[int, tuple[Generation, str]] = {}  # by id(): the object is held, so that no other one gets it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def published_names(prefix: Prefix, name: str) -> set[str]:
 
 def is_strange_folder(path: Path) -> bool:
     """Return whether a folder among environments is not an environment, nor what is left of one."""
-    return not os.path.lexists(path / MANIFEST_NAME) and not _TARGET.match(path.name)
+    return not os.path.lexists(f"{path}/{MANIFEST_NAME}") and not _TARGET.match(path.name)
 
 
 def newer_format(prefix: Prefix, name: str) -> str:
@@ -101,9 +105,20 @@ def newer_format(prefix: Prefix, name: str) -> str:
 
 
 def definition_digest(generation: Generation) -> str:
-    """Digest a definition: each target by its name and what decides its resolution."""
+    """Digest a definition: each target by its name and what decides its resolution.
+
+    The digest of an object is remembered, as its targets cannot change: a round asks for it several times,
+    and it takes 50 ms for 1,000 environments.
+    """
+    known = _digests.get(id(generation))
+    if known is not None and known[0] is generation:
+        return known[1]
     lines = sorted(f"{target.kind} {target.name} {target.inputs.digest}\n" for target in generation.targets)
-    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
+    digest = f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
+    if len(_digests) >= _MAX_DIGESTS:
+        _digests.clear()  # those of definitions that have changed are among them
+    _digests[id(generation)] = generation, digest
+    return digest
 
 
 def read_seal(prefix: Prefix, generation: Generation) -> Mark | None:
@@ -161,5 +176,12 @@ def mark_of(prefix: Prefix, name: str) -> Mark | None:
 
 def is_present(prefix: Prefix, generation: Generation, target: Target) -> bool:
     """Return whether an environment or toolkit is published, and so is complete."""
-    path = prefix.target(generation.directory_name, target.name)
-    return (path / MANIFEST_NAME).exists()
+    # A string: a round looks at each environment several times, and a `Path` takes longer than the kernel.
+    path = f"{prefix.generation(generation.directory_name)}/{target.name}/{MANIFEST_NAME}"
+    try:
+        os.stat(path)  # noqa: PTH116
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
+        return False
+    return True

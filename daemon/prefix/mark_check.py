@@ -43,7 +43,7 @@ def check_mark(
 
 
 def _check_mark(
-    prefix: Prefix, name: str, findings: list[Finding], digests: Callable[[Path], Digests]
+    prefix: Prefix, name: str, findings: list[Finding], digests: Callable[[str], Digests]
 ) -> Mark | None:
     directory = prefix.generation(name)
     tree = generation_label(name)
@@ -59,15 +59,19 @@ def _check_mark(
         if os.path.lexists(prefix.sealed_mark(name)):
             findings.append(Finding(tree, MARK_NAME, "unreadable", "a broken link"))
         return None
+
+    def has(file: str, digest: str) -> bool:
+        return digest in digests(file)
+
     for target, digest in mark.manifests.items():
         path = f"{target}/{MANIFEST_NAME}"
         try:
-            _compare(directory / path, digest, tree, path, findings, lambda file, of: of in digests(file))
+            _compare(f"{directory}/{path}", digest, tree, path, findings, has)
         except NewerFormatError as error:
             findings.append(Finding(tree, path, "newer", str(error)))
     if not mark.is_open:
         listed = prefix.environments_file(name)
-        _compare(listed, mark.environments, tree, ENVIRONMENTS_NAME, findings, _has_sha256)
+        _compare(str(listed), mark.environments, tree, ENVIRONMENTS_NAME, findings, _has_sha256)
     return mark
 
 
@@ -80,16 +84,16 @@ def has_sealed_list(prefix: Prefix, name: str) -> bool:
         OSError: The list cannot be read.
     """
     mark = read_mark(prefix.sealed_mark(name))
-    return mark is None or _has_sha256(prefix.environments_file(name), mark.environments)
+    return mark is None or _has_sha256(str(prefix.environments_file(name)), mark.environments)
 
 
 def _compare(
-    path: Path,
+    path: str,
     digest: str,
     tree: str,
     name: str,
     findings: list[Finding],
-    has: Callable[[Path, str], bool],
+    has: Callable[[str, str], bool],
 ) -> None:
     try:
         sound = has(path, digest)
@@ -110,5 +114,5 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _has_sha256(path: Path, sha256: str) -> bool:
-    return hashlib.sha256(read_plain_file(path)).hexdigest() == sha256
+def _has_sha256(path: str, sha256: str) -> bool:
+    return hashlib.sha256(read_plain_file(Path(path))).hexdigest() == sha256

@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from daemon.errors import DiskError, PrefixPathError
@@ -13,6 +14,8 @@ DEFAULT_PREFIX = Path("/srv/r8/monobase")
 MARK_NAME = ".done"
 ENVIRONMENTS_NAME = "environments"
 LATEST_NAME = "latest"
+_GENERATIONS = "monobase"
+_REMEMBERED = 1024
 _GENERATION = re.compile(r"g([0-9]{5}|[1-9][0-9]{5,14})")
 
 
@@ -74,7 +77,7 @@ class Prefix:
     @property
     def generations(self) -> Path:
         """The generations, and what belongs to the writing of them."""
-        return self.root / "monobase"
+        return self.root / _GENERATIONS
 
     @property
     def staging(self) -> Path:
@@ -115,7 +118,7 @@ class Prefix:
         Raises:
             DefinitionError: The name is more, or less, than one part of a path.
         """
-        return self.generations / path_component(directory_name)
+        return _generation(self.root, path_component(directory_name))
 
     def target(self, directory_name: str, name: str) -> Path:
         """Return an environment of a generation, or its link to a toolkit, by both names."""
@@ -166,6 +169,11 @@ class Prefix:
                 f"{self.root}: the prefix cannot be written to: {error.strerror} ({error.filename}); "
                 "name a directory of a writable mount with --prefix"
             ) from error
+
+
+@lru_cache(_REMEMBERED)  # a round asks for it several times for each environment
+def _generation(root: Path, directory_name: str) -> Path:
+    return root / _GENERATIONS / directory_name
 
 
 def is_generation_name(name: str) -> bool:

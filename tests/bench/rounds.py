@@ -24,7 +24,7 @@ from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_service.fake_service import FakeService
 from tests.synthetic.catalog import environment_cell
 
-_LIMIT_S = 1.0
+_LIMIT_S = 0.3
 _POLL_S = 0.002
 
 

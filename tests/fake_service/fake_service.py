@@ -9,6 +9,8 @@ from daemon.install.options import InstallOptions
 from daemon.report.progress import Reporter
 from daemon.service.context import ServiceContext
 from daemon.service.options import ServiceOptions
+from gens.catalog import load_catalog
+from gens.definition_memory import DefinitionMemory
 from tests.fake_prefix.fake_prefix import FakePrefix
 
 
@@ -24,9 +26,10 @@ class FakeService:
         self._log = io.StringIO()
         self.fake = fake
         settings = {"retry_delay_s": 3600.0, "max_retry_delay_s": 3600.0, "check_interval_s": 0.01} | options
+        memory = DefinitionMemory()
         self.context = ServiceContext(
             fake.prefix,
-            lambda: fake.catalog,
+            lambda: load_catalog(fake.directory / "gens", memory=memory),
             Path("uv"),
             ServiceOptions(install or InstallOptions(jobs=1), **settings),
             Reporter(self._log, "json"),
