@@ -55,19 +55,22 @@ def write_layout(
     config: bytes,
     layers: Sequence[tuple[Descriptor, Path]],
     annotations: Mapping[str, str],
+    config_type: str = CONFIG,
 ) -> Layout:
-    """Write an image to a new folder.
+    """Write an image, or an artifact in the form of one, to a new folder.
 
     Args:
         directory: The folder to make.
         config: The image's configuration (config.md).
         layers: The layers with their files, the lowest first.
         annotations: Annotations of the manifest (annotations.md).
+        config_type: Media type of the configuration, which says what an artifact is (manifest.md, "Guidelines
+            for Artifact Usage").
 
     Returns:
         The layout.
     """
-    config_descriptor = write_blob(directory, CONFIG, config)
+    config_descriptor = write_blob(directory, config_type, config)
     for descriptor, path in layers:
         take_blob(directory, descriptor, path)
     manifest = write_blob(

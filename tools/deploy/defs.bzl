@@ -65,3 +65,69 @@ def kubernetes_render(name, base, **kwargs):
         deps = [Label("//tools/deploy")],
         **kwargs
     )
+
+def _kubernetes_chart_impl(ctx):
+    archive = ctx.actions.declare_file(ctx.attr.name + ".tgz")
+    artifact = ctx.actions.declare_directory(ctx.attr.name)
+    layouts = ctx.attr.image[DefaultInfo].files.to_list()
+    if len(layouts) != 1:
+        fail("%s: an image is one directory, an OCI layout, not %d files" % (ctx.attr.image.label, len(layouts)))
+    arguments = ctx.actions.args()
+    arguments.add(archive)
+    arguments.add(artifact.path)
+    arguments.add_all(ctx.files.base, before_each = "--base")
+    arguments.add_all(ctx.files.components, before_each = "--component")
+    arguments.add_all("--image", [ctx.attr.image_name, layouts[0].path], expand_directories = False)
+    arguments.add("--registry", ctx.attr._registry[BuildSettingInfo].value)
+    arguments.add("--version-file", ctx.file._version)
+    ctx.actions.run(
+        executable = ctx.executable._write_chart,
+        arguments = [arguments],
+        inputs = ctx.files.base + ctx.files.components + layouts + [ctx.file._version],
+        outputs = [archive, artifact],
+        mnemonic = "KubernetesChart",
+        progress_message = "Writing the Helm chart %{label}",
+    )
+    return [
+        DefaultInfo(files = depset([artifact])),
+        OutputGroupInfo(archive = depset([archive])),
+    ]
+
+_kubernetes_chart = rule(
+    implementation = _kubernetes_chart_impl,
+    attrs = {
+        "base": attr.label_list(allow_files = [".yaml"], mandatory = True),
+        "components": attr.label_list(allow_files = True, mandatory = True),
+        "image": attr.label(mandatory = True),
+        "image_name": attr.string(mandatory = True),
+        "_registry": attr.label(default = "//tools/deploy:registry"),
+        "_version": attr.label(default = "//gens:version", allow_single_file = True),
+        "_write_chart": attr.label(default = "//tools/deploy/chart:write_chart", executable = True, cfg = "exec"),
+    },
+)
+
+def kubernetes_chart(name, base, components, image, image_name, **kwargs):
+    """Makes a Helm chart: NAME, a folder with its OCI artifact, and NAME.archive, the `.tgz`.
+
+    Args:
+      name: of the target.
+      base: files of a base, without `images`.
+      components: files of its components, each in a folder with the component's name.
+      image: the daemon's image, one directory that is an OCI layout.
+      image_name: by which the manifests know it.
+      **kwargs: what every rule takes.
+    """
+    _kubernetes_chart(
+        name = name,
+        base = base,
+        components = components,
+        image = image,
+        image_name = image_name,
+        **kwargs
+    )
+    native.filegroup(
+        name = name + ".archive",
+        srcs = [name],
+        output_group = "archive",
+        **kwargs
+    )

@@ -23,6 +23,9 @@ def _npm_package_impl(rctx):
         type = "tar.gz",
     )
     rctx.delete(archive)
+    if rctx.attr.archive:
+        rctx.extract(rctx.attr.archive)
+        rctx.delete(rctx.attr.archive)
     rctx.delete(".npm")
     rctx.file("BUILD.bazel", rctx.attr.build_file_content.format(
         arch = "arm64" if rctx.os.arch in ["aarch64", "arm64"] else "amd64",
@@ -32,6 +35,9 @@ def _npm_package_impl(rctx):
 npm_package = repository_rule(
     implementation = _npm_package_impl,
     attrs = {
+        "archive": attr.string(
+            doc = "An archive in the package, to extract in its place; programs in it keep their permissions.",
+        ),
         "build_file_content": attr.string(
             doc = "The BUILD file; {os} and {arch} become the host's, such as linux and amd64.",
             mandatory = True,

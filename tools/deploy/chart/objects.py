@@ -1,0 +1,242 @@
+"""The templates of a chart's objects, and the values that they have beyond the daemon's variables."""
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tools.deploy.base import Image, Manifest
+from tools.deploy.chart.options import OPTIONS, variables_template
+from tools.deploy.chart.sources import Sources
+from tools.deploy.chart.template import Block, Fields, Scalar, When, to_template
+from tools.deploy.chart.values import Value, Values
+
+_VARIABLES = "monobase.variables"
+_NAMESPACE = Scalar(".Release.Namespace | quote")
+_FEATURES = ".Values.nodeFeatureDiscovery.enabled"
+_TAINT = ".Values.startupTaint.enabled"
+_MONITOR = ".Values.podMonitor.enabled"
+_TEXT = {"type": "string"}
+_FLAG = {"type": "boolean"}
+_NAMES = {"type": "object", "additionalProperties": _TEXT}
+_OBJECT = {"type": "object"}
+_OBJECTS = {"type": "array", "items": _OBJECT}
+# What a name of a variable may be, so that a typing error does not become a variable that nobody reads.
+_ENVIRONMENT = _NAMES | {"propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The parts of a chart that come from manifests.
+
+    Attributes:
+        values: All values.
+        templates: The templates, by name of the file.
+    """
+
+    values: Values
+    templates: Mapping[str, str]
+
+
+def objects_of(sources: Sources, image: Image) -> Objects:
+    """Return values and templates.
+
+    Args:
+        sources: The base and its components.
+        image: Image of the daemon.
+
+    Raises:
+        ManifestError: The manifests are not those that a chart is made of.
+    """
+    features = _pod(sources.patch_of("node-feature-discovery", "DaemonSet"))
+    of_base = _variables(_pod(sources.base["DaemonSet"]))
+    conditional = {name: (_FEATURES, text) for name, text in _variables(features).items()}
+    templates = {
+        "_variables.tpl": variables_template(_VARIABLES, of_base, conditional),
+        "daemonset.yaml": to_template(_daemon_set(sources, features)),
+        "serviceaccount.yaml": to_template(_service_account(sources)),
+        "priorityclass.yaml": _if(".Values.priority.create", _priority_class(sources)),
+        "resourcequota.yaml": _if(".Values.priority.quota", _quota(sources)),
+        "networkpolicy.yaml": _if(".Values.networkPolicy.enabled", _network_policy(sources)),
+        "podmonitor.yaml": _if(_MONITOR, _pod_monitor(sources)),
+        "service.yaml": _if(_TAINT, _placed(sources.object_of("startup-taint", "Service"))),
+        "nodereadinessrule.yaml": _if(_TAINT, _rule(sources)),
+    }
+    return Objects(_values(sources, image, of_base), templates)
+
+
+def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Values:
+    pod = _pod(sources.base["DaemonSet"])
+    (container,) = pod["containers"]
+    secret = container["envFrom"][0]["secretRef"]["name"]
+    update = sources.base["DaemonSet"]["spec"]["updateStrategy"]["rollingUpdate"]
+    policy = sources.object_of("network-policy", "NetworkPolicy")["spec"]
+    rule = sources.object_of("startup-taint", "NodeReadinessRule")["spec"]
+    groups: dict[str, dict[str, Value]] = {}
+    for option in OPTIONS:
+        groups.setdefault(option.group, {})[option.name] = option.value(of_base)
+    groups["sources"]["secret"] = Value(
+        secret, _TEXT, "Secret with variables such as UV_DEFAULT_INDEX; it need not exist"
+    )
+    digest = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+    return {
+        "image": {
+            "repository": Value(
+                image.repository or image.name,
+                _TEXT | {"minLength": 1},
+                "Where nodes pull the daemon's image from",
+            ),
+            "digest": Value(image.digest, digest, "Its digest: of the image that this chart was built with"),
+            "pullSecrets": Value([], _OBJECTS, "Secrets of its registry: [{name: …}]"),
+        },
+        **groups,
+        "env": Value({}, _ENVIRONMENT, "Further variables, such as {UV_HTTP_TIMEOUT: '120'}; they win"),
+        "envFrom": Value([], _OBJECTS, "Further sources of variables: [{configMapRef: {name: …}}]"),
+        "resources": Value(container["resources"], _OBJECT, "Requests and limits of the container"),
+        "nodeSelector": Value(pod["nodeSelector"], _NAMES, "Labels of the nodes that get a daemon"),
+        "nodeAffinity": Value(
+            [], _OBJECTS, "What nodes must meet besides: [{key: …, operator: In, values: […]}]"
+        ),
+        "tolerations": Value(pod["tolerations"], _OBJECTS, "Taints that the daemon tolerates"),
+        "podAnnotations": Value({}, _NAMES, "Further annotations of the pods"),
+        "podLabels": Value({}, _NAMES, "Further labels of the pods"),
+        "updateStrategy": {
+            "maxUnavailable": Value(
+                update["maxUnavailable"],
+                {"type": ["integer", "string"]},
+                "Nodes that get a new daemon at a time: a number, or such as 10%",
+            ),
+        },
+        "priority": {
+            "create": Value(True, _FLAG, "Create the PriorityClass; once in a cluster: it has no namespace"),
+            "className": Value(
+                pod["priorityClassName"], _TEXT | {"minLength": 1}, "PriorityClass of the daemon"
+            ),
+            "quota": Value(False, _FLAG, "Add a ResourceQuota that admits a class of the system"),
+        },
+        "networkPolicy": {
+            "enabled": Value(False, _FLAG, "Only `from` and the node itself reach the daemon"),
+            # An empty list would admit everybody.
+            "from": Value(
+                policy["ingress"][0]["from"],
+                _OBJECTS | {"minItems": 1},
+                "Who may, as in a NetworkPolicy: Prometheus",
+            ),
+        },
+        "podMonitor": {
+            "enabled": Value(False, _FLAG, "A PodMonitor of Prometheus' operator, in place of annotations"),
+            "labels": Value({}, _NAMES, "Its further labels, by which your Prometheus finds it"),
+        },
+        "nodeFeatureDiscovery": {"enabled": Value(False, _FLAG, "Label nodes with what is ready on them")},
+        "startupTaint": {
+            "enabled": Value(False, _FLAG, "For nodes that start with a taint: README of daemon/kubernetes"),
+            # Helm merges mappings: with a default, a user's labels would be required beside it.
+            "nodeLabels": Value(
+                {}, _NAMES, f"Labels of these nodes; empty for {rule['nodeSelector']['matchLabels']}"
+            ),
+        },
+    }
+
+
+def _daemon_set(sources: Sources, features: Manifest) -> Manifest:
+    manifest = _placed(sources.base["DaemonSet"])
+    manifest["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] = Scalar(
+        ".Values.updateStrategy.maxUnavailable"
+    )
+    template = manifest["spec"]["template"]
+    removed = sources.patch_of("pod-monitor", "DaemonSet")["spec"]["template"]["metadata"]["annotations"]
+    template["metadata"]["annotations"] = {
+        name: When(f"not {_MONITOR}", text) if name in removed else text
+        for name, text in template["metadata"]["annotations"].items()
+    }
+    template["metadata"]["annotations"]["podAnnotations"] = Fields(".Values.podAnnotations")
+    template["metadata"]["labels"]["podLabels"] = Fields(".Values.podLabels")
+    pod = template["spec"]
+    pod["priorityClassName"] = Scalar(".Values.priority.className | quote")
+    pod["nodeSelector"] = When(".Values.nodeSelector", Block(".Values.nodeSelector"))
+    required = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    required["nodeSelectorTerms"][0]["matchExpressions"].append(
+        When(".Values.nodeAffinity", [Block(".Values.nodeAffinity")])
+    )
+    pod["tolerations"] = When(
+        f"or .Values.tolerations {_TAINT}",
+        [
+            When(".Values.tolerations", [Block(".Values.tolerations")]),
+            When(_TAINT, [sources.added_of("startup-taint", "DaemonSet")]),
+        ],
+    )
+    pod["volumes"].append(When(_FEATURES, features["volumes"]))
+    (container,) = pod["containers"]
+    _container(container, features)
+    return manifest
+
+
+def _container(container: dict[str, Any], features: Manifest) -> None:
+    container["image"] = Scalar('printf "%s@%s" .Values.image.repository .Values.image.digest | quote')
+    container["env"] = Block(f'include "{_VARIABLES}" . | fromJsonArray')
+    container["envFrom"][0]["secretRef"]["name"] = Scalar(".Values.sources.secret | quote")
+    container["envFrom"].append(When(".Values.envFrom", [Block(".Values.envFrom")]))
+    container["resources"] = Block(".Values.resources")
+    container["volumeMounts"].append(When(_FEATURES, features["containers"][0]["volumeMounts"]))
+
+
+def _service_account(sources: Sources) -> Manifest:
+    manifest = _placed(sources.base["ServiceAccount"])
+    manifest["imagePullSecrets"] = When(".Values.image.pullSecrets", Block(".Values.image.pullSecrets"))
+    return manifest
+
+
+def _priority_class(sources: Sources) -> Manifest:
+    manifest = copy.deepcopy(sources.base["PriorityClass"])
+    manifest["metadata"]["name"] = Scalar(".Values.priority.className | quote")
+    return manifest
+
+
+def _quota(sources: Sources) -> Manifest:
+    manifest = _placed(sources.object_of("system-priority", "ResourceQuota"))
+    manifest["spec"]["scopeSelector"]["matchExpressions"][0]["values"] = [
+        Scalar(".Values.priority.className | quote")
+    ]
+    return manifest
+
+
+def _network_policy(sources: Sources) -> Manifest:
+    manifest = _placed(sources.object_of("network-policy", "NetworkPolicy"))
+    manifest["spec"]["ingress"][0]["from"] = Block(".Values.networkPolicy.from")
+    return manifest
+
+
+def _pod_monitor(sources: Sources) -> Manifest:
+    manifest = _placed(sources.object_of("pod-monitor", "PodMonitor"))
+    manifest["metadata"]["labels"]["podMonitor.labels"] = Fields(".Values.podMonitor.labels")
+    return manifest
+
+
+def _rule(sources: Sources) -> Manifest:
+    manifest = copy.deepcopy(sources.object_of("startup-taint", "NodeReadinessRule"))
+    selector = manifest["spec"]["nodeSelector"]
+    default = json.dumps(json.dumps(selector["matchLabels"]))
+    selector["matchLabels"] = Block(f".Values.startupTaint.nodeLabels | default (fromJson {default})")
+    return manifest
+
+
+def _placed(manifest: Manifest) -> Manifest:
+    """Return an object in the namespace of the release."""
+    placed = copy.deepcopy(manifest)
+    placed["metadata"]["namespace"] = _NAMESPACE
+    return placed
+
+
+def _if(condition: str, manifest: Manifest) -> str:
+    return f"{{{{- if {condition} }}}}\n{to_template(manifest)}{{{{- end }}}}\n"
+
+
+def _pod(manifest: Manifest) -> Manifest:
+    pod: Manifest = manifest["spec"]["template"]["spec"]
+    return pod
+
+
+def _variables(pod: Manifest) -> dict[str, str]:
+    (container,) = pod["containers"]
+    return {entry["name"]: entry["value"] for entry in container["env"]}
