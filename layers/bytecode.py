@@ -8,10 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from layers.child import run_children
 from layers.errors import LayerInterpreterError
 
 _TIMEOUT_S = 60
@@ -101,20 +100,18 @@ def compile_sources(layer: Path, packages: Path, python: Path) -> None:
         if source.is_file() and "\n" not in str(source) and "\r" not in str(source):
             target = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
             lines.append(f"{source}\0{target}\0{source.relative_to(layer)}\n")
-    workers = min(os.cpu_count() or 1, 16)
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda part: _compile(python, part), [lines[at::workers] for at in range(workers)]))
-
-
-def _compile(python: Path, lines: Sequence[str]) -> None:
+    workers = min(os.cpu_count() or 1, len(lines), 16)
+    parts = ["".join(lines[at::workers]) for at in range(workers)]
     # -S, and `/` as the folder: only the standard library is imported. Not -I: it ignores PYTHONHASHSEED.
-    done = subprocess.run(
+    ended = run_children(
         [str(python), "-S", "-B", "-s", "-c", _WORKER],
-        input="".join(lines).encode("utf-8", "surrogateescape"),
-        env={"PYTHONHASHSEED": "0", "PATH": os.defpath}, cwd="/", capture_output=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        if said and ("[Errno 28]" in said[0] or "[Errno 122]" in said[0]):
-            raise OSError(28, said[0])
-        raise LayerInterpreterError(f"{python}: cannot compile the layer: {' '.join(said)}")
+        [part.encode("utf-8", "surrogateescape") for part in parts],
+        variables={"PYTHONHASHSEED": "0", "PATH": os.defpath},
+        folder="/",
+    )
+    for one in ended:
+        if one.code != 0:
+            said = one.said.strip().splitlines()[-1:]
+            if said and ("[Errno 28]" in said[0] or "[Errno 122]" in said[0]):
+                raise OSError(28, said[0])
+            raise LayerInterpreterError(f"{python}: cannot compile the layer: {' '.join(said)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layers.base import Base
+from layers.errors import LayerDiskError
 from layers.extension import ACTIVATION, add_built, build_wheels
 from layers.install import InstalledLayer, LayerOptions, install_layer
 from layers.lock import LayerLock
@@ -46,11 +47,14 @@ def install_compiled_layer(
 
     Raises:
         LayerBuildError: A wheel cannot be built, or does not fit.
+        LayerDiskError: The folder for the wheels cannot be made, or written to.
         MonobaseError: As of `install_layer`.
     """
     options = replace(options, python=options.python or base.python)
     if not compilation.sources:
         return install_layer(lock, to, options)
+    if compilation.wheel_directory is not None:
+        _keep(compilation.wheel_directory, [])
     with tempfile.TemporaryDirectory(prefix="monobase-build-") as scratch:
         # Builds see what the lock has: it may have what they need, such as another build backend.
         below, wheels = Path(scratch, "layer"), Path(scratch, "wheels")
@@ -67,6 +71,9 @@ def install_compiled_layer(
 
 
 def _keep(folder: Path, wheels: Sequence[Path]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for wheel in wheels:
-        shutil.copyfile(wheel, folder / wheel.name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for wheel in wheels:
+            shutil.copyfile(wheel, folder / wheel.name)
+    except OSError as error:
+        raise LayerDiskError(f"{folder}: cannot keep the wheels that are built: {error.strerror}") from error

@@ -20,7 +20,7 @@ from layers.layer_file import layer_file_of, write_layer_file
 from layers.lock import LayerLock
 from layers.overlay import write_overlay
 from layers.record import contradictions, settle_records
-from layers.staging import publish, staged
+from layers.staging import check_path, publish, staged
 from layers.uv import WheelSources, install_wheels, room
 
 DEFAULT_PREFIX = Path("/srv/r8/monobase")
@@ -79,14 +79,15 @@ def install_layer(lock: LayerLock, to: Path, options: LayerOptions) -> Installed
         What was installed.
 
     Raises:
-        LayerPlaceError: The folder cannot become a layer.
+        LayerPlaceError: The folder cannot become a layer, or no model can have such a prefix.
         LayerWheelError: A wheel is not the one that the lock names.
         LayerIndexError: An index does not answer.
         LayerDiskError: The disk is full, or cannot be written to.
         LayerInterpreterError: The named interpreter does not fit.
         LayerUvError: uv failed.
     """
-    to = to.absolute()
+    to = to.resolve() if to.name == ".." else to.absolute()
+    check_path(options.prefix)
     python = find_python(lock.python, options.python)
     if python is None:
         options.warn(

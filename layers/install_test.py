@@ -225,6 +225,53 @@ def test_anything_else_stays_and_is_named(tmp_path: Path, kind: str) -> None:
     assert content_of(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["a:b", "two\nlines", "\udcff", "a\tb"], ids=ascii)
+def test_a_path_that_no_model_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    for to, prefix in ((tmp_path / name, tmp_path), (tmp_path / "venv", tmp_path / name)):
+        with pytest.raises(LayerPlaceError, match="has a colon, a control character or a byte that is not"):
+            install(sample_lock(tmp_path / "wheels"), to, prefix=prefix)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("/", "/: cannot become a layer; name a folder"),
+        ("/proc", "/proc: is a mount; name a folder below it"),
+        ("/etc/passwd/venv", "/etc/passwd/venv: /etc/passwd is not a directory; name another folder"),
+    ],
+)
+def test_a_folder_that_cannot_become_a_layer_is_refused(tmp_path: Path, to: str, said: str) -> None:
+    with pytest.raises(LayerPlaceError, match=said):
+        install(sample_lock(tmp_path / "wheels"), Path(to))
+
+
+def test_every_user_may_read_a_layer_and_the_folders_above_it_that_were_made(tmp_path: Path) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE)
+    previous = os.umask(0o077)
+    try:
+        install(lock, tmp_path / "opt" / "models" / "venv", tmp_path / "wheels")
+    finally:
+        os.umask(previous)
+
+    found = [tmp_path / "opt", *(tmp_path / "opt").rglob("*")]
+    folders = {path for path in found if path.is_dir() and not path.is_symlink()}
+    modes = {path: path.stat().st_mode & 0o7777 for path in found if not path.is_symlink()}
+    assert {modes[path] for path in folders} == {0o755}
+    assert {mode for path, mode in modes.items() if path not in folders} == {0o644, 0o755}
+    assert modes[tmp_path / "opt" / "models" / "venv" / "bin" / "mine"] == 0o755
+
+
+def test_folders_above_that_were_made_are_removed_if_it_fails(tmp_path: Path) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE)
+
+    with pytest.raises(LayerIndexError):
+        install(lock, tmp_path / "deep" / "models" / "venv")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["wheels"]
+
+
 def test_a_folder_of_wheels_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(LayerPlaceError, match=r"nowhere: is not a directory"):
         install(sample_lock(tmp_path), tmp_path / "venv", tmp_path / "nowhere")
@@ -251,7 +298,7 @@ def test_what_a_killed_installation_left_is_removed_and_what_another_uses_is_not
     assert used.is_dir()
 
 
-@pytest.mark.parametrize("name", ["v[1]", "**", "a*", "two\nlines"])
+@pytest.mark.parametrize("name", ["v[1]", "**", "a*", "a b", "-c", "ä"])
 def test_a_folder_of_any_name_becomes_a_layer_and_only_what_is_its_own_is_removed(
     tmp_path: Path, name: str
 ) -> None:
@@ -300,11 +347,13 @@ def test_the_command_prints_what_it_made_and_one_line_for_a_failure(tmp_path: Pa
 
     made = subprocess.run([*command, str(tmp_path / "venv")], capture_output=True, text=True, check=False)
     refused = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
+    empty = subprocess.run([*command, ""], capture_output=True, text=True, check=False)
 
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout.startswith(f"{tmp_path}/venv: 1 wheels, ")
     assert made.stdout.endswith(" bytes, with bytecode\n")
-    assert refused.returncode == LayerPlaceError.exit_code
+    assert refused.returncode == empty.returncode == LayerPlaceError.exit_code
+    assert "Invalid value for '--to': the path is empty; name one" in empty.stderr
     assert refused.stderr.startswith(f"error: {tmp_path}: holds something else than a layer")
 
 

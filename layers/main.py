@@ -1,9 +1,11 @@
 """The command `monobase-layer`: installs a layer from its lock."""
 
 import functools
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -16,8 +18,19 @@ from layers.install import DEFAULT_PREFIX, InstalledLayer, LayerOptions, install
 from layers.lock import LayerLock, read_layer_lock, wheels_directory
 from layers.uv import WheelSources
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+class _Path(click.Path):
+    """A path; an empty one, of a variable that is not set, is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 (as in click)
+        if value == "":
+            self.fail("the path is empty; name one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_FILE = _Path(dir_okay=False, path_type=Path)
+_FOLDER = _Path(file_okay=False, path_type=Path)
+_PLACE = _Path(path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +100,7 @@ def main() -> None:
 
 @main.command(cls=MonobaseCommand)
 @click.argument("lock", type=_FILE)
-@click.option(
-    "--to", type=_FOLDER, required=True, help="The layer's folder: absent, empty, or another layer."
-)
+@click.option("--to", type=_PLACE, required=True, help="The layer's folder: absent, empty, or another layer.")
 @click.option(
     "--wheels",
     "folders",
@@ -125,6 +136,7 @@ def install(
     The wheels come from --wheels, from the folder beside LOCK (model.wheels), and from an index, each by its
     hash.
     """
+    _end_in_order()
     if not prefix.is_absolute():
         raise click.UsageError(f"--prefix {prefix}: is not absolute; name the path on the nodes")
     options = LayerOptions(
@@ -143,6 +155,17 @@ def install(
         f"{made.path}: {made.wheels} wheels, {made.size_bytes:,} bytes, "
         f"{'with' if made.compiled else 'without'} bytecode"
     )
+
+
+def _end_in_order() -> None:
+    """Take signals that end a process as an interruption from the keyboard: what was begun is removed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, interrupt)
 
 
 def _install_on_base(lock: LayerLock, to: Path, options: LayerOptions, on_base: _OnBase) -> InstalledLayer:

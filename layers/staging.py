@@ -6,8 +6,9 @@ import errno
 import fcntl
 import glob
 import os
+import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from layers.errors import LayerPlaceError
 from layers.layer_file import LAYER_FILE, is_layer
 
 _NEW = "monobase-new"
+_FOLDER_MODE = 0o755
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TRIES = 10
 _LIBC = ctypes.CDLL(None)
 _AT_FDCWD = -100
@@ -39,28 +42,58 @@ def staged(to: Path) -> Iterator[Path]:
         OSError: It cannot be made.
     """
     _check_place(to)
-    to.parent.mkdir(parents=True, exist_ok=True)
+    made: list[Path] = []
+    folder = to.with_name(f".{to.name}.{_NEW}-{secrets.token_hex(4)}")
+    descriptor = None
+    try:  # from before it exists: a signal may come at any time
+        _make_parents(to, made)
+        _remove_leftovers(to)
+        descriptor = _make_locked(folder, made)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+        if not to.exists():
+            with contextlib.suppress(OSError):  # another installation uses it by now
+                for parent in reversed(made):
+                    parent.rmdir()
+
+
+def _make_parents(to: Path, made: list[Path]) -> None:
+    """Make the missing parents of a folder, and add them to a list.
+
+    Their modes depend on no umask: an image of which they become a part runs as another user.
+    """
+    for parent in reversed([parent for parent in to.parents if not parent.exists()]):
+        with contextlib.suppress(FileExistsError):
+            parent.mkdir()
+            made.append(parent)
+            parent.chmod(_FOLDER_MODE)
+
+
+def _remove_leftovers(to: Path) -> None:
     for left in to.parent.glob(f".{glob.escape(to.name)}.{_NEW}-*"):
         descriptor = _lock(left)
         if descriptor is not None:
             shutil.rmtree(left, ignore_errors=True)
             os.close(descriptor)
-    folder, descriptor = _make_locked(to)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
 
 
-def _make_locked(to: Path) -> tuple[Path, int]:
+def _make_locked(folder: Path, made: list[Path]) -> int:
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=f".{to.name}.{_NEW}-", dir=to.parent))
+        try:
+            folder.mkdir(mode=0o700)
+        except FileNotFoundError:
+            if folder.parent.exists():
+                raise
+            _make_parents(folder, made)  # another installation that failed has removed those that it had made
+            continue
         descriptor = _lock(folder)
         if descriptor is not None:
             # Another installation may have taken it for a leftover before it was locked.
             if folder.is_dir():
-                return folder, descriptor
+                return descriptor
             os.close(descriptor)
 
 
@@ -80,7 +113,40 @@ def _lock(folder: Path) -> int | None:
     return descriptor
 
 
+def check_path(path: Path) -> None:
+    """Refuse a path that no model can have: activation separates paths by colons, and reads them from lines.
+
+    Args:
+        path: The path of a layer, or of a prefix.
+
+    Raises:
+        LayerPlaceError: It has a colon or a control character, or is not UTF-8.
+    """
+    text = os.fspath(path)
+    if ":" in text or _CONTROL.search(text) or not _is_utf8(text):
+        raise LayerPlaceError(
+            f"{text!a}: has a colon, a control character or a byte that is not UTF-8, and no model can "
+            "use such a path; name another folder"
+        )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_place(to: Path) -> None:
+    check_path(to)
+    if to == Path("/"):
+        raise LayerPlaceError("/: cannot become a layer; name a folder, such as /opt/venv")
+    for parent in to.parents:
+        if parent.exists() and not parent.is_dir():
+            raise LayerPlaceError(f"{to}: {parent} is not a directory; name another folder")
+    if os.path.ismount(to):
+        raise _is_mount(to)
     if to.is_symlink():
         raise LayerPlaceError(f"{to}: is a link; name the folder that it leads to")
     if to.is_dir():
@@ -91,6 +157,10 @@ def _check_place(to: Path) -> None:
             )
     elif to.exists():
         raise LayerPlaceError(f"{to}: is not a directory; remove it, or name another folder")
+
+
+def _is_mount(to: Path) -> LayerPlaceError:
+    return LayerPlaceError(f"{to}: is a mount; name a folder below it")
 
 
 def _exchange(new: Path, to: Path) -> bool:
@@ -120,7 +190,7 @@ def publish(new: Path, to: Path) -> None:
             new.rename(to)
         except OSError as error:
             if error.errno == errno.EBUSY:
-                raise LayerPlaceError(f"{to}: is a mount; name a folder below it") from error
+                raise _is_mount(to) from error
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
                 raise
         else:

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import uv as uv_package
 
 from gens.lock import LockedWheel
+from layers.child import run_children
 from layers.errors import LayerDiskError, LayerIndexError, LayerUvError, LayerWheelError
 from layers.lock import LayerLock
 
@@ -149,14 +149,11 @@ def _run(command: list[str], target: Path) -> None:
         if _PASSED_ON.fullmatch(name) or not _OF_OTHERS.fullmatch(name)
     }
     try:
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", check=False,
-        )  # fmt: skip
+        [done] = run_children(command, [b""], variables=environment)
     except OSError as error:
         raise LayerUvError(f"{command[0]}: cannot be run: {error.strerror}") from error
-    if done.returncode != 0:
-        raise _failure(done.returncode, done.stderr, target)
+    if done.code != 0:
+        raise _failure(done.code, done.said, target)
 
 
 def _failure(

@@ -83,6 +83,8 @@ def make_layer(
         options = LayerOptions(
             prefix.root, WheelSources(index_url=index_url), wheels_directory(path), python, reporter.warning
         )
+        # By itself, it would make folders that every user may read.
+        layer.parent.mkdir(parents=True, exist_ok=True)
         install_layer(lock, layer, options)
     return layer
 

@@ -79,6 +79,72 @@ def test_a_kill_at_any_time_leaves_the_former_layer_or_the_new_one(tmp_path: Pat
     assert [path.name for path in to.parent.iterdir()] == ["venv"]
 
 
+def leftovers(place: Path) -> list[str]:
+    """Return the names of folders that installations have made aside."""
+    return [path.name for path in place.iterdir() if path.name != "venv"] if place.is_dir() else []
+
+
+def started(install: list[str], place: Path) -> subprocess.Popen[bytes]:
+    """Start an installation, and return when it has begun to write."""
+    known = leftovers(place)
+    process = subprocess.Popen(install, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while process.poll() is None and leftovers(place) == known:
+        time.sleep(0.001)
+    return process
+
+
+def test_nobody_goes_on_writing_for_an_installation_that_was_killed_alone(tmp_path: Path) -> None:
+    lock = lock_on_sample(tmp_path / "wheels", MINE)
+    install = command(lock, tmp_path / "wheels", tmp_path / "place" / "venv")
+    for number in range(KILLS // 2):
+        process = started(install, tmp_path / "place")
+        time.sleep(number / 20)  # in uv, or in the compilation
+        process.kill()
+        process.communicate()
+
+        subprocess.run(install, check=True, capture_output=True)
+
+        assert leftovers(tmp_path / "place") == []
+        shutil.rmtree(tmp_path / "place" / "venv")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda it: it.name)
+def test_a_signal_that_ends_an_installation_leaves_what_was_there(tmp_path: Path, number: int) -> None:
+    former, new = (lock_on_sample(tmp_path / name, spec) for name, spec in (("a", OTHER), ("b", MINE)))
+    place, temporary = tmp_path / "place", tmp_path / "temporary"
+    temporary.mkdir()
+    first = command(former, tmp_path / "a", place / "venv")
+    install = ["env", f"TMPDIR={temporary}", *command(new, tmp_path / "b", place / "venv")]
+    subprocess.run(first, check=True, capture_output=True)
+    before = files_of(place)
+    said = b""
+
+    while b"Aborted!" not in said:  # it may have come to its end before the signal
+        subprocess.run(first, check=True, capture_output=True)
+        process = started(install, place)
+        process.send_signal(number)
+        said = process.communicate()[1]
+
+    assert process.returncode == 1
+    assert leftovers(place) == []
+    assert files_of(place) == before
+    assert list(temporary.glob("monobase-*")) == []
+
+
+def test_a_folder_on_a_read_only_disk_is_named(tmp_path: Path) -> None:
+    private_mounts()
+    lock = lock_on_sample(tmp_path / "wheels", MINE)
+    (tmp_path / "disk").mkdir()
+    to = tmp_path / "disk" / "models" / "venv"
+    with read_only(tmp_path / "disk"):
+        install = command(lock, tmp_path / "wheels", to)
+
+        refused = subprocess.run(install, capture_output=True, text=True, check=False)
+
+    said = f"error: {to.parent}: Read-only file system; {to} was left as it was\n"
+    assert (refused.returncode, refused.stderr) == (5, said)
+
+
 def test_several_installations_at_once_make_one_layer(tmp_path: Path) -> None:
     locks = [lock_on_sample(tmp_path / name, spec) for name, spec in (("a", OTHER), ("b", MINE))]
     to = tmp_path / "place" / "venv"
@@ -108,7 +174,7 @@ def test_a_full_disk_is_named_with_its_room_and_leaves_nothing(tmp_path: Path, s
     private_mounts()
     lock = lock_on_sample(tmp_path / "wheels", MINE)
     with tmpfs(tmp_path / "disk", size_bytes=size_kb * 1024) as disk:
-        make = command(lock, tmp_path / "wheels", disk / "venv")
+        make = command(lock, tmp_path / "wheels", disk / "models" / "venv")
 
         refused = subprocess.run(make, capture_output=True, text=True, check=False)
 
