@@ -2,9 +2,7 @@
 
 load("@rules_python//python:defs.bzl", "PyInfo", "py_binary", "py_test")
 load("//image:architectures.bzl", "ARCHITECTURES")
-load("//image:image.bzl", "oci_index")
-load("//image/engine:load.bzl", "oci_load")
-load("//image/registry:push.bzl", "oci_push")
+load(":image_targets.bzl", "image_targets")
 
 # What locks are made of, by the names that people give such files.
 _SOURCES = [
@@ -80,12 +78,13 @@ def _model_impl(ctx):
     args.add("--architecture", ctx.attr.architecture)
     args.add("--gen", ctx.attr.gen)
     args.add("--environment", ctx.attr.environment)
+    args.add_all(ctx.files.gens, before_each = "--gens", expand_directories = False)
     args.add("--output", facts)
     args.add(ctx.file.lock)
     ctx.actions.run(
         executable = ctx.executable._read_base,
         arguments = [args],
-        inputs = [ctx.file.lock],
+        inputs = [ctx.file.lock] + ctx.files.gens,
         outputs = [facts],
         mnemonic = "ModelBase",
     )
@@ -189,6 +188,7 @@ model_image = rule(
         "env": attr.string_dict(doc = "Environment variables, besides those of the base."),
         "environment": attr.string(doc = "The environment that the lock must be for."),
         "gen": attr.string(doc = "The generation that the lock must be for."),
+        "gens": attr.label(allow_files = True, doc = "Folder of definitions and locks, instead of //gens."),
         "labels": attr.string_dict(doc = "Labels, by their full names."),
         "lock": attr.label(allow_single_file = True, doc = "The layer lock.", mandatory = True),
         "prefix": attr.string(doc = "The prefix of the nodes, if not the default one."),
@@ -198,7 +198,7 @@ model_image = rule(
         "stop_signal": attr.string(doc = "What ends it."),
         "title": attr.string(doc = "Its label.", mandatory = True),
         "user": attr.string(doc = "UID:GID, if not that of the base."),
-        "wheels": attr.label_list(allow_files = [".whl"], doc = "The wheels of the lock."),
+        "wheels": attr.label_list(allow_files = True, doc = "The wheels of the lock, or folders of wheels."),
         "working_directory": attr.string(default = "/opt/model", doc = "Where code and data lie, and the command runs."),
         "_make_bill": attr.label(cfg = "exec", default = "//image/model:make_bill", executable = True),
         "_make_code_layer": attr.label(cfg = "exec", default = "//image/model:make_code_layer", executable = True),
@@ -249,6 +249,7 @@ def weightless_model(
         stop_signal = "",
         architectures = None,
         python = None,
+        gens = None,
         base = str(Label("//runtime:image_{architecture}")),
         debian_lock = str(Label("//image/debian:packages.{architecture}.lock.json")),
         **kwargs):
@@ -287,7 +288,9 @@ def weightless_model(
       architectures: those of the image: amd64, arm64; by default those of the dictionary `lock`, or else amd64.
       python: an interpreter of the environment's minor version, to compile the packages: a file, such as
         "@python3_12_x86_64-unknown-linux-gnu//:python"; by default the Python of the build, if it is of that version.
-      base: the image below, an OCI layout or an index; `{architecture}` stands for the name of the architecture.
+      gens: a folder of definitions and locks, instead of //gens.
+      base: the image below, an OCI layout or an index, such as a `baked_image` that holds the environment of the lock;
+        `{architecture}` stands for the name of the architecture.
       debian_lock: the lock of its Debian packages, for the bill of materials; `{architecture}` as in `base`.
       **kwargs: what all rules take: visibility, tags, testonly.
     """
@@ -319,6 +322,7 @@ def weightless_model(
             env = env,
             environment = environment,
             gen = str(gen),
+            gens = gens,
             labels = labels,
             lock = locks[architecture],
             ports = [_port(port) for port in ports],
@@ -339,27 +343,7 @@ def weightless_model(
                 output_group = suffix,
                 **kwargs
             )
-    oci_index(
-        name = name,
-        images = ["%s_%s" % (name, architecture) for architecture in architectures],
-        **kwargs
-    )
-    native.filegroup(
-        name = name + ".sbom",
-        srcs = ["%s_%s.bill" % (name, architecture) for architecture in architectures],
-        **kwargs
-    )
-    oci_push(
-        name = name + ".push",
-        image = ":" + name,
-        **kwargs
-    )
-    oci_load(
-        name = name + ".load",
-        image = ":" + name,
-        tag = name + ":latest",
-        **kwargs
-    )
+    image_targets(name, architectures, **kwargs)
     _run(name, architectures, **kwargs)
     local = [architecture for architecture in architectures if _is_local(locks[architecture])]
     if requirements == None:

@@ -56,12 +56,16 @@ def from_index(text):
     ]
     return [line for line in lines if line and not line.startswith("#") and line.partition("==")[0] not in built]
 
-def _layer_wheels_impl(rctx):
-    lock = rctx.attr.lock
-    text = rctx.read(lock)
-    lines = text.split("\n")
-    python = _header(lock, lines, "environment").partition("-")[0].removeprefix("python")
-    requirements = from_index(text)
+def download_wheels(rctx, subject, requirements, python, platform):
+    """Downloads wheels into the folder `wheels` of a repository, for its target `WHEELS_TARGET`.
+
+    Args:
+      rctx: the context of the repository, whose attributes are those of `DOWNLOAD_ATTRS`.
+      subject: what they are for, for messages.
+      requirements: lines for pip, with hashes.
+      python: the minor version of Python.
+      platform: in uv's words.
+    """
     rctx.file("requirements.txt", "\n".join(requirements) + "\n")
     if [line for line in requirements if not line.startswith("--")]:
         pip = rctx.path(rctx.attr.pip_wheel).dirname.get_child("site-packages")
@@ -71,29 +75,39 @@ def _layer_wheels_impl(rctx):
             [rctx.path(rctx.attr.interpreter), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"] +
             ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", "wheels"] +
             ["--implementation", "cp", "--python-version", python] +
-            [word for tag in platform_tags(_header(lock, lines, "platform")) for word in ["--platform", tag]] +
+            [word for tag in platform_tags(platform) for word in ["--platform", tag]] +
             ["--requirement", "requirements.txt"],
             environment = {"PYTHONPATH": str(pip), "PYTHONSAFEPATH": "1"},
             timeout = 3600,
         )
         if result.return_code:
-            fail("%s: pip cannot download its wheels: %s" % (lock, result.stderr))
-    rctx.file("BUILD.bazel", """\
+            fail("%s: pip cannot download its wheels: %s" % (subject, result.stderr))
+
+WHEELS_TARGET = """\
 filegroup(
     name = "wheels",
     srcs = glob(["wheels/*.whl"], allow_empty = True),
     visibility = ["//visibility:public"],
 )
-""")
+"""
+
+DOWNLOAD_ATTRS = {
+    "interpreter": attr.label(default = "@interpreter//:python", doc = "The Python that runs pip."),
+    "pip_wheel": attr.label(default = "@pip_pip//:BUILD.bazel", doc = "The wheel of pip."),
+}
+
+def _layer_wheels_impl(rctx):
+    lock = rctx.attr.lock
+    text = rctx.read(lock)
+    lines = text.split("\n")
+    python = _header(lock, lines, "environment").partition("-")[0].removeprefix("python")
+    download_wheels(rctx, lock, from_index(text), python, _header(lock, lines, "platform"))
+    rctx.file("BUILD.bazel", WHEELS_TARGET)
 
 _layer_wheels = repository_rule(
     doc = "A repository with a target `wheels`: those of a layer lock that are on an index.",
     implementation = _layer_wheels_impl,
-    attrs = {
-        "interpreter": attr.label(default = "@interpreter//:python", doc = "The Python that runs pip."),
-        "lock": attr.label(doc = "The layer lock.", mandatory = True),
-        "pip_wheel": attr.label(default = "@pip_pip//:BUILD.bazel", doc = "The wheel of pip."),
-    },
+    attrs = dict(DOWNLOAD_ATTRS, lock = attr.label(doc = "The layer lock.", mandatory = True)),
 )
 
 def _model_wheels_impl(mctx):

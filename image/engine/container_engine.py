@@ -107,6 +107,22 @@ class Engine:
                         return line.removeprefix(beginning).strip()
         return None
 
+    def image_id(self, name: str) -> str | None:
+        """Return the digest of the configuration of an image in the engine, `sha256:` and 64 hex digits.
+
+        Args:
+            name: A full name of it.
+
+        Returns:
+            The digest; None if the engine has no such image.
+        """
+        answer = subprocess.run(
+            [self.program, *self.arguments, "image", "inspect", "--format", "{{.Id}}", name],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        digest = answer.stdout.strip().removeprefix("sha256:")
+        return f"sha256:{digest}" if answer.returncode == 0 and digest else None
+
     def tag(self, image: str, name: str) -> None:
         """Add a name to an image.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from image.errors import ImageError
 from image.oci.config import ANNOTATION_PREFIX
+from image.oci.image_index import ImageIndex, read_content
 from image.oci.layer import Layer
 from image.oci.layout import Layout, to_json_bytes, write_layout
 
@@ -72,13 +73,25 @@ def write_derived(
     )
 
 
-def architecture_of(base: Layout) -> str:
-    """Return the architecture of an image (GOARCH).
+def base_for(path: Path, architecture: str) -> Layout:
+    """Read the image below: an OCI layout, or an index with one for the architecture.
+
+    Args:
+        path: Its folder.
+        architecture: The architecture that it must have (GOARCH).
 
     Raises:
-        ImageError: Its configuration is malformed.
+        ImageError: It is for another architecture, or malformed.
     """
-    return str(_read_config(base)["architecture"])
+    content = read_content(path)
+    base = content.image(architecture) if isinstance(content, ImageIndex) else content
+    found = str(_read_config(base)["architecture"])
+    if found != architecture:
+        raise ImageError(
+            f"{path}: is an image for {found}, not for {architecture};"
+            " write base with {architecture} in its name, or name an index of both"
+        )
+    return base
 
 
 def _read_config(base: Layout) -> dict[str, Any]:

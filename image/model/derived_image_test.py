@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from image.errors import ImageError
-from image.model.derived_image import DerivedSettings, architecture_of, write_derived
+from image.model.derived_image import DerivedSettings, base_for, write_derived
 from image.oci.config import ImageConfig, to_json
 from image.oci.layer import Layer, write_layer
 from image.oci.layout import Layout, read_json, to_json_bytes, write_layout
@@ -101,8 +101,11 @@ def test_the_same_inputs_make_the_same_image(tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
-def test_the_architecture_is_that_of_the_configuration(tmp_path: Path) -> None:
-    assert architecture_of(base_image(tmp_path / "base")) == "amd64"
+def test_a_base_for_another_architecture_is_refused(tmp_path: Path) -> None:
+    base = base_image(tmp_path / "base")
+    assert base_for(base.directory, "amd64") == base
+    with pytest.raises(ImageError, match="is an image for amd64, not for arm64; write base with"):
+        base_for(base.directory, "arm64")
 
 
 def test_a_configuration_that_does_not_fit_the_layers_is_refused(tmp_path: Path) -> None:

@@ -8,11 +8,9 @@ import click
 import msgspec
 
 from gens.command import MonobaseCommand
-from image.errors import ImageError
-from image.model.derived_image import DerivedSettings, architecture_of, write_derived
+from image.model.derived_image import DerivedSettings, base_for, write_derived
 from image.model.facts import read_facts
-from image.model.model_settings import model_settings
-from image.oci.image_index import ImageIndex, read_content
+from image.model.model_settings import model_settings, refuse_other_environment
 from image.oci.layer import parse_layer
 
 _PATH = click.Path(path_type=Path)
@@ -37,13 +35,8 @@ def main(
 ) -> None:
     """Make an image."""
     facts = read_facts(facts_path)
-    content = read_content(base_path)
-    base = content.image(facts.architecture) if isinstance(content, ImageIndex) else content
-    if architecture_of(base) != facts.architecture:
-        raise ImageError(
-            f"{base_path}: is an image for {architecture_of(base)}, not for {facts.architecture};"
-            " write base with {architecture} in its name, or name an index of both"
-        )
+    base = base_for(base_path, facts.architecture)
+    refuse_other_environment(base, facts)
     pairs = [(path.with_name(f"{path.stem}.tar.gz"), path) for path in sorted(packages.glob("*.json"))]
     layers = [(parse_layer(written.read_text(), written), blob) for blob, written in [*pairs, *files]]
     given = msgspec.convert(json.loads(settings_path.read_text()), DerivedSettings)

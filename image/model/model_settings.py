@@ -6,6 +6,7 @@ from image.errors import ImageError
 from image.model.derived_image import DerivedSettings
 from image.model.facts import ModelFacts
 from image.oci.config import ANNOTATION_PREFIX
+from image.oci.layout import Layout, read_json
 
 # Where the layer of packages is, in every image: nothing of it depends on the model.
 LAYER_FOLDER = "/opt/venv"
@@ -44,6 +45,27 @@ def model_settings(facts: ModelFacts, given: DerivedSettings, title: str) -> Der
         given.user,
         given.working_directory,
     )
+
+
+def refuse_other_environment(base: Layout, facts: ModelFacts) -> None:
+    """Refuse an image below that holds another environment than the lock was solved against.
+
+    Args:
+        base: The image below.
+        facts: The environment of the lock.
+
+    Raises:
+        ImageError: It does; the message has both.
+    """
+    labels = read_json(base.path(base.config)).get("config", {}).get("Labels") or {}
+    held = labels.get(f"{LABEL_PREFIX}.base", facts.base)
+    if held != facts.base:
+        holds = labels.get(f"{LABEL_PREFIX}.environment"), labels.get(f"{LABEL_PREFIX}.generation")
+        raise ImageError(
+            f"{base.directory}: holds {holds[0]} of generation {holds[1]}, with the lock {held}, but the"
+            f" layer was solved against {facts.environment} of generation {facts.generation}, with the lock"
+            f" {facts.base}; name a base with that environment, or lock again"
+        )
 
 
 def _refuse_contradiction(facts: ModelFacts, given: Mapping[str, str], decided: Mapping[str, str]) -> None:

@@ -41,7 +41,7 @@ def split_layer(root: Path, wheels: Sequence[LockedWheel]) -> tuple[Part, ...]:
     Returns:
         The parts, those that change least first; together they hold each file once.
     """
-    owners = _owners(root)
+    owners = wheel_owners(root)
     large = sorted(wheels, key=lambda wheel: (-wheel.size_bytes, wheel.name))[:MOST_LARGE]
     large = [wheel for wheel in large if wheel.size_bytes >= LARGE_BYTES]
     # In order of their names: a wheel that grows past another one moves no layer.
@@ -51,7 +51,7 @@ def split_layer(root: Path, wheels: Sequence[LockedWheel]) -> tuple[Part, ...]:
     others = len(wheels) - len(titles)
     paths: dict[str | None, list[PurePosixPath]] = {name: [] for name in (*titles, None)}
     for path in sorted(_files(root)):
-        owner = owners.get(_source(path))
+        owner = owners.get(source_of(path))
         paths[owner if owner in titles else None].append(path)
     parts = [Part(title, tuple(paths[name])) for name, title in titles.items()]
     return (*parts, Part(f"{others} wheel{'' if others == 1 else 's'}", tuple(paths[None])))
@@ -70,8 +70,15 @@ def _files(root: Path) -> list[PurePosixPath]:
     ]
 
 
-def _owners(root: Path) -> Mapping[PurePosixPath, str]:
-    """Return the wheel of each file that a RECORD lists; of several, the last, whose file is there."""
+def wheel_owners(root: Path) -> Mapping[PurePosixPath, str]:
+    """Return the wheel of each file that a RECORD lists; of several, the last, whose file is there.
+
+    Args:
+        root: A virtual environment.
+
+    Returns:
+        Normalized names of wheels by paths relative to the environment.
+    """
     owners: dict[PurePosixPath, str] = {}
     for packages in root.glob("lib/python*/site-packages"):
         library = PurePosixPath(packages.relative_to(root).as_posix())
@@ -92,7 +99,7 @@ def _normal(path: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _source(path: PurePosixPath) -> PurePosixPath:
+def source_of(path: PurePosixPath) -> PurePosixPath:
     """Return the source of bytecode, whose wheel it belongs to; of another file, the file itself."""
     if path.parent.name == "__pycache__" and path.suffix == ".pyc":
         return path.parent.parent / f"{path.name.partition('.')[0]}.py"

@@ -22,6 +22,7 @@ from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.spdx import is_supported_id
 from packageurl import PackageURL
+from packaging.version import Version
 
 from image.debian.lock.lock_file import Lock
 from image.errors import ImageError
@@ -30,7 +31,13 @@ from image.sbom.contents import Contents
 from image.sbom.installed_package import package_url, resolve_dependencies
 from image.sbom.installed_wheel import wheel_url
 from image.sbom.licence import Licence, licence_of
-from image.sbom.node_environment import NodeEnvironment, environment_component, package_components
+from image.sbom.node_environment import (
+    NodeEnvironment,
+    environment_component,
+    interpreter_components,
+    package_components,
+    toolkit_components,
+)
 
 SCHEMA_VERSION = SchemaVersion.V1_6
 _DECLARED = LicenseAcknowledgement.DECLARED
@@ -50,7 +57,7 @@ def make_bill(
         contents: What the image holds.
         lock: The lock of the Debian packages, for the digests of the .deb files.
         wheel_digests: SHA-256 of wheel files, by normalized name and version.
-        environment: Of a model's image: the environment that it uses on the node.
+        environment: The environment that a model uses on the node, or that is in the image.
 
     Returns:
         The bill, always the same for the same image.
@@ -65,8 +72,9 @@ def make_bill(
     generations = [_generation(name, files) for name, files in contents.generations.items()]
     application = _application(contents)
     model = _model(contents)
-    on_node = [] if environment is None else [environment_component(environment)]
-    node_packages = [] if environment is None else package_components(environment)
+    used = [] if environment is None else _environment(contents, environment)
+    below = {other.bom_ref.value for _, others in used for other in others}
+    tops = [component for component, _ in used if component.bom_ref.value not in below]
     bill = Bom(
         components=[
             application,
@@ -75,8 +83,7 @@ def make_bill(
             *generations,
             *packages.values(),
             *wheels.values(),
-            *on_node,
-            *node_packages,
+            *(component for component, _ in used),
         ],
         metadata=BomMetaData(
             timestamp=datetime.fromisoformat(contents.created),
@@ -89,15 +96,14 @@ def make_bill(
     )
     needs = resolve_dependencies([package for package, _ in contents.packages])
     edges: list[tuple[Component, Iterable[Component]]] = [
-        (image, [*model, application, system]),
+        (image, [*model, application, system, *([] if model else tops)]),
         (system, packages.values()),
         *((packages[name], [packages[other] for other in others]) for name, others in needs.items()),
         *_wheel_edges(contents, wheels),
         # A wheel that no other wheel requires belongs to the application, or to the model.
         (application, [*generations, *([] if model else _roots(contents, wheels))]),
-        *((one, [*on_node, *_roots(contents, wheels)]) for one in model),
-        *((one, node_packages) for one in on_node),
-        *((package, []) for package in node_packages),
+        *((one, [*tops, *_roots(contents, wheels)]) for one in model),
+        *used,
         *((generation, []) for generation in generations),
     ]
     bill.dependencies = [
@@ -225,6 +231,29 @@ def _model(contents: Contents) -> list[Component]:
             components=_files(model.files),
             properties=[_layer(model.layer)],
         )
+    ]
+
+
+def _environment(contents: Contents, environment: NodeEnvironment) -> list[tuple[Component, list[Component]]]:
+    """Return the components of an environment and of its parts, each with those that it consists of."""
+    packages = package_components(environment)
+    for wheel, layer in contents.environment_wheels:
+        package = packages.get(wheel.name)
+        if package is None or Version(str(package.version)) != Version(wheel.version):
+            raise ImageError(
+                f"{contents.layout.directory}: {wheel.name} {wheel.version} in it is not of the environment"
+                f" {environment.name}; the lock and the image are of different commits"
+            )
+        package.description = wheel.summary
+        package.licenses = _licences(wheel.licences)
+        package.properties.add(_layer(layer))
+    toolkits = toolkit_components(environment)
+    interpreter = interpreter_components(environment)
+    return [
+        (environment_component(environment), [*interpreter, *packages.values()]),
+        *toolkits,
+        *((one, []) for one in [*interpreter, *packages.values()]),
+        *((one, []) for _, others in toolkits for one in others),
     ]
 
 

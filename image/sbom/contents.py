@@ -9,13 +9,15 @@ from image.oci.config import ANNOTATION_PREFIX
 from image.oci.descriptor import Descriptor
 from image.oci.layout import Layout, read_json
 from image.sbom.copyright_file import copyright_path, parse_copyright
-from image.sbom.image_files import ImageFiles, file_digests, read_files
+from image.sbom.image_files import ImageFiles, file_digests, holds_below, read_files
 from image.sbom.installed_package import STATUS_PATH, InstalledPackage, parse_status
 from image.sbom.installed_wheel import METADATA_PATH, InstalledWheel, parse_wheel
 from image.sbom.licence import Licence
 
 _OS_RELEASE = "etc/os-release"
 _COPYRIGHT = re.compile(r"usr/share/doc/[^/]+/copyright")
+# Of an image with an environment in it, all is below this folder (layers/install.py).
+_PREFIX = "srv/r8/monobase/"
 _GENERATION = re.compile(r"opt/monobase/gens/(?P<name>g[0-9]{5,})(?:\.json|/.*)")
 
 
@@ -47,7 +49,8 @@ class Contents:
         system: Name and version of the operating system, such as `debian` and `13`.
         packages: Its Debian packages, sorted by name, each with the layer that installed it.
         licences: Licences of each package, by its name.
-        wheels: Its wheels, sorted by name, each with the layer that installed it.
+        wheels: Its wheels, sorted by name, each with the layer that installed it; without those below.
+        environment_wheels: The wheels of an environment that is in the image, in the same way.
         generations: Digests of the files of each generation, by their paths, by its name.
         application: Digests of all other files of the layers of the application, by their paths.
         application_layer: The highest of those layers.
@@ -63,6 +66,7 @@ class Contents:
     packages: tuple[tuple[InstalledPackage, Descriptor], ...]
     licences: Mapping[str, tuple[Licence, ...]]
     wheels: tuple[tuple[InstalledWheel, Descriptor], ...]
+    environment_wheels: tuple[tuple[InstalledWheel, Descriptor], ...]
     generations: Mapping[str, Mapping[str, str]]
     application: Mapping[str, str]
     application_layer: Descriptor
@@ -89,8 +93,10 @@ def read_contents(layout: Layout, base: Layout | None = None) -> Contents:
     config = read_json(layout.path(layout.config))
     labels = _labels(layout)
     packages = _packages(layout, files)
-    # A layer without packages and wheels holds Monobase's files only.
+    wheels = _wheels(files)
+    # A layer without packages, wheels and an environment holds Monobase's files only.
     ours = [layer.blob for layer in files.layers[:count] if not layer.contents]
+    ours = [blob for blob in ours if not holds_below(layout, blob, _PREFIX)]
     of_the_model = [layer.blob for layer in files.layers[count:] if not layer.contents]
     if not ours:
         raise ImageError(f"{layout.directory}: has no layer of an application")
@@ -105,11 +111,12 @@ def read_contents(layout: Layout, base: Layout | None = None) -> Contents:
         architecture=config["architecture"],
         title=_label(layout, labels, "title"),
         created=config["created"],
-        licence=_label(layout, labels if base is None else _labels(base), "licenses"),
+        licence=_licence(layout, labels if base is None else _labels(base)),
         system=_system(layout, files),
         packages=packages,
         licences={package.name: _licences(layout, files, package) for package, _ in packages},
-        wheels=_wheels(files),
+        wheels=tuple(pair for pair in wheels if not pair[0].path.startswith(_PREFIX)),
+        environment_wheels=tuple(pair for pair in wheels if pair[0].path.startswith(_PREFIX)),
         generations=generations,
         application=application,
         application_layer=ours[-1],
@@ -177,6 +184,11 @@ def _model(layout: Layout, layers: Sequence[Descriptor], labels: Mapping[str, st
 def _labels(layout: Layout) -> Mapping[str, str]:
     found: Mapping[str, str] = read_json(layout.path(layout.config)).get("config", {}).get("Labels", {})
     return found
+
+
+def _licence(layout: Layout, labels: Mapping[str, str]) -> str:
+    """Return the licence of Monobase: an image with an environment in it has another label for it."""
+    return labels.get("monobase.licenses") or _label(layout, labels, "licenses")
 
 
 def _label(layout: Layout, labels: Mapping[str, str], name: str) -> str:

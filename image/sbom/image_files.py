@@ -112,6 +112,21 @@ def file_digests(layout: Layout, blob: Descriptor) -> Mapping[str, str]:
     return dict(sorted(digests.items()))
 
 
+def holds_below(layout: Layout, blob: Descriptor, folder: str) -> bool:
+    """Return whether the first file or link of a layer is below a folder.
+
+    Args:
+        layout: The image.
+        blob: The layer.
+        folder: The folder, without a leading slash, with one at its end.
+
+    Raises:
+        ImageError: The layer cannot be read.
+    """
+    with _members(layout, blob) as members:
+        return next((it.name.startswith(folder) for it, _ in members if not it.isdir()), False)
+
+
 def _read_layer(layout: Layout, blob: Descriptor, wanted: Callable[[str], bool]) -> LayerFiles:
     contents: dict[str, bytes] = {}
     links: dict[str, str] = {}

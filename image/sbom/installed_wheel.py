@@ -12,8 +12,9 @@ from packaging.utils import canonicalize_name
 from image.errors import ImageError
 from image.sbom.licence import Licence, licence_of
 
+# Not what a wheel has below its own package: setuptools/_vendor holds such folders.
 METADATA_PATH = re.compile(
-    r"(?P<library>(?:\S+/)?lib/python(?P<python>3\.\d+)/\S+)/[^/]+\.dist-info/METADATA"
+    r"(?P<library>(?:\S+/)?lib/python(?P<python>3\.\d+)/(?:site|dist)-packages)/[^/]+\.dist-info/METADATA"
 )
 _CLASSIFIER = "License :: "
 

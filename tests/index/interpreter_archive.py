@@ -102,7 +102,7 @@ def interpreter_mirror(
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(directory))) as server:
         url = f"http://127.0.0.1:{server.server_port}"
         entries = dict(
-            _entry(version, installation.machine, f"{url}/{version}/{_ARCHIVE}", digest)
+            archive_entry(version, f"{url}/{version}/{_ARCHIVE}", digest, installation.machine)
             for version in versions
         )
         (directory / _LIST).write_text(json.dumps(entries))
@@ -140,7 +140,17 @@ def _few(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if any(f"/{part}/" in f"{member.name}/" for part in _SELDOM) else _wanted(member)
 
 
-def _entry(version: str, machine: str, url: str, digest: str) -> tuple[str, dict[str, object]]:
+def archive_entry(
+    version: str, url: str, digest: str, machine: str = RUNNING.machine
+) -> tuple[str, dict[str, object]]:
+    """Return the key and the entry of an archive in a list of downloads.
+
+    Args:
+        version: Full version of the interpreter.
+        url: Where the archive is.
+        digest: Its SHA-256 in hexadecimal digits.
+        machine: The machine that it runs on.
+    """
     major, minor, patch = map(int, version.split("."))
     entry = {
         "name": "cpython", "arch": {"family": machine, "variant": None}, "os": "linux", "libc": "gnu",

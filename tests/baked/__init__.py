@@ -1,0 +1,1 @@
+"""Images with an environment in them, made of synthetic wheels and an interpreter of this machine."""
