@@ -51,7 +51,7 @@ exit 127
 """
 
 
-def own_python(scripts: Path) -> list[Path]:
+def own_python(scripts: Path) -> None:
     """Make the scripts of wheels run with the Python beside them, at whatever path the layer is.
 
     Only the first line changes, which is a comment to Python: the second may name an encoding, and the first
@@ -59,11 +59,7 @@ def own_python(scripts: Path) -> list[Path]:
 
     Args:
         scripts: The folder `bin`.
-
-    Returns:
-        The scripts that were changed.
     """
-    changed = []
     for script in sorted(scripts.iterdir()):
         if script.is_symlink() or not script.is_file():
             continue
@@ -72,8 +68,6 @@ def own_python(scripts: Path) -> list[Path]:
         if found is not None:
             script.write_bytes(OWN_PYTHON.encode() + content[found.end() :])
             script.chmod(0o755)
-            changed.append(script)
-    return changed
 
 
 def write_base_commands(scripts: Path, base: Path, python: str, *, has_stack: bool) -> None:

@@ -1,6 +1,8 @@
 """Checks the wheels of local folders: one with the right name must be the one that the lock names."""
 
 import hashlib
+import stat
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +25,8 @@ def check_folders(lock: LayerLock, folders: Iterable[Path], built: Path | None) 
 
     Raises:
         LayerPlaceError: One of `folders` is not a directory.
-        LayerWheelError: A wheel differs from the lock, or one that was built is missing.
+        LayerWheelError: A wheel differs from the lock, has a member that leaves it or is a link, or one that
+            was built is missing.
     """
     found = []
     for folder in folders:
@@ -37,6 +40,7 @@ def check_folders(lock: LayerLock, folders: Iterable[Path], built: Path | None) 
             path = folder / wheel.filename
             if path.is_file():
                 _check(path, wheel.sha256)
+                _check_members(path)
     by_name = {wheel.name: wheel for wheel in lock.wheels}
     for one in lock.built:
         filename = by_name[one.name].filename
@@ -59,3 +63,18 @@ def _check(path: Path, expected: str) -> None:
             f"{path}: is not the wheel that the lock names: expected sha256:{expected}, found "
             f"sha256:{digest.hexdigest()}; copy the right one, or lock again"
         )
+
+
+def _check_members(path: Path) -> None:
+    """Refuse what uv leaves out without a word, and links, of which it makes files."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return  # uv says what is wrong with it
+    for member in members:
+        name = member.orig_filename
+        if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+            raise LayerWheelError(f"{path}: has {name!r}, which leads out of it; lock another version")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise LayerWheelError(f"{path}: has {name!r}, which is a link; wheels have none: build it again")

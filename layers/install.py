@@ -19,6 +19,7 @@ from layers.folders import check_folders
 from layers.layer_file import layer_file_of, write_layer_file
 from layers.lock import LayerLock
 from layers.overlay import write_overlay
+from layers.own_names import check_names
 from layers.record import contradictions, settle_records
 from layers.staging import check_path, publish, staged
 from layers.uv import WheelSources, install_wheels, room
@@ -153,10 +154,11 @@ def _install_wheels(
         for folder in (layer / "lib", layer / "include" / "site"):
             if (folder / found).is_dir():
                 _move(folder / found, folder / moved)
+    check_names(lock, layer, packages)
     for cache_key in packages.glob("*.dist-info/uv_cache.json"):  # with the time of a wheel in a local folder
         cache_key.unlink()
-    changed = own_python(layer / "bin")
-    settle_records(packages, changed, (f"../../../include/site/{found}/", f"../../../include/site/{moved}/"))
+    own_python(layer / "bin")
+    settle_records(packages, (f"../../../include/site/{found}/", f"../../../include/site/{moved}/"))
 
 
 def _move(folder: Path, to: Path) -> None:

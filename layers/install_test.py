@@ -1,5 +1,6 @@
 """The installation of layers: by hash, complete or not at all, and always the same."""
 
+import base64
 import fcntl
 import hashlib
 import os
@@ -21,7 +22,7 @@ from layers.install import LayerOptions, install_layer
 from layers.layer_file import LAYER_FILE, LayerFile, read_layer_file
 from layers.lock import Built, LayerLock, Override, format_layer_lock, lock_digest
 from layers.uv import WheelSources
-from tests.index.wheel import WheelSpec
+from tests.index.wheel import Damage, WheelSpec
 from tests.layer.sample_lock import DIGEST, sample_lock
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -183,6 +184,64 @@ def test_of_two_wheels_with_one_file_the_later_name_wins_with_a_warning(tmp_path
     assert warnings == ["both.py: aa and bb have it with different contents; that of bb is used"]
     assert (packages / "both.py").read_text() == "bb"
     assert (packages / "aa.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        (WheelSpec("bad", "1", data={"data/.monobase-layer": b""}), ".monobase-layer"),
+        (WheelSpec("bad", "1", data={"data/.monobase-base/x": b""}), ".monobase-base"),
+        (WheelSpec("bad", "1", data={"data/.MonoBase-note": b""}), ".MonoBase-note"),
+        (WheelSpec("bad", "1", data={"data/pyvenv.cfg": b""}), "pyvenv.cfg"),
+        (WheelSpec("bad", "1", data={"data/lib64/x": b""}), "lib64"),
+        (WheelSpec("bad", "1", data={"data/bin/python3.11/x": b""}), "bin/python3.11"),
+        (WheelSpec("bad", "1", data={"scripts/python": b""}), "python"),
+        (WheelSpec("bad", "1", files={"_monobase_base.py": b""}), f"{PACKAGES}/_monobase_base.py"),
+        (WheelSpec("bad", "1", files={"monobase.pth": b""}), f"{PACKAGES}/monobase.pth"),
+        (WheelSpec("bad", "1", damage=Damage(unrecorded={"monobase.pth": b""})), f"{PACKAGES}/monobase.pth"),
+        (WheelSpec("bad", "1", damage=Damage(escaping={"../../x": b""})), "../../x"),
+        (WheelSpec("bad", "1", damage=Damage(escaping={"a/../../x": b""})), "a/../../x"),
+        (WheelSpec("bad", "1", damage=Damage(escaping={"/nowhere/x": b""})), "/nowhere/x"),
+        (WheelSpec("bad", "1", damage=Damage(symlinks={"bad/link": "/etc/passwd"})), "bad/link"),
+        (WheelSpec("bad", "1", files={"mine": b""}), "mine"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else "",
+)
+def test_a_wheel_with_a_file_that_it_may_not_have_is_refused_with_both(
+    tmp_path: Path, spec: WheelSpec, path: str
+) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE, spec)
+
+    with pytest.raises(LayerWheelError) as raised:
+        install(lock, tmp_path / "venv", tmp_path / "wheels")
+
+    assert "bad-1-py3-none-any.whl" in str(raised.value) or "mine_it-1.0-py3-none-any.whl" in str(
+        raised.value
+    )
+    assert path in str(raised.value)
+    assert ".monobase-new" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["wheels"]
+
+
+def test_data_in_the_folder_of_another_python_is_data(tmp_path: Path) -> None:
+    other = {"data/lib/python3.99/site-packages/x.py": b"1"}
+    lock = sample_lock(tmp_path / "wheels", MINE, WheelSpec("other", "1", data=other))
+
+    install(lock, tmp_path / "venv", tmp_path / "wheels")
+
+    assert (tmp_path / "venv/lib/python3.99/site-packages/x.py").read_bytes() == b"1"
+    assert (tmp_path / "venv" / PACKAGES / "mine").is_dir()
+
+
+def test_a_record_with_a_wrong_digest_is_corrected(tmp_path: Path) -> None:
+    damage = Damage(wrong_hashes=frozenset({"mine/data.txt"}))
+    lock = sample_lock(tmp_path / "wheels", replace(MINE, damage=damage))
+
+    install(lock, tmp_path / "venv", tmp_path / "wheels")
+
+    digest = base64.urlsafe_b64encode(hashlib.sha256(b"data").digest()).rstrip(b"=").decode()
+    record = next((tmp_path / "venv" / PACKAGES).glob("*.dist-info/RECORD")).read_text()
+    assert f"mine/data.txt,sha256={digest},4\n" in record
 
 
 def test_another_layer_is_replaced(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import base64
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -25,31 +25,30 @@ def records(packages: Path) -> Iterator[tuple[str, Path, list[list[str]]]]:
         yield owner, record, [row for row in csv.reader(text) if row]
 
 
-def settle_records(packages: Path, changed: Iterable[Path], moved: tuple[str, str]) -> None:
-    """Sort each list, and write what has changed since uv wrote it.
+def settle_records(packages: Path, moved: tuple[str, str]) -> None:
+    """Sort each list, and write what its files are: scripts have changed, and a wheel may be wrong.
 
     Args:
         packages: The site-packages.
-        changed: Files that have another content since.
-        moved: The start of paths that has changed since, and what it is now.
+        moved: The start of paths that has changed since uv wrote the lists, and what it is now.
     """
-    fields = {path.resolve(): _fields(path) for path in changed}
     for _, record, rows in records(packages):
         kept = {}
         for path, *rest in rows:
             now = moved[1] + path.removeprefix(moved[0]) if path.startswith(moved[0]) else path
-            file = (packages / now).resolve()
+            file = packages / now
             if file.exists():
-                kept[now] = [now, *fields.get(file, rest)]
+                kept[now] = [now, *(_fields(file) if any(rest) and file.is_file() else rest)]
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows(kept[path] for path in sorted(kept))
         record.write_text(text.getvalue(), encoding="utf-8")
 
 
 def _fields(path: Path) -> list[str]:
-    content = path.read_bytes()
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-    return [f"sha256={digest}", str(len(content))]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+        size_bytes = file.tell()
+    return [f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}", str(size_bytes)]
 
 
 def contradictions(packages: Path) -> dict[str, list[str]]:

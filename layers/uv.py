@@ -107,8 +107,10 @@ def install_wheels(
             *_places(lock, wheels, sources),
         ]
         _run([str(word) for word in command], target)
-    (target / ".lock").unlink(missing_ok=True)
-    found = sorted(target.glob("lib/python*/site-packages"))
+    if (target / ".lock").is_file() and (target / ".lock").stat().st_size == 0:
+        (target / ".lock").unlink()
+    # A wheel may have data in a folder of that kind.
+    found = sorted({path.parent for path in target.glob("lib/python*/site-packages/*.dist-info")})
     if len(found) != 1:
         raise LayerUvError(f"uv installed into {[str(path) for path in found]}, not into one site-packages")
     return found[0]
@@ -159,7 +161,7 @@ def _run(command: list[str], target: Path) -> None:
 def _failure(
     code: int, said: str, target: Path
 ) -> LayerDiskError | LayerWheelError | LayerIndexError | LayerUvError:
-    lines = _PASSWORD.sub(r"\1***@", said).strip().splitlines()[-_LINES:]
+    lines = _PASSWORD.sub(r"\1***@", said).replace(f"{target}/", "").strip().splitlines()[-_LINES:]
     shown = "\n".join(line[:_LINE_CHARACTERS] for line in lines)
     mismatch = _MISMATCH.search(said)
     if mismatch is not None:

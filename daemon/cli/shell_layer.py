@@ -12,6 +12,7 @@ from daemon.report.progress import Reporter
 from gens.catalog import Catalog
 from gens.errors import LockError
 from gens.generation import Environment, Generation
+from layers.errors import LayerDiskError
 from layers.install import LayerOptions, install_layer
 from layers.layer_file import is_layer
 from layers.lock import LayerLock, content_digest, format_layer_lock, read_layer_lock, wheels_directory
@@ -84,7 +85,12 @@ def make_layer(
             prefix.root, WheelSources(index_url=index_url), wheels_directory(path), python, reporter.warning
         )
         # By itself, it would make folders that every user may read.
-        layer.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            layer.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LayerDiskError(
+                f"{layer.parent}: cannot be made: {error.strerror}; set XDG_CACHE_HOME to a folder that can"
+            ) from error
         install_layer(lock, layer, options)
     return layer
 
