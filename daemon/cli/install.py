@@ -11,6 +11,7 @@ from daemon.cli.settings import InstallSettings
 from daemon.cli.usage_hint import installed_environments, usage_hint
 from daemon.install import pipeline
 from daemon.prefix.prefix import prefix_at
+from daemon.upkeep.prefetch_record import record_imports
 from daemon.uv.program import find_uv
 
 
@@ -24,6 +25,10 @@ def install(settings: InstallSettings) -> None:
     ) as options:
         catalog = NodeCatalog(program.gens, reporter.info).load()
         result = pipeline.install(prefix, catalog, find_uv(program.uv), options, reporter)
+    if settings.prefetch:
+        generations = catalog.between(active.min_gen_id, active.max_gen_id)
+        for label in record_imports(prefix, generations, reporter):
+            reporter.warning(f"{label}: what its import reads was not recorded: too little memory is free")
     reporter.info(
         "done",
         installed=len(result.installed),

@@ -70,7 +70,7 @@ def _service_options(settings: RunSettings, install: InstallOptions) -> ServiceO
         settings.prune_old_gen, settings.clean_uv_cache, settings.repair, settings.features_dir,
         settings.check_interval, settings.scan_interval, settings.verify_interval,
         settings.retry_delay, settings.max_retry_delay,
-        settings.budget.budget, settings.prune_unselected,
+        settings.budget.budget, settings.prune_unselected, settings.prefetch,
     )  # fmt: skip
 
 

@@ -161,6 +161,9 @@ class InstallSettings:
     budget: BudgetSettings
     work: WorkSettings
     lock_timeout: _LockTimeout
+    prefetch: Annotated[bool, option(
+        "Also record what the import of each environment reads, for models with MONOBASE_PREFETCH=1.",
+        has_variable=False)]
     program: ProgramSettings
 
 
@@ -269,6 +272,9 @@ class RunSettings:
     concurrent_downloads: Annotated[int | None, option(
         "How many wheels a uv downloads at once.", click.IntRange(min=1))]
     python_mirror: Annotated[str | None, option("Where uv downloads interpreters from.", metavar="URL")]
+    prefetch: Annotated[Literal["off", "record"], option(
+        "Whether to record what the import of each environment reads, for models with MONOBASE_PREFETCH=1.",
+        click.Choice(["off", "record"]), default="off")]
     work: WorkSettings
     program: ProgramSettings
 

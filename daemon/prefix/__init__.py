@@ -102,6 +102,13 @@ A lock ends with the process that holds it, and no reader can keep one from a wr
 (`host/exclusive_lock.py`). Readers take none: what they read may be renamed away at any moment, which is no
 damage.
 
+Lists of imports
+================
+
+`prefetch_list`: monobase/.prefetch has what the import of each environment reads. A list is no part of a tree
+and is guarded by nothing: it is replaced by rename, its last line is the digest of the others, and a model
+that finds none, or half of one, reads for itself.
+
 Machine
 =======
 

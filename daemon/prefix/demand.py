@@ -16,8 +16,8 @@ from collections.abc import Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 
-from daemon.host.modes import FILE_MODE, make_folder
-from daemon.prefix.mending import remove_anything
+from daemon.host.modes import FILE_MODE
+from daemon.prefix.mending import make_real_folder, remove_anything
 from daemon.prefix.prefix import Prefix, is_generation_name
 
 _FOLDER = ".demand"
@@ -36,12 +36,12 @@ def offer(prefix: Prefix, names: Mapping[str, Set[str]]) -> None:
         OSError: The files cannot be made.
     """
     top = prefix.generations / _FOLDER
-    _make_real_folder(top)
+    make_real_folder(top)
     for name in set(_names(top)) - names.keys():
         remove_anything(top / name)
     for generation, wanted in names.items():
         directory = top / generation
-        _make_real_folder(directory)
+        make_real_folder(directory)
         found = set(_names(directory))
         for name in found - wanted:
             remove_anything(directory / name)
@@ -101,11 +101,3 @@ def _is_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
-
-
-def _make_real_folder(path: Path) -> None:
-    if path.is_symlink():  # it would be written elsewhere
-        remove_anything(path)
-    if not path.is_dir():
-        remove_anything(path)
-        make_folder(path)

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.host.modes import FOLDER_MODE
+from daemon.host.modes import FOLDER_MODE, make_folder
 from daemon.prefix.finding import Finding
 
 
@@ -91,6 +91,13 @@ def remove_anything(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def make_real_folder(path: Path) -> None:
+    """Make a folder where a link, or anything else, may have its name: what is written would go elsewhere."""
+    if path.is_symlink() or not path.is_dir():
+        remove_anything(path)
+        make_folder(path)
 
 
 def remove_extra(tree: Path, relative: str) -> None:

@@ -20,6 +20,7 @@ from daemon.service.damage import DamageWatch
 from daemon.service.demand import Demand
 from daemon.service.installs import Installs
 from daemon.service.lease_watch import LeaseWatch
+from daemon.service.prefetching import Prefetching
 from daemon.service.pruning import Pruning
 from daemon.service.state import DEFINITION, SCAN
 from daemon.upkeep.known_file import read_known
@@ -40,6 +41,7 @@ class Loop:
         self._budget = Budget(context, LeaseWatch(context), self._demand.offer)
         self._installs = Installs(context, self._demand, self._budget)
         self._pruning = Pruning(context)
+        self._prefetching = Prefetching(context, self._demand)
 
     def run(self) -> None:
         """Run until `stop` is set.
@@ -104,6 +106,7 @@ class Loop:
         if self._installs.install_missing():
             context.attempt("check", self._damage.check)
         context.attempt("prune", self._pruning.prune)
+        context.attempt("prefetch", self._prefetching.record)
         if not context.is_counted and not self._demand.is_due():
             context.attempt("count", self._count)
         context.attempt("budget", self._budget.keep)

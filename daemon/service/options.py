@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from daemon.install.options import InstallOptions
 from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
@@ -23,6 +24,7 @@ class ServiceOptions:
         retry_delay_s: Delay before the first retry; it doubles with each failure.
         max_retry_delay_s: The longest delay.
         budget: The most that the prefix may take.
+        prefetch: `record` to record what the import of each environment reads, else `off`.
         prune_unselected: Whether that is removed of the active generations which is not selected.
     """
 
@@ -38,3 +40,4 @@ class ServiceOptions:
     max_retry_delay_s: float = 600.0
     budget: DiskBudget = NO_BUDGET
     prune_unselected: bool = False
+    prefetch: Literal["off", "record"] = "off"
