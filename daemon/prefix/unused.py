@@ -5,7 +5,7 @@ What is in use is read from manifests. Without one of them nothing is known to b
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -42,14 +42,6 @@ class Used:
     lists: set[Path] = field(default_factory=set)
     bytecode: set[str] = field(default_factory=set)
 
-    def add(self, other: "Used") -> None:
-        """Add what something else uses."""
-        self.toolkits |= other.toolkits
-        self.interpreters |= other.interpreters
-        self.wheels |= other.wheels
-        self.lists |= other.lists
-        self.bytecode |= other.bytecode
-
 
 @dataclass(frozen=True, slots=True)
 class Unused:
@@ -71,7 +63,7 @@ def read_used(
     remaining: Iterable[str],
     wheels: Iterable[str],
     pythons: Iterable[str],
-    without: Collection[str] = (),
+    without: Set[str] = frozenset(),
 ) -> Used:
     """Read what is in use.
 
@@ -96,12 +88,13 @@ def read_used(
         used.interpreters |= set(interpreter_names(prefix.uv_python, version))
     for name in remaining:
         _use_generation(prefix, name, used, without)
-    _use_bytecode(prefix, used)
+    for path in used.lists:
+        used.bytecode |= bytecode_of(prefix, path)
     return used
 
 
 def read_uses(prefix: Prefix, name: str) -> dict[str, Used]:
-    """Read what each environment of a generation uses.
+    """Read what each environment of a generation uses, but for the bytecode, which follows from its lists.
 
     Args:
         prefix: The prefix.
@@ -111,7 +104,7 @@ def read_uses(prefix: Prefix, name: str) -> dict[str, Used]:
         What it uses, by the name of the environment; under the empty name, the toolkits.
 
     Raises:
-        DamageError: A manifest or a list of bytecode cannot be read.
+        DamageError: A manifest cannot be read.
         NewerFormatError: A newer release has written one.
         OSError: The generation cannot be listed.
     """
@@ -122,7 +115,6 @@ def read_uses(prefix: Prefix, name: str) -> dict[str, Used]:
         elif entry.kind == "folder" and not is_strange_folder(entry.path):
             uses[entry.name] = Used()
             _use_environment(prefix, entry.path, uses[entry.name])
-            _use_bytecode(prefix, uses[entry.name])
     return uses
 
 
@@ -193,7 +185,7 @@ def content_links(prefix: Prefix) -> dict[tuple[int, int], tuple[str, os.stat_re
     }
 
 
-def _use_generation(prefix: Prefix, name: str, used: Used, without: Collection[str]) -> None:
+def _use_generation(prefix: Prefix, name: str, used: Used, without: Set[str]) -> None:
     try:
         entries = list_generation(prefix, name)
     except FileNotFoundError:
@@ -219,13 +211,25 @@ def _use_environment(prefix: Prefix, tree: Path, used: Used) -> None:
     used.interpreters |= set(interpreter_names_of(prefix, tree))
 
 
-def _use_bytecode(prefix: Prefix, used: Used) -> None:
-    for path in used.lists:
-        wheel_sha256, key = path.name.removesuffix(".pyc.gz").split(".", 1)
-        used.bytecode |= {
-            f"{key}/{file.source_sha256}-{file.sha256}"
-            for file in read_bytecode_list(prefix, wheel_sha256, key) or ()
-        }
+def bytecode_of(prefix: Prefix, path: Path) -> set[str]:
+    """Return the bytecode of a list, as `KEY/SOURCE-DIGEST`; none if the list is gone.
+
+    Raises:
+        DamageError: It cannot be read.
+        NewerFormatError: A newer release has written it.
+    """
+    wheel_sha256, key = path.name.removesuffix(".pyc.gz").split(".", 1)
+    files = read_bytecode_list(prefix, wheel_sha256, key) or ()
+    return {f"{key}/{file.source_sha256}-{file.sha256}" for file in files}
+
+
+def wheel_records(prefix: Prefix) -> dict[str, list[str]]:
+    """Return the paths of the inventory of each wheel, and of what else is recorded of it, by its digest."""
+    found: dict[str, list[str]] = {}
+    for entry in _entries(prefix.wheels):
+        if not entry.is_dir(follow_symlinks=False) and not entry.name.endswith(".pyc.gz"):
+            found.setdefault(entry.name.partition(".")[0], []).append(entry.path)
+    return found
 
 
 def _entries(directory: Path) -> list[os.DirEntry[str]]:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,11 +68,12 @@ def read_usage(prefix: Prefix) -> Usage:
     kinds = [("environments", tree) for label, tree in trees.items() if label not in linked]
     kinds += [("toolkits", tree) for tree in sorted(set(linked.values()))]
     sizes: dict[Path, int] = {}
+    links = Counter(linked.values())
     for kind, tree in kinds:
         counted = _count(tree, owners)
         disk[kind] = disk.get(kind, 0) + counted.blocks_bytes
         sizes[tree] = counted.apparent_bytes
-        apparent += counted.apparent_bytes * (sum(found == tree for found in linked.values()) or 1)
+        apparent += counted.apparent_bytes * (links[tree] or 1)
         distinct += counted.distinct_bytes
     used = {  # before the stores are walked, which link everything as well
         label: TreeUsage(sizes[place], owners.own_bytes.get(place, 0))

@@ -24,7 +24,8 @@ from daemon.prefix.unused import (
     unused_records,
     unused_trees,
 )
-from daemon.uv.cache import unused_wheels
+from daemon.prefix.use_count import UseCount
+from daemon.uv.cache import CachedWheel, unused_wheels
 from gens.selection import Selection
 
 ON_DEMAND = Selection(eager=())
@@ -159,15 +160,17 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
         for name, used in read_uses(prefix, generation).items()
     }
     always = read_used(prefix, (), rules.wheels, rules.pythons)
+    in_use = UseCount(prefix, always, uses.values())
     count = RemovalCount(prefix)
     count.take_unused_contents()
-    _take_unused(prefix, count, always, uses)
+    _take_unused(prefix, count, in_use.used)
     plan.reclaimed_bytes = count.freed_bytes
     plan.unused = list(count.paths)
     stays = {
         item.label: rules.reason_to_stay(item, leases.get(item.label, 0), now_s) for item in environments
     }
     candidates = _candidates(prefix, stays, environments, plan)
+    gone = _Gone(prefix, count, in_use)
     trees: list[str] = []
     for item in sorted(candidates, key=lambda item: (last[item.label], item.label)):
         if count.freed_bytes >= over_bytes:
@@ -175,8 +178,7 @@ def plan_eviction(prefix: Prefix, rules: EvictionRules, over_bytes: int, now_s: 
         before = count.freed_bytes
         trees.append(str(prefix.target(item.generation, item.name)))
         count.take(trees[-1])
-        uses.pop(item.label, None)
-        _take_unused(prefix, count, always, uses)
+        gone.take(uses.pop(item.label, Used()))
         freed = count.freed_bytes - before
         was_leased = leases.get(item.label, 0) >= min(item.installed_s, now_s)
         plan.environments.append(Evicted(item.generation, item.name, last[item.label], freed, was_leased))
@@ -208,11 +210,8 @@ def _candidates(
             yield item
 
 
-def _take_unused(prefix: Prefix, count: RemovalCount, always: Used, uses: Mapping[str, Used]) -> None:
+def _take_unused(prefix: Prefix, count: RemovalCount, used: Used) -> None:
     """Count what nothing uses as removed."""
-    used = Used()
-    for one in (always, *uses.values()):
-        used.add(one)
     for tree in unused_trees(prefix, used):
         count.take(tree.path)
     for wheel in unused_wheels(prefix.uv_cache, used.wheels):
@@ -220,3 +219,36 @@ def _take_unused(prefix: Prefix, count: RemovalCount, always: Used, uses: Mappin
             count.take(str(path))
     for record in unused_records(prefix, used):
         count.take(record.path)
+
+
+class _Gone:
+    """Counts as removed what nothing uses any more once an environment is gone, without reading all again.
+
+    Args:
+        prefix: The prefix.
+        count: The count.
+        in_use: What is in use.
+    """
+
+    def __init__(self, prefix: Prefix, count: RemovalCount, in_use: UseCount) -> None:
+        self._prefix = prefix
+        self._count = count
+        self._in_use = in_use
+        self._cached: dict[str, list[CachedWheel]] = {}
+        for wheel in unused_wheels(prefix.uv_cache, frozenset()):
+            for digest in wheel.digests:
+                self._cached.setdefault(digest, []).append(wheel)
+
+    def take(self, used: Used) -> None:
+        """Count what only one environment has used."""
+        gone = self._in_use.remove(used)
+        if gone.interpreters:
+            for tree in unused_trees(self._prefix, self._in_use.used):
+                self._count.take(tree.path)
+        for digest in sorted(gone.wheels):
+            for wheel in self._cached.get(digest, ()):
+                if not self._in_use.has_wheel(wheel.digests):
+                    for path in wheel.paths:
+                        self._count.take(str(path))
+        for record in self._in_use.records(gone):
+            self._count.take(record)

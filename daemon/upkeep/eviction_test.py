@@ -18,10 +18,11 @@ from daemon.prefix.generation import is_sealed, published_names
 from daemon.prefix.lease_record import InstalledEnvironment, write_lease_record
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.retirement import RetiredEnvironment, retire_environment
+from daemon.prefix.unused import Unused, Used, unused_records
 from daemon.prefix.usage import disk_bytes
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter
-from daemon.upkeep import eviction
+from daemon.upkeep import eviction, eviction_plan
 from daemon.upkeep.eviction import Room, eviction_rules, make_room, plan_room, shortage
 from daemon.upkeep.eviction_plan import ON_DEMAND, EvictionPlan, EvictionRules
 from daemon.upkeep.verify import verify
@@ -339,3 +340,19 @@ def test_a_new_environment_stays_for_the_model_that_asked_for_it_whatever_become
     new = InstalledEnvironment("g00000", "python3.11", 1_000_000, leased=False, generation_leased=False)
     reason = EvictionRules(["g00000"], grace_s=120).reason_to_stay(new, 0, 1_000_000 + age_s)
     assert bool(reason) == stays
+
+
+def test_the_stores_are_walked_once_however_many_environments_go(
+    site: _Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks: list[Used] = []
+
+    def note(prefix: Prefix, used: Used) -> Iterator[Unused]:
+        walks.append(used)
+        return unused_records(prefix, used)
+
+    monkeypatch.setattr(eviction_plan, "unused_records", note)
+    budget = DiskBudget(most=Amount("some", disk_bytes(site.prefix.root) - 3 * _OWN_BYTES))
+    room = plan_room(site.prefix, budget, site.rules(), 0)
+    assert len(room.plan.environments) == 3
+    assert len(walks) == 1

@@ -103,9 +103,10 @@ def _prune_unselected(
     """Remove what is not selected of a generation, and seal it again for what is selected."""
     freed, name = LinkCount(), generation.directory_name
     labels = [label for label in plan.unselected if label.startswith(f"{name}/")]
+    targets = {target.name: target for target in generation.targets}
     for label in labels:
-        target = label.partition("/")[2]
-        gone = _remove_target(writer, name, generation.target(target))
+        target = targets[label.partition("/")[2]]
+        gone = _remove_target(writer, name, target)
         if gone is not None:
             freed.add(gone)
         else:  # a model has leased it since

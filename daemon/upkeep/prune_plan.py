@@ -14,7 +14,7 @@ from daemon.prefix.unused import Used, read_used, unused_contents, unused_record
 from daemon.uv.cache import unused_wheels
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
-from gens.generation import Generation, Toolkit
+from gens.generation import Generation, Target, Toolkit
 from gens.selection import EVERYTHING, Selection
 
 _TRIES = 5
@@ -129,7 +129,7 @@ def _plan(prefix: Prefix, catalog: Catalog, rules: PruneRules) -> PrunePlan:
         targets = [(generation, target) for generation in active for target in needed.targets(generation)]
         wheels = {wheel.sha256 for item in targets for wheel in catalog.lock(*item).wheels}
         pythons = {target.inputs.python for _, target in targets}
-        used = read_used(prefix, remaining, wheels, pythons, plan.unselected)
+        used = read_used(prefix, remaining, wheels, pythons, frozenset(plan.unselected))
         for error in catalog.broken_between(rules.min_gen_id, rules.max_gen_id).values():
             raise error
     except (MonobaseError, OSError) as error:
@@ -174,27 +174,29 @@ def _plan_unselected(
     """Plan which environments and toolkits go alone: what is not selected of generations that stay."""
     for generation in active:
         name = generation.directory_name
-        for label in unselected_labels(prefix, [generation], selection):
-            reason = newer_format(prefix, name)
-            if not reason and not _is_sealed(prefix, generation, selection):
-                reason = f"not all that is selected of {name} is installed yet"
-            reason = reason or reason_of_lease(prefix, generation, label.partition("/")[2])
+        labels = unselected_labels(prefix, [generation], selection)
+        of_all = newer_format(prefix, name) if labels else ""
+        if labels and not of_all and not _is_sealed(prefix, generation, selection):
+            of_all = f"not all that is selected of {name} is installed yet"
+        targets = {target.name: target for target in generation.targets}
+        for label in labels:
+            reason = of_all or reason_of_lease(prefix, generation, targets[label.partition("/")[2]])
             if reason:
                 plan.kept[label] = reason
             else:
                 plan.unselected.append(label)
 
 
-def reason_of_lease(prefix: Prefix, generation: Generation, name: str) -> str:
+def reason_of_lease(prefix: Prefix, generation: Generation, target: Target) -> str:
     """Return who leases an environment or its generation; empty when nobody does.
 
     A toolkit has no lease of its own: whoever leases an environment of its generation may use it.
     """
     directory = prefix.generation(generation.directory_name)
-    if isinstance(generation.target(name), Toolkit):
+    if isinstance(target, Toolkit):
         leased = leased_folder(directory)
     else:
-        leased = next((folder for folder in (directory, directory / name) if is_leased(folder)), None)
+        leased = next((folder for folder in (directory, directory / target.name) if is_leased(folder)), None)
     return describe_lease(leased) if leased is not None else ""
 
 
@@ -224,9 +226,11 @@ def _lack_of_a_successor(
         return ""
     lacking = []
     for generation in active:
+        if _is_sealed(prefix, generation, selection):
+            return ""
         both = [target for target in generation.targets if target.name in offered]
         missing = [target.name for target in both if not is_present(prefix, generation, target)]
-        if _is_sealed(prefix, generation, selection) or (both and not missing):
+        if both and not missing:
             return ""
         lacking.append(
             f"{generation.directory_name} has no {missing[0] if missing else 'part of what it has'} yet"

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from daemon.prefix.environments_file import read_list, read_targets
-from daemon.prefix.generation import is_sealed, published_names
+from daemon.prefix.generation import is_sealed, newer_format, published_names
 from daemon.prefix.latest import latest_name
+from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.upkeep import prune as module
+from daemon.upkeep import prune_plan
 from daemon.upkeep.prune import prune
 from daemon.upkeep.prune_plan import PrunePlan, PruneRules, plan_prune
 from daemon.upkeep.verify import verify
@@ -146,3 +148,18 @@ def test_a_generation_of_which_nothing_is_selected_stays_while_latest_names_it(f
     plan = _prune(fake, _rules())
     assert plan.kept["g00001"] == "`latest` names it"
     assert "g00001" in fake.prefix.installed_generations()
+
+
+def test_the_manifests_of_a_generation_are_read_once_however_much_of_it_goes(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def note(prefix: Prefix, name: str) -> str:
+        read.append(name)
+        return newer_format(prefix, name)
+
+    monkeypatch.setattr(prune_plan, "newer_format", note)
+    plan = plan_prune(fake.prefix, fake.catalog, _rules())
+    assert len(plan.unselected) == 2
+    assert read == ["g00000"]

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -156,19 +156,21 @@ def drop_wheel(cache: Path, wheel: LockedWheel) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class UnusedWheel:
-    """A wheel of the cache that nothing needs.
+class CachedWheel:
+    """A wheel of the cache.
 
     Attributes:
         package: Name of its package.
         paths: Its pointer file, the link beside it and its archive, as far as the cache has them.
+        digests: The digests that its pointer file holds.
     """
 
     package: str
     paths: tuple[Path, ...]
+    digests: frozenset[str]
 
 
-def unused_wheels(cache: Path, used: set[str]) -> Iterator[UnusedWheel]:
+def unused_wheels(cache: Path, used: Set[str]) -> Iterator[CachedWheel]:
     """Yield the wheels of the cache whose digests are not among those in use.
 
     Args:
@@ -181,14 +183,15 @@ def unused_wheels(cache: Path, used: set[str]) -> Iterator[UnusedWheel]:
         for pointer in package.iterdir():
             if pointer.suffix not in _POINTERS or not pointer.is_file():
                 continue
-            digests = {digest.decode() for digest in _DIGEST.findall(pointer.read_bytes())}
+            digests = frozenset(digest.decode() for digest in _DIGEST.findall(pointer.read_bytes()))
             if not digests or digests & used:
                 continue
             link = pointer.with_name(pointer.name.removesuffix(pointer.suffix))
             archive = link.resolve()
             inside = link.is_symlink() and archive.is_dir() and archive.parent.parent == cache.resolve()
             links = (link,) if os.path.lexists(link) else ()
-            yield UnusedWheel(package.name, (pointer, *links, *([archive] if inside else [])))
+            paths = (pointer, *links, *([archive] if inside else []))
+            yield CachedWheel(package.name, paths, digests)
 
 
 def remove_outdated(cache: Path, folder: Path) -> list[str]:

@@ -55,7 +55,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much an environment holds.
+    """The content of an environment.
 
     Attributes:
         wheels: Wheels that all environments share.
@@ -100,12 +100,12 @@ class GrowthNode:
 
     @property
     def prefix(self) -> Path:
-        """Its prefix."""
+        """The prefix."""
         return self.directory / "prefix"
 
     @property
     def gens(self) -> Path:
-        """Its definitions and locks."""
+        """The definitions and locks."""
         return self.directory / "gens"
 
     def define(self) -> None:
