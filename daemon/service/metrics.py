@@ -1,5 +1,6 @@
 """The metrics for Prometheus: counters that the loop advances, and gauges that are read on request."""
 
+import collections
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -122,18 +123,16 @@ class _Gauges(Collector):
             "The option that names the part of each generation that the node holds; empty for all. Always 1.",
             {(readiness.selection,): 1},
         )
+        counts: dict[str, collections.Counter[tuple[str, str]]] = {
+            generation.name: collections.Counter((target.kind, target.state) for target in generation.targets)
+            for generation in generations
+        }
         for kind in ("environment", "toolkit"):
             yield _by(
                 ["generation", "state"],
                 f"{kind}s",
                 f"{kind.capitalize()}s of an active generation by state.",
-                {
-                    (generation.name, state): sum(
-                        target.kind == kind and target.state == state for target in generation.targets
-                    )
-                    for generation in generations
-                    for state in _STATES
-                },
+                {(name, state): count[kind, state] for name, count in counts.items() for state in _STATES},
             )
         yield _gauge("generations_active", "Active generations.", len(generations))
         yield _gauge(

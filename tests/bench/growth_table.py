@@ -57,7 +57,11 @@ class Growth:
 
 
 def growth_table(growth: Growth, axis: Axis) -> Table:
-    """Return the table of an axis: a row for each measure, a column for each size."""
+    """Return the table of an axis: a row for each measure, a column for each size.
+
+    Times are those of the processor, wall-clock times stand in brackets: other work on the machine changes
+    these threefold, and the first ones little.
+    """
     table = Table("measure", "base", *(f"{size:,}" for size in axis.values), "exponent", "≤ n log n")
     table.title, table.title_justify = axis.title, "left"
     for column in table.columns[1:]:
@@ -65,9 +69,9 @@ def growth_table(growth: Growth, axis: Axis) -> Table:
     for measure in MEASURES:
         fit = growth.fit(axis, measure)
         table.add_row(
-            measure.title,
-            measure.shown(growth.base[measure.key]),
-            *(measure.shown(found[measure.key]) for found in axis.values.values()),
+            f"{measure.title}, {measure.unit}",
+            measure.shown(growth.base),
+            *(measure.shown(found) for found in axis.values.values()),
             "flat" if fit.exponent is None else f"{fit.exponent:.2f}",
             "yes" if fit.is_within else f"NO: {fit.limit:.2f}",
         )
