@@ -1,8 +1,8 @@
 """Takes the inventories of the wheels that arrived in uv's cache, and makes them durable."""
 
 import os
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,9 @@ from gens.lock import LockedWheel
 
 _KEEP_FILES = 30_000
 
+# Called with each wheel that was read: its folder in uv's cache, and its files.
+ReadObserver = Callable[[LockedWheel, Path, Inventory], None]
+
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
@@ -48,6 +51,7 @@ class Arrivals:
         folders: The folders of Monobase's index in uv's cache.
         jobs: Number of wheels to read at once.
         known: The contents that the run has read.
+        observe: Called with each wheel that was read; several threads call it.
     """
 
     prefix: Prefix
@@ -55,7 +59,24 @@ class Arrivals:
     folders: CacheFolders
     jobs: int
     known: KnownContents
+    observe: ReadObserver
     _waiting: list[_Arrival] = field(default_factory=list)
+    _ahead: dict[str, Future[_Arrival | MonobaseError]] = field(default_factory=dict)
+
+    def read_ahead(self, wheel: LockedWheel, readers: ThreadPoolExecutor) -> None:
+        """Begin to read a wheel that is in uv's cache, while its call of uv goes on.
+
+        uv gives an archive its name when it is complete, so that what `find_archive` finds can be read.
+
+        Args:
+            wheel: The wheel. `take` or `forget` is called with it after the readers have ended.
+            readers: The threads to read in.
+        """
+        self._ahead[wheel.sha256] = readers.submit(self._inventory, wheel)
+
+    def forget(self, wheel: LockedWheel) -> None:
+        """Forget a wheel that was read ahead, and is not used."""
+        self._ahead.pop(wheel.sha256, None)
 
     def take(self, wheels: Iterable[LockedWheel], failures: dict[str, MonobaseError]) -> set[str]:
         """Take the inventories of those wheels that are in uv's cache.
@@ -70,7 +91,7 @@ class Arrivals:
         arrived = [wheel for wheel in wheels if find_archive(self.prefix.uv_cache, wheel) is not None]
         taken = set()
         with ThreadPoolExecutor(self.jobs) as pool:
-            for wheel, outcome in zip(arrived, pool.map(self._inventory, arrived), strict=True):
+            for wheel, outcome in zip(arrived, pool.map(self._taken, arrived), strict=True):
                 if isinstance(outcome, MonobaseError):
                     failures[wheel.sha256] = outcome
                     drop_wheel(self.prefix.uv_cache, wheel)
@@ -104,6 +125,10 @@ class Arrivals:
         sync_directory(self.prefix.wheels)
         fault_point("fetch:kept")
 
+    def _taken(self, wheel: LockedWheel) -> _Arrival | MonobaseError:
+        ahead = self._ahead.pop(wheel.sha256, None)
+        return self._inventory(wheel) if ahead is None or ahead.cancelled() else ahead.result()
+
     def _inventory(self, wheel: LockedWheel) -> _Arrival | MonobaseError:
         try:
             archive = fetched_archive(self.prefix.uv_cache, wheel)
@@ -115,6 +140,7 @@ class Arrivals:
             return error
         staged = temporary_path(self.prefix.staging)
         write_inventory(inventory, staged)
+        self.observe(wheel, archive, inventory)
         return _Arrival(wheel, archive, inventory, staged)
 
     def _share(self, arrival: _Arrival) -> None:

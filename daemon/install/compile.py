@@ -5,17 +5,18 @@ holds neither the time nor the path of its source: all environments share it, an
 look at the source. So bytecode that is used again is read again (`daemon/prefix/bytecode_store.py`).
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.errors import DamageError, InterpreterError, WheelContentError
+from daemon.errors import DamageError, WheelContentError
 from daemon.host.durability import sync_filesystem
 from daemon.host.fault import fault_point
-from daemon.host.modes import make_folder, make_new_folder
+from daemon.host.modes import make_folder
+from daemon.install.compile_pool import CompilePool, Identity, Source
 from daemon.install.linked_tree import LinkedTree
-from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.bytecode_list import (
     BytecodeFile,
@@ -28,24 +29,12 @@ from daemon.prefix.bytecode_list import (
     read_bytecode_list,
 )
 from daemon.prefix.bytecode_store import BytecodeStore, compiled_name
+from daemon.prefix.inventory import Inventory
 from daemon.prefix.inventory_cache import InventoryCache
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.staging import temporary_path
 from daemon.report.progress import Stage
 from daemon.uv.cache import fetched_archive
 from gens.lock import LockedWheel
-
-_BATCH_BYTES = 3_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A source that has no bytecode yet."""
-
-    path: str
-    sha256: str
-    size_bytes: int
-    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +45,34 @@ class Compiler:
         prefix: The prefix.
         inventories: The inventories of the wheels.
         store: The shared bytecode.
-        jobs: Number of worker processes.
-        inherit: Descriptors that workers inherit: those of the writer lock.
+        pool: Runs the worker processes.
+        jobs: Number of lists to write at once.
     """
 
     prefix: Prefix
     inventories: InventoryCache
     store: BytecodeStore
+    pool: CompilePool
     jobs: int
-    inherit: tuple[int, ...] = ()
+
+    def compile_ahead(self, archive: Path, inventory: Inventory, interpreters: Iterable[Interpreter]) -> None:
+        """Begin to compile the sources of a wheel that have no bytecode, before anything links the wheel.
+
+        Args:
+            archive: The folder of the wheel in uv's cache.
+            inventory: The files of the wheel.
+            interpreters: The interpreters of the environments that need it.
+        """
+        for interpreter in interpreters:
+            key = interpreter.bytecode_key
+            self.pool.add(
+                interpreter,
+                [
+                    Source(f"{archive}/{file.path}", file.sha256, file.size_bytes, key)
+                    for file in inventory.installed_as_is()
+                    if file.path.endswith(".py") and self.store.find(key, file.sha256) is None
+                ],
+            )
 
     def compile_missing(self, trees: Sequence[LinkedTree], stage: Stage) -> int:
         """Compile each source of some environments that has no bytecode, or damaged bytecode.
@@ -153,10 +161,10 @@ class Compiler:
 
     def _missing(
         self, lists: Iterable[tuple[LockedWheel, LinkedTree, list[BytecodeFile] | None]]
-    ) -> dict[tuple[str, str], Source]:
+    ) -> dict[Identity, Source]:
         """Find the sources without bytecode, or whose bytecode is damaged."""
-        sources: dict[tuple[str, str], Source] = {}
-        wanted: dict[tuple[str, str], tuple[str, str, str]] = {}
+        sources: dict[Identity, Source] = {}
+        wanted: dict[Identity, tuple[str, str, str]] = {}
         for wheel, tree, held in lists:
             key = tree.interpreter.bytecode_key
             base = f"{tree.directory}/{tree.packages_directory}"
@@ -177,40 +185,32 @@ class Compiler:
 
     def _compile(
         self,
-        missing: dict[tuple[str, str], Source],
+        missing: dict[Identity, Source],
         interpreters: dict[str, Interpreter],
         stage: Stage,
     ) -> int:
         if not missing:
             return 0
         stage.total = len(missing)
-        staging = temporary_path(self.prefix.staging)
-        make_new_folder(staging)
-        batches = [
-            (interpreter, batch)
-            for key, interpreter in interpreters.items()
-            for batch in _batches(missing.values(), key)
-        ]
-        with ThreadPoolExecutor(self.jobs) as pool:
-            for count in pool.map(lambda item: self._compile_batch(item[0], item[1], staging), batches):
-                stage.advance(count)
+        try:
+            folders = self.pool.take(missing, stage.advance)
+            # What was compiled ahead has no file if its wheel was dropped, or if it does not compile.
+            compiled = {entry.name for folder in folders for entry in os.scandir(folder)}
+            left = {
+                identity: source
+                for identity, source in missing.items()
+                if compiled_name(*identity) not in compiled
+            }
+            for key, interpreter in interpreters.items():
+                self.pool.add(interpreter, (source for source in left.values() if source.key == key))
+            folders += self.pool.take(left, stage.advance)
+        except BaseException:
+            self.pool.close()
+            raise
         fault_point("compile:compiled")
         sync_filesystem(self.prefix.root)
-        self.store.publish_all(staging)
+        self.store.publish_all(folders)
         return len(missing)
-
-    def _compile_batch(self, interpreter: Interpreter, sources: Sequence[Source], staging: Path) -> int:
-        """Compile some sources; one that crashes the interpreter stays without bytecode."""
-        error = self._run_worker(interpreter, sources, staging)
-        if error is None:
-            return len(sources)
-        broken = self._run_worker(interpreter, (), staging)
-        if broken is not None:
-            raise broken
-        if len(sources) > 1:
-            for source in sources:
-                self._compile_batch(interpreter, [source], staging)
-        return len(sources)
 
     def _write_lists(self, todo: Sequence[tuple[LockedWheel, LinkedTree]]) -> None:
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -223,19 +223,6 @@ class Compiler:
                 ),
             )
 
-    def _run_worker(
-        self, interpreter: Interpreter, sources: Sequence[Source], staging: Path
-    ) -> InterpreterError | None:
-        items = [
-            (source.path, f"{staging}/{compiled_name(source.key, source.sha256)}", f"{source.sha256}.py")
-            for source in sources
-        ]
-        try:
-            run_compile_worker(interpreter, items, self.inherit)
-        except InterpreterError as error:
-            return error
-        return None
-
     def _list(self, wheel: LockedWheel, tree: LinkedTree) -> bytes:
         key = tree.interpreter.bytecode_key
         files = []
@@ -245,20 +232,3 @@ class Compiler:
                 size = bytecode_path(self.prefix, key, file.sha256, sha256).stat().st_size
                 files.append(BytecodeFile(path, file.sha256, sha256, size))
         return format_bytecode_list(files)
-
-
-def _batches(sources: Iterable[Source], key: str) -> Iterable[list[Source]]:
-    batch: list[Source] = []
-    size = 0
-    for source in sorted(
-        (source for source in sources if source.key == key),
-        key=lambda source: source.size_bytes,
-        reverse=True,
-    ):
-        batch.append(source)
-        size += source.size_bytes + 2_000
-        if size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

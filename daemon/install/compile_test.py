@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from daemon.report.progress import Reporter, Stage
 from tests.fake_prefix.fake_prefix import BYTECODE_KEY, CACHE_TAG, SITE_PACKAGES, FakePrefix
 from tests.fake_uv.fake_uv import FakeUv, fake_interpreter, wanted_tree
 from tests.index.wheel import Wheel
-from tests.synthetic.catalog import environment_cell
+from tests.synthetic.catalog import environment_cell, locked_wheel
 
 _COMPILED = f"{SITE_PACKAGES}/alpha/__pycache__/__init__.{CACHE_TAG}.pyc"
 
@@ -174,3 +175,46 @@ def test_progress_counts_sources(fake: FakePrefix) -> None:
     with Reporter(io.StringIO()).stage("compile") as stage:
         bench.compiler.compile_missing(trees, stage)
     assert stage.total == 2
+
+
+def _ahead(fake: FakePrefix, bench: Workbench, alpha: Wheel, archive: Path) -> None:
+    inventory = bench.inventories.get(locked_wheel(alpha))
+    bench.compiler.compile_ahead(archive, inventory, [fake_interpreter(fake)])
+
+
+def test_what_was_compiled_ahead_is_not_compiled_again(fake: FakePrefix) -> None:
+    bench = _bench(fake)
+    alpha = _alpha(fake)
+    archive = fake.directory / "ahead"
+    shutil.copytree(fake.archive(alpha), archive)
+    _ahead(fake, bench, alpha, archive)
+    trees = _trees(fake, bench, alpha)
+    for tree in trees:
+        (
+            tree.directory / SITE_PACKAGES / "alpha/__init__.py"
+        ).unlink()  # whoever compiles it now finds nothing
+    assert _compile(bench.compiler, trees) == 1
+    bench.compiler.link_bytecode(trees[0])
+    assert (trees[0].directory / _COMPILED).exists()
+
+
+def test_a_source_that_was_gone_when_it_was_compiled_ahead_is_compiled_later(fake: FakePrefix) -> None:
+    bench = _bench(fake)
+    alpha = _alpha(fake)
+    _ahead(fake, bench, alpha, fake.directory / "dropped meanwhile")
+    trees = _trees(fake, bench, alpha)
+    assert _compile(bench.compiler, trees) == 1
+    bench.compiler.link_bytecode(trees[0])
+    assert (trees[0].directory / _COMPILED).exists()
+
+
+def test_bytecode_that_the_prefix_has_is_not_made_ahead(fake: FakePrefix) -> None:
+    bench = _bench(fake)
+    alpha = _alpha(fake)
+    trees = _trees(fake, bench, alpha)
+    assert _compile(bench.compiler, trees) == 1
+    _ahead(fake, bench, alpha, fake.archive(alpha))
+    source = next(
+        file for file in bench.inventories.get(locked_wheel(alpha)).files if file.path.endswith(".py")
+    )
+    assert bench.compiler.pool.take([(BYTECODE_KEY, source.sha256)], lambda _: None) == []

@@ -7,6 +7,7 @@ the bad one and to fetch the others.
 import functools
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,13 +22,13 @@ from daemon.errors import (
 )
 from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
-from daemon.install.arrivals import Arrivals
+from daemon.install.arrivals import Arrivals, ReadObserver
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch_call import FetchCall, format_requirements, group_calls
 from daemon.install.wanted import WheelToFetch
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
-from daemon.prefix.inventory import inventory_path, record_differences, take_inventory
+from daemon.prefix.inventory import Inventory, inventory_path, record_differences, take_inventory
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import discard, temporary_path
 from daemon.report.progress import Stage
@@ -56,6 +57,10 @@ class _Outcome:
     unsafe: tuple[str, ...] = ()
 
 
+def _ignore(_wheel: LockedWheel, _archive: Path, _inventory: Inventory) -> None:
+    """Do nothing with a wheel that was read."""
+
+
 @dataclass(slots=True)
 class Fetcher:
     """Downloads missing wheels into uv's cache.
@@ -67,6 +72,7 @@ class Fetcher:
         interpreter: Any interpreter: uv needs one.
         jobs: Number of wheels to read at once.
         known: The contents that the run has read.
+        observe: Called with each wheel that was read; several threads call it.
         arrivals: The wheels that arrived.
         unreachable: Failures of indexes that are not tried again, by URL.
         trusted: Digests of wheels of a killed run, of which uv left no member out.
@@ -78,13 +84,14 @@ class Fetcher:
     interpreter: Interpreter
     jobs: int
     known: KnownContents
+    observe: ReadObserver = _ignore
     arrivals: Arrivals = field(init=False)
     unreachable: dict[str | None, MonobaseError] = field(default_factory=dict)
     trusted: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Begin without arrivals."""
-        self.arrivals = Arrivals(self.prefix, self.store, self._folders, self.jobs, self.known)
+        self.arrivals = Arrivals(self.prefix, self.store, self._folders, self.jobs, self.known, self.observe)
 
     def fetch(self, items: Sequence[WheelToFetch], stage: Stage) -> dict[str, MonobaseError]:
         """Download wheels into the cache, and take the inventory of each.
@@ -167,6 +174,7 @@ class Fetcher:
         uv does not report whose member it was: several wheels are returned, to be downloaded one by one.
         """
         for item in asked:
+            self.arrivals.forget(item.wheel)
             drop_wheel(self.prefix.uv_cache, item.wheel)
         if len(asked) > 1:
             return list(asked)
@@ -185,8 +193,10 @@ class Fetcher:
         requirements = target.with_suffix(".txt")
         requirements.write_text(format_requirements(item.wheel for item in asked))
         log = begin_log(self.prefix, (item.wheel for item in asked))
-        over = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(call, stage, over), daemon=True)
+        over, abandoned = threading.Event(), threading.Event()
+        watcher = threading.Thread(
+            target=self._watch, args=(call, asked, stage, over, abandoned), daemon=True
+        )
         watcher.start()
         try:
             self.uv.reach(
@@ -198,9 +208,10 @@ class Fetcher:
                 index_url=call.index_url, variables={"RUST_LOG": "uv_extract=warn"}, log=log,
                 received=stage.watch_call and functools.partial(stage.watch_call, target.name),
             )  # fmt: skip
-        except PrefixError:
-            raise
-        except MonobaseError as error:
+        except BaseException as error:
+            if not isinstance(error, MonobaseError) or isinstance(error, PrefixError):
+                abandoned.set()
+                raise
             failure = error
         finally:
             over.set()
@@ -209,16 +220,30 @@ class Fetcher:
             discard(target)
         return _Outcome(failure, asked, read_log(log).unsafe)
 
-    def _watch(self, call: FetchCall, stage: Stage, over: threading.Event) -> None:
+    def _watch(
+        self,
+        call: FetchCall,
+        asked: Sequence[WheelToFetch],
+        stage: Stage,
+        over: threading.Event,
+        abandoned: threading.Event,
+    ) -> None:
+        """Read each wheel as soon as uv has unpacked it, while the others are on their way."""
         pending = {item.wheel for item in call.items.values()}
-        while pending:
-            ended = over.wait(_POLL_S)
-            for wheel in list(pending):
-                if find_archive(self.prefix.uv_cache, wheel) is not None:
-                    pending.discard(wheel)
-                    stage.advance(wheel.size_bytes)
-            if ended:
-                return
+        new = {item.wheel for item in asked}
+        with ThreadPoolExecutor(self.jobs) as readers:
+            while pending:
+                ended = over.wait(_POLL_S)
+                for wheel in list(pending):
+                    if find_archive(self.prefix.uv_cache, wheel) is not None:
+                        pending.discard(wheel)
+                        stage.advance(wheel.size_bytes)
+                        if wheel in new:
+                            self.arrivals.read_ahead(wheel, readers)
+                if ended:
+                    break
+            if abandoned.is_set():
+                readers.shutdown(wait=False, cancel_futures=True)
 
     def _is_usable(self, wheel: LockedWheel) -> bool:
         """Return whether the cache has a wheel that may be used; drop a copy that may not.

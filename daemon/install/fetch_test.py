@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,20 +12,24 @@ from daemon.errors import (
     WheelContentError,
 )
 from daemon.host.known_contents import KnownContents
+from daemon.install.arrivals import ReadObserver
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch import Fetcher
 from daemon.install.wanted import WheelToFetch
 from daemon.prefix.content_store import ContentStore
-from daemon.prefix.inventory import inventory_path
+from daemon.prefix.inventory import Inventory, inventory_path
 from daemon.prefix.staging import begin_staging
 from daemon.report.progress import Stage
 from daemon.uv import call_log
 from daemon.uv.cache import find_archive, stands_in
 from gens.errors import MonobaseError
+from gens.lock import LockedWheel
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_uv.fake_uv import FakeUv, fake_interpreter
 from tests.index.wheel import Wheel
 from tests.synthetic.catalog import PLATFORM, PYTHON_FULL, locked_wheel
+
+_LONG_S = 300  # reached only where a wheel is not read in time
 
 
 @pytest.fixture
@@ -34,9 +39,13 @@ def fake(tmp_path: Path) -> FakePrefix:
     return fake
 
 
-def _fetcher(fake: FakePrefix, uv: FakeUv) -> Fetcher:
+def _ignore(_wheel: LockedWheel, _archive: Path, _inventory: Inventory) -> None:
+    pass
+
+
+def _fetcher(fake: FakePrefix, uv: FakeUv, observe: ReadObserver = _ignore) -> Fetcher:
     store = ContentStore(fake.prefix.files, fake.prefix.staging)
-    return Fetcher(fake.prefix, uv, store, fake_interpreter(fake), 1, KnownContents(1))
+    return Fetcher(fake.prefix, uv, store, fake_interpreter(fake), 1, KnownContents(1), observe)
 
 
 def _new(fake: FakePrefix, *names: str) -> list[Wheel]:
@@ -66,6 +75,49 @@ def test_what_is_fetched_has_an_inventory_and_is_found_by_monobases_index(fake: 
     folder = CacheFolders(uv, fake_interpreter(fake).executable).find()
     assert stands_in(fake.prefix.uv_cache, folder, locked_wheel(alpha))
     assert call_log.trusted_wheels(fake.prefix) == frozenset()
+
+
+def test_a_wheel_is_read_while_its_call_still_unpacks_another(fake: FakePrefix) -> None:
+    uv = FakeUv(fake)
+    alpha, beta = _new(fake, "alpha", "beta")
+    uv.serve(alpha, beta)
+    read, was_read_meanwhile = threading.Event(), []
+
+    def observe(wheel: LockedWheel, archive: Path, inventory: Inventory) -> None:
+        assert archive == fake.archive(alpha if wheel.name == "alpha" else beta)
+        assert inventory.wheel_sha256 == wheel.sha256
+        read.set()
+
+    def before_beta_is_there(archive: Path) -> None:
+        if archive == fake.archive(beta):
+            was_read_meanwhile.append(read.wait(_LONG_S))
+
+    uv.after["unpack"] = before_beta_is_there
+    fetcher = _fetcher(fake, uv, observe)
+    assert fetcher.fetch(_to_fetch(alpha, beta), Stage("fetch")) == {}
+    assert was_read_meanwhile == [True]
+    assert _is_held(fake, alpha)
+    assert _is_held(fake, beta)
+
+
+def test_each_wheel_that_arrives_is_read_once(fake: FakePrefix) -> None:
+    uv = FakeUv(fake)
+    wheels = _new(fake, "alpha", "beta", "gamma")
+    uv.serve(*wheels)
+    seen: list[str] = []
+    fetcher = _fetcher(fake, uv, lambda wheel, _archive, _inventory: seen.append(wheel.name))
+    assert fetcher.fetch(_to_fetch(*wheels), Stage("fetch")) == {}
+    assert sorted(seen) == ["alpha", "beta", "gamma"]
+
+
+def test_a_fetch_that_is_broken_off_does_not_read_on(fake: FakePrefix) -> None:
+    uv = FakeUv(fake)
+    alpha, beta = _new(fake, "alpha", "beta")
+    uv.serve(alpha, beta)
+    uv.fail_after(beta, DiskError("no space left"))
+    with pytest.raises(DiskError, match="no space left"):
+        _fetch(fake, uv, alpha, beta)
+    assert not inventory_path(fake.prefix, alpha.sha256).exists()
 
 
 def test_nothing_to_fetch_asks_nobody(fake: FakePrefix) -> None:

@@ -29,6 +29,7 @@ from daemon.install.workbench import make_workbench
 from daemon.interpreters.interpreter import provide_interpreters
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.generation import is_present, is_sealed, read_seal
+from daemon.prefix.inventory import Inventory
 from daemon.prefix.latest import point_latest
 from daemon.prefix.prefix import LATEST_NAME, Prefix
 from daemon.prefix.publication import CompleteTree, publish, seal, write_list
@@ -44,6 +45,7 @@ from daemon.uv.program import Uv
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
 from gens.generation import Generation, Toolkit
+from gens.lock import LockedWheel
 
 _SHOWN = 3
 
@@ -114,6 +116,7 @@ class _Install:
         self._gives_way = gives_way
         self._progress = InstallProgress(self._prefix)
         self._interpreters: dict[str, Interpreter] = {}
+        self._users: dict[str, dict[str, Interpreter]] = {}
 
     def run(self) -> None:
         """Plan and install what is missing, seal what is complete, and point `latest` to the newest."""
@@ -125,6 +128,7 @@ class _Install:
             try:
                 self._install(plan)
             finally:
+                self._bench.compiler.pool.close()
                 self._progress.end()
             end_staging(self._prefix)
             # A uv that gives up on a stalled download may end before its own cleaning does.
@@ -142,7 +146,10 @@ class _Install:
         interpreter = next(iter(self._interpreters.values()))
         self._remove_outdated(interpreter)
         bench = self._bench
-        fetcher = Fetcher(self._prefix, self._uv, bench.store, interpreter, self._options.jobs, bench.known)
+        fetcher = Fetcher(
+            self._prefix, self._uv, bench.store, interpreter, self._options.jobs, bench.known,
+            self._compile_ahead,
+        )  # fmt: skip
         batches = [possible] if self._gives_way is None else make_batches(possible)
         for number, batch in enumerate(batches):
             if self._gives_way is not None and self._gives_way():
@@ -216,9 +223,24 @@ class _Install:
                 possible.append(item)
         return possible
 
+    def _compile_ahead(self, wheel: LockedWheel, archive: Path, inventory: Inventory) -> None:
+        """Compile the sources of a wheel that has arrived, for the environments that are being installed."""
+        self._bench.compiler.compile_ahead(archive, inventory, self._users.get(wheel.sha256, {}).values())
+
+    def _note_users(self, wanted: Sequence[Wanted]) -> None:
+        """Note which interpreters will need the bytecode of which wheels."""
+        users: dict[str, dict[str, Interpreter]] = {}
+        for item in wanted:
+            if not isinstance(item.target, Toolkit):
+                interpreter = self._interpreters[item.target.inputs.python]
+                for wheel in item.lock.wheels:
+                    users.setdefault(wheel.sha256, {})[interpreter.bytecode_key] = interpreter
+        self._users = users
+
     def _fetch(self, wanted: Sequence[Wanted], fetcher: Fetcher) -> dict[str, MonobaseError]:
         """Download what uv's cache lacks or has damaged, and return why wheels cannot be used, by digest."""
         known = self._bench.known
+        self._note_users(wanted)
         wheels = {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}
         with self._reporter.stage("fetch", unit="bytes") as stage:
             self._progress.enter("fetch", 0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from daemon.host.known_contents import KnownContents
 from daemon.install.compile import Compiler
+from daemon.install.compile_pool import CompilePool
 from daemon.install.link import Linker
 from daemon.prefix.bytecode_store import BytecodeStore
 from daemon.prefix.content_store import ContentStore
@@ -49,5 +50,6 @@ def make_workbench(
     inventories = InventoryCache(prefix)
     known = KnownContents(jobs) if known is None else known
     linker = Linker(prefix, uv, store, inventories, known)
-    compiler = Compiler(prefix, inventories, BytecodeStore(prefix, known, links=links), jobs, uv.inherit)
+    pool = CompilePool(prefix, jobs, uv.inherit)
+    compiler = Compiler(prefix, inventories, BytecodeStore(prefix, known, links=links), pool, jobs)
     return Workbench(prefix, store, inventories, known, linker, compiler)

@@ -97,20 +97,21 @@ class BytecodeStore:
             sound = pool.map(lambda item: self._is_sound(*item), wanted)
             return {item for item, right in zip(wanted, sound, strict=True) if right}
 
-    def publish_all(self, staging: Path) -> None:
-        """Keep new bytecode, which is on the disk already, and remove the folder that it was made in.
+    def publish_all(self, stagings: Iterable[Path]) -> None:
+        """Keep new bytecode, which is on the disk already, and remove the folders that it was made in.
 
         Args:
-            staging: A folder in the staging folder, whose files are named by `compiled_name`.
+            stagings: Folders in the staging folder, whose files are named by `compiled_name`.
         """
         made: set[str] = set()
-        for entry in sorted(os.scandir(staging), key=lambda entry: entry.name):
-            key, _, source_sha256 = entry.name.rpartition(".")
-            if key not in made:
-                self._make_folders(key)
-                made.add(key)
-            self._publish(entry.path, key, source_sha256)
-        shutil.rmtree(staging)
+        for staging in stagings:
+            for entry in sorted(os.scandir(staging), key=lambda entry: entry.name):
+                key, _, source_sha256 = entry.name.rpartition(".")
+                if key not in made:
+                    self._make_folders(key)
+                    made.add(key)
+                self._publish(entry.path, key, source_sha256)
+            shutil.rmtree(staging)
 
     def link(self, key: str, source_sha256: str, sha256: str, path: str) -> None:
         """Link bytecode into an environment, or copy it where links are switched off.

@@ -29,7 +29,7 @@ def _publish(store: BytecodeStore, tmp_path: Path, content: bytes = b"bytecode")
     folder = tmp_path / "compiled"
     folder.mkdir()
     (folder / compiled_name(_KEY, _SOURCE)).write_bytes(content)
-    store.publish_all(folder)
+    store.publish_all([folder])
     assert not folder.exists()
     return hashlib.sha256(content).hexdigest()
 

@@ -25,7 +25,7 @@ import shutil
 import stat
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -168,13 +168,19 @@ class FakePrefix:
         """Return the folder of a wheel in uv's cache."""
         return self.prefix.uv_cache / "archive-v0" / wheel.sha256[:20]
 
-    def unpack(self, wheel: Wheel) -> Path:
-        """Unpack a wheel into uv's cache, as uv does it, and return the folder: it has no inventory yet."""
+    def unpack(self, wheel: Wheel, change: Callable[[Path], object] = bool) -> Path:
+        """Unpack a wheel into uv's cache, as uv does it, and return the folder: it has no inventory yet.
+
+        Args:
+            wheel: The wheel.
+            change: Called with the folder before the cache has it: an archive of uv is complete by then.
+        """
         archive = self.archive(wheel)
         with zipfile.ZipFile(wheel.path) as members:
             for member in members.infolist():
                 executable = bool(member.external_attr >> 16 & stat.S_IXUSR)
                 _write(archive / member.filename, members.read(member), executable=executable)
+        change(archive)
         stem = wheel.filename.removesuffix(".whl").partition("-")[2]
         entry = self.prefix.uv_cache / _INDEX / normalized(wheel.spec.name) / stem
         _write(entry.with_name(f"{stem}.http"), f"{wheel.filename} sha256 {wheel.sha256}".encode())

@@ -34,7 +34,8 @@ class FakeUv(Uv):
     Attributes:
         calls: The command lines of all calls.
         asked: Names of the packages that each call for a download asked the index for.
-        after: Called with the folder that was made, after `venv`, `install` or `unpack`.
+        after: Called with the folder that was made, after `venv`, `install` or `unpack`; for `unpack`, before
+            the cache has it.
         before_install: Called with the variables of an installation from the cache, before it.
         before_refresh: Called before a call that asks the index again for its pages.
     """
@@ -123,7 +124,7 @@ class FakeUv(Uv):
             if sha256 not in self._served:
                 raise IndexAccessError(f"no {name} on the index")
             if sha256 not in self._unkept:
-                self.after.get("unpack", bool)(self._fake.unpack(self._served[sha256]))
+                self._fake.unpack(self._served[sha256], self.after.get("unpack", bool))
             if sha256 in self._unsafe and log is not None:
                 with log.open("a") as file:
                     file.write(f"WARN Skipping unsafe file name: {self._unsafe[sha256]}\n")
