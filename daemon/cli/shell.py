@@ -16,7 +16,7 @@ from daemon.cli.reporting import make_reporter
 from daemon.cli.shell_environment import find_environment, find_toolkit
 from daemon.cli.shell_program import Program, program
 from daemon.cli.shell_settings import ShellSettings
-from daemon.cli.shell_variables import callers_variables, selecting_variables
+from daemon.cli.shell_variables import callers_variables, layer_variables, selecting_variables
 from daemon.errors import MachineError
 from daemon.install import pipeline
 from daemon.prefix.generation import is_present
@@ -52,7 +52,7 @@ def shell(settings: ShellSettings) -> NoReturn:
     if settings.layer is not None and layers is not None:
         index_url = settings.work.index_url
         folder = layers.make_layer(settings.layer, lock, prefix, index_url, reporter)
-        variables["MONOBASE_USER_VENV"] = str(folder)
+        variables = layer_variables(variables, folder)
         label = f"{label} + {settings.layer.name}"
     found = program(settings.command, label, variables)
     if not settings.command:

@@ -1,14 +1,13 @@
 """Finds the environment that a user means by a name, or by a part of one."""
 
 import difflib
-import re
 from collections.abc import Iterator, Sequence
 
+from gens.abbreviation import abbreviates
 from gens.errors import DefinitionError
 from gens.generation import Environment, Generation, Toolkit
 
 _NAMED = 5
-_VERSION = re.compile(r"[0-9][0-9.]*")
 
 
 def find_environment(
@@ -16,9 +15,8 @@ def find_environment(
 ) -> tuple[Generation, Environment]:
     """Find an environment by its name, or by a part of it that only one environment of its generation fits.
 
-    Parts of a name stand between hyphens. `torch2.13-cu130`, `3.12-torch2.13.0` and `python3.12-vllm` are
-    parts of names; `torch2.1` is not one of `torch2.13.0`. An exact name comes first, in any generation; of
-    several generations, the newest is meant.
+    `abbreviates` says what a part is. An exact name comes first, in any generation; of several generations,
+    the newest is meant.
 
     Args:
         generations: The generations, oldest first.
@@ -45,7 +43,7 @@ def find_environment(
             if environment.name == asked:
                 return generation, environment
     for generation in newest_first:
-        fitting = [item for item in generation.environments if _fits(asked, item.name)]
+        fitting = [item for item in generation.environments if abbreviates(asked, item.name)]
         if len(fitting) == 1:
             return generation, fitting[0]
         if fitting:
@@ -66,21 +64,6 @@ def find_toolkit(generation: Generation, environment: Environment) -> Toolkit | 
     return None
 
 
-def _fits(asked: str, name: str) -> bool:
-    """Return whether the parts of a name that were asked for are parts of a name, in its order."""
-    parts = iter(name.split("-"))
-    return all(any(_is_short_for(short, part) for part in parts) for short in asked.split("-"))
-
-
-def _is_short_for(short: str, part: str) -> bool:
-    if _VERSION.fullmatch(short):
-        short = f"python{short}"
-    rest = part.removeprefix(short)
-    # `torch` is short for torch2.13.0, and `torch2.13` as well, but `torch2.1` and `tor` are not.
-    begins = part.startswith(short) and short != ""
-    return begins and (rest == "" or rest[0] == "." or (rest[0].isdigit() and not short[-1].isdigit()))
-
-
 def _nothing_fits(
     generations: Sequence[Generation], searched: Sequence[Generation], asked: str
 ) -> DefinitionError:
@@ -90,7 +73,7 @@ def _nothing_fits(
     elsewhere = [
         item.directory_name
         for item in generations
-        if item not in searched and any(_fits(asked, name) for name in _names([item]))
+        if item not in searched and any(abbreviates(asked, name) for name in _names([item]))
     ]
     hint = f"; another generation has it: {' '.join(elsewhere)}" if elsewhere else ""
     return DefinitionError(

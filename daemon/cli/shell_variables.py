@@ -1,5 +1,6 @@
 """The variables of a process in an environment, before the runtime activates it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,20 +16,41 @@ _BAZEL = (
     "BUILD_EXECROOT", "BUILD_ID", "BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "JAVA_RUNFILES",
     "PYTHON_RUNFILES", "RUNFILES_DIR", "RUNFILES_MANIFEST_FILE", "RUNFILES_MANIFEST_ONLY",
 )  # fmt: skip
+# What leads the Python of the environment, or its tools, to packages of another, such as an active conda.
+# (The runtime takes the folders of VIRTUAL_ENV off the PATH, and replaces it. A command that needs PYTHONPATH
+# is run as `env PYTHONPATH=src python`.)
+_PYTHONS = re.compile(
+    r"PYTHONPATH|PYTHONHOME|PYTHONUSERBASE|VIRTUAL_ENV_PROMPT|"
+    r"CONDA_(?:PREFIX(?:_[0-9]+)?|DEFAULT_ENV|PROMPT_MODIFIER|SHLVL)"
+)
+_LAYER = "MONOBASE_SHELL_LAYER"
 
 
 def callers_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables as the user had them, without what Bazel has added for this program.
+    """Return the variables as the user had them: no others of Bazel, none that lead to another Python.
 
     Args:
         variables: The variables of this process.
     """
-    found = {name: value for name, value in variables.items() if name not in _BAZEL}
-    path = found.pop("PYTHONPATH", "")
-    kept = [item for item in path.split(":") if item and ".runfiles" not in item]
-    if kept:
-        found["PYTHONPATH"] = ":".join(kept)
+    found = {
+        name: value
+        for name, value in variables.items()
+        if name not in _BAZEL and not _PYTHONS.fullmatch(name)
+    }
+    # In a shell with a layer, another shell has its own or none.
+    if found.pop(_LAYER, None) == found.get("MONOBASE_USER_VENV", ""):
+        found.pop("MONOBASE_USER_VENV", None)
     return found
+
+
+def layer_variables(variables: Mapping[str, str], layer: Path) -> dict[str, str]:
+    """Return variables with which the runtime activates a layer, too.
+
+    Args:
+        variables: Those with which it activates the environment.
+        layer: The layer.
+    """
+    return {**variables, "MONOBASE_USER_VENV": str(layer), _LAYER: str(layer)}
 
 
 def selecting_variables(

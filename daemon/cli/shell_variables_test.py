@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from daemon.cli.shell_variables import callers_variables, selecting_variables
+from daemon.cli.shell_variables import callers_variables, layer_variables, selecting_variables
 from gens.generation import Environment, Generation, Inputs, Toolkit
 
 _INPUTS = Inputs("3.12.1", "x86_64-manylinux_2_34", "2026-11-01T00:00:00Z", ())
@@ -16,13 +16,24 @@ def _selected(environment: Environment, toolkit: Toolkit | None = None, **variab
     return selecting_variables(variables, _PREFIX, _GENERATION, environment, toolkit)
 
 
-def test_what_bazel_has_added_is_not_passed_on() -> None:
+def test_what_bazel_has_added_and_what_leads_to_another_python_is_not_passed_on() -> None:
     variables = {
         "HOME": "/home/u", "RUNFILES_DIR": "/b/daemon.runfiles", "BUILD_WORKSPACE_DIRECTORY": "/w",
-        "PYTHONPATH": "/b/daemon.runfiles/_main:/home/u/lib:/b/daemon.runfiles/pip/site-packages",
+        "PYTHONPATH": "/b/daemon.runfiles/_main:/home/u/lib", "PYTHONHOME": "/usr",
+        "VIRTUAL_ENV_PROMPT": "(v) ", "CONDA_PREFIX": "/c/envs/x", "CONDA_PREFIX_1": "/c", "CONDA_SHLVL": "2",
+        "CONDA_EXE": "/c/bin/conda", "PYTHONUNBUFFERED": "1",
     }  # fmt: skip
-    assert callers_variables(variables) == {"HOME": "/home/u", "PYTHONPATH": "/home/u/lib"}
-    assert callers_variables({"PYTHONPATH": "/b/daemon.runfiles/_main"}) == {}
+    assert callers_variables(variables) == {
+        "HOME": "/home/u", "CONDA_EXE": "/c/bin/conda", "PYTHONUNBUFFERED": "1",
+    }  # fmt: skip
+
+
+def test_the_layer_of_a_shell_is_not_that_of_a_shell_in_it() -> None:
+    inside = layer_variables({"HOME": "/home/u"}, Path("/cache/layer"))
+    assert inside["MONOBASE_USER_VENV"] == "/cache/layer"
+    assert callers_variables(inside) == {"HOME": "/home/u"}
+    other = {**inside, "MONOBASE_USER_VENV": "/home/u/top"}
+    assert callers_variables(other) == {"HOME": "/home/u", "MONOBASE_USER_VENV": "/home/u/top"}
 
 
 def test_an_environment_with_torch_is_named_with_its_build_and_its_toolkit() -> None:

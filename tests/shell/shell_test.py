@@ -105,11 +105,87 @@ def test_the_virtual_environment_and_the_settings_of_the_caller_do_not_get_in_th
         (("sh", "-c", "exit 42"), 42),
         (("sh", "-c", "kill -TERM $$"), -signal.SIGTERM),
         (("sh", "-c", "kill -PIPE $$"), -signal.SIGPIPE),
+        (("sh", "-c", "kill -KILL $$"), -signal.SIGKILL),
         (("no-such-command",), 127),
+        (("/etc/passwd",), 126),
+        (("/etc",), 126),
     ],
 )
 def test_the_command_ends_as_if_it_ran_by_itself(installed: Node, words: tuple[str, ...], code: int) -> None:
     assert _shell(installed, "--", *words).returncode == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda it: it.name)
+def test_a_signal_to_shell_is_one_to_the_command(installed: Node, number: int) -> None:
+    waits = f"trap 'echo got; exit 9' {int(number)}; echo up; while :; do sleep 0.1; done"
+    with subprocess.Popen(
+        [*installed.command("shell", "--env", PLAIN), "--", "sh", "-c", waits],
+        stdout=subprocess.PIPE, text=True, env=installed.environment_variables(),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        assert process.communicate()[0] == "got\n"
+    assert process.returncode == 9
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_the_command_runs_without_standard_streams(installed: Node, tmp_path: Path, closed: str) -> None:
+    command = [*installed.command("shell", "--env", PLAIN), "--", "touch", str(tmp_path / "ran")]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command], check=False,
+        env=installed.environment_variables(), timeout=_TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert (tmp_path / "ran").exists()
+
+
+def test_packages_of_another_python_of_the_caller_are_not_seen(installed: Node, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "alpha.py").write_text("NAME = 'of the caller'\n")
+    variables = installed.environment_variables()
+    path = f"{tmp_path}/lib:{variables.get('PYTHONPATH', '')}"
+    code = "import alpha, os; print(alpha.NAME, os.environ.get('CONDA_PREFIX'))"
+    done = _shell(
+        installed, "--", "python", "-c", code,
+        PYTHONPATH=path, CONDA_PREFIX="/opt/conda", VIRTUAL_ENV="/opt/venv", PYTHONHOME="",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "alpha None\n"), done.stderr
+
+
+def test_a_shell_in_a_shell_with_a_layer_has_its_own_environment_only(installed: Node) -> None:
+    lock = _write_layer_lock(installed)
+    inner = [*installed.command("shell", "--env", PLAIN), "--", "env"]
+    outer = installed.command("shell", "--no-python-downloads", "--layer", str(lock))
+    variables = installed.environment_variables({"XDG_CACHE_HOME": str(installed.directory / "cache")})
+    # As Bazel's launcher does: the interpreter of the inner one is not that of the outer one.
+    again = ["env", f"PYTHONPATH={variables['PYTHONPATH']}"] if "PYTHONPATH" in variables else []
+    done = subprocess.run(
+        [*outer, "--", *again, *inner], capture_output=True, text=True, check=False, env=variables,
+        cwd=installed.directory, timeout=_TIMEOUT_S,
+    )  # fmt: skip
+    after = _variables(done)
+    environment = str(installed.environment())
+    assert (after["VIRTUAL_ENV"], after["MONOBASE_USER_VENV"]) == (environment, "")
+    assert "/cache/monobase/layers/" not in after["PATH"]
+    assert after["PATH"].split(":").count(f"{environment}/bin") == 1
+
+
+def test_several_shells_at_once_install_an_environment_once(node: Node) -> None:
+    command = node.command("shell", "--no-python-downloads", "--env", PLAIN)
+    processes = [
+        subprocess.Popen(
+            [*command, "--", "python", "-c", "import alpha; print(alpha.NAME)"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=node.environment_variables(), cwd=node.directory,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    ended = [process.communicate(timeout=_TIMEOUT_S) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], ended
+    assert [stdout for stdout, _ in ended] == ["alpha\n"] * 3
+    assert sum("1 wheels, " in stderr for _, stderr in ended) == 1
+    assert node.differences() == []
 
 
 def test_the_command_reads_what_the_caller_writes_or_nothing(installed: Node) -> None:

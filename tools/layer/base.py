@@ -6,6 +6,7 @@ from functools import cached_property
 
 from packaging.version import Version
 
+from gens.abbreviation import abbreviates
 from gens.catalog import Catalog
 from gens.errors import DefinitionError, LockError
 from gens.generation import Environment, Generation
@@ -103,7 +104,7 @@ def _environment(generation: Generation, name: str) -> Environment:
     for cell in cells:
         if name in (cell.name, cell.full_name, cell.name.removeprefix("python")):
             return cell
-    fitting = [cell for cell in cells if _fits(name, cell.name)]
+    fitting = [cell for cell in cells if abbreviates(name, cell.name)]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
@@ -116,17 +117,3 @@ def _environment(generation: Generation, name: str) -> Environment:
         f"--env: {name!r} fits {len(fitting)} environments of {generation.directory_name}: {names}; "
         "name one of them"
     )
-
-
-def _fits(short: str, name: str) -> bool:
-    """Return whether each part of an abbreviation begins a part of a name, at the end of a number."""
-    parts = name.split("-")
-    return all(any(_begins(asked, part) for part in parts) for asked in short.split("-"))
-
-
-def _begins(asked: str, part: str) -> bool:
-    for full in (part, part.removeprefix("python")):
-        rest = full.removeprefix(asked)
-        if asked and full.startswith(asked) and (not rest or rest[0] == "." or asked.isalpha()):
-            return True
-    return False
