@@ -199,6 +199,7 @@ _mb_set_variables() {
         { while read -r _mb_item _mb_two _mb_uid _mb_kind && [ "$_mb_item" != Uid: ]; do :; done; } 2>/dev/null </proc/self/status
         { [ "$_mb_uid" = 0 ] && [ -r /etc/passwd ]; } || _mb_do activation/user _mb_set_user
     fi
+    [ -z "${MONOBASE_COMPILE_CACHE-}" ] || _mb_do activation/compile_cache _mb_set_compile_cache
     { [ -w "${HOME:-/dev/null}/." ] && [ -w "${TMPDIR:-/tmp}/." ]; } || _mb_do activation/caches _mb_set_caches
 }
 

@@ -71,6 +71,7 @@ def _service_options(settings: RunSettings, install: InstallOptions) -> ServiceO
         settings.check_interval, settings.scan_interval, settings.verify_interval,
         settings.retry_delay, settings.max_retry_delay,
         settings.budget.budget, settings.prune_unselected, settings.prefetch,
+        settings.compile_cache, settings.compile_cache_size,
     )  # fmt: skip
 
 

@@ -60,13 +60,16 @@ def test_the_settings_reach_the_service(tmp_path: Path, services: list[ServiceCo
     arguments = (
         "--listen off --min-gen-id 0 --prune-old-gen --clean-uv-cache --no-repair --check-interval 1 "
         "--scan-interval 2 --verify-interval 0 --retry-delay 3 --max-retry-delay 4 --concurrent-downloads 5 "
-        "--python-mirror http://m/ --jobs 6 --prefetch record"
+        "--python-mirror http://m/ --jobs 6 --prefetch record "
+        "--compile-cache /var/a --compile-cache /var/b --compile-cache-size 3G"
     )
     done = _run(tmp_path, *arguments.split(), f"--features-dir={tmp_path}")
     assert (done.exit_code, done.stderr) == (0, "ended\n")
     options = services[0].options
     assert (options.prune_old_gen, options.clean_uv_cache, options.repair) == (True, True, False)
     assert (options.features_directory, options.prefetch) == (tmp_path, "record")
+    assert options.compile_caches == (Path("/var/a"), Path("/var/b"))
+    assert options.compile_cache_size.text == "3G"
     assert (options.check_interval_s, options.scan_interval_s, options.verify_interval_s) == (1.0, 2.0, 0.0)
     assert (options.retry_delay_s, options.max_retry_delay_s) == (3.0, 4.0)
     assert (options.install.min_gen_id, options.install.jobs) == (0, 6)

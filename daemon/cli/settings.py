@@ -275,6 +275,12 @@ class RunSettings:
     prefetch: Annotated[Literal["off", "record"], option(
         "Whether to record what the import of each environment reads, for models with MONOBASE_PREFETCH=1.",
         click.Choice(["off", "record"]), default="off")]
+    compile_cache: Annotated[tuple[Path, ...], option(
+        "Folder of the node, outside of the prefix, in which models share compiled code; may be repeated.",
+        _PATH, multiple=True, metavar="FOLDER")]
+    compile_cache_size: Annotated[Amount, option(
+        "The most that each compile cache may take: bytes, or a share of its disk.",
+        DiskAmount(), default="20G")]
     work: WorkSettings
     program: ProgramSettings
 
@@ -285,6 +291,12 @@ class RunSettings:
             raise click.UsageError(
                 f"--max-retry-delay {self.max_retry_delay:g} is below --retry-delay {self.retry_delay:g}"
             )
+        for cache in self.compile_cache:
+            if not cache.is_absolute() or cache.resolve().is_relative_to(self.prefix.resolve()):
+                raise click.UsageError(
+                    f"--compile-cache {cache} is not an absolute path outside of the prefix {self.prefix}: "
+                    "models write to it, and to nothing in the prefix"
+                )
         if self.python_mirror is not None and not self.work.python_downloads:
             raise click.UsageError("--python-mirror and --no-python-downloads contradict each other")
 

@@ -15,6 +15,7 @@ from daemon.prefix.service_lock import service_lock
 from daemon.prefix.usage import read_usage
 from daemon.service.announcement import Announcement
 from daemon.service.budget import Budget
+from daemon.service.compile_caches import CompileCaches
 from daemon.service.context import ServiceContext
 from daemon.service.damage import DamageWatch
 from daemon.service.demand import Demand
@@ -42,6 +43,7 @@ class Loop:
         self._installs = Installs(context, self._demand, self._budget)
         self._pruning = Pruning(context)
         self._prefetching = Prefetching(context, self._demand)
+        self._compile_caches = CompileCaches(context)
 
     def run(self) -> None:
         """Run until `stop` is set.
@@ -110,6 +112,7 @@ class Loop:
         if not context.is_counted and not self._demand.is_due():
             context.attempt("count", self._count)
         context.attempt("budget", self._budget.keep)
+        context.attempt("compile caches", self._compile_caches.keep)
         context.state.checked_s = time.time()
 
     def _read_definitions(self) -> None:

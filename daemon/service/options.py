@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.install.options import InstallOptions
-from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
+from daemon.prefix.disk_budget import NO_BUDGET, Amount, DiskBudget, parse_amount
+
+DEFAULT_COMPILE_CACHE_SIZE = parse_amount("20G")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class ServiceOptions:
         max_retry_delay_s: The longest delay.
         budget: The most that the prefix may take.
         prefetch: `record` to record what the import of each environment reads, else `off`.
+        compile_caches: Folders in which models share compiled code.
+        compile_cache_size: The most that each of them may take.
         prune_unselected: Whether that is removed of the active generations which is not selected.
     """
 
@@ -41,3 +45,5 @@ class ServiceOptions:
     budget: DiskBudget = NO_BUDGET
     prune_unselected: bool = False
     prefetch: Literal["off", "record"] = "off"
+    compile_caches: tuple[Path, ...] = ()
+    compile_cache_size: Amount = DEFAULT_COMPILE_CACHE_SIZE

@@ -24,6 +24,10 @@ _ALLOWED = {
     "daemon/install/wheel_install.py": ("the metadata that uv wrote into a staged tree", {".glob"}),
     "daemon/install/pipeline.py": ("names the link in a message", {"prefix.latest"}),
     "daemon/interpreters/interpreter_tree.py": ("the staged interpreter that uv made", {"walk_files"}),
+    "daemon/upkeep/compile_cache.py": (
+        "the compile caches, outside of the prefix",
+        {".mkdir", "os.listdir", "os.rename", "os.rmdir", "shutil.rmtree"},
+    ),
     "daemon/service/feature_file.py": ("node-feature-discovery's folder", {"write_if_changed"}),
 }
 
