@@ -370,6 +370,20 @@ def test_features_are_written_to_the_folder_that_is_mounted(tree: Path) -> None:
     assert volume["hostPath"]["path"] == mount["mountPath"] == directory
 
 
+def test_the_compile_cache_lies_in_the_folder_that_is_mounted_and_outside_of_the_prefix(tree: Path) -> None:
+    manifests = _component(tree, "compile-cache")
+    assert len(validate(manifests)) == len(KINDS)
+    (volume,) = [volume for volume in _pod(manifests)["volumes"] if volume["name"] == "compile-cache"]
+    (mount,) = [mount for mount in _container(manifests)["volumeMounts"] if mount["name"] == "compile-cache"]
+    assert volume["hostPath"]["path"] == mount["mountPath"]
+    variables = _variables(manifests)
+    assert Path(variables["MONOBASE_COMPILE_CACHE"]).parent == Path(mount["mountPath"])
+    assert not Path(mount["mountPath"]).is_relative_to(DEFAULT_PREFIX)
+    # It removes what models wrote, and still cannot become another user.
+    capabilities = _container(manifests)["securityContext"]["capabilities"]
+    assert capabilities == {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]}
+
+
 def test_the_example_changes_what_it_says_and_keeps_the_rest(example: list[dict[str, Any]]) -> None:
     assert {manifest["metadata"].get("namespace", "models-base") for manifest in example} == {"models-base"}
     assert example[0]["metadata"]["name"] == "models-base"

@@ -67,6 +67,19 @@ def test_kubernetes_accepts_the_model_with_both_components(
     }
 
 
+def test_a_model_shares_compiled_code_in_the_folder_that_the_daemon_keeps(tree: Path) -> None:
+    (pod,) = kustomize(overlay(tree / "overlay", "../model", {"components": ["../components/compile-cache"]}))
+    assert validate([pod]) == ["Pod/model"]
+    (container,) = pod["spec"]["containers"]
+    (volume,) = [volume for volume in pod["spec"]["volumes"] if volume["name"] == "compile-cache"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "compile-cache"]
+    folder = _variables(pod)["MONOBASE_COMPILE_CACHE"]
+    assert (volume["hostPath"]["path"], mount["mountPath"]) == (folder, folder)
+    component = yaml.safe_load((DAEMON.parent / "components/compile-cache/daemonset.yaml").read_text())
+    (daemon,) = component["spec"]["template"]["spec"]["containers"]
+    assert {"name": "MONOBASE_COMPILE_CACHE", "value": folder} in daemon["env"]
+
+
 def _line(environment: Environment) -> str:
     """Return the line of a node's list of environments (daemon/README.md), before any of it is installed."""
     kind = "environment" if environment.stack is None else "stack"
@@ -152,7 +165,7 @@ def test_with_a_stack_the_variables_name_an_environment_as_well(
 
 
 @pytest.mark.parametrize(
-    "components", [[], ["gpu"], ["ready-node"], ["stack"], ["gpu", "ready-node", "stack"]]
+    "components", [[], ["gpu"], ["ready-node"], ["stack"], ["compile-cache"], ["gpu", "ready-node", "stack"]]
 )
 def test_the_api_server_keeps_each_field_so_that_a_second_apply_says_unchanged(
     tree: Path, components: list[str]
