@@ -46,7 +46,7 @@ class CacheUnit:
 
 @dataclass(frozen=True, slots=True)
 class CacheCleaning:
-    """What a cleaning has found and done.
+    """The result of a cleaning.
 
     Attributes:
         size_bytes: Bytes that the cache takes now.

@@ -26,8 +26,10 @@ from daemon.prefix.prefetch_list import read_prefetch_list
 from daemon.prefix.prefix import Prefix
 from gens.catalog import load_catalog
 from runtime.shells import EXEC, SYSTEM_PATH
+from tests.index.interpreter_archive import interpreter_mirror
 
-_GENERATION = "g00003"
+_NUMBER = 3
+_GENERATION = f"g{_NUMBER:05}"
 _ENVIRONMENT = "python3.11-torch2.13.0-cu130"
 _DISK_BYTES = 8_000_000_000
 # What ends with an interpreter reads much (the destructors of CUDA's libraries), and a model does not end.
@@ -83,7 +85,7 @@ class Bench:
             "PATH": SYSTEM_PATH,
             "HOME": "/tmp",  # noqa: S108 (nothing is written there)
             "MONOBASE_PREFIX": str(self.prefix.root),
-            "MONOBASE_GEN_ID": str(int(_GENERATION[1:])),
+            "MONOBASE_GEN_ID": str(_NUMBER),
             "PYTHON_VERSION": "3.11",
             "TORCH_VERSION": "2.13.0+cu130",
             "MONOBASE_LEASE": "1",
@@ -187,14 +189,19 @@ def _installed(
             raise click.ClickException(f"{folder}: has less than {_DISK_BYTES / 1e9:.0f} GB free")
         variables = dict(os.environ)
         variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        variables["PATH"] = f"{Path(sys.base_prefix) / 'bin'}{os.pathsep}{variables['PATH']}"
-        number = str(int(_GENERATION[1:]))
+        catalog = load_catalog(gens)
+        environments = catalog.generation(_NUMBER).environments
+        version = next(item.python_full for item in environments if item.name == _ENVIRONMENT)
+        number = str(_NUMBER)
         command = [
             sys.executable, "-m", "daemon.main", "install", "--prefix", f"{folder}/prefix",
-            "--gens", str(load_catalog(gens).locks_directory), "--min-gen-id", number, "--max-gen-id", number,
-            "--only", _ENVIRONMENT, "--no-python-downloads", "--prefetch",
+            "--gens", str(catalog.locks_directory), "--min-gen-id", number, "--max-gen-id", number,
+            "--only", _ENVIRONMENT, "--prefetch", *(["--index-url", index_url] if index_url else []),
         ]  # fmt: skip
-        subprocess.run(command + (["--index-url", index_url] if index_url else []), env=variables, check=True)
+        # The interpreter lies on the prefix, as on a node, and its library is dropped and read as well.
+        with interpreter_mirror(Path(folder, "mirror"), (version,)) as mirror:
+            variables["UV_PYTHON_DOWNLOADS_JSON_URL"] = mirror.list_url
+            subprocess.run(command, env=variables, check=True)
         yield Path(folder, "prefix").resolve()
 
 
