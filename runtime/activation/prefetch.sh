@@ -1,6 +1,9 @@
 # shellcheck shell=sh disable=SC2154 # exec sets _mb_home
 # Starts to read ahead what the import of the environment reads, in the background. README.md beside exec describes it.
 
+_mb_functions="$_mb_functions _mb_prefetch"
+_mb_variables="$_mb_variables _mb_list"
+
 _mb_prefetch() {
     case $MONOBASE_PREFETCH in
     1) ;;
