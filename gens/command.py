@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from gens.errors import MonobaseError
+from gens.redaction import without_learnt
 from gens.version import read_version
 
 _INTERNAL_ERROR = 70
@@ -45,10 +46,10 @@ class MonobaseCommand(click.Command):
         try:
             return super().invoke(ctx)
         except MonobaseError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {without_learnt(str(error))}", err=True)
             ctx.exit(error.exit_code)
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except Exception:
-            click.echo(f"internal error:\n{traceback.format_exc()}", err=True)
+            click.echo(f"internal error:\n{without_learnt(traceback.format_exc())}", err=True)
             ctx.exit(_INTERNAL_ERROR)

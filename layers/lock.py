@@ -52,6 +52,13 @@ _OVERRIDE = re.compile(rf"{_PIN}, the base has (?P<base>[A-Za-z0-9.+!]+)")
 _BUILT = re.compile(rf"{_PIN}, from (?P<source>\S.*)")
 _WHEELS = re.compile(r"(?P<count>0|[1-9][0-9]{0,6}), (?P<bytes>0|[1-9][0-9]{0,17}) bytes")
 _WHEELS_SUFFIX = ".wheels"
+_MERGE_CONFLICT = re.compile(r"(?m)^(<<<<<<<|>>>>>>>) ")
+# A line of pip's format: an option, a path, or a name with extras, versions, a URL, a marker or a comment.
+_REQUIREMENT = re.compile(r"(?m)^(-[a-z-]|\.{0,2}/|[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*([=<>!~@;#\\]|$))")
+
+
+class OtherFileError(LockError):
+    """A file that should be a layer lock is something else, which must not be overwritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +235,7 @@ def read_layer_lock(path: Path) -> LayerLock:
         The lock.
 
     Raises:
+        OtherFileError: The file is something else than a layer lock.
         LockError: The file is missing, cannot be read, is of a newer format or malformed; the message names
             file and line.
     """
@@ -238,9 +246,59 @@ def read_layer_lock(path: Path) -> LayerLock:
             f"{path}: does not exist; `bazel run //tools:layer -- lock requirements.in -o {path.name}`"
             " makes it"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise LockError(f"{path}: cannot be read: {error}") from error
+    except IsADirectoryError as error:
+        raise LockError(
+            f"{path}: is a folder, not a layer lock; name the file, such as {path}/model.lock"
+        ) from error
+    except OSError as error:
+        raise LockError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise OtherFileError(f"{path}: is not text, so not a layer lock; name a lock") from error
+    check_kind(text, path)
     return parse_layer_lock(text, path)
+
+
+def check_kind(text: str, path: Path) -> None:
+    """Check that a text begins as a layer lock does, however damaged it is.
+
+    Args:
+        text: Content of the file.
+        path: File that it was read from, for the message.
+
+    Raises:
+        OtherFileError: It is something else; the message says what, and what to name instead.
+    """
+    if text.startswith("# layer: "):
+        if _MERGE_CONFLICT.search(text):
+            raise LockError(
+                f"{path}: has unmerged changes of Git; take one side, such as "
+                f"`git checkout --ours {path.name}`, and lock again"
+            )
+        return
+    raise OtherFileError(f"{path}: {_described(text, path)}")
+
+
+def _described(text: str, path: Path) -> str:
+    begin = f"`bazel run //tools:layer -- lock {path.name} -o model.lock`"
+    if not text.strip():
+        return "is empty, not a layer lock; lock again, or name another file"
+    if "\0" in text:
+        return "is not text, so not a layer lock; name a lock"
+    if text.startswith("# generation: "):
+        return (
+            "is the lock of an environment, which layers stand on, not of a layer; name the lock that "
+            "`bazel run //tools:layer -- lock` wrote, or the environment with --env"
+        )
+    if re.search(r"(?m)^(lock-version|version) = |^\[\[?[\w.-]+\]\]?$", text):
+        return (
+            "is TOML, not a layer lock; export it to requirements.txt, for which "
+            "`bazel run //tools:layer -- lock requirements.txt -o model.lock` makes one"
+        )
+    if _MERGE_CONFLICT.search(text):
+        return "has unmerged changes of Git; take one side, and lock again"
+    if _REQUIREMENT.search(text):
+        return f"is a file of requirements, not a layer lock; {begin} makes one"
+    return "is not a layer lock; name the file that `bazel run //tools:layer -- lock` wrote"
 
 
 def parse_layer_lock(text: str, path: Path) -> LayerLock:

@@ -11,6 +11,7 @@ from gens.lock import LockedWheel
 from layers.lock import (
     Built,
     LayerLock,
+    OtherFileError,
     Override,
     format_layer_lock,
     lock_digest,
@@ -162,8 +163,38 @@ def test_a_missing_lock_names_the_command_that_makes_it(tmp_path: Path) -> None:
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.lock"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(LockError, match="cannot be read"):
+    with pytest.raises(OtherFileError, match="is not text, so not a layer lock"):
         read_layer_lock(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", "is empty, not a layer lock"),
+        ("\n \n", "is empty, not a layer lock"),
+        ("# generation: g00002\n# environment: python3.12\n", "is the lock of an environment, which layers"),
+        (
+            "torch\nnumpy>=1\n",
+            "is a file of requirements, not a layer lock; `bazel run //tools:layer -- ",
+        ),
+        ("# ours\n--index-url https://x.example/simple\n", "is a file of requirements"),
+        ("version = 1\n[[package]]\nname = 'x'\n", "is TOML, not a layer lock; export it"),
+        ("<<<<<<< HEAD\n# layer: 1\n", "has unmerged changes of Git"),
+        ("# layer: 1\n<<<<<<< HEAD\n", "has unmerged changes of Git"),
+        ("(what is this)\n", "is not a layer lock; name the file that `bazel run"),
+        ("\0\0", "is not text, so not a layer lock"),
+    ],
+)
+def test_a_file_that_is_something_else_is_named_for_what_it_is(tmp_path: Path, text: str, kind: str) -> None:
+    path = tmp_path / "model.lock"
+    path.write_text(text)
+    with pytest.raises(LockError, match=re.escape(f"{path}: {kind}")):
+        read_layer_lock(path)
+
+
+def test_a_folder_is_told_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(LockError, match="is a folder, not a layer lock; name the file"):
+        read_layer_lock(tmp_path)
 
 
 def test_the_digest_of_a_base_is_that_of_its_text() -> None:

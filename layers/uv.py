@@ -12,6 +12,7 @@ from pathlib import Path
 import uv as uv_package
 
 from gens.lock import LockedWheel
+from gens.redaction import remember
 from layers.child import run_children
 from layers.errors import LayerDiskError, LayerIndexError, LayerUvError, LayerWheelError
 from layers.lock import LayerLock
@@ -45,6 +46,7 @@ _MALFORMED = re.compile(
 INTERPRETER_FOLDER = "monobase-layer-"
 _LINES = 12
 _LINE_CHARACTERS = 500
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _PASSWORD = re.compile(r"(\w://)[^/\s]+@")  # which may have an @ itself
 
 
@@ -137,11 +139,24 @@ def _places(lock: LayerLock, wheels: Iterable[LockedWheel], sources: WheelSource
     if sources.index_url is not None:
         return [*words, "--default-index", sources.index_url]
     if lock.index_url is not None:
-        words += ["--default-index", lock.index_url]
+        words += ["--default-index", _expanded(lock.index_url)]
     for url in lock.extra_index_urls:
-        words += ["--index", url]
+        words += ["--index", _expanded(url)]
     # Safe with hashes: a wheel of another index than the one that was locked has to be the same.
     return [*words, "--index-strategy", "unsafe-best-match"]
+
+
+def _expanded(url: str) -> str:
+    """Return the URL of an index with the values of its variables, which a lock does not have: `${TOKEN}`."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in os.environ:
+            raise LayerIndexError(f"{url}: the variable {name} is not set; set it, or name an index")
+        remember(os.environ[name])
+        return os.environ[name]
+
+    return _VARIABLE.sub(value, url)
 
 
 def _run(command: list[str], target: Path) -> None:

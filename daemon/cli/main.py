@@ -28,10 +28,10 @@ from daemon.cli.shell_settings import ShellCommand, ShellSettings
 from daemon.cli.stop_signal import stop_on_signals
 from daemon.errors import MachineError
 from daemon.host.system_error import explain
-from daemon.report.redaction import redact
 from daemon.report.shown_text import visible
 from gens.command import version_option
 from gens.errors import MonobaseError
+from gens.redaction import redact
 
 
 class _Cli(click.Group):

@@ -1,5 +1,4 @@
-"""Messages of the daemon: progress, safe text, and redaction of passwords.
+"""Messages of the daemon: progress and safe text.
 
-Enters: events and values of any package. Leaves: lines of a log, texts without control characters, texts
-without passwords.
+Enters: events and values of any package. Leaves: lines of a log, texts without control characters.
 """

@@ -11,9 +11,9 @@ from typing import Literal, TextIO
 
 from rich.filesize import decimal
 
-from daemon.report.redaction import redact
 from daemon.report.shown_text import visible
 from gens.progress import Bar, Unit
+from gens.redaction import redact
 
 LogFormat = Literal["text", "json"]
 Value = str | int | float | bool | None | list[str]

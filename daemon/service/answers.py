@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 
-from daemon.report.redaction import redact
 from daemon.report.shown_text import json_document, visible
 from daemon.service.context import ServiceContext
 from daemon.service.failure import for_everybody, text_of
@@ -17,6 +16,7 @@ from daemon.service.page_facts import read_page_facts
 from daemon.service.status_page import status_page
 from daemon.upkeep.readiness import readiness_text
 from gens.errors import MonobaseError
+from gens.redaction import redact
 
 _METHODS = ("GET", "HEAD")
 _JSON = "application/json"

@@ -1,8 +1,8 @@
 """A failure as metrics, the page and the log show it: its kind, and a text that everybody may read."""
 
-from daemon.report.redaction import redact
 from daemon.report.shown_text import visible
 from gens.errors import MonobaseError
+from gens.redaction import redact
 
 # All kinds, each a series of `monobase_failures_total` from the start.
 KINDS = (

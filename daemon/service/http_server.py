@@ -19,13 +19,13 @@ from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
 
-from daemon.report.redaction import redact
 from daemon.service.address import Address, listen
 from daemon.service.answers import Question, Response, plain, question_of, respond
 from daemon.service.connections import Connections, Stage
 from daemon.service.context import ServiceContext
 from daemon.service.http_request import HeadReader, Request, RequestError
 from daemon.service.shared_answers import SharedAnswers
+from gens.redaction import redact
 
 _REQUEST_S = 10.0
 _LAST_WORD_S = 1.0

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from daemon.report.redaction import learn_variables, redact
 from daemon.uv.configuration_files import malformed, read_files
 from daemon.uv.index_url import check_url, without_user_info
+from gens.redaction import learn_variables, redact
 
 Setting = str | int | bool | list[str]
 Index = dict[str, object]

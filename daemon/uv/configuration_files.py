@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.errors import UvConfigurationError
-from daemon.report.redaction import learn
 from daemon.uv.variables import is_true
+from gens.redaction import learn
 
 
 def read_files(variables: Mapping[str, str]) -> list[tuple[Path, dict[str, object]]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import UvConfigurationError
-from daemon.report.redaction import redact
 from daemon.uv.configuration_files import configuration_files, malformed, read_files
+from gens.redaction import redact
 
 
 def _write(directory: Path, text: str = "") -> Path:

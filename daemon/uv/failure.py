@@ -15,8 +15,8 @@ from daemon.errors import (
 from daemon.host.child_process import signal_name
 from daemon.host.system_error import explain_text, full_disk_message
 from daemon.prefix.prefix import Prefix
-from daemon.report.redaction import redact
 from gens.errors import MonobaseError
+from gens.redaction import redact
 
 _LINE_CHARACTERS = 500
 _MISMATCH = re.compile(

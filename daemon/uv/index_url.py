@@ -3,7 +3,7 @@
 import re
 
 from daemon.errors import IndexUrlError
-from daemon.report.redaction import learn, redact
+from gens.redaction import learn, redact
 
 
 def check_url(url: str) -> None:

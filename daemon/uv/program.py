@@ -16,12 +16,12 @@ from daemon.errors import MachineError
 from daemon.host.child_process import run_to_its_end
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.uv_locks import TIMEOUT_S, TRIES, remove_uv_locks, waited_for_a_lock
-from daemon.report.redaction import learn
 from daemon.uv.call_watch import CallWatch
 from daemon.uv.configuration import UvConfiguration, read_uv_configuration
 from daemon.uv.failure import failure_of
 from daemon.uv.least_rate import LeastRate
 from daemon.uv.variables import passed_on
+from gens.redaction import learn
 
 
 @dataclass(frozen=True, slots=True)

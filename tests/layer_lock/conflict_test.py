@@ -7,7 +7,7 @@ import pytest
 from layers.lock import Override
 from tests.index.server import LocalIndex
 from tests.index.wheel import WheelSpec
-from tests.layer_lock.desk import DATE, TORCH, Desk, make_desk, pure, versions
+from tests.layer_lock.desk import DATE, TORCH, Desk, add_sdist, make_desk, pure, versions
 
 pytest_plugins = ["tests.index.fixture"]
 
@@ -48,7 +48,7 @@ def test_other_environments_that_fit_are_named(desk: Desk) -> None:
 def test_that_no_environment_fits_is_told(desk: Desk) -> None:
     desk.index.add(WheelSpec("app", "1.0", requires_python=">=4", files={"app.py": b""}))
     said = _refused(desk, "app\n")
-    assert "they do not fit each other either, whatever the base has; uv says:" in said
+    assert "they have no solution, whatever the base has; uv says:" in said
     assert "no other environment fits (3 tried)" in said
 
 
@@ -152,7 +152,45 @@ def test_an_index_that_does_not_answer_is_told(desk: Desk) -> None:
 
 
 def test_a_package_that_does_not_exist_is_told_without_trying_environments(desk: Desk) -> None:
-    said = _refused(desk, "no-such-package\n")
-    assert "no-such-package was not found in the package registry" in said
+    said = _refused(desk, "numpy\nno-such-package\n")
+    place = "error: requirements.in:2: no-such-package is not on "
+    assert said.startswith(place)
+    assert said.endswith("; correct the name, or name its index with --index\n")
     assert "tried" not in said
     assert "warning" not in said
+
+
+@pytest.mark.parametrize(
+    ("written", "near"), [("numpi", "numpy"), ("nunpy>=1", "numpy"), ("cv2", "opencv-python")]
+)
+def test_a_misspelt_package_is_told_with_names_that_are_like_it(desk: Desk, written: str, near: str) -> None:
+    assert f"; did you mean {near}" in _refused(desk, f"{written}\n")
+
+
+def test_a_package_that_another_one_requires_and_that_does_not_exist_is_told_with_it(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0", "no-such-package"))
+    assert "error: no-such-package, which app requires, is not on the index; name its index" in _refused(
+        desk, "app\n"
+    )
+
+
+def test_a_version_that_does_not_exist_is_told_with_the_date(desk: Desk) -> None:
+    said = _refused(desk, "numpy==99\n")
+    assert said == f"error: requirements.in:1: numpy 99 is not on the index as of {DATE}\n"
+
+
+def test_a_conflict_of_a_requirement_with_hashes_is_told_without_them(desk: Desk) -> None:
+    hashes = " ".join(f"--hash=sha256:{number:064}" for number in range(9))
+    said = _refused(desk, f"numpy==1.26.4 {hashes}\n")
+    assert "requirements.in:1 asks for numpy==1.26.4\n" in said
+    assert "sha256" not in said
+
+
+def test_a_version_without_a_wheel_for_the_target_is_not_proposed(desk: Desk, tmp_path: Path) -> None:
+    add_sdist(desk, tmp_path, "numpy", "1.19.5")
+    platform = "manylinux_2_17_x86_64"
+    desk.index.add(WheelSpec("numpy", "1.19.5", "cp38", "cp38", platform, files={"numpy.py": b""}))
+    said = _refused(desk, "numpy<1.20\n")
+    assert "numpy 1.19.5 has no wheel for Python 3.12 on x86_64, and a layer is made of wheels" in said
+    assert "--override" not in said
+    assert "no other environment fits" in said

@@ -1,5 +1,6 @@
 """An author's desk: a generation with locks of its own, a folder of work, and the command `//tools:layer`."""
 
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from layers.lock import LayerLock, read_layer_lock
 from tests.index.client import uv_environment
 from tests.index.server import LocalIndex
-from tests.index.wheel import WheelSpec
+from tests.index.wheel import Wheel, WheelSpec
 from tests.update.workshop import Workshop, all_cells, generation, make_workshop
 from tools.layer.cli import main
+from tools.layer.source_digest import file_digest
 
 DATE = "2026-11-10T00:00:00Z"
 TORCH = "3.12-torch2.4.1"
@@ -89,3 +91,17 @@ def versions(lock: LayerLock) -> dict[str, str]:
 def pure(name: str, version: str, *requires: str) -> WheelSpec:
     """Return a wheel for any Python."""
     return WheelSpec(name, version, requires_dist=requires, files={f"{name.replace('-', '_')}.py": b""})
+
+
+def add_sdist(desk: Desk, folder: Path, name: str, version: str) -> None:
+    """Serve a source distribution, of metadata that need no build."""
+    metadata = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n"
+    source = folder / f"{name}-{version}"
+    source.mkdir()
+    (source / "PKG-INFO").write_text(metadata)
+    (source / "pyproject.toml").write_text("[build-system]\nrequires = []\n")
+    path = folder / f"{source.name}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(source, source.name)
+    digest = file_digest(path)
+    desk.index.add(Wheel(WheelSpec(name, version), path, path.stat().st_size, digest, metadata.encode()))

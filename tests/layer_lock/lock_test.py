@@ -7,7 +7,7 @@ import pytest
 from layers.lock import lock_digest
 from tests.index.repository import pytorch_root
 from tests.index.server import LocalIndex
-from tests.layer_lock.desk import DATE, Desk, make_desk, pure, versions
+from tests.layer_lock.desk import DATE, TORCH, Desk, make_desk, pure, versions
 
 pytest_plugins = ["tests.index.fixture"]
 
@@ -165,6 +165,20 @@ def test_paths_are_relative_to_the_lock_wherever_it_lies(desk: Desk) -> None:
         (("lock", "requirements.in", "--env", "3.12", "--extra", "x"), "belong to a pyproject.toml"),
         (("lock", "requirements.in", "--env", "3.12", "--override", "a b"), "neither NAME nor NAME==VERSION"),
         (("lock", "requirements.in", "--env", "3.12", "--exclude-newer", "soon"), "'soon' is neither"),
+        (
+            ("lock", "requirements.in", "--env", "3.12", "--index", "corp"),
+            "--index 'corp': it does not",
+        ),
+        (
+            ("lock", "a.in", "--default-index", "x.example/simple"),
+            "--default-index 'x.example/simple':",
+        ),
+        (("lock", "a.in", "--index", "https:///simple"), "it names no host"),
+        (("lock", "a.in", "--index", "https://me:pa/ss@x.example/"), "--index 'https://x.example/': what"),
+        (
+            ("lock", "a.in", "--index", "https://a.example https://b.example"),
+            "repeat the option for each",
+        ),
     ],
 )
 def test_wrong_usage_is_told(desk: Desk, arguments: tuple[str, ...], message: str) -> None:
@@ -213,3 +227,44 @@ def test_a_folder_means_its_project(desk: Desk) -> None:
 def test_a_missing_file_of_requirements_is_named(desk: Desk) -> None:
     said = desk.run("lock", "gone.in", "--env", "3.12", exit_code=3)
     assert said == "error: gone.in: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("content", [b"torch\n", b"# generation: g00002\n", b"\xff\xfe"])
+def test_a_file_that_is_not_a_layer_lock_is_not_overwritten(desk: Desk, content: bytes) -> None:
+    desk.write("numpy\n")
+    path = desk.folder / "model.lock"
+    path.write_bytes(content)
+    said = desk.run("lock", "requirements.in", "--env", "3.12", exit_code=3)
+    assert "it is not overwritten: name another file with -o" in said
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_lock_is_replaced_with_a_warning(desk: Desk) -> None:
+    lock = desk.lock("numpy\n")
+    path = desk.folder / "model.lock"
+    path.write_text(path.read_text() + "x")
+    assert "warning: the existing lock is not used" in desk.run(
+        "lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE
+    )
+    assert desk.read() == lock
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# layer: 1\n", "a.in: is a layer lock; name it with -o"),
+        ("# generation: g00002\n", "a.in: is the lock of an environment; name the environment with --env"),
+        ("\0", "a.in: is not text"),
+        ("--index-url corp\n", "a.in:1: --index-url 'corp': it does not begin with https://"),
+    ],
+)
+def test_a_file_that_has_no_requirements_is_told(desk: Desk, text: str, message: str) -> None:
+    desk.write(text, "a.in")
+    assert message in desk.run("lock", "a.in", "--env", "3.12", exit_code=3)
+
+
+def test_a_folder_without_a_project_is_told(desk: Desk) -> None:
+    (desk.folder / "code").mkdir()
+    assert "has no pyproject.toml; name a file of requirements" in desk.run(
+        "lock", "code", "--env", "3.12", exit_code=3
+    )

@@ -13,7 +13,7 @@ from tools.layer.base import Base, read_base
 from tools.layer.errors import RequirementsError
 from tools.layer.fallback import free_question, older_requirements
 from tools.layer.question import Question, check_request, make_question
-from tools.layer.resolution import ask
+from tools.layer.resolution import ask, has_wheels_elsewhere
 from tools.layer.solver import Solver
 from tools.locking.resolver import UnsatisfiableError
 
@@ -113,6 +113,10 @@ def _fits(solver: Solver, question: Question, base: Base) -> bool:
         may_build=question.may_build,
     )
     answer = ask(solver.resolver, other)
+    if any(
+        has_wheels_elsewhere(solver.resolver, other, name, answer.versions[name]) for name in answer.sdists
+    ):
+        return False
     delta = [(name, version) for name, version in answer.versions.items() if not base.has(name, version)]
     if any(second_accelerators(base, delta)):
         return False

@@ -1,7 +1,8 @@
 """Finds the environment that a layer stands on, by a full or an abbreviated name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cached_property
 
 from packaging.version import Version
@@ -12,6 +13,8 @@ from gens.errors import DefinitionError, LockError
 from gens.generation import Environment, Generation
 from gens.lock import Lock, LockedWheel
 from layers.lock import lock_digest
+
+_MOST_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -97,23 +100,38 @@ def read_base(catalog: Catalog, generation: Generation, environment: Environment
 
 
 def _environment(generation: Generation, name: str) -> Environment:
-    cells = generation.environments
-    machine, slash, short = name.rpartition("/")
+    environments = generation.environments
+    machine, slash, without_machine = name.rpartition("/")
     if slash and machine in generation.machines:
-        name = short
-    for cell in cells:
-        if name in (cell.name, cell.full_name, cell.name.removeprefix("python")):
-            return cell
-    fitting = [cell for cell in cells if abbreviates(name, cell.name)]
+        name = without_machine
+    for environment in environments:
+        full_names = (environment.name, environment.full_name, environment.name.removeprefix("python"))
+        if name in full_names:
+            return environment
+    fitting = [environment for environment in environments if abbreviates(name, environment.name)]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
-        known = ", ".join(cell.name for cell in cells)
+        nearest = _shown(sorted(environments, key=lambda environment: -_likeness(name, environment.name)))
         raise DefinitionError(
-            f"--env: {generation.directory_name} has no {name!r} for {generation.machines[0]}; it has {known}"
+            f"--env: {generation.directory_name} has no {name!r} for {generation.machines[0]}; "
+            f"{'the nearest are' if len(environments) > _MOST_SHOWN else 'it has'} {nearest}"
         )
-    names = ", ".join(cell.name for cell in fitting)
+    names = _shown(fitting)
     raise DefinitionError(
         f"--env: {name!r} fits {len(fitting)} environments of {generation.directory_name}: {names}; "
         "name one of them"
     )
+
+
+def _shown(environments: Sequence[Environment]) -> str:
+    """Return the first few names, and how many others there are."""
+    names = ", ".join(environment.name for environment in environments[:_MOST_SHOWN])
+    more = len(environments) - _MOST_SHOWN
+    return f"{names}, and {more} others" if more > 0 else names
+
+
+def _likeness(abbreviation: str, name: str) -> float:
+    """Return how much a name is like an abbreviation: by whole parts, then by letters."""
+    common = sum(abbreviates(part, name) for part in abbreviation.split("-"))
+    return common + SequenceMatcher(None, abbreviation, name.removeprefix("python")).ratio()

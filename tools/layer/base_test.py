@@ -96,7 +96,11 @@ def test_a_name_or_an_abbreviation_finds_its_environment(catalog: Catalog, asked
     [
         ("3.12-torch2.14", r"'3.12-torch2.14' fits 2 environments of g00002: python3.12-torch2.14.0-cu130, "),
         ("torch2.13.0", r"fits 2 environments.*python3.12-torch2.13.0-cu130, python3.13-torch2.13.0-cu130"),
-        ("3.1", r"g00002 has no '3.1' for x86_64; it has python3.12, "),
+        ("3.1", r"g00002 has no '3.1' for x86_64; the nearest are python3.1.*, and \d+ others$"),
+        (
+            "3.13-torch9",
+            r"has no '3.13-torch9' for x86_64; the nearest are python3.13-torch2.\S+, py",
+        ),
         ("torch2.1", "has no 'torch2.1' for x86_64"),
         ("", "has no '' for x86_64"),
         ("3.12-torch2.13.0-cu128", "has no '3.12-torch2.13.0-cu128'"),

@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from gens.errors import ResolutionError
+from tools.layer.credentials import safe_text, without_credentials
 from tools.layer.errors import BuildError
-from tools.layer.request import Source, is_archive, without_credentials
+from tools.layer.request import Source, is_archive
 from tools.layer.source_digest import file_digest, path_label
 from tools.layer.wheel_file import check_tags, normalize
 from tools.locking.uv_program import Resolver
@@ -88,7 +89,15 @@ class Builder:
             ResolutionError: The index did not answer.
         """
         path = self._download(url, filename, sha256, what)
-        return self._build(path, what), f"{filename} sha256:{file_digest(path)}"
+        try:
+            wheel = self._build(path, what)
+        except BuildError as error:
+            minor = ".".join(self.python.split(".")[:2])
+            raise BuildError(
+                f"{what} has no wheel for Python {minor} on {self.platform}, and its source distribution "
+                f"does not build here; ask for a version with a wheel, or name another environment\n{error}"
+            ) from error
+        return wheel, f"{filename} sha256:{file_digest(path)}"
 
     def _from_path(self, source: Source, what: str) -> tuple[Path, str]:
         path = Path(source.location)
@@ -138,7 +147,7 @@ class Builder:
         except OSError as error:
             raise BuildError(f"{what}: git cannot be run: {error}; install git") from error
         if process.returncode != 0:
-            said = without_credentials(process.stderr.strip())
+            said = process.stderr.strip()
             raise BuildError(f"{what}: git failed: {said}")
         return process.stdout
 
@@ -164,7 +173,7 @@ class Builder:
                 for chunk in answer.iter_content(_CHUNK_BYTES):
                     file.write(chunk)
         except (OSError, requests.RequestException) as error:
-            reason = without_credentials(str(error))
+            reason = safe_text(str(error))
             raise ResolutionError(f"{what}: {shown}: cannot be downloaded: {reason}") from error
         found = file_digest(path)
         if sha256 not in (None, found):
@@ -205,7 +214,7 @@ class Builder:
         if process.returncode != 0 or len(wheels) != 1:
             lines = [*process.stdout.splitlines(), *process.stderr.splitlines()][-_SHOWN_LINES:]
             said = "\n".join(f"    {line}" for line in lines if line.strip()).replace(str(source), "SOURCE")
-            raise BuildError(f"{what}: does not build to a wheel; uv says:\n{without_credentials(said)}")
+            raise BuildError(f"{what}: does not build to a wheel; uv says:\n{said}")
         check_tags(wheels[0], self.python, self.platform, what)
         normalize(wheels[0])
         return wheels[0]

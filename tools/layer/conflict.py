@@ -1,7 +1,7 @@
 """Tells a conflict in the author's terms: who wants what, which pin is in the way, what would fit."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ from tools.layer.question import Question, marker_environment
 from tools.layer.request import Request, Requirement
 from tools.layer.resolution import Answer, ask, ask_parents
 from tools.layer.solver import Solver
+from tools.layer.unknown_names import unknown_lines
 from tools.locking.resolver import UnsatisfiableError
 
 _MOST_SHOWN = 6
-_NOT_FOUND = "was not found in the package registry"
 
 
 def explain(
@@ -43,24 +43,31 @@ def explain(
     Raises:
         ResolutionError: An index does not answer.
     """
+    reason: Exception = error
+    free: Answer | None = None
+    if not isinstance(error, SecondAcceleratorError):
+        try:
+            free = ask(solver.resolver, free_question(solver.base, question))
+        except UnsatisfiableError as own:
+            reason = own
+    unknown = list(unknown_lines(catalog, solver.request, question, str(reason)))
+    if unknown:
+        # No environment has to be tried for a package that exists nowhere.
+        return ConflictError("\n".join(unknown))
     lines = [f"the requirements do not fit {solver.base.name}"]
     if isinstance(error, SecondAcceleratorError):
         lines += _accelerator_lines(solver, question, error)
+    elif free is None:
+        lines += ["they have no solution, whatever the base has; uv says:", *_indented(_plain(str(reason)))]
     else:
-        lines += _pin_lines(solver, question, error)
-    # Where a package exists nowhere, no environment has to be tried.
-    if _NOT_FOUND not in "\n".join(lines):
-        lines += alternative_lines(catalog, solver, question)
+        lines += _pin_lines(solver, question, error, free)
+    lines += alternative_lines(catalog, solver, question)
     return ConflictError("\n".join(lines))
 
 
-def _pin_lines(solver: Solver, question: Question, error: UnsatisfiableError | OlderError) -> Iterator[str]:
-    try:
-        free = ask(solver.resolver, free_question(solver.base, question))
-    except UnsatisfiableError as own:
-        yield "they do not fit each other either, whatever the base has; uv says:"
-        yield from _indented(_plain(str(own)))
-        return
+def _pin_lines(
+    solver: Solver, question: Question, error: UnsatisfiableError | OlderError, free: Answer
+) -> Iterator[str]:
     dropped, answer = _smallest(solver, question, free)
     reasons = _Reasons.of(solver, _without(solver, question, dropped), answer, [one.name for one in dropped])
     names = [wheel.name for wheel in dropped]
@@ -76,7 +83,20 @@ def _pin_lines(solver: Solver, question: Question, error: UnsatisfiableError | O
     elif not told:
         yield "uv says:"
         yield from _indented(_plain(str(error)))
-    if names:
+    yield from _override_lines(solver, answer, names)
+
+
+def _override_lines(solver: Solver, answer: Answer, names: Sequence[str]) -> Iterator[str]:
+    """Yield the options that bring other versions than the base has, if these have wheels."""
+    inputs = solver.base.environment.inputs
+    target = f"Python {solver.base.environment.python} on {inputs.machine}"
+    without_wheels = [f"{name} {answer.sdists[name][0]}" for name in names if name in answer.sdists]
+    if without_wheels:
+        yield (
+            f"{', '.join(without_wheels)} has no wheel for {target}, and a layer is made of wheels: ask for "
+            "a version that has one, or name an environment with the Python that it was made for"
+        )
+    elif names:
         versions = ", ".join(f"{name} {answer.versions[name]}" for name in names if name in answer.versions)
         yield f"to have {versions or 'others'} in the layer, on purpose: {_options(names)}"
 
@@ -161,7 +181,7 @@ class _Reasons:
         """
         for one in (*self.request.requirements, *self.request.constraints):
             if one.name == wheel.name and not _admits(one, wheel.version):
-                yield f"    {one.place} asks for {one.text}"
+                yield f"    {one.place} asks for {one.shown}"
         for wish in self.wishes:
             bound = wish.requirement.specifier
             if (
@@ -175,7 +195,7 @@ class _Reasons:
         """Yield who wants a package."""
         for one in self.request.requirements:
             if one.name == name:
-                yield f"    {one.place} asks for {one.text}"
+                yield f"    {one.place} asks for {one.shown}"
         for wish in self.wishes:
             if wish.wanted == name:
                 yield f"    {self._said(wish)}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from gens.errors import MonobaseError, ResolutionError
+from tools.layer.credentials import safe_text
 
 
 class RequirementsError(MonobaseError):
@@ -10,9 +11,15 @@ class RequirementsError(MonobaseError):
 
     exit_code = 3
 
+    def __init__(self, text: str) -> None:
+        super().__init__(safe_text(text))
+
 
 class ConflictError(ResolutionError):
     """The requirements have no solution on their base."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(safe_text(text))
 
 
 class OlderError(ConflictError):
@@ -35,6 +42,9 @@ class BuildError(MonobaseError):
     """A wheel cannot be built or downloaded, or does not run on the base."""
 
     exit_code = 7
+
+    def __init__(self, text: str) -> None:
+        super().__init__(safe_text(text))
 
 
 def reason_of(error: OSError | ValueError) -> str:

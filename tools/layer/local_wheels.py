@@ -36,7 +36,7 @@ def make_wheels(
     for requirement in request.requirements:
         if requirement.source is None or not applies(requirement, base):
             continue
-        what = f"{requirement.place}: {requirement.text}"
+        what = f"{requirement.place}: {requirement.shown}"
         path, label = known.get(requirement.text) or builder.make(requirement.source, what)
         wheel = locked_file(path)
         if requirement.name not in (None, wheel.name):
@@ -54,4 +54,4 @@ def make_wheels(
 def _check_hash(requirement: Requirement, wheel: LockedWheel, label: str) -> None:
     """Check the hashes of a requirement by URL or path: those of the wheel, or of its source distribution."""
     if not any(digest == wheel.sha256 or label.endswith(digest) for digest in requirement.hashes):
-        raise BuildError(f"{requirement.place}: {label} is not among the hashes of {requirement.text}")
+        raise BuildError(f"{requirement.place}: {label} is not among the hashes of {requirement.shown}")

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING
 
 from gens.catalog import Catalog
 from gens.errors import LockError
-from layers.lock import LayerLock, content_digest, format_layer_lock, read_layer_lock, wheels_directory
+from layers.lock import (
+    LayerLock,
+    OtherFileError,
+    content_digest,
+    format_layer_lock,
+    read_layer_lock,
+    wheels_directory,
+)
 from tools.layer.base import Base, find_base, find_generation
 from tools.layer.check import differences, inputs_digest
+from tools.layer.credentials import without_credentials
 from tools.layer.errors import OlderError, SecondAcceleratorError
 from tools.layer.fallback import free_question
 from tools.layer.order import Order, complete, format_time, index_names, read_request
 from tools.layer.question import Wheels, check_request, make_question, request_for
-from tools.layer.request import Request, Source, without_credentials
+from tools.layer.request import Request, Source
 from tools.layer.requirement_text import is_commit
 from tools.layer.resolution import ask, ask_versions
 from tools.layer.solution import Solution
@@ -109,11 +117,16 @@ def order_base(catalog: Catalog, order: Order) -> Base:
 
 
 def _previous(path: Path) -> tuple[LayerLock | None, tuple[str, ...]]:
-    if not path.exists():
+    """Return the existing lock, and warnings: a damaged one is replaced, any other file is not."""
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return None, ()
     try:
         return read_layer_lock(path), ()
+    except OtherFileError as error:
+        raise LockError(f"{error}; it is not overwritten: name another file with -o") from error
     except LockError as error:
+        if not path.is_file():
+            raise
         return None, (f"the existing lock is not used: {error}",)
 
 

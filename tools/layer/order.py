@@ -13,9 +13,11 @@ from packaging.requirements import Requirement as Pep508
 from packaging.utils import canonicalize_name
 
 from layers.lock import LayerLock
+from tools.layer.credentials import shown_index, without_credentials
 from tools.layer.errors import RequirementsError
+from tools.layer.index_url import address_of, check_index_url
 from tools.layer.project import read_project, read_script
-from tools.layer.request import Request, shown_url
+from tools.layer.request import Request
 from tools.layer.requirements_file import read_requirements_file
 
 _PROJECT = "pyproject.toml"
@@ -76,6 +78,8 @@ def make_order(
     groups: Iterable[str] = (),
     overrides: Iterable[str] = (),
     upgrade_packages: Iterable[str] = (),
+    index_url: str | None = None,
+    extra_index_urls: Iterable[str] = (),
     exclude_newer: str | None = None,
     **fields: Any,  # noqa: ANN401 (fields of Order)
 ) -> Order:
@@ -86,17 +90,21 @@ def make_order(
         groups: Dependency groups of a project.
         overrides: `NAME` or `NAME==VERSION` of packages that may differ from the base.
         upgrade_packages: Names of packages of which to forget the version.
+        index_url: Index in place of the default one, or None.
+        extra_index_urls: Indexes beside the default one.
         exclude_newer: Time bound, or None.
         fields: All else, by the names of `Order`.
 
     Raises:
-        UsageError: An override or the time bound is malformed.
+        UsageError: An override, an index or the time bound is malformed.
     """
     return Order(
         extras=_names(extras),
         groups=_names(groups),
         overrides=_overrides(overrides),
         upgrade_packages=_names(upgrade_packages),
+        index_url=None if index_url is None else _index("--default-index", index_url),
+        extra_index_urls=tuple(_index("--index", url) for url in extra_index_urls),
         exclude_newer=None if exclude_newer is None else time_bound(exclude_newer),
         **fields,
     )
@@ -104,6 +112,13 @@ def make_order(
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(canonicalize_name, names)))
+
+
+def _index(option: str, text: str) -> str:
+    try:
+        return check_index_url(text)
+    except ValueError as error:
+        raise click.UsageError(f"{option} {without_credentials(text)!r}: {error}") from error
 
 
 def _overrides(texts: Iterable[str]) -> tuple[str, ...]:
@@ -178,7 +193,7 @@ def read_request(order: Order) -> Request:
             request += read_project(path, order.folder, order.extras, order.groups)
         elif path.suffix == ".py" and path.name != "setup.py":
             request += read_script(path, order.folder)
-        elif path.suffix in (".toml", ".lock", ".yml", ".yaml", ".py", ".cfg"):
+        elif path.suffix in (".toml", ".yml", ".yaml", ".py", ".cfg"):
             raise RequirementsError(
                 f"{path.name}: is not a file of requirements; export it to requirements.txt, or name a "
                 "pyproject.toml with a [project] table"
@@ -192,9 +207,9 @@ def read_request(order: Order) -> Request:
 
 def index_names(request: Request) -> tuple[str | None, tuple[str, ...]]:
     """Return the indexes of a request as a lock names them: without names and credentials."""
-    extra = [*map(_address, request.extra_index_urls), *(url for _, url in request.package_indexes)]
-    index_url = None if request.index_url is None else shown_url(_address(request.index_url))
-    return index_url, tuple(dict.fromkeys(map(shown_url, extra)))
+    extra = [*map(address_of, request.extra_index_urls), *(url for _, url in request.package_indexes)]
+    index_url = None if request.index_url is None else shown_index(address_of(request.index_url))
+    return index_url, tuple(dict.fromkeys(map(shown_index, extra)))
 
 
 def time_bound(text: str) -> str:
@@ -221,16 +236,14 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _address(index: str) -> str:
-    """Return the URL of an index, which uv lets an author name: `corp=https://…`."""
-    name, equals, url = index.partition("=")
-    return url if equals and "://" not in name else index
-
-
 def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _project_of(path: Path) -> Path:
     """Return the `pyproject.toml` of a folder, or the path itself if it is not a folder."""
-    return path / _PROJECT if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    if not (path / _PROJECT).exists():
+        raise RequirementsError(f"{path}: has no {_PROJECT}; name a file of requirements")
+    return path / _PROJECT

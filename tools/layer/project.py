@@ -16,6 +16,7 @@ from packaging.requirements import Requirement as Pep508
 from packaging.utils import canonicalize_name
 
 from tools.layer.errors import RequirementsError, reason_of
+from tools.layer.index_url import check_index_url
 from tools.layer.request import Request, Requirement
 from tools.layer.requirement_text import parse_requirement
 
@@ -218,6 +219,11 @@ class _Project:
         entries = found if isinstance(found, list) else [found]
         if not all(isinstance(entry, dict) and isinstance(entry.get("url"), str) for entry in entries):
             raise self._error("an index has no url", "tool.uv.index")
+        for entry in entries:
+            try:
+                check_index_url(entry["url"])
+            except ValueError as error:
+                raise self._error(f"{entry['url']!r}: {error}", "tool.uv.index") from error
         return entries
 
     def _package_indexes(

@@ -1,9 +1,7 @@
 """The request of an author: requirements with the place where each stands, constraints and indexes."""
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
@@ -52,6 +50,11 @@ class Requirement:
     source: Source | None = None
     hashes: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> str:
+        """The requirement in messages: without its hashes, of which a wheel may have a hundred."""
+        return self.text.partition(" --hash=")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -87,17 +90,6 @@ class Request:
             build=tuple(dict.fromkeys((*self.build, *other.build))),
             requires_python=(*self.requires_python, *other.requires_python),
         )
-
-
-def without_credentials(text: str) -> str:
-    """Return a text without user names and passwords in its web addresses, an `@` in one included."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", text) if "ssh://" not in text else text
-
-
-def shown_url(url: str) -> str:
-    """Return the URL of an index without credentials, query and fragment, as in a lock."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def is_archive(name: str) -> bool:

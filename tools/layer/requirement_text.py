@@ -5,17 +5,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
 from packaging.utils import canonicalize_name
 
+from tools.layer.credentials import expand_variables, learn_url, safe_text, without_credentials
 from tools.layer.errors import RequirementsError
-from tools.layer.request import Requirement, Source, is_archive, name_of_wheel, without_credentials
+from tools.layer.request import Requirement, Source, is_archive, name_of_wheel
 
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _DIRECT = re.compile(
     r"(?:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*)(?P<place>\S+)(?P<marker>.*)"
 )
@@ -57,7 +57,9 @@ def parse_requirement(
         source, egg, shown = _source(groups["place"], place, folder, lock_folder)
     except (ValueError, RuntimeError) as error:  # of a URL, or of a `~` whose user is unknown
         where = without_credentials(groups["place"])
-        raise RequirementsError(f"{place}: {where!r} is not a URL or path: {error}") from error
+        raise RequirementsError(
+            f"{place}: {where!r} is not a URL or path: {safe_text(str(error))}"
+        ) from error
     if hashes:
         source = replace(source, sha256=source.sha256 or hashes[0])
     given = groups.get("name") or egg
@@ -125,7 +127,9 @@ def _source(where: str, place: str, folder: Path, lock_folder: Path) -> tuple[So
         raise ValueError("it begins like an option")
     if not where.startswith("git+") and ("://" not in address or address.startswith("file:")):
         return _path_source(address, place, folder, lock_folder)
-    parts = urlsplit(_expand(address, place))
+    expanded = expand_variables(address)
+    learn_url(expanded)
+    parts = _split(expanded)
     fragment = {key: values[0] for key, values in parse_qs(parts.fragment).items()}
     location = urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
     shown = without_credentials(where)
@@ -149,14 +153,25 @@ def _source(where: str, place: str, folder: Path, lock_folder: Path) -> tuple[So
     return source, fragment.get("egg"), shown
 
 
+def _split(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("write `/` in a password as %2F, `?` as %3F and `#` as %23") from error
+    if not parts.hostname and parts.scheme != "file":
+        raise ValueError("it names no host")
+    return parts
+
+
 def _path_source(address: str, place: str, folder: Path, lock_folder: Path) -> tuple[Source, str | None, str]:
     plain, _, fragment = address.partition("#")
     if plain.startswith("file:"):
         plain = unquote(urlsplit(plain).path)
-    path = Path(os.path.normpath(folder / Path(_expand(plain, place)).expanduser()))
+    path = Path(os.path.normpath(folder / Path(expand_variables(plain)).expanduser()))
     if not path.exists():
         raise RequirementsError(
-            f"{place}: {path} does not exist; paths are relative to the file that has them"
+            f"{place}: {safe_text(str(path))} does not exist; paths are relative to the file that has them"
         )
     if path.is_file() and path.suffix != ".whl" and not is_archive(path.name):
         raise RequirementsError(f"{place}: {path} is neither a wheel, a source distribution nor a folder")
@@ -166,27 +181,9 @@ def _path_source(address: str, place: str, folder: Path, lock_folder: Path) -> t
     return source, fields.get("egg"), shown if shown.startswith(".") else f"./{shown}"
 
 
-def _expand(text: str, place: str) -> str:
-    def value(found: re.Match[str]) -> str:
-        if found[1] not in os.environ:
-            raise RequirementsError(f"{place}: the variable {found[1]} is not set; export it")
-        return os.environ[found[1]]
-
-    return _VARIABLE.sub(value, text)
-
-
 def _name_of(source: Source) -> str | None:
     file_name = urlsplit(source.location).path if source.kind == "url" else source.location
     return name_of_wheel(file_name) if file_name.endswith(".whl") else None
-
-
-def expand_variables(text: str, place: str) -> str:
-    """Return a text with the values of its variables, such as `${TOKEN}`.
-
-    Raises:
-        RequirementsError: A variable is not set.
-    """
-    return _expand(text, place)
 
 
 def is_commit(revision: str | None) -> bool:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from tools.layer.credentials import expand_variables
 from tools.layer.errors import RequirementsError, reason_of
+from tools.layer.index_url import check_index_url
 from tools.layer.request import Request
-from tools.layer.requirement_text import expand_variables, parse_requirement
+from tools.layer.requirement_text import parse_requirement
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _LINE_OPTION = re.compile(r"\s--(?=[a-z])")
@@ -59,6 +61,7 @@ def _read(path: Path, shown: str, lock_folder: Path, constraints: bool, outer: t
         real = path.resolve()  # a file has many paths
     except (OSError, ValueError) as error:
         raise RequirementsError(f"{shown}: cannot be read: {reason_of(error)}") from error
+    _check_kind(text, shown)
     if real in outer:
         raise RequirementsError(f"{shown}: includes itself; remove one of the -r lines")
     request = Request()
@@ -66,6 +69,17 @@ def _read(path: Path, shown: str, lock_folder: Path, constraints: bool, outer: t
         reader = _Line(f"{shown}:{number}", path.parent, lock_folder, constraints, (*outer, real))
         request += reader.read(line)
     return request
+
+
+def _check_kind(text: str, shown: str) -> None:
+    if "\0" in text:
+        raise RequirementsError(f"{shown}: is not text; name a file of requirements")
+    if text.startswith("# layer: "):
+        raise RequirementsError(
+            f"{shown}: is a layer lock; name it with -o, and the files that it is made from"
+        )
+    if text.startswith("# generation: "):
+        raise RequirementsError(f"{shown}: is the lock of an environment; name the environment with --env")
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -113,15 +127,21 @@ class _Line:
         if option == "--editable":
             return self._requirement(value)
         if option == "--index-url":
-            return Request(index_url=expand_variables(value, self._place))
+            return Request(index_url=self._index(option, value))
         if option == "--extra-index-url":
-            return Request(extra_index_urls=(expand_variables(value, self._place),))
+            return Request(extra_index_urls=(self._index(option, value),))
         if option == "--no-binary" and not value.startswith(":"):
             return Request(build=tuple(canonicalize_name(name.strip()) for name in value.split(",")))
         if option in _IGNORED:
             return Request()
         instead = _INSTEAD.get(option, "remove it")
         raise RequirementsError(f"{self._place}: {option} has no meaning for a layer; {instead}")
+
+    def _index(self, option: str, text: str) -> str:
+        try:
+            return check_index_url(expand_variables(text))
+        except ValueError as error:
+            raise RequirementsError(f"{self._place}: {option} {text!r}: {error}") from error
 
     def _requirement(self, line: str) -> Request:
         text, *options = _LINE_OPTION.split(line)

@@ -122,7 +122,7 @@ def test_no_binary_asks_for_a_build(tmp_path: Path) -> None:
         ("-r missing.txt\n", r"missing.txt: cannot be read"),
         ("-r requirements.in\n", r"includes itself"),
         ("-r ../{folder}/requirements.in\n", r"requirements.in: includes itself"),
-        ("-r a\0b\n", r"cannot be read: embedded null byte"),
+        ("-r a\0b\n", r"is not text"),
         ("-r\n", r"requirements.in:1: --requirement has no value"),
         ("six\n-i\n", r"requirements.in:2: --index-url has no value"),
         ("~no-such-user-anywhere/x\n", r"requirements.in:1: '~no-such-user-anywhere/x' is not a URL or path"),

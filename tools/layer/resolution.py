@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from gens.errors import ResolutionError
 from gens.lock import LockedWheel
+from tools.layer.credentials import safe_text
 from tools.layer.question import Question
 from tools.locking.pylock import PylockPackage, PylockWheel, file_of
 from tools.locking.resolver import FRESH, PRERELEASE, UnsatisfiableError, locked_wheel
@@ -26,6 +27,8 @@ from tools.locking.uv_program import Resolver
 _NO_WHEEL = re.compile(r"Wheels are required for `([\w.-]+)`")
 _UNDATED = re.compile(r"`([^`/]+)` is missing an upload date")
 _OUTPUT = "pylock.toml"
+# A release of years ago has wheels for the Pythons of its time.
+_PYTHONS = tuple(f"3.{minor}.99" for minor in range(14, 5, -1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def ask(resolver: Resolver, question: Question) -> Answer:
         ResolutionError: An index did not answer, or a source cannot be read.
     """
     last, (text, said) = _ask(resolver, question, "--format=pylock.toml", "--no-annotate")
-    warnings = [line for line in said.splitlines() if line.startswith("warning: ")]
+    warnings = [line for line in safe_text(said).splitlines() if line.startswith("warning: ")]
     answer = _answer(text, ())
     warnings += [
         f"the index of {name} states no upload times, so that the date does not bound it"
@@ -152,6 +155,39 @@ def ask_parents(resolver: Resolver, question: Question) -> dict[str, tuple[str, 
     return found
 
 
+def has_wheels_elsewhere(resolver: Resolver, question: Question, name: str, version: str) -> bool:
+    """Return whether a release that has no wheel for a Python has one for another.
+
+    Such a release is meant to be used as a wheel; its source distribution rarely builds.
+
+    Args:
+        resolver: The uv to ask.
+        question: The question of the target.
+        name: Name of the package.
+        version: Its version.
+    """
+    release = replace(
+        question,
+        requirements=(f"{name}=={version}",),
+        constraints=(),
+        overrides=(),
+        preferred=(),
+        build=(),
+        package_indexes=tuple(pair for pair in question.package_indexes if pair[0] == name),
+        may_build=False,
+        no_deps=True,
+    )
+    return any(_resolves(resolver, replace(release, python=python)) for python in _PYTHONS)
+
+
+def _resolves(resolver: Resolver, question: Question) -> bool:
+    try:
+        ask_versions(resolver, question)
+    except ResolutionError:
+        return False
+    return True
+
+
 def _package(filename: str) -> str:
     """Return the name of the package in the name of a wheel or a source distribution."""
     is_wheel = filename.endswith(".whl")
@@ -184,7 +220,7 @@ def _ask_once(resolver: Resolver, question: Question, *options: str) -> tuple[st
         message = process.stderr.strip()
         if process.returncode == 0:
             return output.read_text(encoding="utf-8"), message
-    message = message.replace(f"{name}/", "")
+    message = safe_text(message.replace(f"{name}/", ""))
     if "No solution found" in message:
         raise UnsatisfiableError(message)
     raise ResolutionError(message or f"uv exited with {process.returncode} and said nothing")

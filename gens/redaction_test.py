@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from daemon.report.redaction import learn, learn_variables, redact
+from gens.redaction import learn, learn_variables, redact
 
 _PASSWORDS = [
     "pa/ss-w0rd",

@@ -7,8 +7,8 @@ from urllib.parse import quote, unquote
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from daemon.report import redaction
-from daemon.report.redaction import learn, redact
+from gens import redaction
+from gens.redaction import learn, redact
 
 # No blanks, which end an URL in a list of them, and no `*`, which is the mask.
 _PASSWORDS = st.text(st.sampled_from("abZ09/?#@:%&=+-._~!$'()[]{}^\\ü€💾"), min_size=4, max_size=12)

@@ -43,6 +43,17 @@ def learn_variables(variables: Mapping[str, str]) -> None:
     _remember(value for name, value in variables.items() if _PASSWORD_VARIABLE.fullmatch(name))
 
 
+def remember(*secrets: str) -> None:
+    """Remember secrets that are in no user part of a URL, such as a token of its query."""
+    _remember(secrets)
+
+
+def without_learnt(text: str) -> str:
+    """Return a text with `***` in place of every secret that was learnt; URLs keep their user parts."""
+    pattern = _pattern  # another thread may learn meanwhile
+    return text if pattern is None else pattern.sub(MASK, text)
+
+
 def redact(text: str) -> str:
     """Return a text without passwords.
 
@@ -52,10 +63,7 @@ def redact(text: str) -> str:
     Returns:
         The text with `***` in their place, or with nothing where the rest of a URL is clear.
     """
-    pattern = _pattern
-    if pattern is not None:
-        text = pattern.sub(MASK, text)
-    return _USER_INFO.sub(_without, text)
+    return _USER_INFO.sub(_without, without_learnt(text))
 
 
 def _without(found: re.Match[str]) -> str:
