@@ -106,15 +106,31 @@ def format_lock(lock: Lock) -> str:
     ]
     if lock.base is not None:
         lines.append(f"# base: {lock.base}{_BUT if lock.conflicts else ''}{', '.join(lock.conflicts)}")
-    if lock.index_url is not None:
-        lines.append(f"--index-url {lock.index_url}")
-    lines += [f"--extra-index-url {url}" for url in lock.extra_index_urls]
-    lines += wheel_lines(lock.wheels)
+    return join_lines(lines, lock.index_url, lock.extra_index_urls, lock.wheels)
+
+
+def join_lines(
+    header: Iterable[str],
+    index_url: str | None,
+    extra_index_urls: Iterable[str],
+    wheels: Iterable[LockedWheel],
+) -> str:
+    """Return the text of a lock: its header, indexes and wheels, these in order of their names.
+
+    Args:
+        header: Lines of the header.
+        index_url: Index in place of the default one, or None.
+        extra_index_urls: Indexes beside the default one.
+        wheels: The wheels, in any order.
+    """
+    lines = [*header]
+    lines += [] if index_url is None else [f"--index-url {index_url}"]
+    lines += [f"--extra-index-url {url}" for url in extra_index_urls]
+    lines += _wheel_lines(wheels)
     return "\n".join(lines) + "\n"
 
 
-def wheel_lines(wheels: Iterable[LockedWheel]) -> Iterator[str]:
-    """Yield the lines of wheels in a lock, in order of their names."""
+def _wheel_lines(wheels: Iterable[LockedWheel]) -> Iterator[str]:
     for wheel in sorted(wheels, key=lambda wheel: wheel.name):
         pin = f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}"
         yield f"{pin}  # {wheel.filename} {wheel.size_bytes}"

@@ -15,6 +15,7 @@ Format 1. As in the lock of an environment (`gens/lock.py`), each layer lock has
     # source: requirements.in    each file that was read, relative to the folder of the lock
     # extra: NAME                each extra of a pyproject.toml that was asked for
     # group: NAME                each dependency group
+    # option: -c constraints.txt   each file of constraints and each index of the command line
     # requirement: numba>=0.60   each requirement, in the order of the sources
     # constraint: click<9        each constraint
     # allowed: numpy             each package that may differ from the base (`--override`)
@@ -30,7 +31,7 @@ and that has no wheel here. `override` names a package of which the layer has an
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ from packaging.version import InvalidVersion, Version
 
 from gens.errors import LockError
 from gens.generation import generation_directory_name
-from gens.lock import LockedWheel, LockReader, wheel_lines
+from gens.lock import LockedWheel, LockReader, join_lines
 
 _FORMAT = 1
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
@@ -108,6 +109,7 @@ class LayerLock:
         sources: Files that the requirements were read from, relative to the folder of the lock.
         extras: Extras of a project that were asked for.
         groups: Dependency groups of a project that were asked for.
+        options: Options of the command line that name files of constraints and indexes, without credentials.
         requirements: Requirements, as asked for.
         constraints: Constraints, as asked for.
         allowed: `NAME` or `NAME==VERSION` of packages that may differ from the base, as asked for.
@@ -130,6 +132,7 @@ class LayerLock:
     sources: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
@@ -206,6 +209,7 @@ def format_layer_lock(lock: LayerLock) -> str:
     lines += [f"# source: {source}" for source in lock.sources]
     lines += [f"# extra: {extra}" for extra in lock.extras]
     lines += [f"# group: {group}" for group in lock.groups]
+    lines += [f"# option: {option}" for option in lock.options]
     lines += [f"# requirement: {requirement}" for requirement in lock.requirements]
     lines += [f"# constraint: {constraint}" for constraint in lock.constraints]
     lines += [f"# allowed: {allowed}" for allowed in lock.allowed]
@@ -218,11 +222,7 @@ def format_layer_lock(lock: LayerLock) -> str:
         for built in sorted(lock.built, key=lambda built: built.name)
     ]
     lines.append(f"# wheels: {len(lock.wheels)}, {lock.size_bytes} bytes")
-    if lock.index_url is not None:
-        lines.append(f"--index-url {lock.index_url}")
-    lines += [f"--extra-index-url {url}" for url in lock.extra_index_urls]
-    lines += wheel_lines(lock.wheels)
-    return "\n".join(lines) + "\n"
+    return join_lines(lines, lock.index_url, lock.extra_index_urls, lock.wheels)
 
 
 def read_layer_lock(path: Path) -> LayerLock:
@@ -328,6 +328,7 @@ def parse_layer_lock(text: str, path: Path) -> LayerLock:
     sources = tuple(reader.headers("source"))
     extras = tuple(reader.headers("extra"))
     groups = tuple(reader.headers("group"))
+    options = tuple(reader.headers("option"))
     requirements = tuple(reader.headers("requirement"))
     constraints = tuple(reader.headers("constraint"))
     allowed = tuple(reader.headers("allowed"))
@@ -349,6 +350,7 @@ def parse_layer_lock(text: str, path: Path) -> LayerLock:
         sources=sources,
         extras=extras,
         groups=groups,
+        options=options,
         requirements=requirements,
         constraints=constraints,
         allowed=allowed,
@@ -398,25 +400,30 @@ def _optional(reader: LockReader, key: str, form: re.Pattern[str], example: str)
 
 
 def _overrides(reader: LockReader) -> tuple[Override, ...]:
-    overrides: list[Override] = []
-    for value in reader.headers("override"):
-        found = _OVERRIDE.fullmatch(value)
-        if found is None:
-            raise reader.error(f"override is {value!r}, not of the form 'numpy==1.26.4, the base has 2.5.0'")
-        overrides.append(Override(found["name"], found["version"], found["base"]))
-        _check_order(reader, [override.name for override in overrides])
-    return tuple(overrides)
+    example = "numpy==1.26.4, the base has 2.5.0"
+    return tuple(
+        Override(found["name"], found["version"], found["base"])
+        for found in _pins(reader, "override", _OVERRIDE, example)
+    )
 
 
 def _built(reader: LockReader) -> tuple[Built, ...]:
-    built: list[Built] = []
-    for value in reader.headers("built"):
-        found = _BUILT.fullmatch(value)
+    return tuple(
+        Built(found["name"], found["version"], found["source"])
+        for found in _pins(reader, "built", _BUILT, "mylib==1.0, from ./mylib sha256:…")
+    )
+
+
+def _pins(reader: LockReader, key: str, form: re.Pattern[str], example: str) -> Iterator[re.Match[str]]:
+    """Read all lines of a key, which begin with a pin."""
+    names: list[str] = []
+    for value in reader.headers(key):
+        found = form.fullmatch(value)
         if found is None:
-            raise reader.error(f"built is {value!r}, not of the form 'mylib==1.0, from ./mylib sha256:…'")
-        built.append(Built(found["name"], found["version"], found["source"]))
-        _check_order(reader, [one.name for one in built])
-    return tuple(built)
+            raise reader.error(f"{key} is {value!r}, not of the form {example!r}")
+        names.append(found["name"])
+        _check_order(reader, names)
+        yield found
 
 
 def _check_order(reader: LockReader, names: list[str]) -> None:

@@ -176,7 +176,31 @@ def test_a_package_that_another_one_requires_and_that_does_not_exist_is_told_wit
 
 def test_a_version_that_does_not_exist_is_told_with_the_date(desk: Desk) -> None:
     said = _refused(desk, "numpy==99\n")
-    assert said == f"error: requirements.in:1: numpy 99 is not on the index as of {DATE}\n"
+    known = "error: requirements.in:1: numpy 99 is not on the index as of"
+    assert said == f"{known} {DATE}; the base has 2.1.0\n"
+
+
+def test_a_local_version_that_the_base_has_without_it_is_told(desk: Desk) -> None:
+    assert "; the base has 2.4.1, so write torch==2.4.1\n" in _refused(desk, "torch==2.4.1+cu121\n")
+
+
+@pytest.mark.parametrize(
+    ("override", "warning"),
+    [
+        (
+            "no-such-package",
+            "--override no-such-package: nothing requires no-such-package; leave the option out",
+        ),
+        ("six", "--override six: nothing requires six; leave the option out"),
+        ("app", "--override app: the base has no app; leave the option out"),
+        ("torch", "--override torch: torch 2.4.1 of the base is also the newest that fits"),
+    ],
+)
+def test_an_override_that_changes_nothing_is_a_warning(desk: Desk, override: str, warning: str) -> None:
+    desk.index.add(pure("app", "1.0", "torch"))
+    desk.write("app\n")
+    command = ("lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE, "--override", override)
+    assert f"warning: {warning}\n" in desk.run(*command)
 
 
 def test_a_conflict_of_a_requirement_with_hashes_is_told_without_them(desk: Desk) -> None:

@@ -1,5 +1,7 @@
 """Locks of layers on a local index: only what the base lacks, dated, kept, upgraded and checked offline."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from layers.lock import lock_digest
 from tests.index.repository import pytorch_root
 from tests.index.server import LocalIndex
 from tests.layer_lock.desk import DATE, TORCH, Desk, make_desk, pure, versions
+from tools.layer.locking import write_lock
+from tools.layer.solution import Solution
 
 pytest_plugins = ["tests.index.fixture"]
 
@@ -36,13 +40,16 @@ def test_a_layer_has_what_the_base_lacks_at_versions_that_fit_it(desk: Desk) -> 
 
 def test_a_layer_of_nothing_but_the_base_is_empty(desk: Desk) -> None:
     assert desk.lock("torch\nnumpy>=1\n").wheels == ()
+    assert "the base has all that is asked for" in desk.run("lock")
+    assert desk.lock("# nothing yet\n").wheels == ()
+    assert "nothing is asked for" in desk.run("lock")
 
 
 def test_the_summary_says_what_the_layer_adds_and_what_the_base_has(desk: Desk) -> None:
     desk.index.add(pure("app", "1.0", "torch"))
     desk.write("app\n")
     said = desk.run("lock", "requirements.in", "--env", "3.12-torch2.4.1")
-    assert "on g00000/python3.12-torch2.4.1-cu121: 1 packages" in said
+    assert "on g00000/python3.12-torch2.4.1-cu121: 1 package, " in said
     assert "of the base: 3 packages" in said
 
 
@@ -268,3 +275,90 @@ def test_a_folder_without_a_project_is_told(desk: Desk) -> None:
     assert "has no pyproject.toml; name a file of requirements" in desk.run(
         "lock", "code", "--env", "3.12", exit_code=3
     )
+
+
+def test_a_lock_is_made_again_with_its_files_of_constraints_and_its_indexes(desk: Desk) -> None:
+    root = desk.index.add_root(pytorch_root("cu118"))
+    desk.index.add(pure("corp", "1.0"), root)
+    for version in ("1.0", "2.0"):
+        desk.index.add(pure("app", version))
+    desk.write("app<2\n", "limits/constraints.txt")
+    url = desk.index.url(root)
+    options = ("-c", "limits/constraints.txt", "--index", url.replace("://", "://me:hidden-word@"))
+    lock = desk.lock("app\ncorp\n", *options)
+    assert versions(lock) == {"app": "1.0", "corp": "1.0"}
+    assert lock.options == ("-c limits/constraints.txt", f"--index {url}")
+    assert "unchanged" in desk.run("lock")
+    assert "up to date" in desk.run("check", "model.lock")
+    assert "up to date" in desk.run("check", "model.lock", "requirements.in")
+    desk.run("lock", "--upgrade", "--exclude-newer", DATE)
+    assert desk.read() == lock
+
+
+def test_an_index_of_the_files_is_asked_again_with_its_password(desk: Desk) -> None:
+    desk.index.add(pure("app", "1.0"))
+    with_password = desk.index.url().replace("://", "://me:hidden-word@")
+    lock = desk.lock(f"--index-url {with_password}\napp\n")
+    assert (lock.index_url, lock.options) == (desk.index.url(), ())
+    desk.write(f"--index-url {with_password}\napp<2\n")
+    desk.run("lock")
+    assert desk.read().requirements == ("app<2",)
+
+
+def test_the_index_of_a_build_of_torch_is_not_asked_for_all_else_at_the_second_time(desk: Desk) -> None:
+    root = desk.index.add_root(pytorch_root("cu118"))
+    desk.index.add(pure("app", "1.0"))
+    desk.index.add(pure("app", "9.0"), root)
+    desk.index.add(pure("corp", "1.0"), root)
+    project = (
+        '[project]\nname = "x"\ndependencies = ["app", "corp"]\n'
+        '[tool.uv.sources]\ncorp = {{index = "corp"}}\n'
+        '[[tool.uv.index]]\nname = "corp"\nurl = "{}"\nexplicit = true\n'
+    )
+    desk.write(project.format(desk.index.url(root)), "pyproject.toml")
+    desk.run("lock", "pyproject.toml", "--env", "3.12", "--exclude-newer", DATE)
+    desk.run("lock", "--upgrade", "--exclude-newer", DATE)
+    assert versions(desk.read()) == {"app": "1.0", "corp": "1.0"}
+
+
+def test_a_variable_of_an_index_is_not_in_the_lock_and_has_its_value_at_the_next_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.index.add(pure("app", "1.0"))
+    host, _, path = desk.index.url().removeprefix("http://").partition("/")
+    monkeypatch.setenv("PATH_OF_INDEX", path)
+    url = f"http://{host}/${{PATH_OF_INDEX}}"
+    desk.lock(f"--index-url {url}\napp\n")
+    assert f"--index-url {url}\n" in (desk.folder / "model.lock").read_text()
+    desk.run("lock", "-P", "app")
+    assert versions(desk.read()) == {"app": "1.0"}
+
+
+def test_two_locks_of_one_file_at_the_same_time_leave_a_whole_one(desk: Desk) -> None:
+    base = desk.lock("numpy\n")
+    path = desk.folder / "model.lock"
+    others = [replace(base, requirements=(f"numpy>={number}",)) for number in range(40)]
+    empty = Solution((), (), (), (), (), own_index=False, warnings=())
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda lock: write_lock(path, lock, empty), others))
+    assert desk.read() in others
+    assert sorted(file.name for file in desk.folder.iterdir()) == ["model.lock", "requirements.in"]
+
+
+def test_a_kill_while_the_lock_is_written_leaves_the_old_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = desk.lock("numpy\n")
+    empty = Solution((), (), (), (), (), own_index=False, warnings=())
+
+    def killed(_path: Path, _target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    after = replace(before, requirements=("torch",))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_lock(desk.folder / "model.lock", after, empty)
+    assert desk.read() == before
+    desk.lock("torch\n")
+    assert sorted(file.name for file in desk.folder.iterdir()) == ["model.lock", "requirements.in"]

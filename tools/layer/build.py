@@ -114,8 +114,7 @@ class Builder:
         filename = unquote(urlsplit(source.location).path.rpartition("/")[2])
         if not filename.endswith(".whl") and not is_archive(filename):
             raise BuildError(
-                f"{what}: {without_credentials(source.location)} is neither a wheel nor a source "
-                "distribution; for a repository write git+https://…"
+                f"{what}: is neither a wheel nor a source distribution; for a repository write git+https://…"
             )
         path = self._download(source.location, filename, source.sha256, what)
         label = f"{without_credentials(source.location)} sha256:{file_digest(path)}"
@@ -173,11 +172,11 @@ class Builder:
                 for chunk in answer.iter_content(_CHUNK_BYTES):
                     file.write(chunk)
         except (OSError, requests.RequestException) as error:
-            reason = safe_text(str(error))
-            raise ResolutionError(f"{what}: {shown}: cannot be downloaded: {reason}") from error
+            reason = safe_text(str(error).partition(" for url: ")[0])
+            raise ResolutionError(f"{_with_url(what, shown)}: cannot be downloaded: {reason}") from error
         found = file_digest(path)
         if sha256 not in (None, found):
-            raise BuildError(f"{what}: {shown}: expected sha256:{sha256}, found sha256:{found}")
+            raise BuildError(f"{_with_url(what, shown)}: expected sha256:{sha256}, found sha256:{found}")
         return path
 
     def _taken(self, path: Path, what: str) -> Path:
@@ -238,3 +237,8 @@ class Builder:
         place = self.folder / str(number)
         place.mkdir()
         return place
+
+
+def _with_url(what: str, url: str) -> str:
+    """Return what asks for a file, with the URL of the file if it does not name it."""
+    return what if url in what else f"{what}: {url}"

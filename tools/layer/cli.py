@@ -149,7 +149,7 @@ def lock(
     existing lock. The lock has what the environment lacks, each wheel by its hash.
     """
     if only_check:
-        _check(definitions, locks, fields)
+        _check(definitions, locks, fields, is_check=False)
         return
     with ThreadPoolExecutor(1) as pool:
         resolver = pool.submit(find_resolver)
@@ -179,10 +179,10 @@ def check(*, definitions: Path | None, locks: Path | None, **fields: Any) -> Non
 
     SOURCES are those that the lock names, unless they lie elsewhere.
     """
-    _check(definitions, locks, fields)
+    _check(definitions, locks, fields, is_check=True)
 
 
-def _check(definitions: Path | None, locks: Path | None, fields: dict[str, Any]) -> None:
+def _check(definitions: Path | None, locks: Path | None, fields: dict[str, Any], *, is_check: bool) -> None:
     from gens.catalog import load_catalog
     from layers.lock import read_layer_lock
     from tools.layer.check import differences, missing_base
@@ -195,7 +195,7 @@ def _check(definitions: Path | None, locks: Path | None, fields: dict[str, Any])
     gone = missing_base(catalog, found)
     if gone is not None:
         raise DifferenceError(f"{order.output}: its base does not exist: {gone}; lock again with --env")
-    order = complete(order, found)
+    order = complete(order, found, is_check=is_check)
     base = order_base(catalog, order)
     request = request_for(base, read_request(order), order.overrides)
     messages = list(differences(found, order.output, base, request, order))

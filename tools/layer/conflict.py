@@ -50,7 +50,7 @@ def explain(
             free = ask(solver.resolver, free_question(solver.base, question))
         except UnsatisfiableError as own:
             reason = own
-    unknown = list(unknown_lines(catalog, solver.request, question, str(reason)))
+    unknown = list(unknown_lines(catalog, solver.base, solver.request, question, str(reason)))
     if unknown:
         # No environment has to be tried for a package that exists nowhere.
         return ConflictError("\n".join(unknown))

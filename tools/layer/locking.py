@@ -1,7 +1,10 @@
 """Makes a layer lock from an order: reads, solves, and writes the lock and the wheels that were built."""
 
-from collections.abc import Callable, Iterator
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,7 +104,7 @@ def make_lock(
         )
         solution = _solution(catalog, task)
         lock = _lock(task, solution)
-        _write(order.output, lock, solution)
+        write_lock(order.output, lock, solution)
     return Outcome(lock, base, shared=solution.shared, warnings=(*warnings, *solution.warnings))
 
 
@@ -135,8 +138,8 @@ def _is_current(previous: LayerLock, base: Base, request: Request, order: Order)
         return False
     if order.exclude_newer not in (None, previous.exclude_newer):
         return False
-    names = (previous.sources, previous.extras, previous.groups)
-    if names != (order.source_names, order.extras, order.groups):
+    names = (previous.sources, previous.extras, previous.groups, previous.options)
+    if names != (order.source_names, order.extras, order.groups, order.options):
         return False
     return not list(differences(previous, order.output, base, request, order))
 
@@ -308,6 +311,7 @@ def _lock(task: _Task, solution: Solution) -> LayerLock:
         sources=order.source_names,
         extras=order.extras,
         groups=order.groups,
+        options=order.options,
         requirements=tuple(one.text for one in request.requirements),
         constraints=tuple(one.text for one in request.constraints),
         allowed=order.overrides,
@@ -320,26 +324,55 @@ def _lock(task: _Task, solution: Solution) -> LayerLock:
     )
 
 
-def _write(path: Path, lock: LayerLock, solution: Solution) -> None:
-    """Write the wheels first: an interruption leaves the old lock, and all that it names."""
+def write_lock(path: Path, lock: LayerLock, solution: Solution) -> None:
+    """Write a lock and the wheels that were built for it.
+
+    The wheels come first: an interruption leaves the old lock, and all that it names.
+
+    Args:
+        path: The file.
+        lock: The lock.
+        solution: The solution, which has the wheels.
+
+    Raises:
+        LockError: The folder cannot be written.
+    """
     folder = wheels_directory(path)
     kept = {file.name for file in solution.files}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if kept:
-            folder.mkdir(exist_ok=True)
-        for file in solution.files:
-            if file != folder / file.name:
-                _replace(folder / file.name, file.read_bytes())
-        _replace(path, format_layer_lock(lock).encode())
-        if folder.is_dir():
-            for file in folder.glob("*.whl"):
-                if file.name not in kept:
-                    file.unlink()
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        with _alone_in(path.parent):
+            if kept:
+                folder.mkdir(exist_ok=True)
+            for file in solution.files:
+                if file != folder / file.name:
+                    _replace(folder / file.name, file.read_bytes())
+            _replace(path, format_layer_lock(lock).encode())
+            _remove_others(folder, kept)
     except OSError as error:
-        raise LockError(f"{path}: cannot be written: {error}") from error
+        where = "" if error.filename is None else f" ({error.filename})"
+        raise LockError(f"{path}: cannot be written: {error.strerror}{where}") from error
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Write while no other process does: of two that make the same lock, the later one counts, as a whole."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_others(folder: Path, kept: Set[str]) -> None:
+    if not folder.is_dir():
+        return
+    for file in folder.glob("*.whl"):
+        if file.name not in kept:
+            file.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _replace(path: Path, content: bytes) -> None:

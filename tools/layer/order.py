@@ -1,7 +1,7 @@
 """The order of an author: which files to lock for which base, completed by what an existing lock says."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,7 +13,12 @@ from packaging.requirements import Requirement as Pep508
 from packaging.utils import canonicalize_name
 
 from layers.lock import LayerLock
-from tools.layer.credentials import shown_index, without_credentials
+from tools.layer.credentials import (
+    UnsetVariableError,
+    expand_variables,
+    shown_index,
+    without_credentials,
+)
 from tools.layer.errors import RequirementsError
 from tools.layer.index_url import address_of, check_index_url
 from tools.layer.project import read_project, read_script
@@ -70,6 +75,18 @@ class Order:
     def source_names(self) -> tuple[str, ...]:
         """The files in the words of the lock."""
         return tuple(_relative(path, self.folder) for path in self.sources)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The constraints and indexes in the words of the lock."""
+        default = (
+            () if self.index_url is None else (f"--default-index {without_credentials(self.index_url)}",)
+        )
+        return (
+            *(f"-c {_relative(path, self.folder)}" for path in self.constraint_files),
+            *default,
+            *(f"--index {without_credentials(url)}" for url in self.extra_index_urls),
+        )
 
 
 def make_order(
@@ -132,18 +149,19 @@ def _overrides(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def complete(order: Order, previous: LayerLock | None) -> Order:
+def complete(order: Order, previous: LayerLock | None, *, is_check: bool = False) -> Order:
     """Return an order with what it leaves open filled in from the existing lock.
 
-    An order without files repeats the one of the existing lock: its files, extras, groups, indexes and
-    overrides. An order with files takes only generation, environment and machine from it.
+    An order without files repeats the one of the existing lock: its files, extras, groups, constraints,
+    indexes and overrides. An order with files takes only generation, environment and machine from it.
 
     Args:
         order: What the command line asks for.
         previous: The existing lock, or None.
+        is_check: Whether the files of the order are those of the lock, at another place.
 
     Raises:
-        UsageError: Files or environment are missing.
+        UsageError: Files or environment are missing, or a variable of an index is not set.
     """
     order = replace(order, sources=tuple(map(_project_of, order.sources)))
     if previous is not None:
@@ -154,22 +172,48 @@ def complete(order: Order, previous: LayerLock | None) -> Order:
             environment=order.environment or previous.environment,
             machine=order.machine or previous.machine,
         )
-        if not order.sources:
-            order = replace(
-                order,
-                sources=tuple(Path(os.path.normpath(order.folder / source)) for source in previous.sources),
-                extras=order.extras or previous.extras,
-                groups=order.groups or previous.groups,
-                constraint_files=order.constraint_files,
-                index_url=order.index_url or previous.index_url,
-                extra_index_urls=order.extra_index_urls or previous.extra_index_urls,
-                overrides=order.overrides or previous.allowed,
-            )
+        if not order.sources or is_check:
+            order = _repeated(order, previous)
     if not order.sources:
         raise click.UsageError(f"name a file of requirements: {order.output} does not exist yet")
     if order.environment is None:
         raise click.UsageError("name an environment with --env, such as --env 3.12-torch2.13.0")
     return order
+
+
+def _repeated(order: Order, previous: LayerLock) -> Order:
+    """Return an order with the files and options of a lock, but for those that it names itself."""
+    return replace(
+        order,
+        sources=order.sources or tuple(_path(order.folder, source) for source in previous.sources),
+        extras=order.extras or previous.extras,
+        groups=order.groups or previous.groups,
+        constraint_files=order.constraint_files
+        or tuple(_path(order.folder, value) for value in _option_values(previous, "-c")),
+        index_url=order.index_url
+        or next((_expanded(value) for value in _option_values(previous, "--default-index")), None),
+        extra_index_urls=order.extra_index_urls
+        or tuple(_expanded(value) for value in _option_values(previous, "--index")),
+        overrides=order.overrides or previous.allowed,
+    )
+
+
+def _option_values(lock: LayerLock, option: str) -> Iterator[str]:
+    for line in lock.options:
+        found, _, value = line.partition(" ")
+        if found == option:
+            yield value
+
+
+def _path(folder: Path, name: str) -> Path:
+    return Path(os.path.normpath(folder / name))
+
+
+def _expanded(url: str) -> str:
+    try:
+        return expand_variables(url)
+    except UnsetVariableError as error:
+        raise click.UsageError(f"{url}: {error}") from error
 
 
 def read_request(order: Order) -> Request:

@@ -1,7 +1,7 @@
 """Makes the delta of a layer from the solution of its question: what the base lacks."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,8 +90,28 @@ class Solver:
             ),
             shared=tuple(name for name in answer.versions if name not in delta),
             own_index=any(name in self.base.environment.inputs.index_packages for name in delta),
-            warnings=(*answer.warnings, *older, *self._misfits(question, replaced)),
+            warnings=(
+                *answer.warnings,
+                *older,
+                *self._idle_overrides(answer),
+                *self._misfits(question, replaced),
+            ),
         )
+
+    def _idle_overrides(self, answer: Answer) -> Iterator[str]:
+        """Yield a warning for each override that changes nothing."""
+        for override in self.overrides:
+            name = canonicalize_name(Pep508(override).name)
+            version = answer.versions.get(name)
+            if version is None:
+                yield f"--override {override}: nothing requires {name}; leave the option out"
+            elif self.base.has(name, version):
+                yield f"--override {override}: {name} {version} of the base is also the newest that fits"
+            elif override == name and self._needs_no_override(name, version):
+                yield f"--override {override}: the base has no {name}; leave the option out"
+
+    def _needs_no_override(self, name: str, version: str) -> bool:
+        return name not in self.base.wheels and not list(second_accelerators(self.base, [(name, version)]))
 
     def _misfits(self, question: Question, replaced: Iterable[LockedWheel]) -> list[str]:
         """Return a warning if packages of the base do not accept what replaces others of it."""

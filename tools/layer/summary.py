@@ -26,12 +26,14 @@ def summary_lines(outcome: Outcome, path: Path) -> Iterator[str]:
     yield f"{path.name}: {state}"
     whole = lock.size_bytes + base.lock.size_bytes
     yield (
-        f"  on {base.name}: {len(lock.wheels)} packages, {decimal(lock.size_bytes)} "
+        f"  on {base.name}: {_packages(len(lock.wheels))}, {decimal(lock.size_bytes)} "
         f"({lock.size_bytes / whole:.1%} of {decimal(whole)} with the base)"
     )
+    if not lock.wheels:
+        yield "  the base has all that is asked for" if lock.requirements else "  nothing is asked for"
     if outcome.shared:
         shared = sum(base.wheels[name].size_bytes for name in outcome.shared)
-        yield f"  of the base: {len(outcome.shared)} packages, {decimal(shared)}"
+        yield f"  of the base: {_packages(len(outcome.shared))}, {decimal(shared)}"
     largest = sorted(lock.wheels, key=lambda wheel: -wheel.size_bytes)[:_SHOWN]
     if largest:
         names = ", ".join(f"{wheel.name} {wheel.version} ({decimal(wheel.size_bytes)})" for wheel in largest)
@@ -40,6 +42,10 @@ def summary_lines(outcome: Outcome, path: Path) -> Iterator[str]:
         yield f"  instead of the base's {override.base_version}: {override.name} {override.version}"
     for built in lock.built:
         yield f"  in {wheels_directory(path).name}: {built.name} {built.version} from {built.source}"
+
+
+def _packages(count: int) -> str:
+    return f"{count} package{'' if count == 1 else 's'}"
 
 
 def summary_json(outcome: Outcome, path: Path) -> dict[str, object]:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from packaging.utils import canonicalize_name
 
 from gens.catalog import Catalog
+from tools.layer.base import Base
 from tools.layer.order import index_names
 from tools.layer.question import Question
 from tools.layer.request import Request
@@ -29,11 +30,14 @@ _PACKAGES = {
 }
 
 
-def unknown_lines(catalog: Catalog, request: Request, question: Question, said: str) -> Iterator[str]:
+def unknown_lines(
+    catalog: Catalog, base: Base, request: Request, question: Question, said: str
+) -> Iterator[str]:
     """Yield a line for each requirement that no index has.
 
     Args:
         catalog: All generations; the names in their locks are proposed.
+        base: The base.
         request: What is asked for.
         question: The question that has no solution.
         said: The reason of uv why there is no solution.
@@ -43,7 +47,8 @@ def unknown_lines(catalog: Catalog, request: Request, question: Question, said: 
     where = _indexes(request)
     for name, version in _NO_VERSION.findall(said):
         if name in asked:
-            yield f"{asked[name]}: {name} {version} is not on {where} as of {question.exclude_newer}"
+            remedy = _of_base(base, name, version)
+            yield f"{asked[name]}: {name} {version} is not on {where} as of {question.exclude_newer}{remedy}"
     if not unknown:
         return
     known = sorted(_known_names(catalog) | asked.keys() - unknown)
@@ -58,6 +63,15 @@ def unknown_lines(catalog: Catalog, request: Request, question: Question, said: 
             # Else this package may be one of an old release that uv tried for lack of another.
             parent = _parent(name, said)
             yield f"{name}, which {parent} requires, is not on {where}; name its index with --index"
+
+
+def _of_base(base: Base, name: str, version: str) -> str:
+    """Return what to write for the version of a base, which may differ in a local part such as `+cu130`."""
+    if name not in base.wheels:
+        return ""
+    own = base.wheels[name].version
+    is_same = own.partition("+")[0] == version.partition("+")[0]
+    return f"; the base has {own}" + (f", so write {name}=={own}" if is_same else "")
 
 
 def _parent(name: str, said: str) -> str:
