@@ -231,6 +231,21 @@ def test_a_marker_that_is_false_on_the_base_builds_nothing(desk: Desk) -> None:
     assert "up to date" in desk.run("check", "model.lock")
 
 
+def test_an_editable_requirement_is_built_to_a_wheel(desk: Desk) -> None:
+    _project(desk.folder / "mine", "mine")
+    lock = desk.lock("-e ./mine\n")
+    assert (versions(lock), lock.requirements) == ({"helper": "3.0", "mine": "1.0"}, ("./mine",))
+
+
+def test_a_wheel_by_url_with_another_hash_is_refused(desk: Desk) -> None:
+    wheel = desk.index.add(pure("other", "1.0"))
+    url = f"{desk.index.origin}/packages/{wheel.sha256}/{wheel.filename}"
+    desk.write(f"other @ {url}#sha256={'0' * 64}\n")
+    said = desk.run("lock", "requirements.in", "--env", TORCH, exit_code=7)
+    assert f"expected sha256:{'0' * 64}, found sha256:{wheel.sha256}" in said
+    assert said.count(url) == 2  # once while it is downloaded
+
+
 def _add_sdist(desk: Desk, folder: Path) -> None:
     """Serve a source distribution of `mine`, which has no wheel."""
     _project(folder / "mine-1.0", "mine")
@@ -242,3 +257,17 @@ def _add_sdist(desk: Desk, folder: Path) -> None:
         archive.add(folder / "mine-1.0", "mine-1.0")
     metadata = (folder / "mine-1.0/PKG-INFO").read_bytes()
     desk.index.add(Wheel(WheelSpec("mine", "1.0"), path, path.stat().st_size, file_digest(path), metadata))
+
+
+def test_a_yanked_release_is_a_warning(desk: Desk) -> None:
+    desk.index.add(pure("mine", "2.0"), yanked="broken")
+    desk.write("mine==2.0\n")
+    said = desk.run("lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE)
+    assert 'warning: `mine==2.0` is yanked (reason: "broken")' in said
+
+
+def test_an_extra_that_a_package_of_the_base_lacks_is_a_warning(desk: Desk) -> None:
+    desk.write("torch[no-such-extra]\n")
+    said = desk.run("lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE)
+    assert "warning: The package `torch==2.4.1` does not have an extra named `no-such-extra`" in said
+    assert desk.read().wheels == ()
