@@ -1,4 +1,4 @@
-"""What a lock and a message show of a URL."""
+"""A lock and a message show no credential of a URL."""
 
 import pytest
 
