@@ -40,7 +40,11 @@ class Entry:
 
 
 def walk_tree(
-    tree: str, folders: Container[str] = ALL_FOLDERS, *, folders_last: bool = False
+    tree: str,
+    folders: Container[str] = ALL_FOLDERS,
+    *,
+    folders_last: bool = False,
+    without: Container[str] = (),
 ) -> Iterator[Entry]:
     """Yield everything in a tree, the entries of a folder in order of their names.
 
@@ -48,6 +52,7 @@ def walk_tree(
         tree: Its folder.
         folders: The folders to enter, relative to the tree; the files of others are only counted.
         folders_last: Whether a folder comes after all that is in it, not before.
+        without: The paths of folders that are left out, with all below them.
 
     Yields:
         Each entry, the tree itself among them; not what vanishes meanwhile.
@@ -61,7 +66,7 @@ def walk_tree(
         relative, path = item
         try:
             status = os.lstat(path)
-            entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+            listed = [entry for entry in os.scandir(path) if entry.path not in without]
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -73,7 +78,7 @@ def walk_tree(
             pending.append(folder)
         else:
             yield folder
-        for entry in entries:
+        for entry in sorted(listed, key=lambda entry: entry.name):
             below = f"{relative}/{entry.name}" if relative else entry.name
             try:
                 status = entry.stat(follow_symlinks=False)

@@ -91,3 +91,9 @@ def test_what_vanishes_meanwhile_is_left_out(tmp_path: Path) -> None:
     finally:
         ended.set()
         pruner.join()
+
+
+def test_what_is_left_out_is_neither_given_nor_counted(tree: Path) -> None:
+    left_out = {str(tree / "b/deep"), str(tree / "a")}
+    names = {entry.relative for entry in walk_tree(str(tree), without=left_out)}
+    assert names == {"", "b", "b/file", "z", "link", "pipe"}

@@ -3,10 +3,11 @@
 import os
 import stat
 from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.host.tree_walk import walk_tree
+from daemon.host.tree_walk import Entry, walk_tree
 from daemon.prefix.prefix import Prefix
 
 
@@ -56,6 +57,7 @@ def read_usage(prefix: Prefix) -> Usage:
     Returns:
         The bytes.
     """
+    prefix = Prefix(prefix.root.resolve())  # the places of links to toolkits are below it then
     owners = _Owners()
     disk: dict[str, int] = {}
     apparent = distinct = 0
@@ -66,7 +68,7 @@ def read_usage(prefix: Prefix) -> Usage:
     }
     linked = {label: tree.resolve() for label, tree in trees.items() if tree.is_symlink()}
     kinds = [("environments", tree) for label, tree in trees.items() if label not in linked]
-    kinds += [("toolkits", tree) for tree in sorted(set(linked.values()))]
+    kinds += [("toolkits", tree) for tree in sorted({*linked.values()} - {tree for _, tree in kinds})]
     sizes: dict[Path, int] = {}
     links = Counter(linked.values())
     for kind, tree in kinds:
@@ -80,26 +82,20 @@ def read_usage(prefix: Prefix) -> Usage:
         for label, tree in trees.items()
         if (place := linked.get(label, tree)) in sizes
     }
+    walked = {str(tree) for _, tree in kinds}
     for kind, tree in (
         ("toolkits", prefix.toolkits), ("bytecode", prefix.bytecode), ("interpreters", prefix.uv_python),
         ("uv-cache", prefix.uv_cache), ("bookkeeping", prefix.wheels), ("bookkeeping", prefix.files),
         ("bookkeeping", prefix.root),
     ):  # fmt: skip
-        disk[kind] = disk.get(kind, 0) + _count(tree, owners).blocks_bytes
+        disk[kind] = disk.get(kind, 0) + _count(tree, owners, walked).blocks_bytes
+        walked.add(str(tree))
     return Usage(disk, apparent, apparent - distinct, used)
 
 
 def disk_bytes(root: Path) -> int:
     """Count the bytes that everything below a folder takes on the disk, each inode once."""
-    seen: set[int] = set()
-    total = 0
-    for entry in walk_tree(str(root)):
-        status = entry.status
-        if entry.is_folder or status.st_nlink == 1 or status.st_ino not in seen:
-            total += status.st_blocks * 512
-            if status.st_nlink > 1 and not entry.is_folder:
-                seen.add(status.st_ino)
-    return total
+    return DistinctFiles().add_rest(root)
 
 
 @dataclass(slots=True)
@@ -108,22 +104,47 @@ class DistinctFiles:
 
     Attributes:
         distinct_bytes: Bytes of the files of all trees.
+        disk_bytes: Bytes that the trees take on the disk, with their folders.
     """
 
     distinct_bytes: int = 0
+    disk_bytes: int = 0
     _seen: set[tuple[int, int]] = field(default_factory=set)
+    _added: dict[str, int] = field(default_factory=dict)
 
     def add(self, tree: Path) -> int:
-        """Add a tree, and return the bytes of its files, each name of a shared file counted."""
+        """Add a tree, and return the bytes of its files, each name of a shared file counted.
+
+        A tree that was added before, as a toolkit of another generation, is not read again.
+        """
+        place = os.path.realpath(tree)
+        apparent = self._added.get(place)
+        if apparent is None:
+            apparent = self._added[place] = self._add(walk_tree(place))
+        return apparent
+
+    def add_rest(self, root: Path) -> int:
+        """Add what is below a folder and in no tree, and return the bytes of all that on the disk."""
+        distinct_bytes = self.distinct_bytes
+        self._add(walk_tree(os.path.realpath(root), without=self._added.keys()))
+        self.distinct_bytes = distinct_bytes
+        return self.disk_bytes
+
+    def _add(self, entries: Iterable[Entry]) -> int:
         apparent = 0
-        for entry in walk_tree(str(tree)):
-            if not stat.S_ISREG(entry.status.st_mode):
-                continue
-            apparent += entry.status.st_size
-            identity = (entry.status.st_dev, entry.status.st_ino)
-            if identity not in self._seen:
+        for entry in entries:
+            status = entry.status
+            is_file = stat.S_ISREG(status.st_mode)
+            if is_file:
+                apparent += status.st_size
+            if status.st_nlink > 1 and not entry.is_folder:
+                identity = (status.st_dev, status.st_ino)
+                if identity in self._seen:
+                    continue
                 self._seen.add(identity)
-                self.distinct_bytes += entry.status.st_size
+            self.disk_bytes += status.st_blocks * 512
+            if is_file:
+                self.distinct_bytes += status.st_size
         return apparent
 
 
@@ -143,7 +164,10 @@ class _Count:
 
 @dataclass(slots=True)
 class _Owners:
-    """The trees that inodes belong to, and the bytes on the disk of those that belong to one alone."""
+    """The trees that inodes belong to, and the bytes on the disk of those that belong to one alone.
+
+    Only files with several links are remembered: nothing is walked over twice.
+    """
 
     own_bytes: dict[Path, int] = field(default_factory=dict)
     _by_inode: dict[tuple[int, int], Path | None] = field(default_factory=dict)
@@ -152,8 +176,10 @@ class _Owners:
         """Add an inode of a tree; return whether it is the first time that any tree has it."""
         identity = (status.st_dev, status.st_ino)
         blocks_bytes = status.st_blocks * 512
-        if identity not in self._by_inode:
-            self._by_inode[identity] = tree
+        is_single = status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)
+        if is_single or identity not in self._by_inode:
+            if not is_single:
+                self._by_inode[identity] = tree
             self.own_bytes[tree] = self.own_bytes.get(tree, 0) + blocks_bytes
             return True
         owner = self._by_inode[identity]
@@ -163,10 +189,10 @@ class _Owners:
         return False
 
 
-def _count(tree: Path, owners: _Owners) -> _Count:
+def _count(tree: Path, owners: _Owners, without: Container[str] = ()) -> _Count:
     count = _Count()
     # An install or a prune may go on meanwhile: what has gone is not counted, all else is.
-    for entry in walk_tree(str(tree)):
+    for entry in walk_tree(str(tree), without=without):
         if entry.failure is not None and not isinstance(entry.failure, NotADirectoryError):
             raise entry.failure
         _add(count, entry.status, owners.add(tree, entry.status))

@@ -11,7 +11,7 @@ from daemon.prefix.lease_record import last_uses, read_lease_record, read_leases
 from daemon.prefix.machine import machine_of
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
-from daemon.prefix.usage import DistinctFiles, disk_bytes
+from daemon.prefix.usage import DistinctFiles
 from daemon.upkeep.known_file import read_known
 from daemon.upkeep.readiness import retry_text
 from gens.errors import MonobaseError
@@ -118,7 +118,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
         for target in generation.targets:
             if not target.ready:
                 continue
-            apparent = files.add(prefix.target(name, target.name).resolve())
+            apparent = files.add(prefix.target(name, target.name))
             generation.apparent_bytes += apparent
             status.apparent_bytes += apparent
         status.generations.append(generation)
@@ -130,7 +130,7 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     status.saved_bytes = status.apparent_bytes - status.distinct_bytes
     status.strangers = [str(finding) for finding in strangers(prefix)]
     if prefix.root.exists():
-        status.disk_bytes = disk_bytes(prefix.root)
+        status.disk_bytes = files.add_rest(prefix.root)
         room = os.statvfs(prefix.root)
         status.free_bytes = room.f_bavail * room.f_frsize
     return status
