@@ -15,6 +15,7 @@ Inventories are shared by all environments that hold the wheel, so a manifest is
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from daemon.errors import DamageError
@@ -23,6 +24,7 @@ from daemon.prefix.bytecode_list import bytecode_list_path, read_bytecode_list
 from daemon.prefix.inventory import InventoryFile, inventory_path, read_inventory
 from daemon.prefix.line_file import format_lines, has_digest, read_lines
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.record_memory import RecordMemory
 from gens.lock import LockedWheel
 
 MANIFEST_NAME = ".manifest"
@@ -165,29 +167,48 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(target, content, tuple(wheels), tuple(bytecode), tuple(files), tuple(links))
 
 
-def expected_files(prefix: Prefix, manifest: Manifest) -> dict[str, InventoryFile]:
+def expected_files(
+    prefix: Prefix, manifest: Manifest, memory: RecordMemory | None = None
+) -> dict[str, InventoryFile]:
     """Return each file that a manifest lists, by its path in the tree.
+
+    Args:
+        prefix: The prefix.
+        manifest: The manifest.
+        memory: The inventories and lists that this check has read; None to read each.
 
     Raises:
         DamageError: An inventory or list that it names is missing or not the one of then.
         NewerFormatError: A newer release has written one of them.
     """
+    memory = memory or RecordMemory()
     expected: dict[str, InventoryFile] = {}
     for part in manifest.wheels:
-        inventory = read_inventory(prefix, part.wheel_sha256)
-        _check(inventory_path(prefix, part.wheel_sha256), part.inventory_sha256)
-        for file in inventory.installed_as_is() if inventory is not None else ():
-            path = f"{part.directory}/{file.path}"
-            expected[path] = InventoryFile(path, file.sha256, file.size_bytes, file.mode)
+        path = inventory_path(prefix, part.wheel_sha256)
+        read = partial(_wheel_files, prefix, part)
+        expected |= memory.files(path, part.inventory_sha256, part.directory, read)
     for compiled in manifest.bytecode:
-        listed = read_bytecode_list(prefix, compiled.wheel_sha256, compiled.key)
-        _check(bytecode_list_path(prefix, compiled.wheel_sha256, compiled.key), compiled.list_sha256)
-        for entry in listed or ():
-            path = f"{compiled.directory}/{entry.path}"
-            expected[path] = InventoryFile(path, entry.sha256, entry.size_bytes, 0o644)
+        path = bytecode_list_path(prefix, compiled.wheel_sha256, compiled.key)
+        read = partial(_bytecode_files, prefix, compiled)
+        expected |= memory.files(path, compiled.list_sha256, compiled.directory, read)
     for file in manifest.files:
         expected[file.path] = file
     return expected
+
+
+def _wheel_files(prefix: Prefix, part: WheelPart) -> dict[str, InventoryFile]:
+    inventory = read_inventory(prefix, part.wheel_sha256)
+    _check(inventory_path(prefix, part.wheel_sha256), part.inventory_sha256)
+    files = inventory.installed_as_is() if inventory is not None else ()
+    paths = ((f"{part.directory}/{file.path}", file) for file in files)
+    return {path: InventoryFile(path, file.sha256, file.size_bytes, file.mode) for path, file in paths}
+
+
+def _bytecode_files(prefix: Prefix, part: BytecodePart) -> dict[str, InventoryFile]:
+    listed = read_bytecode_list(prefix, part.wheel_sha256, part.key)
+    _check(bytecode_list_path(prefix, part.wheel_sha256, part.key), part.list_sha256)
+    paths = ((f"{part.directory}/{file.path}", file) for file in listed or ())
+    return {path: InventoryFile(path, file.sha256, file.size_bytes, 0o644) for path, file in paths}
 
 
 def _check(path: Path, sha256: str) -> None:

@@ -16,7 +16,10 @@ from daemon.prefix.finding import Finding, Kind
 from daemon.prefix.inventory import InventoryFile
 from daemon.prefix.manifest import MANIFEST_NAME, Manifest, expected_files, read_manifest
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.record_memory import RecordMemory
 from daemon.prefix.tree_label import interpreter_label, tree_label
+
+_MIN_FILES_FOR_THREADS = 2
 
 
 @dataclass(slots=True)
@@ -26,6 +29,7 @@ class Digests:
     jobs: int
     known: dict[tuple[int, int], str] = field(default_factory=dict)
     read_bytes: int = 0
+    records: RecordMemory = field(default_factory=RecordMemory)
 
     def digest(self, files: Iterable[tuple[str, os.stat_result]]) -> Iterator[tuple[str, str]]:
         """Yield the path and the digest of each file; those of one inode are read once."""
@@ -36,12 +40,18 @@ class Digests:
             if identity not in self.known and identity not in new:
                 new[identity] = path
                 self.read_bytes += status.st_size
-        with ThreadPoolExecutor(self.jobs) as pool:
-            read = dict(zip(new, pool.map(_digest_or_error, new.values()), strict=True))
+        read = dict(zip(new, self._read(list(new.values())), strict=True))
         # A name that cannot be read, as after a prune, says nothing of the other names of its inode.
         self.known |= {identity: digest for identity, digest in read.items() if not _is_error(digest)}
         for path, status in files:
             yield path, self.known.get((status.st_dev, status.st_ino)) or _digest_or_error(path)
+
+    def _read(self, paths: list[str]) -> list[str]:
+        """Read files; most trees have few that no other tree has, for which no thread has to begin."""
+        if len(paths) < _MIN_FILES_FOR_THREADS:
+            return [_digest_or_error(path) for path in paths]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            return list(pool.map(_digest_or_error, paths))
 
 
 def verify_tree(prefix: Prefix, tree: Path, digests: Digests, findings: list[Finding]) -> int:
@@ -59,7 +69,7 @@ def verify_tree(prefix: Prefix, tree: Path, digests: Digests, findings: list[Fin
     label = tree_label(prefix, tree)
     try:
         manifest = read_manifest(tree / MANIFEST_NAME)
-        expected = expected_files(prefix, manifest)
+        expected = expected_files(prefix, manifest, digests.records)
     except NewerFormatError as error:
         findings.append(Finding(label, "", "newer", str(error)))
         return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from daemon.prefix.finding import Finding, summarize
 from daemon.prefix.prefix import Prefix
+from daemon.prefix.record_memory import RecordMemory
 from daemon.prefix.store_check import check_stores
 from daemon.prefix.tree_check import Digests
 from daemon.upkeep.verify import Checker, needs_a_person
@@ -65,9 +66,10 @@ def scan(
         ScanInterruptedError: `stop` said so.
     """
     everything = Digests(jobs)
+    records = RecordMemory()
 
     def digests_of(manifest: Path) -> Digests:
-        return everything if full else _ChangedSince(jobs, made_ns=_made_ns(manifest))
+        return everything if full else _ChangedSince(jobs, records=records, made_ns=_made_ns(manifest))
 
     def each(_label: str) -> None:
         if stop():
