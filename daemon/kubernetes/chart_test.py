@@ -178,6 +178,8 @@ CASES: dict[str, tuple[Fields, Fields]] = {
         _component("network-policy") | _json_patch("NetworkPolicy", "/spec/ingress/0/from", _FROM),
     ),
     "a pod monitor": ({"podMonitor": {"enabled": True}}, _component("pod-monitor")),
+    "alerts": ({"prometheusRule": {"enabled": True}}, _component("prometheus-rule")),
+    "a dashboard": ({"dashboard": {"enabled": True}}, _component("grafana-dashboard")),
     "labels of nodes": ({"nodeFeatureDiscovery": {"enabled": True}}, _component("node-feature-discovery")),
     "a startup taint": ({"startupTaint": {"enabled": True}}, _component("startup-taint")),
     "a startup taint of a pool": (

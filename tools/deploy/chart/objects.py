@@ -60,6 +60,10 @@ def objects_of(sources: Sources, image: Image) -> Objects:
         "resourcequota.yaml": _if(".Values.priority.quota", _quota(sources)),
         "networkpolicy.yaml": _if(".Values.networkPolicy.enabled", _network_policy(sources)),
         "podmonitor.yaml": _if(_MONITOR, _pod_monitor(sources)),
+        "prometheusrule.yaml": _if(".Values.prometheusRule.enabled", _prometheus_rule(sources)),
+        "dashboard.yaml": _if(
+            ".Values.dashboard.enabled", _placed(sources.config_map_of("grafana-dashboard"))
+        ),
         "service.yaml": _if(_TAINT, _placed(sources.object_of("startup-taint", "Service"))),
         "nodereadinessrule.yaml": _if(_TAINT, _rule(sources)),
     }
@@ -128,6 +132,11 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
             "enabled": Value(False, _FLAG, "A PodMonitor of Prometheus' operator, in place of annotations"),
             "labels": Value({}, _NAMES, "Its further labels, by which your Prometheus finds it"),
         },
+        "prometheusRule": {
+            "enabled": Value(False, _FLAG, "Alerts, as a PrometheusRule of Prometheus' operator"),
+            "labels": Value({}, _NAMES, "Its further labels, by which your Prometheus finds it"),
+        },
+        "dashboard": {"enabled": Value(False, _FLAG, "The dashboard, in a ConfigMap for Grafana's sidecar")},
         "nodeFeatureDiscovery": {"enabled": Value(False, _FLAG, "Label nodes with what is ready on them")},
         "startupTaint": {
             "enabled": Value(False, _FLAG, "For nodes that start with a taint: README of daemon/kubernetes"),
@@ -210,6 +219,12 @@ def _network_policy(sources: Sources) -> Manifest:
 def _pod_monitor(sources: Sources) -> Manifest:
     manifest = _placed(sources.object_of("pod-monitor", "PodMonitor"))
     manifest["metadata"]["labels"]["podMonitor.labels"] = Fields(".Values.podMonitor.labels")
+    return manifest
+
+
+def _prometheus_rule(sources: Sources) -> Manifest:
+    manifest = _placed(sources.object_of("prometheus-rule", "PrometheusRule"))
+    manifest["metadata"]["labels"]["prometheusRule.labels"] = Fields(".Values.prometheusRule.labels")
     return manifest
 
 

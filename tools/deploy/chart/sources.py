@@ -34,6 +34,21 @@ class Sources:
         found = [manifest for name in names for manifest in _documents(directory / name)]
         return _only(found, kind, directory)
 
+    def config_map_of(self, component: str) -> Manifest:
+        """Return the ConfigMap that a component generates of files, without its namespace.
+
+        Raises:
+            ManifestError: A file cannot be read.
+        """
+        directory = self._directory(component)
+        (generator,) = _kustomization(directory)["configMapGenerator"]
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": generator["name"], "labels": generator["options"]["labels"]},
+            "data": {name: _text(directory / name) for name in generator["files"]},
+        }
+
     def patch_of(self, component: str, kind: str) -> Manifest:
         """Return the strategic merge patch of a component for a kind.
 
@@ -43,7 +58,7 @@ class Sources:
         directory = self._directory(component)
         found = []
         for patch in _kustomization(directory).get("patches", ()):
-            text = (directory / patch["path"]).read_text() if "path" in patch else patch["patch"]
+            text = _text(directory / patch["path"]) if "path" in patch else patch["patch"]
             found += [document for document in yaml.safe_load_all(text) if isinstance(document, dict)]
         return _only(found, kind, directory)
 
@@ -97,9 +112,16 @@ def _kustomization(directory: Path) -> dict[str, Any]:
 
 def _documents(path: Path) -> list[dict[str, Any]]:
     try:
-        return list(yaml.safe_load_all(path.read_text()))
-    except (OSError, yaml.YAMLError) as error:
-        raise ManifestError(f"{path}: cannot be read: {error}") from error
+        return list(yaml.safe_load_all(_text(path)))
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{path}: is not YAML: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _only(manifests: list[Manifest], kind: str, directory: Path) -> Manifest:
