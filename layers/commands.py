@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from layers.script_line import OWN_PYTHON
 from layers.uv import INTERPRETER_FOLDER
 
 # A command of the base runs with the base's Python, which does not see the layer. The base is not there when
@@ -24,10 +25,6 @@ _WRITTEN_BY_UV = re.compile(
     rb"#!(?:/[^\n]*/%(folder)s[^/\n]*/python"
     rb"|/bin/sh\n'''exec' [^\n]*/%(folder)s[^/\n]*/python'? \"\$0\" \"\$@\"\n' ''')\n"
     % {b"folder": INTERPRETER_FOLDER.encode()}
-)
-OWN_PYTHON = (
-    """#!/usr/bin/env -S /bin/sh -c 'p=$0;[ -L "$p" -o ! -d "${p%/*}" ]&&p=$(realpath "$p");"""
-    """exec "${p%/*}/python" "$0" "$@"'\n"""
 )
 # /usr/local/bin has launchers of Monobase, which would call this again.
 _OF_BASE = """\
@@ -54,8 +51,7 @@ exit 127
 def own_python(scripts: Path) -> None:
     """Make the scripts of wheels run with the Python beside them, at whatever path the layer is.
 
-    Only the first line changes, which is a comment to Python: the second may name an encoding, and the first
-    statement may be a docstring or an import from `__future__`.
+    Only the first line changes.
 
     Args:
         scripts: The folder `bin`.

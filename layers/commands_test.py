@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from layers.commands import OWN_PYTHON
 from layers.install import LayerOptions, install_layer
 from layers.lock import LayerLock
+from layers.script_line import OWN_PYTHON
 from layers.uv import WheelSources
 from tests.index.wheel import WheelSpec
 from tests.layer.sample_lock import sample_lock

@@ -5,75 +5,11 @@ parts both sides may have: `nvidia`, `google`, the plugins of a package of the b
 its packages those can be (`shared_packages`); for all others, Python uses the first on sys.path, the layer's.
 """
 
-import ast
 from collections.abc import Iterable
 from pathlib import Path
 
+from layers.overlay_module import HOOK, HOOK_PATH, does_nothing, overlay_module, overlay_path
 from layers.record import records
-
-HOOK = "_monobase_base.py"
-HOOK_PATH = "monobase.pth"
-
-_HOOK_TEXT = '''\
-"""Written by monobase: lets this layer see the packages of the environment below it, after its own."""
-
-import os
-import site
-import sys
-
-MADE_FOR = {base!r}
-LIBRARY = {library!r}
-# Packages of the layer of which the environment may have a part. True: if both have an __init__.py, that of
-# the environment runs, because the layer's does nothing.
-SHARED = {shared!r}
-
-# A process that activate.sh has activated sees the environment that the rest of its variables are for.
-_library = os.path.join(MADE_FOR, LIBRARY)
-if os.environ.get("VIRTUAL_ENV") == sys.prefix:
-    _activated = os.path.join(os.environ.get("MONOBASE_ENVIRONMENT") or MADE_FOR, LIBRARY)
-    if os.path.isdir(_activated):
-        _library = _activated
-
-
-class SharedPackages:
-    """Joins the parts of a shared package, which Python does only where none of them has an __init__.py."""
-
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name not in SHARED:
-            return None
-        base = os.path.join(_library, *name.split("."))
-        if not os.path.isdir(base):
-            return None
-        from importlib.machinery import PathFinder
-
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is None or spec.submodule_search_locations is None:
-            return spec
-        found = list(spec.submodule_search_locations)
-        if SHARED[name]:
-            below = PathFinder.find_spec(name, [os.path.dirname(base)], target)
-            if below is not None and below.origin is not None and below.submodule_search_locations:
-                spec = below
-        if spec.origin is None:
-            return spec
-        parts = []
-        for entry in sys.path if path is None else path:
-            part = os.path.join(entry, name.rpartition(".")[2])
-            known = part in found or part == base
-            if part not in parts and os.path.isdir(part):
-                if known or not os.path.exists(os.path.join(part, "__init__.py")):
-                    parts.append(part)
-        spec.submodule_search_locations[:] = parts + [part for part in found if part not in parts]
-        return spec
-
-
-if SHARED:
-    _names = [getattr(finder, "__name__", "") for finder in sys.meta_path]
-    _place = _names.index("PathFinder") if "PathFinder" in _names else len(_names)
-    sys.meta_path.insert(_place, SharedPackages)
-site.addsitedir(_library)
-'''
 
 
 def write_overlay(packages: Path, base: Path, library: str, overrides: Iterable[str]) -> None:
@@ -85,13 +21,9 @@ def write_overlay(packages: Path, base: Path, library: str, overrides: Iterable[
         library: The path of site-packages in an environment.
         overrides: Normalized names of the distributions that replace one of the base.
     """
-    text = _HOOK_TEXT
     shared = shared_packages(packages, frozenset(overrides))
-    # No placeholder but these stands in the text: str.format would choke on its braces.
-    for name, value in (("base", str(base)), ("library", library), ("shared", shared)):
-        text = text.replace(f"{{{name}!r}}", ascii(value))
-    (packages / HOOK).write_text(text, encoding="utf-8")
-    (packages / HOOK_PATH).write_text(f"import {HOOK.removesuffix('.py')}\n", encoding="utf-8")
+    (packages / HOOK).write_text(overlay_module(base, library, shared), encoding="utf-8")
+    (packages / HOOK_PATH).write_text(overlay_path(), encoding="utf-8")
 
 
 def shared_packages(packages: Path, overrides: frozenset[str]) -> dict[str, bool]:
@@ -150,23 +82,10 @@ def _add_shared(folder: Path, tree: _Folder, above: tuple[str, ...], found: dict
                 or bool(child.modules)
                 or any("__init__.py" in it.files for it in child.folders.values())
             )
-        elif inits == {"__init__.py"} and _does_nothing(folder / name / "__init__.py"):
+        elif inits == {"__init__.py"} and does_nothing(folder / name / "__init__.py"):
             is_shared = child.is_added or child.modules == inits
         else:
             is_shared = False
         if is_shared:
             found[".".join((*above, name))] = bool(inits) and child.is_added
             _add_shared(folder / name, child, (*above, name), found)
-
-
-def _does_nothing(init: Path) -> bool:
-    try:
-        text = init.read_text(encoding="utf-8")
-        if "extend_path" in text or "declare_namespace" in text:
-            return True
-        return all(
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            for node in ast.parse(text).body
-        )
-    except (OSError, ValueError, SyntaxError):
-        return False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from layers.errors import LayerWheelError
 from layers.lock import LayerLock
-from layers.overlay import HOOK, HOOK_PATH
+from layers.overlay_module import HOOK, HOOK_PATH
 from layers.record import records
 
 _OF_LAYER = ("pyvenv.cfg", "lib64", ".lock")

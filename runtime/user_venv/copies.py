@@ -13,7 +13,7 @@ from pathlib import Path
 from .distributions import INSTALLER, Distribution, distributions, is_copy, is_torn_copy
 from .files import NEW, naming, remove, write_file
 from .layout import LIBRARY
-from .scripts import OWN_PYTHON
+from .script_line import OWN_PYTHON
 
 COMMAND_MARK = "# a command of the base, by monobase"
 _SHEBANG_LIMIT_BYTES = 8192  # of a script: its interpreter's path, and the mark behind it

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from .errors import PreparationError
 from .files import room_near
-from .hook import HOOK
 from .interpreter import has_interpreter
 from .layout import LIBRARY
 from .log import log
 from .mark import is_marked
+from .overlay_module import HOOK
 from .preparation import prepare
 
 CODE_CANNOT_PREPARE = 73

@@ -11,9 +11,9 @@
 from pathlib import Path
 
 from .files import NEW, naming, remove, write_file
-from .hook import HOOK, HOOK_PATH
 from .layout import LIBRARY
 from .note import NOTE, folders_of_both
+from .overlay_module import HOOK, HOOK_PATH
 
 _MARK = ".monobase"
 _FORMAT = "2"

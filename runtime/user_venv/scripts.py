@@ -4,15 +4,9 @@ import re
 from pathlib import Path
 
 from .files import write_file
+from .script_line import OWN_PYTHON
 
 _SIZE_LIMIT_BYTES = 1 << 20
-# The first line of a script that the Python beside it runs. Nothing else is changed, and to Python it is a
-# comment: the second line may name an encoding, and the first statement may be an import from `__future__`.
-# (Layers have the same line; //tests/layer:overlay_test compares the two.)
-OWN_PYTHON = (
-    """#!/usr/bin/env -S /bin/sh -c 'p=$0;[ -L "$p" -o ! -d "${p%/*}" ]&&p=$(realpath "$p");"""
-    """exec "${p%/*}/python" "$0" "$@"'\n"""
-)
 
 
 def repair_scripts(venv: Path) -> None:

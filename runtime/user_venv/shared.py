@@ -3,8 +3,9 @@
 Of a regular package, one with an `__init__.py`, Python uses the first part on sys.path only.
 """
 
-import ast
 from pathlib import Path
+
+from .overlay_module import does_nothing
 
 
 def shared_packages(library: Path) -> list[str]:
@@ -36,22 +37,9 @@ def _add_shared(folder: Path, above: tuple[str, ...], records: list[str], found:
         owners = sum(f"\n{start}" in record or f'\n"{start}' in record for record in records)
         inits = [path for path in child.glob("__init__.*") if path.suffix != ".pyc"]
         if inits:
-            is_shared = owners > 1 and all(path.suffix == ".py" and _does_nothing(path) for path in inits)
+            is_shared = owners > 1 and all(path.suffix == ".py" and does_nothing(path) for path in inits)
         else:
             is_shared = not above or owners > 1 or any(child.glob("*.py")) or any(child.glob("*/__init__.py"))
         if is_shared:
             found.append(".".join(parts))
             _add_shared(child, parts, records, found)
-
-
-def _does_nothing(init: Path) -> bool:
-    try:
-        text = init.read_text()
-        if "extend_path" in text or "declare_namespace" in text:
-            return True
-        return all(
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            for node in ast.parse(text).body
-        )
-    except (OSError, ValueError, SyntaxError):
-        return False

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from layers import commands
 from layers.lock import Override
 from runtime.sample_prefix import SITE_PACKAGES, SamplePrefix
 from runtime.shells import EXEC, SYSTEM_PATH, Outcome, run
-from runtime.user_venv import scripts
 from tests.index.wheel import WheelSpec
 from tests.layer.sample import ENVIRONMENT, layer_on, variables_of
 
@@ -226,7 +224,3 @@ def test_libraries_of_the_layer_are_on_the_search_path(own_prefix: SamplePrefix,
     printed = run([str(EXEC), "env"], {"PATH": SYSTEM_PATH, **variables_of(own_prefix, layer)})
 
     assert f"{layer}/{SITE_PACKAGES}/nvidia/x/lib" in printed.variables["LD_LIBRARY_PATH"].split(":")
-
-
-def test_scripts_of_a_layer_and_of_a_users_venv_have_the_same_first_line() -> None:
-    assert scripts.OWN_PYTHON == commands.OWN_PYTHON

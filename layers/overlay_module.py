@@ -1,0 +1,1 @@
+../runtime/user_venv/overlay_module.py

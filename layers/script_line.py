@@ -1,0 +1,1 @@
+../runtime/user_venv/script_line.py
