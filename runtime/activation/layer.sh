@@ -6,8 +6,9 @@ _mb_variables="$_mb_variables _mb_1 _mb_2 _mb_content _mb_layer _mb_layer_base _
 _mb_use_layer() { # nothing is written, and no process is started
     _mb_layer_fit=${MONOBASE_LAYER_FIT:-on}
     case $_mb_layer_fit in on | warn | off) ;; *) _mb_do refusal/layer _mb_refuse_layer_setting || return ;; esac
-    _mb_kind='' _mb_format='' _mb_layer_base=''
-    { read -r _mb_kind _mb_format && read -r _mb_item _mb_1 && read -r _mb_item _mb_2 && read -r _mb_item _mb_layer_base &&
+    _mb_kind='' _mb_format='' _mb_layer_base='' _mb_item=''
+    # (A zsh prints that there is no file wherever its standard error goes.)
+    [ ! -r "$_mb_user_venv/.monobase-layer" ] || { read -r _mb_kind _mb_format && read -r _mb_item _mb_1 && read -r _mb_item _mb_2 && read -r _mb_item _mb_layer_base &&
         read -r _mb_item _mb_content; } 2>/dev/null <"$_mb_user_venv/.monobase-layer" || _mb_item=
     _mb_layer=${_mb_1-}/${_mb_2-}
     [ "$_mb_kind $_mb_format $_mb_item" = "monobase-layer 1 content" ] || _mb_do refusal/layer _mb_refuse_layer_file || return

@@ -29,7 +29,8 @@ _mb_is_noted() { # whether the note of CUDA libraries that both sides have exist
 }
 
 _mb_prepare_user_venv() { # a layer was prepared when it was made
-    if [ -e "$_mb_user_venv/.monobase-layer" ]; then
+    # Of a damaged one, the folder may be all that tells it from a venv.
+    if [ -e "$_mb_user_venv/.monobase-layer" ] || [ -d "$_mb_user_venv/.monobase-base" ]; then
         _mb_do activation/layer _mb_use_layer
     else
         _mb_run_preparation

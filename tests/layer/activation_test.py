@@ -250,16 +250,24 @@ def test_a_layer_for_another_python_is_refused_whatever_the_variable_says(
         ("monobase-layer 2\nanything\n", "is a layer of format 2, newer than this runtime."),
         ("monobase-layer 1\ngeneration g00002\n", "is a damaged layer: its .monobase-layer cannot be read."),
         ("", "is a damaged layer: its .monobase-layer cannot be read."),
+        ("monobase-layer 12\n", "is a layer of format 12, newer than this runtime."),
+        (None, "is a damaged layer: its .monobase-layer cannot be read."),
     ],
-    ids=["newer", "cut off", "empty"],
+    ids=["newer", "cut off", "empty", "much newer", "missing"],
 )
 def test_a_layer_that_cannot_be_read_is_refused(
-    shell: Shell, prefix: SamplePrefix, tmp_path: Path, text: str, summary: str
+    shell: Shell, prefix: SamplePrefix, tmp_path: Path, text: str | None, summary: str
 ) -> None:
     layer = layer_on(prefix, tmp_path / "layer", MINE)
-    (layer / LAYER_FILE).write_text(text)
+    if text is None:
+        (layer / LAYER_FILE).unlink()
+    else:
+        (layer / LAYER_FILE).write_text(text)
+    before = state_of(layer)
 
     outcome = shell.run('. "$activate"', variables_of(prefix, layer))
+
+    assert state_of(layer) == before
 
     assert outcome.code == 72
     assert outcome.stderr.startswith(f"monobase: error: {layer} {summary}\n")
