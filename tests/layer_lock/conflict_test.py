@@ -145,10 +145,16 @@ def test_a_hash_that_is_not_the_wheels_is_refused(desk: Desk) -> None:
     assert "which is not among its hashes" in said
 
 
-def test_an_index_that_does_not_answer_is_told(desk: Desk) -> None:
+def test_an_index_that_does_not_answer_is_told_without_its_password(desk: Desk) -> None:
     desk.write("app\n")
     desk.index.go_down()
-    desk.run("lock", "requirements.in", "--env", TORCH, exit_code=4)
+    url = desk.index.url()
+    with_password = url.replace("://", "://me:hidden-word@")
+    options = ("--env", TORCH, "--default-index", with_password)
+    said = desk.run("lock", "requirements.in", *options, exit_code=4)
+    assert f"error: {url}app/: the index does not answer: " in said
+    assert "; check its URL and the network, and run the command again\n" in said
+    assert "hidden" not in said
 
 
 def test_a_package_that_does_not_exist_is_told_without_trying_environments(desk: Desk) -> None:
@@ -165,6 +171,12 @@ def test_a_package_that_does_not_exist_is_told_without_trying_environments(desk:
 )
 def test_a_misspelt_package_is_told_with_names_that_are_like_it(desk: Desk, written: str, near: str) -> None:
     assert f"; did you mean {near}" in _refused(desk, f"{written}\n")
+
+
+def test_an_index_without_packages_that_all_have_is_to_be_checked(desk: Desk) -> None:
+    url = f"{desk.index.origin}/nothing/simple/"
+    said = _refused(desk, "numpy\n", "--default-index", url, env="3.12")
+    assert f"error: requirements.in:1: numpy is not on {url}; check the URL of the index, or" in said
 
 
 def test_a_package_that_another_one_requires_and_that_does_not_exist_is_told_with_it(desk: Desk) -> None:

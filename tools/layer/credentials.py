@@ -16,6 +16,9 @@ _USER_INFO = re.compile(
     r"(?P<scheme>[\w+.-]+)://(?:[^\s/]*@(?!/)|(?=[^\s/@:?#\[]*:(?![0-9]*(?:[\s/?#]|$)))[^\s]*@)"
 )
 _URL = re.compile(r"[\w+.-]+://[^\s\"'`<>]+")
+# Of what an author meant as a URL: `me:secret@host`, `https:/me:secret@host`.
+_WORD = re.compile(r"\S+")
+_BARE_USER = re.compile(r"[^\s/:@'\"=(]+:[^\s/@]+@")
 _PUBLIC_FRAGMENTS = ("egg", "md5", "sha1", "sha256", "sha384", "sha512", "subdirectory")
 # A shorter value, such as a number or `main`, would be found in many words.
 _LEAST_CHARACTERS = 6
@@ -64,7 +67,8 @@ def without_credentials(text: str) -> str:
     """Return a text without the credentials of its URLs, as a lock has it."""
     for value in sorted(_variables, key=len, reverse=True):
         text = text.replace(value, f"${{{_variables[value]}}}")
-    return _URL.sub(_without_query, _USER_INFO.sub(_without_user, text))
+    text = _URL.sub(_without_query, _USER_INFO.sub(_without_user, text))
+    return _WORD.sub(lambda word: word[0] if "://" in word[0] else _BARE_USER.sub(f"{MASK}@", word[0]), text)
 
 
 def shown_index(url: str) -> str:

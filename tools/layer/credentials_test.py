@@ -20,6 +20,9 @@ from tools.layer.credentials import without_credentials
             "https://h.example/x?token=secret&ref=a#sha256=00",
             "https://h.example/x?***#sha256=00",
         ),
+        ("me:secret@host.example/simple", "***@host.example/simple"),
+        ("x @ htps:/me:secret@host.example/x", "x @ htps:/***@host.example/x"),
+        ("a.in:2: git@host.example:x.git", "a.in:2: git@host.example:x.git"),
         ("https://h.example/x?secret#token=secret", "https://h.example/x?***#***"),
     ],
 )

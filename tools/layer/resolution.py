@@ -26,6 +26,8 @@ from tools.locking.uv_program import Resolver
 
 _NO_WHEEL = re.compile(r"Wheels are required for `([\w.-]+)`")
 _UNDATED = re.compile(r"`([^`/]+)` is missing an upload date")
+_FAILED = re.compile(r"(?:error|cause): Failed to fetch: `?(?P<url>[^\s`]+)`?")
+_DENIED = re.compile(r"\b(401 Unauthorized|403 Forbidden)\b")
 _OUTPUT = "pylock.toml"
 # A release of years ago has wheels for the Pythons of its time.
 _PYTHONS = tuple(f"3.{minor}.99" for minor in range(14, 5, -1))
@@ -223,7 +225,19 @@ def _ask_once(resolver: Resolver, question: Question, *options: str) -> tuple[st
     message = safe_text(message.replace(f"{name}/", ""))
     if "No solution found" in message:
         raise UnsatisfiableError(message)
-    raise ResolutionError(message or f"uv exited with {process.returncode} and said nothing")
+    raise ResolutionError(_one_line(message) or f"uv exited with {process.returncode} and said nothing")
+
+
+def _one_line(message: str) -> str:
+    """Return what uv says of an index that does not answer as one line; all else as it is."""
+    found = _FAILED.search(message)
+    if found is None:
+        return message.removeprefix("error: ")
+    reason = message.rpartition("cause: ")[2].strip()
+    remedy = "check its URL and the network, and run the command again"
+    if _DENIED.search(message):
+        remedy = "give a user and password in its URL, in ~/.netrc or by UV_INDEX_NAME_USERNAME and _PASSWORD"
+    return f"{found['url']}: the index does not answer: {reason}; {remedy}"
 
 
 def _run(

@@ -1,7 +1,7 @@
 """Tells of packages and versions that no index has, and of names that are like theirs."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from difflib import get_close_matches
 
 from packaging.utils import canonicalize_name
@@ -13,12 +13,12 @@ from tools.layer.question import Question
 from tools.layer.request import Request
 
 _NOT_FOUND = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*) was not found in the package registry")
+_NOT_CACHED = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*) was not found in the cache")
 _NO_VERSION = re.compile(r"there is no version of ([\w.-]+)==(\S+?) and monobase(?:==0)? depends on")
 _WANTED = re.compile(
     r"(?P<parent>[A-Za-z0-9][\w.-]*)(?:==(?P<version>[^\s,]+))? depends? on (?P<name>[\w.-]+)"
 )
 _PIN = re.compile(r"(?m)^([a-z0-9][a-z0-9-]*)==")
-_MOST_NAMES = 3
 _LEAST_LIKENESS = 0.75
 # Modules whose package has another name, and that are no package themselves.
 _PACKAGES = {
@@ -49,16 +49,15 @@ def unknown_lines(
         if name in asked:
             remedy = _of_base(base, name, version)
             yield f"{asked[name]}: {name} {version} is not on {where} as of {question.exclude_newer}{remedy}"
+    for name in dict.fromkeys(_NOT_CACHED.findall(said)):
+        place = asked.get(canonicalize_name(name), "a package")
+        yield f"{place}: {name} is not in uv's cache, and UV_OFFLINE disables the network; unset it"
     if not unknown:
         return
-    known = sorted(_known_names(catalog) | asked.keys() - unknown)
+    known = _known_names(catalog) | asked.keys() - unknown
     for name in sorted(unknown):
         if name in asked:
-            near = _near(name, known)
-            proposal = (
-                f"; did you mean {near}?" if near else "; correct the name, or name its index with --index"
-            )
-            yield f"{asked[name]}: {name} is not on {where}{proposal}"
+            yield f"{asked[name]}: {name} is not on {where}; {_remedy(name, known)}"
         elif unknown.isdisjoint(asked):
             # Else this package may be one of an old release that uv tried for lack of another.
             parent = _parent(name, said)
@@ -88,10 +87,12 @@ def _indexes(request: Request) -> str:
     return f"any of {', '.join((*others, index_url or 'the default index'))}" if others else str(index_url)
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    if name in _PACKAGES:
-        return _PACKAGES[name]
-    return " or ".join(get_close_matches(name, list(known), _MOST_NAMES, _LEAST_LIKENESS))
+def _remedy(name: str, known: Set[str]) -> str:
+    if name in known:
+        return "check the URL of the index, or name another one with --index"
+    alike = get_close_matches(name, sorted(known), cutoff=_LEAST_LIKENESS)
+    near = _PACKAGES.get(name) or " or ".join(alike)
+    return f"did you mean {near}?" if near else "correct the name, or name its index with --index"
 
 
 def _known_names(catalog: Catalog) -> set[str]:
