@@ -12,7 +12,8 @@ from typing import Literal
 
 from daemon.errors import DamageError, NewerFormatError
 from daemon.host.durability import is_temporary_name
-from daemon.prefix.manifest import MANIFEST_NAME, read_manifest
+from daemon.prefix.line_file import file_and_text_digest
+from daemon.prefix.manifest import MANIFEST_KIND, MANIFEST_NAME
 from daemon.prefix.mark import Mark, read_mark
 from daemon.prefix.prefix import ENVIRONMENTS_NAME, MARK_NAME, Prefix
 from gens.generation import Generation, Target
@@ -97,8 +98,8 @@ def newer_format(prefix: Prefix, name: str) -> str:
         with suppress(FileNotFoundError):
             for entry in list_generation(prefix, name):
                 if entry.path.is_dir():
-                    with suppress(DamageError):
-                        read_manifest(entry.path / MANIFEST_NAME)
+                    with suppress(OSError):  # readiness and scans report it
+                        file_and_text_digest(entry.path / MANIFEST_NAME, MANIFEST_KIND)
     except NewerFormatError as error:
         return str(error)
     return ""

@@ -60,23 +60,37 @@ def read_lines(path: Path, kind: str) -> list[str]:
         return [] if lines == [""] else lines
     if first["kind"] != kind:
         raise DamageError(f"{path}: begins with {lines[0]!r}, and should be a {kind}; {_REMEDY}")
-    if int(first["version"]) > _VERSION:
-        raise NewerFormatError(path, f"{kind} {first['version']}", f"{kind} {_VERSION}")
+    _check_version(path, first)
     return lines[1:]
 
 
-def file_and_text_digest(path: Path) -> tuple[str, str]:
+def _check_version(path: Path, first: re.Match[str]) -> None:
+    kind, version = first["kind"], first["version"]
+    if int(version) > _VERSION:
+        raise NewerFormatError(path, f"{kind} {version}", f"{kind} {_VERSION}")
+
+
+def file_and_text_digest(path: Path, kind: str = "") -> tuple[str, str]:
     """Digest a file of lines, and its text; where it is not such a file, the text's digest is empty.
 
+    Args:
+        path: The file.
+        kind: What the lines should be; a newer format of that is refused. Empty for any.
+
     Raises:
+        NewerFormatError: A newer release has written it.
         OSError: It cannot be read.
     """
     content = read_plain_file(path)
     digest = hashlib.sha256(content).hexdigest()
     try:
-        return digest, hashlib.sha256(gzip.decompress(content)).hexdigest()
+        text = gzip.decompress(content)
     except (OSError, EOFError, zlib.error):
         return digest, ""
+    first = _FIRST_LINE.fullmatch(text.partition(b"\n")[0].decode("utf-8", "surrogateescape"))
+    if first is not None and first["kind"] == kind:
+        _check_version(path, first)
+    return digest, hashlib.sha256(text).hexdigest()
 
 
 def has_digest(path: Path, sha256: str) -> bool:

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DamageError, NewerFormatError
-from daemon.prefix.line_file import format_lines, has_digest, read_lines, text_digest
+from daemon.prefix.line_file import (
+    file_and_text_digest,
+    format_lines,
+    has_digest,
+    read_lines,
+    text_digest,
+)
 
 
 def _compressed_otherwise(content: bytes) -> bytes:
@@ -76,3 +82,18 @@ def test_a_file_of_another_kind_or_a_folder_is_damage(tmp_path: Path) -> None:
         read_lines(tmp_path / "file", "manifest")
     with pytest.raises(DamageError, match="cannot be read: Is a directory"):
         read_lines(tmp_path, "manifest")
+
+
+def test_digests_of_a_newer_format_are_refused_if_the_file_is_what_it_should_be(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(gzip.compress(b"monobase-manifest 999\nwhat nobody knows\n"))
+    with pytest.raises(NewerFormatError, match="manifest 999"):
+        file_and_text_digest(path, "manifest")
+    assert file_and_text_digest(path, "inventory") == file_and_text_digest(path)
+    assert file_and_text_digest(path)[1] == hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+
+
+def test_digests_are_taken_of_what_is_damaged_too(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"not gzip")
+    assert file_and_text_digest(path, "manifest") == (hashlib.sha256(b"not gzip").hexdigest(), "")

@@ -29,7 +29,7 @@ from gens.lock import LockedWheel
 
 MANIFEST_NAME = ".manifest"
 CONTENT_NAME = ".content"  # of an environment: a file with its `content_digest`, for the runtime
-_KIND = "manifest"
+MANIFEST_KIND = "manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def format_manifest(manifest: Manifest) -> bytes:
         if "\t" in link.path:
             raise ValueError(f"{link.path!r} holds a tab")
         lines.append(f"link {link.path}\t{link.target}")
-    return format_lines(_KIND, lines)
+    return format_lines(MANIFEST_KIND, lines)
 
 
 def write_manifest(tree: Path, manifest: Manifest) -> None:
@@ -134,7 +134,7 @@ def read_manifest(path: Path) -> Manifest:
         NewerFormatError: A newer release has written it.
     """
     try:
-        lines = read_lines(path, _KIND)
+        lines = read_lines(path, MANIFEST_KIND)
     except FileNotFoundError as error:
         raise DamageError(
             f"{path}: the manifest cannot be read: {error.strerror}; `verify --repair` rebuilds it"

@@ -6,13 +6,11 @@ compare with the marks. Reading them costs seconds, looking at their inodes some
 
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.errors import DamageError
 from daemon.prefix.line_file import file_and_text_digest
-from daemon.prefix.manifest import read_manifest
+from daemon.prefix.manifest import MANIFEST_KIND
 
 # A change right after a reading, in the same tick of the file system's clock, leaves the times of the file as
 # they are. So a file is read a second time, this much later, before its times are trusted.
@@ -86,9 +84,7 @@ def manifest_digests(path: Path | str) -> Digests:
         NewerFormatError: A newer release has written it.
         OSError: It cannot be read.
     """
-    with suppress(DamageError):  # which its digests show
-        read_manifest(Path(path))
-    return file_and_text_digest(Path(path))
+    return file_and_text_digest(Path(path), MANIFEST_KIND)
 
 
 def _identity(path: str) -> _Identity:
