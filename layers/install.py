@@ -109,7 +109,7 @@ def install_layer(lock: LayerLock, to: Path, options: LayerOptions) -> Installed
 
 def _disk_error(to: Path, error: OSError) -> LayerDiskError:
     path = error.filename2 or error.filename or to
-    free = room(to) if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+    free = room(Path(os.fsdecode(path))) if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
     return LayerDiskError(f"{os.fsdecode(path)}: {error.strerror or error}{free}; {to} was left as it was")
 
 

@@ -30,6 +30,7 @@ _MISMATCH = re.compile(
     r"Computed:\s+sha256:(?P<found>\w+)"
 )
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|os error (?:28|122)\)", re.IGNORECASE)
+_FULL = re.compile(r"`(?P<path>/[^`\n]+)`: (?:No space left|Disk quota)", re.IGNORECASE)
 _NO_WRITE = re.compile(r"Read-only file system|Permission denied|os error (?:13|30)\)", re.IGNORECASE)
 _NETWORK = re.compile(
     r"error sending request|client error|dns error|timeout|timed out|request or response body|"
@@ -186,7 +187,9 @@ def _failure(
             f"found sha256:{mismatch['found']}; correct the index, or find out who changed the wheel"
         )
     if _NO_SPACE.search(said):
-        return LayerDiskError(f"{target}: the disk is full{room(target)}; make room; uv said: {shown}")
+        named = _FULL.search(said)  # of uv's cache, perhaps
+        full = target if named is None else Path(named["path"])
+        return LayerDiskError(f"{full}: the disk is full{room(full)}; make room; uv said: {shown}")
     if code < 0:
         return LayerUvError(f"uv was ended by signal {-code}; was there too little memory? It said: {shown}")
     if _NETWORK.search(said):

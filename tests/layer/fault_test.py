@@ -1,6 +1,7 @@
 """Faults while a layer is made or used: it is complete, or as it was before."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -182,6 +183,21 @@ def test_a_full_disk_is_named_with_its_room_and_leaves_nothing(tmp_path: Path, s
         assert refused.stderr.startswith(f"error: {disk}/")
         assert "inodes are free)" in refused.stderr
         assert list(disk.iterdir()) == []
+
+
+def test_a_full_disk_of_the_cache_of_uv_is_named_with_its_own_room(tmp_path: Path) -> None:
+    private_mounts()
+    lock = lock_on_sample(tmp_path / "wheels", MINE)
+    make = command(lock, tmp_path / "wheels", tmp_path / "place" / "venv")
+    with tmpfs(tmp_path / "disk", size_bytes=65536) as disk:
+        variables = {**os.environ, "UV_CACHE_DIR": str(disk)}
+
+        refused = subprocess.run(make, env=variables, capture_output=True, text=True, check=False)
+
+    assert refused.returncode == 5, refused.stderr
+    assert refused.stderr.startswith(f"error: {disk}/")
+    assert re.search(r"the disk is full \([0-9,]{1,6} bytes and ", refused.stderr)
+    assert not (tmp_path / "place").exists()
 
 
 def as_a_model() -> list[str]:
