@@ -115,29 +115,30 @@ def test_the_command_ends_as_if_it_ran_by_itself(installed: Node, words: tuple[s
     assert _shell(installed, "--", *words).returncode == code
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda it: it.name)
-def test_a_signal_to_shell_is_one_to_the_command(installed: Node, number: int) -> None:
-    waits = f"trap 'echo got; exit 9' {int(number)}; echo up; while :; do sleep 0.1; done"
-    with subprocess.Popen(
-        [*installed.command("shell", "--env", PLAIN), "--", "sh", "-c", waits],
-        stdout=subprocess.PIPE, text=True, env=installed.environment_variables(),
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stdout.readline() == "up\n"
-        process.send_signal(number)
-        assert process.communicate()[0] == "got\n"
-    assert process.returncode == 9
+def test_a_signal_to_shell_is_one_to_the_command(installed: Node) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        waits = f"trap 'echo got; exit 9' {int(number)}; echo up; while :; do sleep 0.1; done"
+        with subprocess.Popen(
+            [*installed.command("shell", "--env", PLAIN), "--", "sh", "-c", waits],
+            stdout=subprocess.PIPE, text=True, env=installed.environment_variables(),
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            assert process.stdout.readline() == "up\n"
+            process.send_signal(number)
+            assert process.communicate()[0] == "got\n"
+        assert process.returncode == 9
 
 
-@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
-def test_the_command_runs_without_standard_streams(installed: Node, tmp_path: Path, closed: str) -> None:
-    command = [*installed.command("shell", "--env", PLAIN), "--", "touch", str(tmp_path / "ran")]
-    done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command], check=False,
-        env=installed.environment_variables(), timeout=_TIMEOUT_S,
-    )  # fmt: skip
-    assert done.returncode == 0
-    assert (tmp_path / "ran").exists()
+def test_the_command_runs_without_standard_streams(installed: Node, tmp_path: Path) -> None:
+    for number, closed in enumerate(("0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-")):
+        file = tmp_path / f"ran {number}"
+        command = [*installed.command("shell", "--env", PLAIN), "--", "touch", str(file)]
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command], check=False,
+            env=installed.environment_variables(), timeout=_TIMEOUT_S,
+        )  # fmt: skip
+        assert done.returncode == 0
+        assert file.exists()
 
 
 def test_packages_of_another_python_of_the_caller_are_not_seen(installed: Node, tmp_path: Path) -> None:
@@ -330,7 +331,7 @@ def test_an_interactive_shell_has_the_environment_first_whatever_the_users_file_
     (home / file).write_text(f'PATH=/usr/bin:$PATH\n{prompt}="mine> "\nOWN=read\n')
     said = _in_terminal(
         installed.command("shell", "--env", PLAIN),
-        b'tty && echo "[$OWN] [$(command -v python)] [$ZDOTDIR]"; exit 7\n',
+        [(b"mine> ", b'tty && echo "[$OWN] [$(command -v python)] [$ZDOTDIR]"; exit 7\n')],
         installed.environment_variables({"HOME": str(home), "SHELL": path, "TERM": "dumb"}), 7,
     )  # fmt: skip
     assert f"(g00000/{PLAIN}) mine> " in said
@@ -338,8 +339,32 @@ def test_an_interactive_shell_has_the_environment_first_whatever_the_users_file_
     assert f"[read] [{installed.environment()}/bin/python] []" in said
 
 
-def _in_terminal(command: list[str], typed: bytes, variables: Mapping[str, str], code: int) -> str:
-    """Run a command in a terminal, type something when it shows a prompt, and return all that it showed."""
+@pytest.mark.parametrize("program", ["bash", "dash", "zsh"])
+def test_a_key_that_interrupts_ends_the_command_and_not_the_shell(
+    installed: Node, tmp_path: Path, program: str
+) -> None:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"there is no {program} here")
+    (tmp_path / ".bashrc").write_text("PS1='mine> '\n")
+    (tmp_path / ".zshrc").write_text("PROMPT='mine> '\n")
+    variables = {"HOME": str(tmp_path), "SHELL": path, "TERM": "dumb", "PS1": "mine> "}
+    said = _in_terminal(
+        installed.command("shell", "--env", PLAIN),
+        [
+            (b"mine> ", b"sh -c 'echo wai''ts; exec sleep 1000'\n"),
+            (b"waits", b"\x03"),
+            (b"mine> ", b'echo "code [$?]"; exit 7\n'),
+        ],
+        installed.environment_variables(variables), 7,
+    )  # fmt: skip
+    assert "code [130]" in said
+
+
+def _in_terminal(
+    command: list[str], typed: list[tuple[bytes, bytes]], variables: Mapping[str, str], code: int
+) -> str:
+    """Run a command in a terminal, type each text when it shows another, and return all that it showed."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         ["/usr/bin/setsid", "--ctty", "--wait", *command],
@@ -348,12 +373,12 @@ def _in_terminal(command: list[str], typed: bytes, variables: Mapping[str, str],
         os.close(theirs)
         watch = threading.Timer(_TIMEOUT_S, process.kill)
         watch.start()
-        shown = bytearray()
+        shown, seen, left = bytearray(), 0, list(typed)
         while part := _read(ours):
             shown += part
-            if typed and b"mine> " in shown:  # what is typed earlier, a shell may drop
-                os.write(ours, typed)
-                typed = b""
+            if left and left[0][0] in shown[seen:]:  # what is typed earlier, a shell may drop
+                seen = len(shown)
+                os.write(ours, left.pop(0)[1])
         found = process.wait()
         watch.cancel()
     os.close(ours)
