@@ -124,6 +124,17 @@ def test_a_requirement_that_would_fall_back_to_an_old_major_version_is_a_conflic
     assert versions(desk.lock("app==3.0\n")) == {"app": "3.0"}
 
 
+def test_a_requirement_that_would_fall_back_to_a_release_without_a_wheel_is_a_conflict(
+    desk: Desk, tmp_path: Path
+) -> None:
+    add_sdist(desk, tmp_path, "app", "0.8")
+    desk.index.add(pure("app", "0.9", "numpy<2"))
+    said = _refused(desk, "app\n")
+    assert "numpy: the base has 2.1.0\n    app 0.9 requires numpy<2\n" in said
+    assert "app would be 0.8, which has no wheel, not 0.9; if that is what you want, write app==0.8" in said
+    assert "building" not in said
+
+
 def test_a_package_that_is_a_little_older_for_the_base_is_a_warning(desk: Desk) -> None:
     desk.index.add(pure("app", "1.0"))
     desk.index.add(pure("app", "1.1", "numpy<2"))

@@ -11,7 +11,7 @@ from gens.generation import Environment, Generation
 from tools.layer.accelerator import second_accelerators
 from tools.layer.base import Base, read_base
 from tools.layer.errors import RequirementsError
-from tools.layer.fallback import free_question, older_requirements
+from tools.layer.fallback import fallbacks, free_question
 from tools.layer.question import Question, check_request, make_question
 from tools.layer.resolution import ask, has_wheels_elsewhere
 from tools.layer.solver import Solver
@@ -121,7 +121,7 @@ def _fits(solver: Solver, question: Question, base: Base) -> bool:
     if any(second_accelerators(base, delta)):
         return False
     free = ask(solver.resolver, free_question(base, other)).versions
-    return not list(older_requirements(base, solver.request, answer, free))
+    return not list(fallbacks(solver.resolver, base, solver.request, other, answer, free))
 
 
 def job_count() -> int:

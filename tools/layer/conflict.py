@@ -11,7 +11,7 @@ from gens.catalog import Catalog
 from gens.lock import LockedWheel
 from tools.layer.alternatives import alternative_lines, job_count
 from tools.layer.errors import ConflictError, OlderError, SecondAcceleratorError
-from tools.layer.fallback import free_question, older_requirements
+from tools.layer.fallback import fallbacks, free_question
 from tools.layer.metadata import Wish, read_wishes
 from tools.layer.question import Question, marker_environment
 from tools.layer.request import Request, Requirement
@@ -112,11 +112,13 @@ def _smallest(solver: Solver, question: Question, free: Answer) -> tuple[list[Lo
     ]
 
     def attempt(dropped: list[LockedWheel]) -> Answer | None:
+        other = _without(solver, question, dropped)
         try:
-            found = ask(solver.resolver, _without(solver, question, dropped))
+            found = ask(solver.resolver, other)
         except UnsatisfiableError:
             return None
-        return None if list(older_requirements(solver.base, solver.request, found, free.versions)) else found
+        old = fallbacks(solver.resolver, solver.base, solver.request, other, found, free.versions)
+        return None if list(old) else found
 
     with ThreadPoolExecutor(job_count()) as pool:
         alone = list(pool.map(lambda one: attempt([one]), candidates))

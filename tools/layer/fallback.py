@@ -12,7 +12,8 @@ from gens.lock import LockedWheel
 from tools.layer.base import Base
 from tools.layer.question import Question
 from tools.layer.request import Request
-from tools.layer.resolution import Answer
+from tools.layer.resolution import Answer, has_wheel
+from tools.locking.uv_program import Resolver
 
 
 def free_question(base: Base, question: Question, kept: Iterable[LockedWheel] = ()) -> Question:
@@ -49,21 +50,41 @@ def older_packages(
             yield name, with_pins, without
 
 
-def older_requirements(
-    base: Base, request: Request, answer: Answer, free: Mapping[str, str]
-) -> Iterator[tuple[str, Version, Version]]:
-    """Yield the author's own requirements that fall back to an older major version.
+def fallbacks(
+    resolver: Resolver,
+    base: Base,
+    request: Request,
+    question: Question,
+    answer: Answer,
+    free: Mapping[str, str],
+) -> Iterator[str]:
+    """Yield the releases of a solution that hardly work, and that the base is the reason for.
+
+    They are the author's own requirements in a release of another age: of an older major version, or of a
+    version 0 whose minor is less than half as high. And they are releases without a wheel of packages that
+    have one without the pins of the base.
 
     Args:
+        resolver: The uv to ask for wheels.
         base: The base.
         request: What is asked for.
+        question: The question of the solution.
         answer: The solution with the pins of the base.
         free: The versions of the solution without them, by name.
 
     Yields:
-        Name, version, and version without the pins.
+        Lines for the author.
     """
     asked = {requirement.name for requirement in request.requirements}
-    for name, with_pins, without in older_packages(base, answer, free):
-        if name in asked and with_pins.release[:1] < without.release[:1]:
-            yield name, with_pins, without
+    for name, old, new in older_packages(base, answer, free):
+        advice = f"if that is what you want, write {name}=={old}"
+        if name in asked and _is_of_another_age(old, new):
+            yield f"{name} would be {old}, not {new}; {advice}"
+        elif name in answer.sdists and has_wheel(resolver, question, name, str(new)):
+            yield f"{name} would be {old}, which has no wheel, not {new}; {advice}"
+
+
+def _is_of_another_age(old: Version, new: Version) -> bool:
+    if old.major == new.major == 0:
+        return old.minor * 2 < new.minor
+    return old.major < new.major

@@ -137,15 +137,15 @@ def ask_parents(resolver: Resolver, question: Question) -> dict[str, tuple[str, 
 
     Args:
         resolver: The uv to ask; it has just answered the question, and has all metadata in its cache.
-        question: The question, as it was answered.
+        question: The question.
 
     Returns:
         Names of packages by name; a package that only the author asks for has none.
     """
-    with tempfile.TemporaryDirectory(prefix="monobase-layer-") as name:
-        process = _run(resolver, question, Path(name), "requirements.txt", "--annotation-style=line")
-        output = Path(name, "requirements.txt")
-        text = output.read_text(encoding="utf-8") if process.returncode == 0 else ""
+    try:
+        _, (text, _) = _ask(resolver, question, "--format=requirements.txt", "--annotation-style=line")
+    except ResolutionError:
+        return {}
     found: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         pin, _, via = line.partition("# via ")
@@ -168,7 +168,25 @@ def has_wheels_elsewhere(resolver: Resolver, question: Question, name: str, vers
         name: Name of the package.
         version: Its version.
     """
-    release = replace(
+    release = _release(question, name, version)
+    return any(_resolves(resolver, replace(release, python=python)) for python in _PYTHONS)
+
+
+def has_wheel(resolver: Resolver, question: Question, name: str, version: str) -> bool:
+    """Return whether a release has a wheel for a target.
+
+    Args:
+        resolver: The uv to ask.
+        question: The question of the target.
+        name: Name of the package.
+        version: Its version.
+    """
+    return _resolves(resolver, _release(question, name, version))
+
+
+def _release(question: Question, name: str, version: str) -> Question:
+    """Return the question for the wheel of one release."""
+    return replace(
         question,
         requirements=(f"{name}=={version}",),
         constraints=(),
@@ -179,7 +197,6 @@ def has_wheels_elsewhere(resolver: Resolver, question: Question, name: str, vers
         may_build=False,
         no_deps=True,
     )
-    return any(_resolves(resolver, replace(release, python=python)) for python in _PYTHONS)
 
 
 def _resolves(resolver: Resolver, question: Question) -> bool:

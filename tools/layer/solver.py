@@ -15,7 +15,7 @@ from tools.layer.accelerator import second_accelerators
 from tools.layer.base import Base
 from tools.layer.build import Builder
 from tools.layer.errors import ConflictError, OlderError, SecondAcceleratorError
-from tools.layer.fallback import older_packages, older_requirements
+from tools.layer.fallback import fallbacks, older_packages
 from tools.layer.question import Question, Wheels
 from tools.layer.request import Request
 from tools.layer.resolution import Answer, ask, choose
@@ -65,7 +65,7 @@ class Solver:
             ResolutionError: An index does not answer.
         """
         answer = answered()
-        older = self._older(answer, free)
+        older = self._older(question, answer, free)
         delta = [name for name, version in answer.versions.items() if not self.base.has(name, version)]
         self._check_accelerators(answer, delta)
         wheels = list(choose(answer, [name for name in delta if name in answer.packages], question))
@@ -136,21 +136,18 @@ class Solver:
             return [f"packages of the base do not accept {pins}, test what you use of them: {reason}"]
         return []
 
-    def _older(self, answer: Answer, find_free: Callable[[], Mapping[str, str]]) -> list[str]:
-        """Refuse requirements that fall back to an older major version, and return warnings of others."""
+    def _older(
+        self, question: Question, answer: Answer, find_free: Callable[[], Mapping[str, str]]
+    ) -> list[str]:
+        """Refuse releases that the base is the reason for and that hardly work; return warnings of others."""
         try:
             free = find_free()
         except ResolutionError:
             # Only the base makes a solution possible: nothing to compare with.
             return []
-        refused = list(older_requirements(self.base, self.request, answer, free))
+        refused = list(fallbacks(self.resolver, self.base, self.request, question, answer, free))
         if refused:
-            raise OlderError(
-                "\n".join(
-                    f"{name} would be {old}, not {new}; if that is what you want, write {name}=={old}"
-                    for name, old, new in refused
-                )
-            )
+            raise OlderError("\n".join(refused))
         asked = {requirement.name for requirement in self.request.requirements}
         return [
             f"{name} is {old}, without the pins of the base it would be {new}"
