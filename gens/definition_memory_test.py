@@ -12,7 +12,7 @@ from tests.synthetic.catalog import PLATFORM, environment_cell, on_platform, wri
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that were parsed."""
+    """Collect the names of the files that are parsed."""
     found: list[str] = []
 
     def note(content: str | bytes, path: Path) -> Generation:
