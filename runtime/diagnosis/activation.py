@@ -10,10 +10,12 @@ from .finding import Finding
 
 _TIMEOUT_S = 60
 _ERROR, _WARNING = "monobase: error: ", "monobase: warning: "
-# What an activation must not do while it is only looked at: wait, take a lease, or write into a venv.
+# What an activation must not do while it is only looked at: wait, take a lease, read ahead, or write into
+# a venv.
 _ONLY_LOOK = {
     "MONOBASE_WAIT_S": "0",
     "MONOBASE_LEASE": "0",
+    "MONOBASE_PREFETCH": "0",
     "MONOBASE_USER_VENV": "",
     "MONOBASE_LOG_LEVEL": "info",
 }

@@ -39,7 +39,7 @@ done
 _mb_add_row variables ok "${_mb_found:- none of those that activation reads is set}"
 
 # The activation starts no process: what it says holds even if this image can start none of the prefix.
-_mb_messages=$(MONOBASE_WAIT_S=0 MONOBASE_LEASE=0 MONOBASE_USER_VENV='' /bin/sh "$_mb_home/exec" true 2>&1)
+_mb_messages=$(MONOBASE_WAIT_S=0 MONOBASE_LEASE=0 MONOBASE_PREFETCH=0 MONOBASE_USER_VENV='' /bin/sh "$_mb_home/exec" true 2>&1)
 _mb_code=$?
 _mb_summary=${_mb_messages%%
 *}
