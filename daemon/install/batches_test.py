@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from daemon.install.batches import make_batches
+from daemon.install.batches import make_batches, make_steps
 from daemon.install.wanted import Wanted
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.synthetic.catalog import Cell, environment_cell, stack_cell, toolkit_cell
@@ -44,3 +44,45 @@ def test_a_batch_is_what_shares_a_build_of_torch_and_toolkits_come_last(tmp_path
 
 def test_nothing_is_no_batch() -> None:
     assert make_batches([]) == []
+
+
+def _steps(batch: list[Wanted], missing: dict[str, int]) -> list[list[str]]:
+    return [[item.target.name for item in step] for step in make_steps(batch, missing)]
+
+
+def test_what_needs_no_download_comes_first_and_each_large_environment_is_a_step(tmp_path: Path) -> None:
+    fake = FakePrefix(tmp_path)
+    one, two, held = fake.wheel("one"), fake.wheel("two"), fake.wheel("held")
+    batch = _wanted(
+        fake,
+        0,
+        environment_cell([one], "2.4.1"),
+        environment_cell([one, two], "2.5.1"),
+        environment_cell([held], "2.6.0"),
+    )
+    python = fake.environment
+    large = 1_000_000_000
+    assert _steps(batch, {one.sha256: large, two.sha256: large}) == [
+        [f"{python}-torch2.6.0-cpu"],
+        [f"{python}-torch2.4.1-cpu"],
+        [f"{python}-torch2.5.1-cpu"],
+    ]
+
+
+def test_what_an_earlier_step_downloads_counts_once_and_small_environments_share_a_step(
+    tmp_path: Path,
+) -> None:
+    fake = FakePrefix(tmp_path)
+    large, small = fake.wheel("large"), fake.wheel("small")
+    batch = _wanted(
+        fake,
+        0,
+        environment_cell([small], "2.4.1"),
+        environment_cell([large], "2.5.1"),
+        environment_cell([large, small], "2.6.0"),
+    )
+    python = fake.environment
+    assert _steps(batch, {large.sha256: 1_000_000_000, small.sha256: 1000}) == [
+        [f"{python}-torch2.4.1-cpu"],
+        [f"{python}-torch2.5.1-cpu", f"{python}-torch2.6.0-cpu"],
+    ]

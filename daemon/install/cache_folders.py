@@ -22,6 +22,7 @@ class CacheFolders:
 
     _learnt: dict[tuple[object, ...], Path] = {}  # noqa: RUF012 (of the process)
     _guard = threading.Lock()
+    _moving = threading.Lock()  # a fetch and a link may move the same wheel
 
     def __init__(self, uv: Uv, python: Path) -> None:
         status = uv.program.stat()
@@ -55,11 +56,12 @@ class CacheFolders:
             The name of the index that lists it then; None if the cache does not have it from an index.
         """
         own = _own_name(wheel)
-        place = move_wheel(cache, self.find(), wheel)
-        if place == "taken":  # by another wheel of the same file name: two indexes may have one each
-            place, name = move_wheel(cache, self.find(own), wheel), own
-        else:
-            name = ""
+        with self._moving:
+            place = move_wheel(cache, self.find(), wheel)
+            if place == "taken":  # by another wheel of the same file name: two indexes may have one each
+                place, name = move_wheel(cache, self.find(own), wheel), own
+            else:
+                name = ""
         return name if place == "there" else None
 
     def hold(self, cache: Path, wheel: LockedWheel) -> bool:

@@ -42,6 +42,13 @@ _POLL_S = 0.3
 _CALLS_AT_ONCE = 8  # they wait for the network
 
 
+class FetchStoppedError(PrefixError):
+    """The install ends for another reason, which is reported."""
+
+    def __init__(self) -> None:
+        super().__init__("the install ended while wheels were fetched")
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """The outcome of one call.
@@ -76,6 +83,7 @@ class Fetcher:
         arrivals: The wheels that arrived.
         unreachable: Failures of indexes that are not tried again, by URL.
         trusted: Digests of wheels of a killed run, of which uv left no member out.
+        stopped: Set when no further call of uv may begin, as the install ends.
     """
 
     prefix: Prefix
@@ -88,6 +96,7 @@ class Fetcher:
     arrivals: Arrivals = field(init=False)
     unreachable: dict[str | None, MonobaseError] = field(default_factory=dict)
     trusted: frozenset[str] = frozenset()
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         """Begin without arrivals."""
@@ -187,6 +196,8 @@ class Fetcher:
     def _try(self, call: FetchCall, stage: Stage) -> _Outcome:
         asked = tuple(item for item in call.items.values() if not self._is_usable(item.wheel))
         failure = self.unreachable.get(call.index_url)
+        if self.stopped.is_set():
+            raise FetchStoppedError
         if not asked or failure is not None:
             return _Outcome(failure if asked else None)
         target = temporary_path(self.prefix.staging)

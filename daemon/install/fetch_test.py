@@ -14,7 +14,7 @@ from daemon.errors import (
 from daemon.host.known_contents import KnownContents
 from daemon.install.arrivals import ReadObserver
 from daemon.install.cache_folders import CacheFolders
-from daemon.install.fetch import Fetcher
+from daemon.install.fetch import Fetcher, FetchStoppedError
 from daemon.install.wanted import WheelToFetch
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import Inventory, inventory_path
@@ -118,6 +118,16 @@ def test_a_fetch_that_is_broken_off_does_not_read_on(fake: FakePrefix) -> None:
     with pytest.raises(DiskError, match="no space left"):
         _fetch(fake, uv, alpha, beta)
     assert not inventory_path(fake.prefix, alpha.sha256).exists()
+
+
+def test_an_install_that_ends_starts_no_further_call(fake: FakePrefix) -> None:
+    uv = FakeUv(fake)
+    (alpha,) = _new(fake, "alpha")
+    fetcher = _fetcher(fake, uv)
+    fetcher.stopped.set()
+    with pytest.raises(FetchStoppedError):
+        fetcher.fetch(_to_fetch(alpha), Stage("fetch"))
+    assert uv.asked == []
 
 
 def test_nothing_to_fetch_asks_nobody(fake: FakePrefix) -> None:

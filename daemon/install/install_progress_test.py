@@ -47,6 +47,24 @@ def test_the_stage_and_the_bytes_of_a_batch_are_written_and_what_comes_after_it(
     assert read_progress(fake.prefix) == []
 
 
+def test_steps_that_overlap_have_a_stage_and_bytes_of_their_own(
+    fake: FakePrefix, wanted: list[Wanted]
+) -> None:
+    first, second = wanted
+    progress = InstallProgress(fake.prefix)
+    progress.begin(wanted, [])
+    progress.enter("fetch", 100, [first])
+    assert read_progress(fake.prefix) == [_line(first, "fetch", 0, 100), _line(second, "queued")]
+    progress.arrived(100)
+    progress.enter("fetch", 50, [second])
+    progress.enter("link", items=[first])
+    progress.arrived(20)
+    progress.enter("compile", items=[first])
+    assert read_progress(fake.prefix) == [_line(first, "compile", 100, 100), _line(second, "fetch", 20, 50)]
+    progress.leave([first])
+    assert read_progress(fake.prefix) == [_line(second, "fetch", 20, 50)]
+
+
 def test_bytes_are_written_from_time_to_time_and_never_more_than_all(
     fake: FakePrefix, wanted: list[Wanted], monkeypatch: pytest.MonkeyPatch
 ) -> None:

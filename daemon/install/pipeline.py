@@ -1,7 +1,7 @@
 """Runs one install: plan, fetch, link, compile, lay out, seal, under the writer lock of the prefix."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
 from daemon.host.system_error import system_errors
 from daemon.install.archive_check import drop_damaged_wheels
-from daemon.install.batches import make_batches
+from daemon.install.batches import make_batches, make_steps
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch import Fetcher
 from daemon.install.gpu_architectures import record_architectures
@@ -28,6 +28,7 @@ from daemon.install.wanted import Wanted, wheels_to_fetch
 from daemon.install.workbench import make_workbench
 from daemon.interpreters.interpreter import provide_interpreters
 from daemon.interpreters.running_interpreter import Interpreter
+from daemon.prefix.bytecode_list import bytecode_list_path
 from daemon.prefix.generation import is_present, is_sealed, read_seal
 from daemon.prefix.inventory import Inventory
 from daemon.prefix.latest import point_latest
@@ -39,7 +40,7 @@ from daemon.prefix.store_mounts import check_stores
 from daemon.prefix.toolkit_tree import toolkit_directory_name
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter, Stage
-from daemon.uv.cache import remove_leftovers, remove_outdated
+from daemon.uv.cache import find_archive, remove_leftovers, remove_outdated
 from daemon.uv.leftovers import clean_leftovers
 from daemon.uv.program import Uv
 from gens.catalog import Catalog
@@ -117,6 +118,8 @@ class _Install:
         self._progress = InstallProgress(self._prefix)
         self._interpreters: dict[str, Interpreter] = {}
         self._users: dict[str, dict[str, Interpreter]] = {}
+        self._checked: set[str] = set()
+        self._bad_wheels: dict[str, MonobaseError] = {}
 
     def run(self) -> None:
         """Plan and install what is missing, seal what is complete, and point `latest` to the newest."""
@@ -159,9 +162,24 @@ class _Install:
             self._install_batch(plan, batch, fetcher)
 
     def _install_batch(self, plan: Plan, batch: Sequence[Wanted], fetcher: Fetcher) -> None:
-        """Fetch for all generations; run the other stages for one at a time, newest first."""
-        bad_wheels = self._fetch(batch, fetcher)
-        labels = {item.label for item in batch}
+        """Install a batch in steps: while one is linked, compiled and published, the next one is fetched."""
+        missing = {item.wheel.sha256: item.wheel.size_bytes for item in wheels_to_fetch(self._prefix, batch)}
+        steps = make_steps(batch, missing)
+        with self._uv.pool(1) as ahead:
+            fetched = ahead.submit(self._fetch, steps[0], fetcher)
+            try:
+                for number, step in enumerate(steps, 1):
+                    bad_wheels = fetched.result()
+                    if number < len(steps):
+                        fetched = ahead.submit(self._fetch, steps[number], fetcher)
+                    self._install_step(plan, step, bad_wheels)
+            except BaseException:
+                fetcher.stopped.set()
+                raise
+
+    def _install_step(self, plan: Plan, step: Sequence[Wanted], bad_wheels: dict[str, MonobaseError]) -> None:
+        """Run the stages after the fetch, for one generation at a time, newest first."""
+        labels = {item.label for item in step}
         for item in plan.generations:
             wanted = [each for each in item.wanted if each.label in labels]
             if wanted:
@@ -239,19 +257,19 @@ class _Install:
 
     def _fetch(self, wanted: Sequence[Wanted], fetcher: Fetcher) -> dict[str, MonobaseError]:
         """Download what uv's cache lacks or has damaged, and return why wheels cannot be used, by digest."""
-        known = self._bench.known
         self._note_users(wanted)
-        wheels = {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}
         with self._reporter.stage("fetch", unit="bytes") as stage:
-            self._progress.enter("fetch", 0)
-            unusable = drop_damaged_wheels(self._prefix, wheels.values(), known, self._reporter.warning)
+            self._progress.enter("fetch", 0, wanted)
+            unusable = self._check_wheels(wanted)
             items = [
                 item for item in wheels_to_fetch(self._prefix, wanted) if item.wheel.sha256 not in unusable
             ]
             stage.total = sum(item.wheel.size_bytes for item in items)
             stage.watch, stage.watch_call = self._progress.arrived, self._progress.received
-            self._progress.enter("fetch", stage.total)
+            self._progress.enter("fetch", stage.total, wanted)
+            self._compile_held(wanted, {item.wheel.sha256 for item in items} | unusable.keys())
             failures = unusable | fetcher.fetch(items, stage)
+            self._bad_wheels |= failures
             arrived = [item.wheel for item in items if item.wheel.sha256 not in failures]
             fetched_bytes = sum(wheel.size_bytes for wheel in arrived)
             self.result.fetched_bytes += fetched_bytes
@@ -260,11 +278,31 @@ class _Install:
                 stage.facts["failed_wheels"] = len(failures)
         return failures
 
+    def _check_wheels(self, wanted: Sequence[Wanted]) -> dict[str, MonobaseError]:
+        """Drop what uv's cache has damaged, each wheel once; return why others cannot be used, by digest."""
+        wheels = {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}
+        new = [wheel for sha256, wheel in wheels.items() if sha256 not in self._checked]
+        self._checked.update(wheel.sha256 for wheel in new)
+        self._bad_wheels |= drop_damaged_wheels(self._prefix, new, self._bench.known, self._reporter.warning)
+        return {sha256: self._bad_wheels[sha256] for sha256 in wheels if sha256 in self._bad_wheels}
+
+    def _compile_held(self, wanted: Sequence[Wanted], without: Container[str]) -> None:
+        """Compile the sources of the wheels that the prefix holds, for interpreters that are new to them."""
+        for wheel in {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}.values():
+            users = [
+                interpreter
+                for interpreter in self._users.get(wheel.sha256, {}).values()
+                if not bytecode_list_path(self._prefix, wheel.sha256, interpreter.bytecode_key).exists()
+            ]
+            archive = find_archive(self._prefix.uv_cache, wheel) if users else None
+            if archive is not None and wheel.sha256 not in without:
+                self._bench.compiler.compile_ahead(archive, self._bench.inventories.get(wheel), users)
+
     def _link(self, wanted: Sequence[Wanted]) -> list[LinkedTree]:
         def link(item: Wanted) -> LinkedTree:
             return self._bench.linker.link_environment(item, self._interpreters[item.target.inputs.python])
 
-        self._progress.enter("link")
+        self._progress.enter("link", items=wanted)
         with self._reporter.stage("link", len(wanted)) as stage:
             trees = self._each([(item.label, item) for item in wanted], link, stage)
             sync_filesystem(self._prefix.root)
@@ -290,14 +328,14 @@ class _Install:
             self._bench.compiler.link_bytecode(tree)
             return tree
 
-        self._progress.enter("compile")
+        self._progress.enter("compile", items=[tree.wanted for tree in trees])
         with self._reporter.stage("compile") as stage:
             stage.facts["sources"] = self._bench.compiler.compile_missing(trees, stage)
             return self._each([(tree.wanted.label, tree) for tree in trees], link_bytecode, stage)
 
     def _lay_out(self, wanted: Sequence[Wanted]) -> list[Finished]:
         toolkits = [(item.label, (item, item.target)) for item in wanted if isinstance(item.target, Toolkit)]
-        self._progress.enter("lay-out")
+        self._progress.enter("lay-out", items=[wanted for _, (wanted, _) in toolkits])
         with self._reporter.stage("lay out", len(toolkits)) as stage:
             finished = self._each(toolkits, lambda item: self._make_toolkit(*item), stage)
             stage.facts["toolkits"] = len(finished)
@@ -307,13 +345,14 @@ class _Install:
     def _publish(
         self, generation: Generation, environments: Sequence[LinkedTree], toolkits: Sequence[Finished]
     ) -> None:
-        self._progress.enter("seal")
+        self._progress.enter("seal", items=[tree.wanted for tree in environments])
         with self._reporter.stage("seal", len(environments)) as stage:
             trees = [(tree.wanted.label, tree) for tree in environments]
             finished = [
                 *toolkits, *self._each(trees, lambda tree: finish_environment(self._prefix, tree), stage)
             ]  # fmt: skip
             publish(self._writer, generation, [item.tree for item in finished], self._selection)
+            self._progress.leave(item.wanted for item in finished)
             self.result.installed += [item.wanted.label for item in finished]
             stage.facts.update(installed=len(finished), generation=generation.directory_name)
 

@@ -2,22 +2,27 @@
 
 import io
 import json
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import DiskError, IndexUnreachableError, InterpreterError, WheelContentError
-from daemon.install import pipeline
+from daemon.install import batches, pipeline
+from daemon.install.compile import Compiler
 from daemon.install.fetch import Fetcher
 from daemon.install.gpu_architectures import LIBRARY
+from daemon.install.install_progress import InstallProgress
 from daemon.install.options import InstallOptions, make_uv
 from daemon.install.pipeline import install
 from daemon.install.result import InstallResult
-from daemon.install.wanted import WheelToFetch
+from daemon.install.wanted import Wanted, WheelToFetch
+from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.environments_file import read_list
 from daemon.prefix.finding import Finding
 from daemon.prefix.generation import is_sealed
+from daemon.prefix.inventory import Inventory
 from daemon.prefix.manifest import MANIFEST_NAME
 from daemon.prefix.mark import read_mark
 from daemon.prefix.mark_check import check_mark
@@ -34,6 +39,7 @@ from tests.index.wheel import Wheel
 from tests.synthetic.catalog import PYTHON, environment_cell, toolkit_cell
 
 _TORCH = "torch2.4.1-cpu"
+_LONG_S = 300  # reached only where two steps do not overlap
 _CUDNN = {"nvidia/cudnn/include/cudnn.h": b"#define CUDNN_MAJOR 9\n"}
 
 
@@ -453,6 +459,106 @@ def test_the_list_has_the_gpu_architectures_of_each_torch_and_an_unknown_one_is_
     ]
     warnings = [str(line["message"]) for line in site.lines() if line["level"] == "warning"]
     assert [text for text in warnings if "architectures are unknown" in text and "2.15.0" in text]
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _one_environment_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_STEP_BYTES", 1)
+
+
+@pytest.mark.usefixtures("_one_environment_a_step")
+def test_an_environment_is_published_while_the_wheels_of_the_next_one_are_fetched(
+    site: _Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, beta = _two_environments(site)
+    published, was_published = threading.Event(), []
+    leave = InstallProgress.leave
+
+    def note(progress: InstallProgress, items: Iterable[Wanted]) -> None:
+        leave(progress, items)
+        published.set()
+
+    def hold_back_beta(archive: Path) -> None:
+        if archive == site.fake.archive(beta):
+            was_published.append(published.wait(_LONG_S) and site.fake.tree(0).is_dir())
+
+    monkeypatch.setattr(InstallProgress, "leave", note)
+    site.uv.after["unpack"] = hold_back_beta
+    result = site.install()
+    assert was_published == [True]
+    assert site.uv.asked == [["alpha"], ["beta"]]
+    assert (result.sealed, result.failures) == (["g00000"], {})
+    assert site.findings() == []
+
+
+@pytest.mark.usefixtures("_one_environment_a_step")
+def test_a_wheel_that_failed_is_not_asked_for_again_by_the_next_environment(site: _Site) -> None:
+    alpha, beta, bad = (site.wheel(name) for name in ("alpha", "beta", "bad"))
+    site.uv.refuse(bad, WheelContentError("bad: is malformed"))
+    site.fake.define(0, environment_cell([alpha, bad]), environment_cell([beta, bad], "2.4.1"))
+    result = site.install()
+    assert site.uv.asked == [["alpha", "bad"], ["alpha"], ["bad"], ["beta"]]
+    assert len(result.failures) == 2
+    assert result.installed == []
+
+
+@pytest.mark.usefixtures("_one_environment_a_step")
+def test_a_full_disk_while_the_next_environment_is_fetched_keeps_what_was_published(site: _Site) -> None:
+    _, beta = _two_environments(site)
+    site.uv.refuse(beta, DiskError("no space left"))
+    with pytest.raises(DiskError, match="no space left"):
+        site.install()
+    assert site.fake.tree(0).is_dir()
+    assert site.findings() == []
+
+
+@pytest.mark.usefixtures("_one_environment_a_step")
+def test_a_full_disk_while_linking_ends_the_fetch_of_the_next_environment(site: _Site) -> None:
+    alpha, beta = _two_environments(site)
+    gamma = site.wheel("gamma")
+    site.fake.define(0, environment_cell([alpha]), environment_cell([alpha, beta, gamma], "2.4.1"))
+    stopped = threading.Event()
+
+    def fail(_: Path) -> None:
+        raise DiskError("no space left")
+
+    def is_ended(archive: Path) -> None:
+        if archive == site.fake.archive(beta):
+            assert stopped.wait(_LONG_S)
+            raise IndexUnreachableError("uv was ended")
+
+    site.uv.after |= {"venv": fail, "unpack": is_ended}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeUv, "end_all", lambda _: stopped.set())
+        with pytest.raises(DiskError, match="no space left"):
+            site.install()
+    assert site.uv.asked == [["alpha"], ["beta", "gamma"]]
+    site.uv.after.clear()
+    assert site.install().sealed == ["g00000"]
+    assert site.findings() == []
+
+
+@pytest.mark.usefixtures("_one_environment_a_step")
+def test_wheels_that_the_prefix_holds_are_compiled_while_others_are_fetched(
+    site: _Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha = site.fake.wheel("alpha", files={"alpha.py": b"alpha = 1\n"})  # without bytecode
+    beta = site.wheel("beta")
+    site.fake.define(0, environment_cell([alpha, beta]))
+    ahead: list[str] = []
+    compile_ahead = Compiler.compile_ahead
+
+    def note(compiler: Compiler, archive: Path, inventory: Inventory, users: Sequence[Interpreter]) -> None:
+        ahead.append(inventory.wheel_sha256)
+        compile_ahead(compiler, archive, inventory, users)
+
+    monkeypatch.setattr(Compiler, "compile_ahead", note)
+    assert site.install().sealed == ["g00000"]
+    assert ahead == [alpha.sha256, beta.sha256]
+    assert site.findings() == []
 
 
 # --- giving way -----------------------------------------------------------------------------------

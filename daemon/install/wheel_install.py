@@ -1,7 +1,6 @@
 """Installs the wheels of a lock from uv's cache, whatever the index of the machine is."""
 
 import functools
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
 _NOTE = "uv_cache.json"
-_moving = threading.Lock()
 
 
 def install_wheels(uv: Uv, wanted: Wanted, directory: Path, interpreter: Interpreter) -> None:
@@ -85,17 +83,16 @@ def _listings(
     folders = CacheFolders(uv, interpreter.executable)
     found: dict[str, list[LockedWheel]] = {"": []}
     others: dict[str | None, list[LockedWheel]] = {}
-    with _moving:
-        for wheel in wanted.lock.wheels:
-            name = folders.adopt(cache, wheel)
-            if name is not None:
-                found.setdefault(name, []).append(wheel)
-            elif find_archive(cache, wheel) is not None:
-                others.setdefault(wanted.index_url(wheel), []).append(wheel)
-            else:
-                raise WheelContentError(
-                    f"{wheel.filename}: is no longer in uv's cache; run the same command again"
-                )
+    for wheel in wanted.lock.wheels:
+        name = folders.adopt(cache, wheel)
+        if name is not None:
+            found.setdefault(name, []).append(wheel)
+        elif find_archive(cache, wheel) is not None:
+            others.setdefault(wanted.index_url(wheel), []).append(wheel)
+        else:
+            raise WheelContentError(
+                f"{wheel.filename}: is no longer in uv's cache; run the same command again"
+            )
     return [Listing(name, tuple(wheels)) for name, wheels in found.items() if wheels], others
 
 

@@ -96,7 +96,9 @@ class Reporter:
         """
         stage = Stage(name, total)
         began = time.monotonic()
-        if self.log_format == "text" and not self.quiet and self.stream.isatty() and total != 0:
+        # One bar at a time: the next environment is fetched while one is linked.
+        is_free = self.bar is None
+        if is_free and self.log_format == "text" and not self.quiet and self.stream.isatty() and total != 0:
             with Bar(name, total, unit=unit, stream=self.stream) as bar:
                 stage.bar = self.bar = bar
                 try:
