@@ -12,7 +12,7 @@ from daemon.prefix.staging import begin_staging
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_uv.fake_uv import fake_interpreter
 
-_LARGE_BYTES = 4_000_000  # fills a batch: the size is what an inventory says
+_LARGE_BYTES = 9_000_000  # fills a batch: the size is what an inventory says
 
 
 @pytest.fixture

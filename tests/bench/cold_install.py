@@ -1,0 +1,227 @@
+"""`bazel run //tests/bench:cold_install -- --wheels DIR`: cold installs of environments against uv alone.
+
+Both take the same wheels from an index on loopback, each into an empty folder, in turns. A row is the median
+of the ratios of pairs. uv installs the environments one after another with a shared cache and
+`--compile-bytecode`. CPU seconds include all child processes, but not the index.
+
+`DIR` holds the wheels of the locks by file name (`pip download --no-deps --require-hashes -r LOCK` fills it).
+"""
+
+import ctypes
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from daemon.prefix.manifest import MANIFEST_NAME
+from gens.catalog import Catalog, load_catalog
+from gens.generation import Environment, Generation
+from tests.bench.wheel_index import wheel_index
+from tests.index.client import uv_binary
+
+_ENVIRONMENTS = ("python3.11-torch2.13.0-cu130", "python3.11-torch2.12.1-cu130")
+_PR_SET_CHILD_SUBREAPER = 36
+_POLL_S = 0.02
+_FOREIGN_PREFIXES = ("UV_", "PIP_", "MONOBASE_", "VIRTUAL_ENV")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run.
+
+    Attributes:
+        wall_s: Its time.
+        cpu_s: Seconds of the processor, of all its processes.
+        first_s: When the first environment could be used.
+    """
+
+    wall_s: float
+    cpu_s: float
+    first_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The inputs of one comparison.
+
+    Attributes:
+        directory: A folder of its own, empty before each run.
+        gens: Definitions and locks.
+        catalog: The generations.
+        generation: The one that is installed.
+        variables: Environment variables of every child.
+    """
+
+    directory: Path
+    gens: Path
+    catalog: Catalog
+    generation: Generation
+    variables: dict[str, str]
+
+    def ours(self, cells: Sequence[Environment]) -> Run:
+        """Install by the daemon's `install`."""
+        prefix = self._empty("ours") / "prefix"
+        number = str(self.generation.id)
+        command = [
+            sys.executable, "-m", "daemon.main", "install", "--prefix", str(prefix), "--gens", str(self.gens),
+            "--min-gen-id", number, "--max-gen-id", number,
+            *(word for cell in cells for word in ("--only", cell.name)),
+        ]  # fmt: skip
+        tree = prefix / "monobase" / self.generation.directory_name / cells[0].name
+        return _measured(lambda: self._run([command], tree / MANIFEST_NAME, self.variables))
+
+    def uv(self, cells: Sequence[Environment]) -> Run:
+        """Install by uv, one environment after another."""
+        folder = self._empty("uv")
+        variables = self.variables | {"UV_CACHE_DIR": str(folder / "cache")}
+        variables.pop("PYTHONPATH")  # it names the libraries of this very Python
+        commands = []
+        for cell in cells:
+            requirements = folder / f"{cell.name}.txt"
+            wheels = self.catalog.lock(self.generation, cell).wheels
+            requirements.write_text(
+                "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
+            )
+            tree = str(folder / cell.name)
+            commands += [
+                [uv_binary(), "venv", "--python", f"python{cell.python}", tree],
+                [uv_binary(), "pip", "install", "--python", tree, "--compile-bytecode", "--no-deps",
+                 "--require-hashes", "-r", str(requirements)],
+            ]  # fmt: skip
+        return _measured(lambda: self._run(commands, None, variables))
+
+    def _empty(self, name: str) -> Path:
+        """Remove what the last run left, and wait for the disk, so that no run pays for another one."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        (self.directory / name).mkdir(parents=True)
+        os.sync()
+        return self.directory / name
+
+    def _run(
+        self, commands: Sequence[Sequence[str]], awaited: Path | None, variables: dict[str, str]
+    ) -> float:
+        began, first_s = time.monotonic(), 0.0
+        log = self.directory / "log"
+        for command in commands:
+            with log.open("ab") as said:
+                process = subprocess.Popen(command, env=variables, stdout=said, stderr=said)
+                while process.poll() is None:
+                    if awaited is not None and not first_s and awaited.exists():
+                        first_s = time.monotonic() - began
+                    time.sleep(_POLL_S)
+            if process.returncode != 0:
+                raise click.ClickException(f"{' '.join(command)}: {log.read_text(errors='replace')[-2000:]}")
+        return first_s or time.monotonic() - began
+
+
+def _measured(run: Callable[[], float]) -> Run:
+    """Run, and count what all processes took, those too that their parents did not wait for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    first_s = run()
+    wall_s = time.monotonic() - began
+    while _orphans():
+        os.waitpid(_orphans()[0], 0)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Run(wall_s, cpu_s, first_s)
+
+
+def _orphans() -> list[int]:
+    """Return the children that are not the index."""
+    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in listed if b"wheel_index" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@click.command()
+@click.option(
+    "--wheels", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of wheels."
+)
+@click.option("--environment", "names", multiple=True, default=_ENVIRONMENTS, show_default=True)
+@click.option("--pairs", default=5, show_default=True, help="Runs of each kind.")
+@click.option("--gens", type=click.Path(path_type=Path), help="Definitions and locks.")
+@click.option("--directory", type=click.Path(path_type=Path), help="Where to work: 6 GB for each Torch.")
+def main(wheels: Path, names: tuple[str, ...], pairs: int, gens: Path | None, directory: Path | None) -> None:
+    """Compare cold installs of real environments with bare uv."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    catalog = load_catalog(gens)
+    generation = catalog.generations[-1]
+    cells = [cell for name in names for cell in generation.environments if cell.name == name]
+    source = Path(catalog.locks_directory)
+    locks = [source / generation.directory_name / f"{cell.name}.txt" for cell in cells]
+    with (
+        tempfile.TemporaryDirectory(prefix="monobase-bench-", dir=directory) as folder,
+        wheel_index(wheels, locks) as url,
+    ):
+        bench = Bench(Path(folder) / "run", source, catalog, generation, _variables(url))
+        rows = _compare(bench, cells, pairs)
+    table = Table("measure", "median of ratios", "to reach", "", title=f"cold: {', '.join(names)}")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=118).print(table, f"load at the end: {os.getloadavg()[0]:.1f}")
+
+
+def _compare(bench: Bench, cells: Sequence[Environment], pairs: int) -> list[tuple[str, str, str, str]]:
+    kinds = {
+        "uv, one": lambda: bench.uv(cells[:1]),
+        "ours, one": lambda: bench.ours(cells[:1]),
+        "uv, all": lambda: bench.uv(cells),
+        "ours, all": lambda: bench.ours(cells),
+    }
+    if len(cells) == 1:
+        kinds = dict(list(kinds.items())[:2])
+    runs: dict[str, list[Run]] = {kind: [] for kind in kinds}
+    for number in range(pairs):
+        for kind in kinds if number % 2 == 0 else reversed(list(kinds)):
+            run = kinds[kind]()
+            runs[kind].append(run)
+            click.echo(f"{kind:10} {run.wall_s:6.1f} s, {run.cpu_s:5.1f} CPU s, first {run.first_s:6.1f} s")
+    rows = [
+        _row("one environment, wall: ours / uv", runs["ours, one"], runs["uv, one"], "wall_s", "≤ 0.85"),
+        _row("one environment, CPU: ours / uv", runs["ours, one"], runs["uv, one"], "cpu_s", "≤ 0.9"),
+    ]
+    if len(cells) > 1:
+        rows += [
+            _row("all, wall: ours / uv", runs["ours, all"], runs["uv, all"], "wall_s", "≤ 0.6"),
+            _row("first of all / alone", runs["ours, all"], runs["ours, one"], "first_s", "≤ 1.1"),
+        ]
+    return rows
+
+
+def _row(
+    measure: str, ours: Sequence[Run], theirs: Sequence[Run], attribute: str, limit: str
+) -> tuple[str, str, str, str]:
+    pairs = [
+        (getattr(one, attribute), getattr(other, attribute)) for one, other in zip(ours, theirs, strict=True)
+    ]
+    ratio = statistics.median(one / other for one, other in pairs)
+    detail = ", ".join(f"{one:.1f}/{other:.1f}" for one, other in pairs)
+    return measure, f"{ratio:.2f}", limit, detail
+
+
+def _variables(url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_PREFIXES)}
+    return kept | {
+        "UV_DEFAULT_INDEX": url,
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PATH": f"{Path(sys.base_prefix) / 'bin'}{os.pathsep}{kept['PATH']}",
+    }
+
+
+if __name__ == "__main__":
+    main()
