@@ -24,7 +24,7 @@ from daemon.install.plan import Plan, check_room, make_plan
 from daemon.install.result import InstallResult
 from daemon.install.seal import Finished, finish_environment, finish_toolkit
 from daemon.install.toolkit import lay_out_toolkit
-from daemon.install.wanted import Wanted, wheels_to_fetch
+from daemon.install.wanted import Wanted, missing_bytes, wheels_to_fetch
 from daemon.install.workbench import make_workbench
 from daemon.interpreters.interpreter import provide_interpreters
 from daemon.interpreters.running_interpreter import Interpreter
@@ -163,8 +163,7 @@ class _Install:
 
     def _install_batch(self, plan: Plan, batch: Sequence[Wanted], fetcher: Fetcher) -> None:
         """Install a batch in steps: while one is linked, compiled and published, the next one is fetched."""
-        missing = {item.wheel.sha256: item.wheel.size_bytes for item in wheels_to_fetch(self._prefix, batch)}
-        steps = make_steps(batch, missing)
+        steps = make_steps(batch, missing_bytes(self._prefix, batch))
         with self._uv.pool(1) as ahead:
             fetched = ahead.submit(self._fetch, steps[0], fetcher)
             try:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from daemon.errors import DamageError, NewerFormatError
-from daemon.prefix.inventory import read_inventory
+from daemon.prefix.inventory import inventory_path, read_inventory
 from daemon.prefix.prefix import Prefix
 from daemon.uv.cache import find_archive
 from gens.generation import Environment, Generation, Target
@@ -80,6 +80,23 @@ def wheels_to_fetch(prefix: Prefix, wanted: Iterable[Wanted]) -> tuple[WheelToFe
             pythons = tuple(sorted({item.target.inputs.python for item, _ in of_one}))
             missing.append(WheelToFetch(wheel, item.index_url(wheel), item.target.inputs.platform, pythons))
     return tuple(missing)
+
+
+def missing_bytes(prefix: Prefix, wanted: Iterable[Wanted]) -> dict[str, int]:
+    """Return the sizes of the wheels that the prefix seems to lack, by digest.
+
+    Unlike `wheels_to_fetch`, this reads no inventory: it serves to divide an install into steps.
+
+    Args:
+        prefix: The prefix.
+        wanted: The environments and toolkits.
+    """
+    wheels = {wheel.sha256: wheel for item in wanted for wheel in item.lock.wheels}
+    return {
+        sha256: wheel.size_bytes
+        for sha256, wheel in wheels.items()
+        if not inventory_path(prefix, sha256).exists() or find_archive(prefix.uv_cache, wheel) is None
+    }
 
 
 def _has_inventory(prefix: Prefix, wheel: LockedWheel) -> bool:

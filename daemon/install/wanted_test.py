@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.install.wanted import Wanted, wheels_to_fetch
+from daemon.install.wanted import Wanted, missing_bytes, wheels_to_fetch
 from daemon.prefix.inventory import inventory_path
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.index.wheel import Wheel
@@ -53,3 +53,12 @@ def test_a_wheel_that_has_left_the_cache_is_downloaded(fake: FakePrefix) -> None
     for pointer in fake.prefix.uv_cache.rglob("*.http"):
         pointer.unlink()
     assert len(wheels_to_fetch(fake.prefix, [wanted])) == 1
+
+
+def test_what_is_missing_is_told_without_reading_inventories(fake: FakePrefix) -> None:
+    held, lacked = fake.wheel("alpha"), fake.wheel("beta", cached=False)
+    wanted = [_wanted(fake, held, lacked), _wanted(fake, lacked, number=1)]
+    path = inventory_path(fake.prefix, held.sha256)
+    path.unlink()
+    path.write_bytes(b"not gzip")
+    assert missing_bytes(fake.prefix, wanted) == {lacked.sha256: lacked.size_bytes}
