@@ -115,7 +115,7 @@ def make_world(index: LocalIndex, directory: Path) -> World:
     )
     points = tuple(
         sorted(
-            {point for path in (_ROOT / "daemon").glob("*.py") for point in _POINT.findall(path.read_text())}
+            {point for path in (_ROOT / "daemon").rglob("*.py") for point in _POINT.findall(path.read_text())}
         )
     )
     starts = ModelStarts(directory / "model")
