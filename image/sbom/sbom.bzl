@@ -36,13 +36,13 @@ _oci_sbom = rule(
     },
 )
 
-def oci_sbom(name, image, wheels = None, **kwargs):
+def oci_sbom(name, image, wheels = [], **kwargs):
     """Makes the bills of an `oci_image`, NAME_amd64 and NAME_arm64; NAME is all of them.
 
     Args:
       name: of the targets.
       image: the label of the `oci_image`, in this package.
-      wheels: the wheels that are installed in it; `{architecture}` stands for the name of the architecture.
+      wheels: labels of the wheels that are installed in it; `{architecture}` stands for the name of the architecture.
       **kwargs: what the rule takes besides.
     """
     for architecture in ARCHITECTURES:
@@ -50,7 +50,7 @@ def oci_sbom(name, image, wheels = None, **kwargs):
             name = "%s_%s" % (name, architecture),
             image = "%s_%s" % (image, architecture),
             lock = Label("//image/debian:packages.%s.lock.json" % architecture),
-            wheels = [wheels.format(architecture = architecture)] if wheels else [],
+            wheels = [label.format(architecture = architecture) for label in wheels],
             **kwargs
         )
     native.filegroup(

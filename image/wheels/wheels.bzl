@@ -1,20 +1,32 @@
-"""Downloads wheels for the images' Python and architecture, not the builder's: those of the daemon's image."""
+"""Downloads wheels for the images' Python and architecture, not those of this machine: of the daemon, of the builder."""
 
 load("//image:architectures.bzl", "ARCHITECTURES")
 load("//image/oci:layer.bzl", "LayerInfo")
 
-# The daemon's imports and their dependencies. //tests/images runs the daemon in the image, which shows a missing one.
-_DISTRIBUTIONS = [
-    "click",
-    "markdown-it-py",
-    "mdurl",
-    "msgspec",
-    "packaging",
-    "prometheus-client",
-    "pygments",
-    "rich",
-    "uv",
-]
+# By the name of the repository. //tests/images runs the programs in the images, which shows a missing distribution.
+_DISTRIBUTIONS = {
+    # What `monobase-layer lock` imports beside those of the daemon, and their dependencies.
+    "builder_wheels": [
+        "certifi",
+        "charset-normalizer",
+        "idna",
+        "remotezip",
+        "requests",
+        "urllib3",
+    ],
+    # The daemon's imports and their dependencies.
+    "image_wheels": [
+        "click",
+        "markdown-it-py",
+        "mdurl",
+        "msgspec",
+        "packaging",
+        "prometheus-client",
+        "pygments",
+        "rich",
+        "uv",
+    ],
+}
 _PYTHON_VERSION = "3.13"
 _GLIBC = ["manylinux_2_28", "manylinux_2_17", "manylinux2014"]
 _MACHINES = {
@@ -80,11 +92,12 @@ python_wheels = repository_rule(
 
 def _wheels_impl(_mctx):
     for architecture in ARCHITECTURES:
-        python_wheels(
-            name = "image_wheels_" + architecture,
-            architecture = architecture,
-            distributions = _DISTRIBUTIONS,
-        )
+        for name, distributions in _DISTRIBUTIONS.items():
+            python_wheels(
+                name = "%s_%s" % (name, architecture),
+                architecture = architecture,
+                distributions = distributions,
+            )
 
 wheels = module_extension(implementation = _wheels_impl)
 

@@ -164,8 +164,50 @@ def test_with_a_stack_the_variables_name_an_environment_as_well(
     assert set(_environments(pod, tmp_path / "prefix")) == {"python3.12-vllm0.33.0"}
 
 
+# What an image of `weightless_model` says: another environment than the example's pod.
+IMAGE = {
+    "MONOBASE_GEN_ID": "3", "PYTHON_VERSION": "3.11", "TORCH_VERSION": "2.14.1+cu130", "MONOBASE_LEASE": "1",
+    "MONOBASE_USER_VENV": "",
+}  # fmt: skip
+
+
+def _started(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod with the variables of its process: the image's, and the pod's in their place."""
+    merged = IMAGE | _variables(pod)
+    pod["spec"]["containers"][0]["env"] = [{"name": name, "value": merged[name]} for name in merged]
+    return pod
+
+
+def test_the_variables_of_the_example_win_over_those_of_an_image(pod: dict[str, Any], tmp_path: Path) -> None:
+    assert set(_environments(_started(pod), tmp_path)) == {"python3.12-torch2.13.0-cu130"}
+
+
+def test_with_an_image_of_its_own_a_pod_says_nothing_that_the_image_says(tree: Path, tmp_path: Path) -> None:
+    image = {"name": "monobase-runtime", "newName": "registry.example/team/diffusion", "newTag": "v1"}
+    fields = {"components": ["../components/own-image"], "images": [image]}
+    (pod,) = kustomize(overlay(tree / "overlay", "../model", fields))
+
+    assert validate([pod]) == ["Pod/model"]
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == "registry.example/team/diffusion:v1"
+    assert "args" not in container
+    assert sorted(_variables(pod).keys() & {*IMAGE, "CUDA_VERSION", "CUDNN_VERSION", "MONOBASE_STACK"}) == []
+    assert _variables(pod)["HOME"] == "/tmp"  # noqa: S108 (a read-only root)
+    assert set(_environments(_started(pod), tmp_path)) == {"python3.11-torch2.14.1-cu130"}
+
+
 @pytest.mark.parametrize(
-    "components", [[], ["gpu"], ["ready-node"], ["stack"], ["compile-cache"], ["gpu", "ready-node", "stack"]]
+    "components",
+    [
+        [],
+        ["gpu"],
+        ["ready-node"],
+        ["stack"],
+        ["own-image"],
+        ["compile-cache"],
+        ["gpu", "ready-node", "stack"],
+        ["own-image", "gpu"],
+    ],
 )
 def test_the_api_server_keeps_each_field_so_that_a_second_apply_says_unchanged(
     tree: Path, components: list[str]

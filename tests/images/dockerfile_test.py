@@ -1,5 +1,6 @@
 """The Dockerfiles of runtime/README.md as they stand there, built by podman and run on a node's prefix."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 import pip
 import pytest
 
-from layers.lock import content_digest, format_layer_lock, lock_digest
+from layers.lock import content_digest, format_layer_lock, lock_digest, read_layer_lock
 from tests.images.engine import Engine, engine
 from tests.images.layouts import builder_layout, runtime_layout
 from tests.index.interpreter_archive import interpreter_mirror
@@ -160,6 +161,28 @@ def test_a_layer_is_built_by_the_dockerfile_of_the_readme_and_runs_on_a_node(
         model, "sh", "-c", "ls /opt/venv/lib/python3.11/site-packages/__pycache__", prefix=node
     )
     assert "ours.cpython-311.pyc" in listed.split()
+
+
+def test_a_layer_is_locked_in_the_builder_by_another_user_than_root(author: Author, tmp_path: Path) -> None:
+    (tmp_path / "requirements.in").write_text("ours\n")
+    os.chown(tmp_path, 1000, 1000)
+    run = ("run", "--rm", "--pull=never", "--user", "1000:1000", "--workdir", "/w")
+    command = (
+        f"{TEAM}/monobase-builder:v1",
+        "monobase-layer",
+        "lock",
+        "requirements.in",
+        "--env",
+        ENVIRONMENT,
+    )
+    author.podman.run(*run, "--network", "host", "--volume", f"{tmp_path}:/w", *command)
+    written = tmp_path / "model.lock"
+    assert [(it.name, it.version) for it in read_layer_lock(written).wheels] == [("ours", "1.0")]
+    assert written.stat().st_uid == 1000
+    # In CI: nothing is written, and nobody is asked.
+    read_only = ("--read-only", "--network", "none", "--volume", f"{tmp_path}:/w:ro")
+    checked = author.podman.run(*run, *read_only, *command, "--check")
+    assert checked.stdout == "/w/model.lock: up to date\n"
 
 
 def test_what_compiles_against_torch_is_in_the_layer_and_the_base_is_not(author: Author, node: Path) -> None:
