@@ -1,8 +1,8 @@
 """`baked_image`: a base image that holds one environment. README.md shows its use."""
 
 load("//image:architectures.bzl", "ARCHITECTURES")
-load("//image/engine:run.bzl", "oci_run")
-load(":image_targets.bzl", "image_targets")
+load("//image/engine:load.bzl", "oci_run")
+load(":image_targets.bzl", "SETTINGS_ATTRS", "image_targets", "write_settings")
 
 _CPUS = {
     "amd64": "x86_64",
@@ -47,15 +47,7 @@ def _baked_impl(ctx):
         tools = [ctx.attr._installer[DefaultInfo].files_to_run],
     )
 
-    settings = ctx.actions.declare_file(ctx.label.name + ".settings.json")
-    ctx.actions.write(settings, json.encode_indent({
-        "command": ctx.attr.command,
-        "entrypoint": ctx.attr.entrypoint,
-        "environment": ctx.attr.env,
-        "labels": ctx.attr.labels,
-        "user": ctx.attr.user,
-        "working_directory": ctx.attr.working_directory,
-    }, indent = "  "))
+    settings = write_settings(ctx)
     layout = ctx.actions.declare_directory(ctx.label.name)
     args = ctx.actions.args()
     args.add("--title", ctx.attr.title)
@@ -92,21 +84,16 @@ def _baked_impl(ctx):
 _baked_image = rule(
     doc = "An image that holds one environment, for one architecture, as one folder, an OCI layout.",
     implementation = _baked_impl,
-    attrs = {
+    attrs = SETTINGS_ATTRS | {
         "architecture": attr.string(doc = "amd64 or arm64.", mandatory = True),
         "base": attr.label(allow_single_file = True, doc = "The image below, an OCI layout.", mandatory = True),
-        "command": attr.string_list(doc = "The arguments when none are given."),
         "debian_lock": attr.label(allow_single_file = True, doc = "That of the Debian packages of the base.", mandatory = True),
-        "entrypoint": attr.string_list(doc = "What is run, if not what the base runs."),
-        "env": attr.string_dict(doc = "Environment variables, besides those of the base."),
         "environment": attr.string(doc = "The environment.", mandatory = True),
         "gen": attr.int(doc = "Its generation.", mandatory = True),
         "gens": attr.label(allow_files = True, doc = "Folder of definitions and locks, instead of //gens."),
-        "labels": attr.string_dict(doc = "Labels, by their full names."),
         "python": attr.label_list(allow_files = True, doc = "The archive of the interpreter.", mandatory = True),
         "title": attr.string(doc = "Its label.", mandatory = True),
         "toolkits": attr.string_list(doc = "Its toolkits."),
-        "user": attr.string(doc = "UID:GID, if not that of the base."),
         "wheels": attr.label_list(
             allow_files = True,
             doc = "The wheels of the environment and its toolkits, or folders of wheels.",

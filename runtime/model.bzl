@@ -2,7 +2,7 @@
 
 load("@rules_python//python:defs.bzl", "PyInfo", "py_binary", "py_test")
 load("//image:architectures.bzl", "ARCHITECTURES")
-load(":image_targets.bzl", "image_targets")
+load(":image_targets.bzl", "SETTINGS_ATTRS", "image_targets", "write_settings")
 
 # What locks are made of, by the names that people give such files.
 _SOURCES = [
@@ -111,17 +111,7 @@ def _model_impl(ctx):
     data = _by_name(ctx, ctx.files.data, known = code)
     layers = ([_files_layer(ctx, "data", data)] if data else []) + [_files_layer(ctx, "code", code)]
 
-    settings = ctx.actions.declare_file(ctx.label.name + ".settings.json")
-    ctx.actions.write(settings, json.encode_indent({
-        "command": ctx.attr.command,
-        "entrypoint": ctx.attr.entrypoint,
-        "environment": ctx.attr.env,
-        "exposed_ports": ctx.attr.ports,
-        "labels": ctx.attr.labels,
-        "stop_signal": ctx.attr.stop_signal,
-        "user": ctx.attr.user,
-        "working_directory": ctx.attr.working_directory,
-    }, indent = "  "))
+    settings = write_settings(ctx)
     layout = ctx.actions.declare_directory(ctx.label.name)
     args = ctx.actions.args()
     args.add("--title", ctx.attr.title)
@@ -177,27 +167,20 @@ def _model_impl(ctx):
 model_image = rule(
     doc = "The image of a model for one architecture, as one folder, an OCI layout: what `weightless_model` declares.",
     implementation = _model_impl,
-    attrs = {
+    attrs = SETTINGS_ATTRS | {
         "architecture": attr.string(doc = "amd64 or arm64.", mandatory = True),
         "base": attr.label(allow_single_file = True, doc = "The image below, an OCI layout.", mandatory = True),
-        "command": attr.string_list(doc = "The arguments when none are given."),
         "data": attr.label_list(allow_files = True, doc = "Files in a layer below the code."),
         "debian_lock": attr.label(allow_single_file = True, doc = "That of the Debian packages of the base.", mandatory = True),
         "deps": attr.label_list(doc = "Libraries of this repository, with theirs.", providers = [PyInfo]),
-        "entrypoint": attr.string_list(doc = "What is run, if not what the base runs."),
-        "env": attr.string_dict(doc = "Environment variables, besides those of the base."),
         "environment": attr.string(doc = "The environment that the lock must be for."),
         "gen": attr.string(doc = "The generation that the lock must be for."),
         "gens": attr.label(allow_files = True, doc = "Folder of definitions and locks, instead of //gens."),
-        "labels": attr.string_dict(doc = "Labels, by their full names."),
         "lock": attr.label(allow_single_file = True, doc = "The layer lock.", mandatory = True),
         "prefix": attr.string(doc = "The prefix of the nodes, if not the default one."),
-        "ports": attr.string_list(doc = "Such as 8080/tcp."),
         "python": attr.label(allow_single_file = True, doc = "The interpreter that compiles the packages."),
         "srcs": attr.label_list(allow_files = True, doc = "The code."),
-        "stop_signal": attr.string(doc = "What ends it."),
         "title": attr.string(doc = "Its label.", mandatory = True),
-        "user": attr.string(doc = "UID:GID, if not that of the base."),
         "wheels": attr.label_list(allow_files = True, doc = "The wheels of the lock, or folders of wheels."),
         "working_directory": attr.string(default = "/opt/model", doc = "Where code and data lie, and the command runs."),
         "_make_bill": attr.label(cfg = "exec", default = "//image/model:make_bill", executable = True),

@@ -8,25 +8,19 @@ import click
 from gens.command import MonobaseCommand
 from gens.progress import Bar
 from image.architecture import ARCHITECTURES
-from image.engine.container_engine import ENGINES, EngineName, find_engine
+from image.engine.container_engine import EngineName, find_engine
 from image.engine.load import load as load_image
+from image.engine.options import engine_options
 from image.oci.image_index import ImageIndex, read_content
 from image.oci.options import ImageNameType, enter_working_directory, layout_argument, option
 
 
 @click.command(cls=MonobaseCommand)
 @layout_argument
-@option(
-    "--engine", type=click.Choice(ENGINES),
-    help="The engine.  [default: podman if it is on the PATH, otherwise docker]",
-)  # fmt: skip
+@engine_options
 @option(
     "--tag", "tags", variable="MONOBASE_LOAD_TAG", type=ImageNameType(), multiple=True,
     help="Name of the image in the engine; may be repeated.  [default: the target's]",
-)  # fmt: skip
-@option(
-    "--engine-arg", "engine_args", multiple=True, metavar="ARGUMENT",
-    help="Argument before the engine's command, such as --engine-arg=--root=/srv/images; may be repeated.",
 )  # fmt: skip
 @option(
     "--architecture", type=click.Choice(list(ARCHITECTURES)),

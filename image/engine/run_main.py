@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from gens.command import MonobaseCommand
-from image.engine.container_engine import ENGINES, EngineName, find_engine
+from image.engine.container_engine import EngineName, find_engine
 from image.engine.load import load as load_image
+from image.engine.options import engine_options
 from image.oci.image_index import ImageIndex, read_content
 from image.oci.options import ImageNameType, enter_working_directory, option
 
@@ -19,14 +20,7 @@ from image.oci.options import ImageNameType, enter_working_directory, option
     required=True, hidden=True,
 )  # fmt: skip
 @click.option("--default-tag", type=ImageNameType(), required=True, hidden=True)
-@option(
-    "--engine", type=click.Choice(ENGINES),
-    help="The engine.  [default: podman if it is on the PATH, otherwise docker]",
-)  # fmt: skip
-@option(
-    "--engine-arg", "engine_args", multiple=True, metavar="ARGUMENT",
-    help="Argument before the engine's command, such as --engine-arg=--root=/srv/images; may be repeated.",
-)  # fmt: skip
+@engine_options
 @option(
     "--run-arg", "run_args", multiple=True, metavar="ARGUMENT",
     help="Argument of the engine's `run`, such as --run-arg=--gpus=all; may be repeated.",

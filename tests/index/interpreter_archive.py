@@ -129,6 +129,9 @@ def write_interpreter(path: Path, *, small: bool = False, installation: Installa
         archive.add(
             base / "lib" / f"python{minor}", f"python/lib/python{minor}", filter=_few if small else _wanted
         )
+        headers = base / "include" / f"python{minor}"
+        if not small and headers.is_dir():  # Debian has them in a package of its own
+            archive.add(headers, f"python/include/python{minor}")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

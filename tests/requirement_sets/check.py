@@ -1,12 +1,13 @@
 """`bazel run //tests/requirement_sets:check`: real requirement sets, locked, installed and imported.
 
-Each set is locked against an environment, installed as a layer, and imported in the runtime's image, with a
-read-only root as uid 1000, against a prefix that has the environment:
+Each set is locked against an environment, installed as a layer, and imported in a container of the runtime
+(podman), with a read-only root as uid 1000, without a network, against a prefix that has the environment:
 
-    bazel run //daemon -- shell --gen 2 --env python3.11-torch2.13.0-cu130 -- true
-    bazel run //tests/requirement_sets:check -- --gen 2 --env python3.11-torch2.13.0-cu130
+    bazel run //daemon -- install --prefix ~/m --min-gen-id 3 --only 'python3.11-torch2.13.0-*' --only cuda13.0
+    bazel run //tests/requirement_sets:check -- --prefix ~/m
 
-It downloads about 3 GB of wheels in all, and removes each layer after its import. It exits with 1 where a set
+The last one is a CUDA extension, which the builder's image compiles against the environment and its toolkit.
+It downloads about 1 GB of wheels in all, and removes each layer after its import. It exits with 1 where a set
 is not as it must be.
 """
 
@@ -18,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -29,8 +30,8 @@ from rich.table import Table
 from gens.command import MonobaseCommand
 from image.oci.layout import read_layout
 from layers.lock import read_layer_lock
-from tests.requirement_sets.requirement_sets import REQUIREMENT_SETS, RequirementSet
-from tests.requirement_sets.runtime_container import RuntimeContainer, unpack_container
+from tests.requirement_sets.containers import Containers, containers
+from tests.requirement_sets.requirement_sets import CUDA_EXTENSION, REQUIREMENT_SETS, RequirementSet
 
 _PATH = click.Path(path_type=Path)
 _PREFIX = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "monobase"
@@ -83,6 +84,11 @@ class Base:
     gens: Path | None
 
     @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.prefix / "monobase" / f"g{self.generation_id:05}" / self.environment / "bin" / "python"
+
+    @property
     def variables(self) -> dict[str, str]:
         """The variables of a model that uses it."""
         python, torch, build = self.environment.split("-")
@@ -97,7 +103,7 @@ class Base:
 @click.command(cls=MonobaseCommand)
 @click.argument("runtime", type=_PATH)
 @click.option(
-    "--gen", "generation_id", type=int, default=2, show_default=True, help="Generation of the base."
+    "--gen", "generation_id", type=int, default=3, show_default=True, help="Generation of the base."
 )
 @click.option(
     "--env",
@@ -108,23 +114,37 @@ class Base:
 )
 @click.option("--prefix", type=_PATH, default=_PREFIX, show_default=True, help="A prefix that has it.")
 @click.option("--gens", type=_PATH, help="Folder of definitions and locks instead of the built-in ones.")
-@click.option("--python", type=_PATH, help="The Python to compile layers with.")
-@click.option("--bind", type=_PATH, multiple=True, help="What the prefix's interpreter needs beside itself.")
+@click.option(
+    "--builder",
+    type=_PATH,
+    help="Layout of the builder's image: compiles a CUDA extension, too; the prefix needs the toolkit.",
+)
+@click.option(
+    "--bind",
+    "binds",
+    multiple=True,
+    metavar="PATH[:TARGET]",
+    help="A file that the prefix's interpreter needs beside itself, and where; repeatable.",
+)
 @click.option("--only", multiple=True, help="Names of sets; may be repeated.")
 def main(
     *, runtime: Path, generation_id: int, environment: str, prefix: Path, gens: Path | None,
-    python: Path | None, bind: tuple[Path, ...], only: tuple[str, ...],
+    builder: Path | None, binds: tuple[str, ...], only: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Check real requirement sets; the Bazel target passes RUNTIME, the layout of the runtime's image."""
     layout = read_layout(runtime.absolute())
+    layout_of_builder = None if builder is None else read_layout(builder.absolute())
+    project = Path(CUDA_EXTENSION.build).absolute()
     os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
     base = Base(generation_id, environment, prefix.absolute(), None if gens is None else gens.absolute())
-    sets = [item for item in REQUIREMENT_SETS if not only or item.name in only]
+    pairs = [text.partition(":")[::2] for text in binds]
+    mounts = {target or source: Path(source) for source, target in pairs} | {str(base.prefix): base.prefix}
+    every = (*REQUIREMENT_SETS, *(() if builder is None else (replace(CUDA_EXTENSION, build=str(project)),)))
+    sets = [item for item in every if not only or item.name in only]
     outcomes = []
-    with _scratch() as scratch:
-        container = unpack_container(layout, scratch / "image", [base.prefix, *bind])
+    with _scratch() as scratch, containers(layout, layout_of_builder, mounts) as found:
         for item in sets:
-            outcome = _check(item, base, scratch / "set", container, python)
+            outcome = _check(item, base, scratch / "set", found)
             click.echo(f"{item.name}: {outcome.failure or 'as it must be'}", err=True)
             outcomes.append(outcome)
             shutil.rmtree(scratch / "set", ignore_errors=True)
@@ -136,9 +156,7 @@ def main(
     sys.exit(1 if any(item.failure for item in outcomes) else 0)
 
 
-def _check(
-    item: RequirementSet, base: Base, folder: Path, container: RuntimeContainer, python: Path | None
-) -> Outcome:
+def _check(item: RequirementSet, base: Base, folder: Path, found: Containers) -> Outcome:
     folder.mkdir()
     requirements, lock, layer = folder / "requirements.in", folder / "model.lock", folder / "venv"
     requirements.write_text("".join(f"{line}\n" for line in item.requirements))
@@ -155,25 +173,39 @@ def _check(
         return Outcome(item.name, failure, lock_s=lock_s, message=done.stderr.strip())
     if done.returncode != 0:
         return Outcome(item.name, f"lock: {_end(done)}", lock_s=lock_s)
-    found = read_layer_lock(lock)
+    locked = read_layer_lock(lock)
     began = time.monotonic()
-    compiling = [] if python is None else ["--python", str(python)]
-    done = _module(
-        "layers.main", "install", str(lock), "--to", str(layer), "--prefix", str(base.prefix), *compiling
-    )
+    done = _install(item, base, folder, found)
     install_s = time.monotonic() - began
     if done.returncode != 0:
-        return Outcome(item.name, f"install: {_end(done)}", len(found.wheels), found.size_bytes)
+        return Outcome(item.name, f"install: {_end(done)}", len(locked.wheels), locked.size_bytes)
     began = time.monotonic()
-    done = container.run(
+    done = found.run(
         ["python", "-c", f"import torch\n{item.code}\nprint('imported')"],
-        {**base.variables, "MONOBASE_USER_VENV": _LAYER}, {_LAYER: layer},
+        {**base.variables, "MONOBASE_USER_VENV": _LAYER}, layer,
     )  # fmt: skip
     failure = "" if done.stdout.endswith("imported\n") and done.returncode == 0 else f"import: {_end(done)}"
     return Outcome(
-        item.name, failure, len(found.wheels), found.size_bytes, _size(layer), lock_s, install_s,
+        item.name, failure, len(locked.wheels), locked.size_bytes, _size(layer), lock_s, install_s,
         time.monotonic() - began,
     )  # fmt: skip
+
+
+def _install(
+    item: RequirementSet, base: Base, folder: Path, found: Containers
+) -> "subprocess.CompletedProcess[str]":
+    """Install the layer of `model.lock` into `venv`: with a project to compile, in the builder."""
+    lock, layer = folder / "model.lock", folder / "venv"
+    words = ["install", str(lock), "--to", str(layer), "--prefix", str(base.prefix)]
+    if not item.build:
+        return _module("layers.main", *words, "--python", str(base.python))
+    project = folder / "project"
+    shutil.copytree(item.build, project)
+    variables = {"TORCH_CUDA_ARCH_LIST": "9.0"}
+    if base.gens is not None:
+        shutil.copytree(base.gens, folder / "gens")
+        variables["MONOBASE_GENS"] = str(folder / "gens")
+    return found.build(["monobase-layer", *words, "--build", str(project)], variables, folder)
 
 
 def _module(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -13,6 +13,8 @@ class RequirementSet:
         code: What the model does with them, without a network.
         options: Options of the lock.
         conflict: What the message of the lock must contain, for a set that conflicts with its base; else "".
+        build: A project that the builder image compiles against the base, which must have its CUDA toolkit;
+            else "".
     """
 
     name: str
@@ -20,6 +22,7 @@ class RequirementSet:
     code: str = ""
     options: tuple[str, ...] = ()
     conflict: str = ""
+    build: str = ""
 
 
 REQUIREMENT_SETS = (
@@ -88,4 +91,10 @@ REQUIREMENT_SETS = (
         ("torchvision==0.20.1", "timm"),
         conflict="torchvision",
     ),
+)
+CUDA_EXTENSION = RequirementSet(
+    "a CUDA extension",
+    (),
+    "from twice import _kernel\nassert callable(_kernel.twice)",
+    build="tests/gpu/twice",
 )
