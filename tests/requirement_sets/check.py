@@ -3,7 +3,7 @@
 Each set is locked against an environment, installed as a layer, and imported in a container of the runtime
 (podman), with a read-only root as uid 1000, without a network, against a prefix that has the environment:
 
-    bazel run //daemon -- install --prefix ~/m --min-gen-id 3 --only 'python3.11-torch2.13.0-*' --only cuda13.0
+    bazel run //daemon -- install --prefix ~/m --min-gen-id 3 --only '*3.11-torch2.13.0-*' --only cuda13.0
     bazel run //tests/requirement_sets:check -- --prefix ~/m
 
 The last one is a CUDA extension, which the builder's image compiles against the environment and its toolkit.
