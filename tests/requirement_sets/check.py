@@ -85,7 +85,7 @@ class Base:
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
+        """The interpreter of the environment."""
         return self.prefix / "monobase" / f"g{self.generation_id:05}" / self.environment / "bin" / "python"
 
     @property

@@ -13,10 +13,11 @@ from image.oci.layout import Layout
 from tests.images.engine import Engine, engine
 
 _TIMEOUT_S = 3600
-# As the pod of runtime/kubernetes/model: the only folder that can be written to is an emptyDir at /tmp.
+# As the pod of runtime/kubernetes/model: the only folders that can be written to are an emptyDir at /tmp, and
+# /dev/shm, which every container of a pod has.
 _RESTRICTED = (
-    "--user=1000:1000", "--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp", "--cap-drop=all",
-    "--security-opt=no-new-privileges", "--env=HOME=/tmp",
+    "--user=1000:1000", "--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp", "--tmpfs=/dev/shm",
+    "--cap-drop=all", "--security-opt=no-new-privileges", "--env=HOME=/tmp",
 )  # fmt: skip
 
 
