@@ -425,3 +425,18 @@ def test_each_kind_of_failure_has_the_exit_code_of_the_table() -> None:
     assert codes["LayerDiskError"] == 5
     assert codes["LayerWheelError"] == 7
     assert codes["LayerInterpreterError"] == 8
+
+
+def test_a_variable_in_the_index_of_a_lock_has_its_value_and_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = replace(sample_lock(tmp_path, MINE), index_url="http://127.0.0.1:1/${TOKEN_OF_TEST}/simple")
+    options = LayerOptions(sources=WheelSources(()))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.delenv("TOKEN_OF_TEST", raising=False)
+    with pytest.raises(LayerIndexError, match="the variable TOKEN_OF_TEST is not set; set it, or name"):
+        install_layer(lock, tmp_path / "layer", options)
+    monkeypatch.setenv("TOKEN_OF_TEST", "hidden-word")
+    with pytest.raises(LayerIndexError, match=r"127.0.0.1:1/\*\*\*/simple/") as failed:
+        install_layer(lock, tmp_path / "layer", options)
+    assert "hidden-word" not in str(failed.value)

@@ -12,7 +12,7 @@ from pathlib import Path
 import uv as uv_package
 
 from gens.lock import LockedWheel
-from gens.redaction import remember
+from gens.redaction import remember, without_learnt
 from layers.child import run_children
 from layers.errors import LayerDiskError, LayerIndexError, LayerUvError, LayerWheelError
 from layers.lock import LayerLock
@@ -177,7 +177,8 @@ def _run(command: list[str], target: Path) -> None:
 def _failure(
     code: int, said: str, target: Path
 ) -> LayerDiskError | LayerWheelError | LayerIndexError | LayerUvError:
-    lines = _PASSWORD.sub(r"\1***@", said).replace(f"{target}/", "").strip().splitlines()[-_LINES:]
+    said = without_learnt(_PASSWORD.sub(r"\1***@", said))
+    lines = said.replace(f"{target}/", "").strip().splitlines()[-_LINES:]
     shown = "\n".join(line[:_LINE_CHARACTERS] for line in lines)
     mismatch = _MISMATCH.search(said)
     if mismatch is not None:
