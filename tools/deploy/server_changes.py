@@ -45,6 +45,16 @@ def server_changes(manifest: dict[str, Any]) -> list[str]:
     return [f"{name}: {change}" for change in _of_mapping(manifest, "")]
 
 
+def as_stored(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    """Return a value of a manifest as the API server stores it: without the empty fields that it drops."""
+    if isinstance(value, list):
+        return [as_stored(item) for item in value]
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if item or _is_kept(key, item)}
+        return {key: as_stored(item) for key, item in kept.items()}
+    return value
+
+
 def canonical_quantity(text: str) -> str:
     """Return a quantity as the API server writes it, such as `500m` for `0.5`.
 

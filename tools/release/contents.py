@@ -1,4 +1,4 @@
-"""What a release consists of: the places of its parts, and the files that are made of them."""
+"""The contents of a release: the places of its parts, and the files that are made of them."""
 
 import hashlib
 import shutil

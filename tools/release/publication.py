@@ -26,7 +26,7 @@ _RETRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Something that was pushed.
+    """A reference that was pushed, with its digest.
 
     Attributes:
         reference: Its name with a tag.

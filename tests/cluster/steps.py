@@ -1,0 +1,295 @@
+"""The steps of a conformance run, in order; each takes the cluster as the one before has left it."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from tests.cluster.kubectl import Kubectl, Manifest, StepError
+
+DAEMON = "monobase-daemon"
+_MODELS = "monobase-conformance-models"
+_FILLER_IMAGE = "registry.k8s.io/pause:3.10"
+_ROUND = "monobase.conformance/round"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The objects to try, and the cluster to try them on.
+
+    Attributes:
+        kubectl: The cluster.
+        namespace: Namespace of the daemon.
+        daemon: Objects of the daemon, as a release has them.
+        chart: The same, rendered from the chart; empty without Helm.
+        model: Pod of a model that prints the version of its Torch and ends.
+        says: What the model prints.
+    """
+
+    kubectl: Kubectl
+    namespace: str
+    daemon: list[Manifest]
+    chart: list[Manifest]
+    model: Manifest
+    says: str
+
+
+Step = Callable[[Subject], str]
+
+
+def a_model_before_the_daemon(subject: Subject) -> str:
+    """A model waits, without an error, while its node has no daemon."""
+    labels = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _MODELS, "labels": labels}}
+    subject.kubectl.apply([namespace, _model(subject, "before")])
+    phase = _phase(subject, "before")
+    if phase == "Failed":
+        raise StepError(f"the model has the phase {phase}, and should wait")
+    return f"the model is {phase}"
+
+
+def the_daemon(subject: Subject) -> str:
+    """The daemon of each node gets ready."""
+    subject.kubectl.apply(subject.daemon)
+    return _wait_ready(subject)
+
+
+def the_waiting_model(subject: Subject) -> str:
+    """The model that came first finds its environment, and so does a new one."""
+    subject.kubectl.apply([_model(subject, "after")])
+    for name in ("before", "after"):
+        _wait_phase(subject, name, "Succeeded")
+        log = subject.kubectl.run("logs", name, f"--namespace={_MODELS}")
+        if subject.says not in log:
+            raise StepError(f"the model {name} printed {log!r}, without {subject.says!r}")
+    return f"both printed {subject.says}"
+
+
+def a_second_apply(subject: Subject) -> str:
+    """Applying the same objects again changes none."""
+    before = _versions(subject)
+    subject.kubectl.apply(subject.daemon)
+    changed = [name for name, version in _versions(subject).items() if before[name] != version]
+    if changed:
+        raise StepError(f"a second apply changed {', '.join(changed)}")
+    return f"{len(before)} objects unchanged"
+
+
+def a_full_node(subject: Subject) -> str:
+    """On a node without room, the daemon preempts a model."""
+    (daemon, *_) = _daemons(subject)
+    node = daemon["spec"]["nodeName"]
+    free_cpu = _free_cpu(subject, node)
+    resources = {"requests": {"cpu": f"{int(free_cpu * 1000)}m"}}
+    subject.kubectl.apply([_filler(node, resources)])
+    _wait_phase(subject, "filler", "Running")
+    # The second one takes the room of the daemon as soon as that is free, as waiting models do.
+    waiting = copy.deepcopy(_filler(node, {"requests": {"cpu": _requests(daemon)}}))
+    waiting["metadata"]["name"] = "waiting"
+    subject.kubectl.apply([waiting])
+    subject.kubectl.delete("pod", daemon["metadata"]["name"], f"--namespace={subject.namespace}")
+    note = _wait_ready(subject)
+    subject.kubectl.delete("pod", "filler", "waiting", f"--namespace={_MODELS}")
+    return note
+
+
+def an_update_under_a_model(subject: Subject) -> str:
+    """A rolling update leaves a model alone that imports all the time."""
+    model = _model(subject, "busy")
+    (container,) = model["spec"]["containers"]
+    container["args"] = ["sh", "-c", "while python -c 'import torch'; do echo imported; done"]
+    subject.kubectl.apply([model])
+    _wait_phase(subject, "busy", "Running")
+    subject.kubectl.apply(_changed(subject.daemon, "update"))
+    note = _wait_ready(subject)
+    phase = _phase(subject, "busy")
+    if phase != "Running":
+        raise StepError(f"the model that imports has the phase {phase} after the update")
+    subject.kubectl.delete("pod", "busy", f"--namespace={_MODELS}")
+    return note
+
+
+def a_drained_node(subject: Subject) -> str:
+    """A drained node keeps its daemon."""
+    (daemon, *_) = _daemons(subject)
+    node, name = daemon["spec"]["nodeName"], daemon["metadata"]["name"]
+    selected = [f"--pod-selector=monobase.conformance={_MODELS}"]
+    try:
+        options = ["--ignore-daemonsets", "--force", "--delete-emptydir-data", *selected]
+        subject.kubectl.run("drain", node, *options)
+        if name not in [found["metadata"]["name"] for found in _daemons(subject)]:
+            raise StepError(f"the daemon {name} is gone from the drained node {node}")
+    finally:
+        subject.kubectl.run("uncordon", node)
+    return f"{node} kept {name}"
+
+
+def the_way_back(subject: Subject) -> str:
+    """Applying the former objects goes back."""
+    subject.kubectl.apply(subject.daemon)
+    note = _wait_ready(subject)
+    annotations = _daemon_set(subject)["spec"]["template"]["metadata"].get("annotations", {})
+    if _ROUND in annotations:
+        raise StepError("the pods still have the annotation of the update")
+    return note
+
+
+def uninstalled(subject: Subject) -> str:
+    """Nothing is left when namespace and priority are deleted."""
+    subject.kubectl.delete("namespace", subject.namespace)
+    subject.kubectl.delete("priorityclass", DAEMON)
+    if left := _daemons(subject):
+        raise StepError(f"{len(left)} pods are left")
+    return "namespace and priority are gone"
+
+
+def the_chart(subject: Subject) -> str:
+    """The objects that Helm renders get ready as well."""
+    if not subject.chart:
+        return "skipped: Helm is not installed"
+    (namespace,) = [item for item in subject.daemon if item["kind"] == "Namespace"]
+    subject.kubectl.apply([namespace, *subject.chart])
+    return _wait_ready(subject)
+
+
+def clean_up(subject: Subject) -> str:
+    """Delete all that the steps have made in the cluster; what is installed on the nodes stays."""
+    for namespace in (_MODELS, subject.namespace):
+        subject.kubectl.delete("namespace", namespace)
+    subject.kubectl.delete("priorityclass", DAEMON)
+    return "nothing is left in the cluster"
+
+
+STEPS: tuple[Step, ...] = (
+    a_model_before_the_daemon,
+    the_daemon,
+    the_waiting_model,
+    a_second_apply,
+    a_full_node,
+    an_update_under_a_model,
+    a_drained_node,
+    the_way_back,
+    uninstalled,
+    the_chart,
+)
+
+
+def _model(subject: Subject, name: str) -> Manifest:
+    model = copy.deepcopy(subject.model)
+    labels = {**model["metadata"].get("labels", {}), "monobase.conformance": _MODELS}
+    model["metadata"] |= {"name": name, "namespace": _MODELS, "labels": labels}
+    return model
+
+
+def _filler(node: str, resources: Mapping[str, Any]) -> Manifest:
+    """Return a Pod that only takes room, on one node, by the scheduler's decision."""
+    fields = [{"key": "metadata.name", "operator": "In", "values": [node]}]
+    required = {"nodeSelectorTerms": [{"matchFields": fields}]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "filler",
+            "namespace": _MODELS,
+            "labels": {"monobase.conformance": _MODELS},
+        },
+        "spec": {
+            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+            "tolerations": [{"operator": "Exists"}],
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{"name": "filler", "image": _FILLER_IMAGE, "resources": dict(resources)}],
+        },
+    }
+
+
+def _changed(manifests: list[Manifest], round_name: str) -> list[Manifest]:
+    changed = copy.deepcopy(manifests)
+    for manifest in changed:
+        if manifest["kind"] == "DaemonSet":
+            manifest["spec"]["template"]["metadata"].setdefault("annotations", {})[_ROUND] = round_name
+    return changed
+
+
+def _wait_ready(subject: Subject) -> str:
+    nodes = 0
+
+    def look() -> str:
+        nonlocal nodes
+        found = _daemon_set(subject)
+        status, generation = found.get("status", {}), found["metadata"].get("generation", 0)
+        nodes = status.get("desiredNumberScheduled", 0)
+        ready = min(status.get("numberReady", 0), status.get("updatedNumberScheduled", 0))
+        if nodes and ready == nodes and status.get("observedGeneration", 0) >= generation:
+            return ""
+        return f"{ready} of {nodes} nodes are ready; {_reasons(subject)}"
+
+    subject.kubectl.wait("the daemon of each node is ready", look)
+    return f"ready on {nodes} nodes"
+
+
+def _reasons(subject: Subject) -> str:
+    """Return what the newest events of the daemon's pods say."""
+    events = subject.kubectl.items("events", f"--namespace={subject.namespace}")
+    return "; ".join(str(event.get("message", "")).strip() for event in events[-3:]) or "no events"
+
+
+def _wait_phase(subject: Subject, name: str, phase: str) -> None:
+    def look() -> str:
+        found = _phase(subject, name)
+        return "" if found == phase else f"it is {found}"
+
+    subject.kubectl.wait(f"the pod {name} is {phase}", look)
+
+
+def _phase(subject: Subject, name: str) -> str:
+    found = subject.kubectl.get("pod", name, f"--namespace={_MODELS}")
+    if found is None:
+        raise StepError(f"the pod {name} is gone")
+    return str(found.get("status", {}).get("phase", "Pending"))
+
+
+def _daemon_set(subject: Subject) -> Manifest:
+    found = subject.kubectl.get("daemonset", DAEMON, f"--namespace={subject.namespace}")
+    if found is None:
+        raise StepError(f"there is no DaemonSet {DAEMON} in {subject.namespace}")
+    return found
+
+
+def _daemons(subject: Subject) -> list[Manifest]:
+    selector = f"--selector=app.kubernetes.io/name={DAEMON}"
+    return subject.kubectl.items("pods", f"--namespace={subject.namespace}", selector)
+
+
+def _versions(subject: Subject) -> dict[str, str]:
+    """Return the generation of each applied object, or its version if it has none."""
+    found = {}
+    for current in subject.kubectl.named(subject.daemon):
+        metadata = current["metadata"]
+        # Controllers write status, which changes the version, but not the generation.
+        version = metadata.get("generation", metadata["resourceVersion"])
+        found[f"{current['kind']}/{metadata['name']}"] = str(version)
+    return found
+
+
+def _requests(pod: Manifest) -> str:
+    (container, *_) = pod["spec"]["containers"]
+    return str(container["resources"]["requests"]["cpu"])
+
+
+def _free_cpu(subject: Subject, node: str) -> Fraction:
+    """Return the processors of a node that no pod requests."""
+    found = subject.kubectl.get("node", node)
+    if found is None:
+        raise StepError(f"the node {node} is gone")
+    free = cpus(found["status"]["allocatable"]["cpu"])
+    for pod in subject.kubectl.items("pods", "--all-namespaces", f"--field-selector=spec.nodeName={node}"):
+        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+            for container in pod["spec"]["containers"]:
+                free -= cpus(container.get("resources", {}).get("requests", {}).get("cpu", "0"))
+    return max(free, Fraction(0))
+
+
+def cpus(quantity: str) -> Fraction:
+    """Return a quantity of processors, such as `100m`, as a number."""
+    return Fraction(quantity[:-1]) / 1000 if quantity.endswith("m") else Fraction(quantity)
