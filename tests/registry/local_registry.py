@@ -97,7 +97,7 @@ def local_registry(
     """Run a registry; skip the test where docker-registry is not installed.
 
     Args:
-        directory: For all its files; it is made.
+        directory: For all its files; it is made. If it has images of an earlier run, they are served.
         htpasswd: Whether it asks for `USER` and `PASSWORD` (Basic).
         certificate: Its certificate, the key, and the authority that signed it, for TLS.
         token: Its `auth.token` configuration.
@@ -109,7 +109,7 @@ def local_registry(
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("docker-registry is not on the PATH; the toolbox of ./bazelw has it")
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config: dict[str, Any] = {
         "version": "0.1",

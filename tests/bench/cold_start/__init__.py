@@ -1,0 +1,1 @@
+"""The headline benchmark: from an image or environment that a node lacks to `import torch` done."""
