@@ -181,6 +181,11 @@ CASES: dict[str, tuple[Fields, Fields]] = {
     "alerts": ({"prometheusRule": {"enabled": True}}, _component("prometheus-rule")),
     "a dashboard": ({"dashboard": {"enabled": True}}, _component("grafana-dashboard")),
     "labels of nodes": ({"nodeFeatureDiscovery": {"enabled": True}}, _component("node-feature-discovery")),
+    "compiled code": ({"compileCache": {"enabled": True}}, _component("compile-cache")),
+    "compiled code of a size": (
+        {"compileCache": {"enabled": True}, "env": {"MONOBASE_COMPILE_CACHE_SIZE": "5G"}},
+        _component("compile-cache") | _variables(MONOBASE_COMPILE_CACHE_SIZE="5G"),
+    ),
     "a startup taint": ({"startupTaint": {"enabled": True}}, _component("startup-taint")),
     "a startup taint of a pool": (
         {"startupTaint": {"enabled": True, "nodeLabels": {"example.com/pool": "gpu"}}},
@@ -276,6 +281,13 @@ def test_the_defaults_meet_the_schema_also_within_another_chart(chart: Path) -> 
     jsonschema.Draft7Validator.check_schema(schema)
     jsonschema.validate({**values, "global": {"imageRegistry": "registry.example"}}, schema)
     assert "# Oldest generation that nodes keep ready" in files["values.yaml"]
+
+
+def test_each_component_of_the_daemon_has_a_case() -> None:
+    used = {Path(path).name for _, fields in CASES.values() for path in fields.get("components", ())}
+    # `variables` are the value `env`, and node-problem-detector is for the manifests of that.
+    known = {path.name for path in (HERE / "components").iterdir()}
+    assert known - used == {"variables", "node-problem-detector"}
 
 
 def test_each_option_of_the_chart_is_one_of_the_daemon() -> None:

@@ -14,9 +14,13 @@ from tools.deploy.chart.values import Value, Values
 
 _VARIABLES = "monobase.variables"
 _NAMESPACE = Scalar(".Release.Namespace | quote")
-_FEATURES = ".Values.nodeFeatureDiscovery.enabled"
 _TAINT = ".Values.startupTaint.enabled"
 _MONITOR = ".Values.podMonitor.enabled"
+# Components that patch the pods with a folder of the node, each with the value that turns it on.
+_FOLDERS = {
+    "node-feature-discovery": ".Values.nodeFeatureDiscovery.enabled",
+    "compile-cache": ".Values.compileCache.enabled",
+}
 _TEXT = {"type": "string"}
 _FLAG = {"type": "boolean"}
 _NAMES = {"type": "object", "additionalProperties": _TEXT}
@@ -49,12 +53,14 @@ def objects_of(sources: Sources, image: Image) -> Objects:
     Raises:
         ManifestError: The manifests are not those that a chart is made of.
     """
-    features = _pod(sources.patch_of("node-feature-discovery", "DaemonSet"))
+    folders = {on: _pod(sources.patch_of(name, "DaemonSet")) for name, on in _FOLDERS.items()}
     of_base = _variables(_pod(sources.base["DaemonSet"]))
-    conditional = {name: (_FEATURES, text) for name, text in _variables(features).items()}
+    conditional = {
+        name: (on, text) for on, patch in folders.items() for name, text in _variables(patch).items()
+    }
     templates = {
         "_variables.tpl": variables_template(_VARIABLES, of_base, conditional),
-        "daemonset.yaml": to_template(_daemon_set(sources, features)),
+        "daemonset.yaml": to_template(_daemon_set(sources, folders)),
         "serviceaccount.yaml": to_template(_service_account(sources)),
         "priorityclass.yaml": _if(".Values.priority.create", _priority_class(sources)),
         "resourcequota.yaml": _if(".Values.priority.quota", _quota(sources)),
@@ -138,6 +144,9 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
         },
         "dashboard": {"enabled": Value(False, _FLAG, "The dashboard, in a ConfigMap for Grafana's sidecar")},
         "nodeFeatureDiscovery": {"enabled": Value(False, _FLAG, "Label nodes with what is ready on them")},
+        "compileCache": {
+            "enabled": Value(False, _FLAG, "Keep a folder of the node for compiled code of models")
+        },
         "startupTaint": {
             "enabled": Value(False, _FLAG, "For nodes that start with a taint: README of daemon/kubernetes"),
             # Helm merges mappings: with a default, a user's labels would be required beside it.
@@ -148,7 +157,7 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
     }
 
 
-def _daemon_set(sources: Sources, features: Manifest) -> Manifest:
+def _daemon_set(sources: Sources, folders: Mapping[str, Manifest]) -> Manifest:
     manifest = _placed(sources.base["DaemonSet"])
     manifest["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] = Scalar(
         ".Values.updateStrategy.maxUnavailable"
@@ -175,19 +184,24 @@ def _daemon_set(sources: Sources, features: Manifest) -> Manifest:
             When(_TAINT, [sources.added_of("startup-taint", "DaemonSet")]),
         ],
     )
-    pod["volumes"].append(When(_FEATURES, features["volumes"]))
+    pod["volumes"] += [When(on, patch["volumes"]) for on, patch in folders.items()]
     (container,) = pod["containers"]
-    _container(container, features)
+    _container(container, folders)
     return manifest
 
 
-def _container(container: dict[str, Any], features: Manifest) -> None:
+def _container(container: dict[str, Any], folders: Mapping[str, Manifest]) -> None:
     container["image"] = Scalar('printf "%s@%s" .Values.image.repository .Values.image.digest | quote')
     container["env"] = Block(f'include "{_VARIABLES}" . | fromJsonArray')
     container["envFrom"][0]["secretRef"]["name"] = Scalar(".Values.sources.secret | quote")
     container["envFrom"].append(When(".Values.envFrom", [Block(".Values.envFrom")]))
     container["resources"] = Block(".Values.resources")
-    container["volumeMounts"].append(When(_FEATURES, features["containers"][0]["volumeMounts"]))
+    for on, patch in folders.items():
+        (patched,) = patch["containers"]
+        container["volumeMounts"].append(When(on, patched["volumeMounts"]))
+        added = patched.get("securityContext", {}).get("capabilities", {}).get("add")
+        if added:
+            container["securityContext"]["capabilities"]["add"] = When(on, added)
 
 
 def _service_account(sources: Sources) -> Manifest:
