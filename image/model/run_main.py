@@ -43,9 +43,14 @@ def _read(parts_path: Path) -> Model:
         facts,
         model_settings(facts, given, facts.environment),
         read_layer_lock(Path(parts["lock"])),
-        tuple(Path(path).absolute() for path in parts["wheels"]),
+        tuple(wheel for path in parts["wheels"] for wheel in _wheels(Path(path).absolute())),
         tuple(Path(path).absolute() for path in parts["files"]),
     )
+
+
+def _wheels(path: Path) -> list[Path]:
+    """Return a wheel, or those of a folder that an action has made."""
+    return sorted(path.glob("*.whl")) if path.is_dir() else [path]
 
 
 if __name__ == "__main__":
