@@ -194,7 +194,8 @@ def _installers(lock: str) -> Iterator[tuple[tarfile.TarInfo, Path | bytes | Non
     member.size = len(lock.encode())
     yield member, lock.encode()
     package = Path(pip.__file__).parent
-    for path in sorted(package.rglob("*.py")):
+    # With the certificates that pip loads at each start, whatever the index is.
+    for path in sorted(item for item in package.rglob("*") if item.is_file() and item.suffix != ".pyc"):
         member = tarfile.TarInfo(f"opt/pip/pip/{path.relative_to(package)}")
         member.size = path.stat().st_size
         yield member, path
