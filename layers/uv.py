@@ -74,7 +74,7 @@ def install_wheels(
     Args:
         lock: The lock.
         wheels: The wheels to install, of this lock.
-        target: The folder, made if it does not exist.
+        target: The folder, made if it does not exist, in one that is removed afterwards.
         sources: Where the wheels come from.
 
     Returns:
@@ -86,7 +86,8 @@ def install_wheels(
         LayerDiskError: The disk is full, or cannot be written to.
         LayerUvError: uv cannot be run, or failed for another reason.
     """
-    with tempfile.TemporaryDirectory(prefix=INTERPRETER_FOLDER) as scratch:
+    # Beside the target: what removes that after a kill removes this.
+    with tempfile.TemporaryDirectory(prefix=INTERPRETER_FOLDER, dir=target.parent) as scratch:
         interpreter = Path(scratch, "python")
         interpreter.symlink_to(Path(sys.executable).resolve())
         requirements = Path(scratch, "requirements.txt")
