@@ -20,11 +20,14 @@ _OF_STACKS = (
     "transformers-cli", "trl", "tune", "unsloth", "uvicorn", "vllm", "yolo",
 )  # fmt: skip
 # The first lines that uv writes into a script, with the interpreter that it is given (`layers.uv`). Others,
-# such as `#!/usr/bin/python3` and `#!/bin/sh`, are what the wheel's author wrote, and stay.
+# such as `#!/usr/bin/python3` and `#!/bin/sh`, are what the wheel's author wrote, and stay. A path that is
+# too long for the kernel is in a command of sh; in a script with an encoding, as octal numbers of its bytes.
+_OCTAL_FOLDER = " ".join(f"'\\'0{byte:03o}" for byte in INTERPRETER_FOLDER.encode())
 _WRITTEN_BY_UV = re.compile(
     rb"#!(?:/[^\n]*/%(folder)s[^/\n]*/python"
-    rb"|/bin/sh\n'''exec' [^\n]*/%(folder)s[^/\n]*/python'? \"\$0\" \"\$@\"\n' ''')\n"
-    % {b"folder": INTERPRETER_FOLDER.encode()}
+    rb"|/bin/sh\n(?:# coding: [^\n]*\n)?"
+    rb"'''exec' [^\n]*(?:/%(folder)s|%(octal)s)[^\n]* \"\$0\" \"\$@\"\n' ''')\n"
+    % {b"folder": INTERPRETER_FOLDER.encode(), b"octal": re.escape(_OCTAL_FOLDER.encode())}
 )
 # /usr/local/bin has launchers of Monobase, which would call this again.
 _OF_BASE = """\

@@ -59,8 +59,12 @@ def _printed(*command: str | Path) -> str:
     ).stdout
 
 
+@pytest.mark.parametrize("parent", [".", _LONG], ids=["short", "long"])
 @pytest.mark.parametrize("start", _STARTS.values(), ids=_STARTS)
-def test_a_script_means_what_it_means_to_python_without_a_first_line(tmp_path: Path, start: bytes) -> None:
+def test_a_script_means_what_it_means_to_python_without_a_first_line(
+    tmp_path: Path, start: bytes, parent: str
+) -> None:
+    tmp_path = tmp_path / parent
     commands = _install_scripts(tmp_path, {"mine": b"#!python\n" + start + _TELL})
     (tmp_path / "alone").write_bytes(b"#\n" + start + _TELL)
 
