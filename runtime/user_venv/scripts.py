@@ -1,6 +1,8 @@
 """Repairs the scripts in `bin/` of a venv that was created at another path."""
 
+import os
 import re
+import shlex
 from pathlib import Path
 
 from .files import write_file
@@ -47,8 +49,25 @@ def _former_place(venv: Path) -> Path | None:
 
 def _interpreter_of(script: str) -> tuple[Path, str] | None:
     """Return the Python that a script names by path, and the text after the lines that name it."""
-    found = re.match(r"#!(/[^\s]*/(?:python|pypy)[0-9.]*)(?:[ \t][^\n]*)?\n", script) or re.match(
-        r"#!/bin/sh\n'''exec' ['\"]?(/[^'\"\n]*/(?:python|pypy)[0-9.]*)['\"]? \"\$0\" \"\$@\"\n' '''\n",
-        script,
-    )
-    return (Path(found.group(1)), script[found.end() :]) if found else None
+    found = re.match(r"#!(/[^\s]*)(?:[ \t][^\n]*)?\n", script)
+    path = found.group(1) if found else None
+    if path in (None, "/bin/sh"):  # a path with a space, or too long for the kernel: a command of sh
+        found = re.match(
+            r"#!/bin/sh\n(?:# coding: [^\n]*\n)?'''exec' ([^\n]+) \"\$0\" \"\$@\"\n' '''\n", script
+        )
+        path = _word(found.group(1)) if found else None
+    if found is None or path is None or not re.fullmatch(r"/.*/(?:python|pypy)[0-9.]*", path, re.DOTALL):
+        return None
+    return Path(path), script[found.end() :]
+
+
+def _word(quoted: str) -> str | None:
+    """Return the word that sh makes of a path as pip and uv write it."""
+    if quoted.startswith('"$(printf %b '):  # uv, in a script with an encoding: the octal numbers of its bytes
+        numbers = re.findall(r"'\\'0([0-7]{3})", quoted)
+        return os.fsdecode(bytes(int(number, 8) & 0xFF for number in numbers))
+    try:
+        (word,) = shlex.split(quoted)
+    except ValueError:
+        return None
+    return word
