@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich import box
 from rich.console import Console
 
 from tests.bench.growth_measure import measure
@@ -31,6 +32,7 @@ _FIRST = Size(1, 1)
 @click.option("--large", is_flag=True, help="10 to 1,000 environments, 1 to 50 generations: takes an hour.")
 @click.option("--wheels", default=6, show_default=True, help="Wheels that all environments share.")
 @click.option("--modules", default=4, show_default=True, help="Modules of each wheel.")
+@click.option("--markdown", is_flag=True, help="Print the tables as Markdown.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="File for the figures.")
 @click.option("--picture", type=click.Path(path_type=Path), help="SVG file for the picture.")
 @click.option(
@@ -41,6 +43,7 @@ def main(
     large: bool,
     wheels: int,
     modules: int,
+    markdown: bool,
     json_file: Path | None,
     picture: Path | None,
     directory: Path | None,
@@ -64,7 +67,7 @@ def main(
         )
     console = Console(width=130)
     for axis in growth.axes:
-        console.print(growth_table(growth, axis))
+        console.print(growth_table(growth, axis, box.MARKDOWN if markdown else box.HEAVY_HEAD))
     here = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))  # where `bazel run` was called
     if json_file is not None:
         (here / json_file).write_text(json.dumps(asdict(growth), indent=2) + "\n")

@@ -7,6 +7,8 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich import box
+from rich.box import Box
 from rich.table import Table
 
 from tests.bench.growth_fit import Fit, fit_growth
@@ -56,13 +58,20 @@ class Growth:
         ]
 
 
-def growth_table(growth: Growth, axis: Axis) -> Table:
+def growth_table(growth: Growth, axis: Axis, lines: Box = box.HEAVY_HEAD) -> Table:
     """Return the table of an axis: a row for each measure, a column for each size.
 
     Times are those of the processor, wall-clock times stand in brackets: other work on the machine changes
     these threefold, and the first ones little.
+
+    Args:
+        growth: What was measured.
+        axis: The axis.
+        lines: The lines of the table.
     """
-    table = Table("measure", "base", *(f"{size:,}" for size in axis.values), "exponent", "≤ n log n")
+    table = Table(
+        "measure", "base", *(f"{size:,}" for size in axis.values), "exponent", "≤ n log n", box=lines
+    )
     table.title, table.title_justify = axis.title, "left"
     for column in table.columns[1:]:
         column.justify = "right"
@@ -109,4 +118,5 @@ def _panel(panel: Axes, growth: Growth, measure: Measure) -> None:
     panel.set_title(measure.title, fontsize=8)
     panel.set_ylabel(measure.unit, fontsize=8)
     panel.tick_params(labelsize=7)
-    panel.legend(fontsize=6)
+    panel.minorticks_off()  # nine tenths of the file
+    panel.legend(fontsize=6, frameon=False)
