@@ -5,7 +5,6 @@ holds neither the time nor the path of its source: all environments share it, an
 look at the source. So bytecode that is used again is read again (`daemon/prefix/bytecode_store.py`).
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from daemon.prefix.bytecode_list import (
     keep_bytecode_lists,
     read_bytecode_list,
 )
-from daemon.prefix.bytecode_store import BytecodeStore, compiled_name
+from daemon.prefix.bytecode_store import BytecodeStore, compiled_name, compiled_names
 from daemon.prefix.inventory import Inventory
 from daemon.prefix.inventory_cache import InventoryCache
 from daemon.prefix.prefix import Prefix
@@ -195,7 +194,7 @@ class Compiler:
         try:
             folders = self.pool.take(missing, stage.advance)
             # What was compiled ahead has no file if its wheel was dropped, or if it does not compile.
-            compiled = {entry.name for folder in folders for entry in os.scandir(folder)}
+            compiled = compiled_names(folders)
             left = {
                 identity: source
                 for identity, source in missing.items()

@@ -35,6 +35,11 @@ def compiled_name(key: str, source_sha256: str) -> str:
     return f"{key}.{source_sha256}"
 
 
+def compiled_names(stagings: Iterable[Path]) -> set[str]:
+    """Return the names of the files in folders of the staging folder, which `compiled_name` gave."""
+    return {entry.name for folder in stagings for entry in os.scandir(folder)}
+
+
 @dataclass(frozen=True, slots=True)
 class Damaged:
     """Bytecode that differs from its name: its inode, which environments may link as well.

@@ -28,6 +28,7 @@ _ALLOWED = {
         "the compile caches, outside of the prefix",
         {".mkdir", "os.listdir", "os.rename", "os.rmdir", "shutil.rmtree"},
     ),
+    "daemon/cli/shell_layer.py": ("layers in the user's cache, outside of the prefix", {".mkdir"}),
     "daemon/service/feature_file.py": ("node-feature-discovery's folder", {"write_if_changed"}),
 }
 
