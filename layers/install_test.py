@@ -16,12 +16,14 @@ from layers.errors import (
     LayerIndexError,
     LayerInterpreterError,
     LayerPlaceError,
+    LayerUvError,
     LayerWheelError,
 )
 from layers.install import LayerOptions, install_layer
 from layers.layer_file import LAYER_FILE, LayerFile, read_layer_file
 from layers.lock import Built, LayerLock, Override, format_layer_lock, lock_digest
 from layers.uv import WheelSources
+from layers.uv_settings import variables_of_uv
 from tests.index.wheel import Damage, WheelSpec
 from tests.layer.sample_lock import DIGEST, sample_lock
 
@@ -397,6 +399,76 @@ def test_variables_of_uv_and_pip_do_not_change_the_layer(
     install(lock, tmp_path / "b", tmp_path / "wheels")
 
     assert content_of(tmp_path / "a") == content_of(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "uv.toml"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        'exclude-dependencies = ["mine-it"]',
+        "override-dependencies = [\"mine-it ; python_version < '3'\"]",
+        'override-dependencies = ["mine-it==2"]',
+        'constraint-dependencies = ["mine-it<1"]',
+        "no-binary = true",
+        'required-version = ">=99"',
+        '[PIP]\ntarget = "src"',
+        '[PIP]\nprefix = "src"',
+        '[PIP]\ngroup = ["x"]',
+        "not even TOML",
+    ],
+)
+def test_the_configuration_of_a_project_does_not_change_the_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, setting: str
+) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE)
+    install(lock, tmp_path / "a", tmp_path / "wheels")
+    project = tmp_path / "project"
+    (project / "src" / "mine").mkdir(parents=True)
+    (project / "src" / "mine" / "__init__.py").write_text("of the author\n")
+    table = "tool.uv" if name == "pyproject.toml" else ""
+    text = setting.replace("PIP", f"{table}.pip".lstrip("."))
+    (project / name).write_text(f"[{table}]\n{text}\n" if table else f"{text}\n")
+    before = content_of(project)
+    monkeypatch.chdir(project)
+
+    install(lock, Path("../b"), Path("../wheels"))
+    assert content_of(project) == before
+    install(lock, Path("c"), Path("../wheels"))
+
+    assert content_of(tmp_path / "a") == content_of(tmp_path / "b") == content_of(project / "c")
+
+
+def test_a_configuration_of_the_user_that_changes_the_layer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = sample_lock(tmp_path / "wheels", MINE)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    file = tmp_path / "config" / "uv" / "uv.toml"
+    file.parent.mkdir(parents=True)
+    for setting, said in {
+        'exclude-dependencies = ["mine-it"]': "uv left out mine-it.*UV_NO_CONFIG",
+        f'[pip]\ntarget = "{tmp_path / "elsewhere"}"': f"{file}: `target` of .*UV_NO_CONFIG",
+    }.items():
+        file.write_text(setting)
+        with pytest.raises(LayerUvError, match=said):
+            install(lock, tmp_path / "venv", tmp_path / "wheels")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["config", "wheels"]
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    install(lock, tmp_path / "venv", tmp_path / "wheels")
+
+
+def test_relative_folders_of_variables_are_those_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = variables_of_uv(
+        {"UV_CACHE_DIR": "c", "UV_INDEX": "a=./one https://x.invalid/?a=b two", "UV_TARGET": "t", "HOME": "h"}
+    )
+    assert found == {
+        "UV_CACHE_DIR": f"{tmp_path}/c",
+        "UV_INDEX": f"a={tmp_path}/one https://x.invalid/?a=b {tmp_path}/two",
+        "HOME": "h",
+    }
 
 
 def test_the_command_prints_what_it_made_and_one_line_for_a_failure(tmp_path: Path) -> None:

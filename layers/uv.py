@@ -10,21 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uv as uv_package
+from packaging.utils import canonicalize_name
 
 from gens.lock import LockedWheel
 from gens.redaction import remember, without_learnt
 from layers.child import run_children
 from layers.errors import LayerDiskError, LayerIndexError, LayerUvError, LayerWheelError
 from layers.lock import LayerLock
+from layers.uv_settings import absolute_index, check_configuration, variables_of_uv
 
-# Variables of uv that say how to reach an index, and where it keeps what it has fetched. Any other could
-# change what is installed, or where.
-_PASSED_ON = re.compile(
-    r"UV_(?:CACHE_DIR|CONCURRENT_\w+|CREDENTIALS_DIR|DEFAULT_INDEX|EXTRA_INDEX_URL|HTTP_\w+|INDEX|INDEX_URL|"
-    r"INDEX_\w+_(?:USERNAME|PASSWORD)|INSECURE_HOST|KEYRING_PROVIDER|NATIVE_TLS|NO_CACHE|NO_CONFIG|CONFIG_FILE|"
-    r"NO_INDEX|OFFLINE|REQUEST_TIMEOUT|SYSTEM_CERTS)"
-)
-_OF_OTHERS = re.compile(r"(?:UV_|PYTHON|PIP_|_?CONDA_|VIRTUAL_ENV|RUST_|FORCE_COLOR|CLICOLOR|_*PYVENV_).*")
 _MISMATCH = re.compile(
     r"Hash mismatch for `(?P<wheel>[^`]+)`\s+Expected:\s+(?P<expected>(?:sha256:\w+\s+)+)"
     r"Computed:\s+sha256:(?P<found>\w+)"
@@ -87,7 +81,8 @@ def install_wheels(
         LayerUvError: uv cannot be run, or failed for another reason.
     """
     # Beside the target: what removes that after a kill removes this.
-    with tempfile.TemporaryDirectory(prefix=INTERPRETER_FOLDER, dir=target.parent) as scratch:
+    check_configuration(os.environ)
+    with tempfile.TemporaryDirectory(prefix=INTERPRETER_FOLDER, dir=target.absolute().parent) as scratch:
         interpreter = Path(scratch, "python")
         interpreter.symlink_to(Path(sys.executable).resolve())
         requirements = Path(scratch, "requirements.txt")
@@ -98,7 +93,7 @@ def install_wheels(
             *(_program(), "--quiet", "--no-progress", "--color", "never", "pip", "install"),
             *(
                 "--prefix",
-                target,
+                target.absolute(),
                 "--python",
                 interpreter,
                 "--no-python-downloads",
@@ -110,14 +105,31 @@ def install_wheels(
             *("--link-mode", "copy"),
             *_places(lock, wheels, sources),
         ]
-        _run([str(word) for word in command], target)
+        # The nearest configuration of a project: with it, uv looks for none above.
+        Path(scratch, "uv.toml").touch()
+        _run([str(word) for word in command], target, scratch)
     if (target / ".lock").is_file() and (target / ".lock").stat().st_size == 0:
         (target / ".lock").unlink()
+    _check_completeness(wheels, target)
     # A wheel may have data in a folder of that kind.
     found = sorted({path.parent for path in target.glob("lib/python*/site-packages/*.dist-info")})
     if len(found) != 1:
         raise LayerUvError(f"uv installed into {[str(path) for path in found]}, not into one site-packages")
     return found[0]
+
+
+def _check_completeness(wheels: Iterable[LockedWheel], target: Path) -> None:
+    """Refuse an installation without some of the wheels: a user's configuration of uv may leave them out."""
+    made = {
+        canonicalize_name(path.name.partition("-")[0])
+        for path in target.glob("lib/python*/site-packages/*.dist-info")
+    }
+    missing = sorted({wheel.name for wheel in wheels} - made)
+    if missing:
+        raise LayerUvError(
+            f"uv left out {', '.join(missing)}, which the lock names; its configuration may do that "
+            "(`exclude-dependencies`, `override-dependencies` of a uv.toml): remove it, or set UV_NO_CONFIG=1"
+        )
 
 
 def _program() -> str:
@@ -133,13 +145,13 @@ def _program() -> str:
 def _places(lock: LayerLock, wheels: Iterable[LockedWheel], sources: WheelSources) -> list[str | Path]:
     words: list[str | Path] = []
     for folder in sources.folders:
-        words += ["--find-links", folder]
+        words += ["--find-links", folder.absolute()]
     if sources.offline:
         words.append("--offline")
     if all(any((folder / it.filename).is_file() for folder in sources.folders) for it in wheels):
         return [*words, "--no-index"]
     if sources.index_url is not None:
-        return [*words, "--default-index", sources.index_url]
+        return [*words, "--default-index", absolute_index(sources.index_url)]
     if lock.index_url is not None:
         words += ["--default-index", _expanded(lock.index_url)]
     for url in lock.extra_index_urls:
@@ -161,14 +173,9 @@ def _expanded(url: str) -> str:
     return _VARIABLE.sub(value, url)
 
 
-def _run(command: list[str], target: Path) -> None:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if _PASSED_ON.fullmatch(name) or not _OF_OTHERS.fullmatch(name)
-    }
+def _run(command: list[str], target: Path, folder: str) -> None:
     try:
-        [done] = run_children(command, [b""], variables=environment)
+        [done] = run_children(command, [b""], variables=variables_of_uv(os.environ), folder=folder)
     except OSError as error:
         raise LayerUvError(f"{command[0]}: cannot be run: {error.strerror}") from error
     if done.code != 0:
@@ -179,7 +186,7 @@ def _failure(
     code: int, said: str, target: Path
 ) -> LayerDiskError | LayerWheelError | LayerIndexError | LayerUvError:
     said = without_learnt(_PASSWORD.sub(r"\1***@", said))
-    lines = said.replace(f"{target}/", "").strip().splitlines()[-_LINES:]
+    lines = said.replace(f"{target.absolute()}/", "").strip().splitlines()[-_LINES:]
     shown = "\n".join(line[:_LINE_CHARACTERS] for line in lines)
     mismatch = _MISMATCH.search(said)
     if mismatch is not None:
