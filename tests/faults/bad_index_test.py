@@ -120,7 +120,7 @@ def test_an_index_that_goes_down_in_the_middle_costs_only_what_had_not_arrived(n
     wheels = [node.wheel(f"p{number}") for number in range(6)]
     node.define(environment_cell(wheels))
     node.index.go_down_after(9)
-    node.install(code=4, variables={"UV_HTTP_RETRIES": "0"})
+    node.install(code=4, variables={"UV_HTTP_RETRIES": "0", "UV_CONCURRENT_DOWNLOADS": "1"})
     assert not node.environment().exists()
     node.index.go_up()
     node.install()
