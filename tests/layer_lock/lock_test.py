@@ -1,5 +1,6 @@
 """Locks of layers on a local index: only what the base lacks, dated, kept, upgraded and checked offline."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -244,6 +245,13 @@ def test_a_file_that_is_not_a_layer_lock_is_not_overwritten(desk: Desk, content:
     said = desk.run("lock", "requirements.in", "--env", "3.12", exit_code=3)
     assert "it is not overwritten: name another file with -o" in said
     assert path.read_bytes() == content
+
+
+def test_a_pipe_is_no_lock(desk: Desk) -> None:
+    desk.write("numpy\n")
+    os.mkfifo(desk.folder / "model.lock")
+    said = desk.run("lock", "requirements.in", "--env", "3.12", exit_code=3)
+    assert "model.lock: is not a file; name a file for the lock with -o" in said
 
 
 def test_a_damaged_lock_is_replaced_with_a_warning(desk: Desk) -> None:

@@ -123,6 +123,8 @@ def _previous(path: Path) -> tuple[LayerLock | None, tuple[str, ...]]:
     """Return the existing lock, and warnings: a damaged one is replaced, any other file is not."""
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return None, ()
+    if not path.is_file() and not path.is_dir():  # a device or a pipe: to read it could take for ever
+        raise LockError(f"{path}: is not a file; name a file for the lock with -o")
     try:
         return read_layer_lock(path), ()
     except OtherFileError as error:

@@ -121,6 +121,10 @@ class _Line:
         if option in _WITH_VALUE and not value:
             raise RequirementsError(f"{self._place}: {option} has no value; write it behind the option")
         if option in ("--requirement", "--constraint"):
+            if "://" in value:
+                raise RequirementsError(
+                    f"{self._place}: {option} names a URL; download the file, and name it by its path"
+                )
             path = Path(self._folder, value)
             is_constraint = self._constraints or option == "--constraint"
             return _read(path, value, self._lock_folder, is_constraint, self._outer)

@@ -124,6 +124,7 @@ def test_no_binary_asks_for_a_build(tmp_path: Path) -> None:
         ("-r ../{folder}/requirements.in\n", r"requirements.in: includes itself"),
         ("-r a\0b\n", r"is not text"),
         ("-r\n", r"requirements.in:1: --requirement has no value"),
+        ("-r https://x.invalid/r.txt\n", r"requirements.in:1: --requirement names a URL; download the file"),
         ("six\n-i\n", r"requirements.in:2: --index-url has no value"),
         ("~no-such-user-anywhere/x\n", r"requirements.in:1: '~no-such-user-anywhere/x' is not a URL or path"),
         ("x @ https://me:secret@[bad/x.whl\n", r"requirements.in:1: 'https://\[bad/x.whl' is not a URL"),
