@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daemon.install.lock_index import Listing, LockIndex
 from daemon.prefix.staging import private_folder
+from daemon.prefix.uv_locks import share_private_lock
 from daemon.uv.cache import in_the_way, move_wheel, stands_in
 from daemon.uv.program import Uv
 from gens.errors import MonobaseError
@@ -75,6 +76,7 @@ class CacheFolders:
         wheel = LockedWheel(_PROBE, "1", hashlib.sha256(content).hexdigest(), _PROBE_FILE, len(content))
         with private_folder(self._uv.prefix) as folder:
             (folder / "requirements.txt").write_text(f"{_PROBE}==1 --hash=sha256:{wheel.sha256}\n")
+            share_private_lock(self._uv.prefix, folder / "cache")
             with LockIndex([Listing(name, (wheel,))], {_PROBE_FILE: content}) as index:
                 self._uv.run(
                     "pip", "install", "--target", folder / "target", "--python", self._python, "--no-deps",

@@ -52,16 +52,27 @@ def private_uv_locks(prefix: Prefix) -> Iterator[tuple[int, ...]]:
             os.close(descriptor)
 
 
+def share_private_lock(prefix: Prefix, cache: Path) -> None:
+    """Give a cache of its own, in the staging folder, the lock in memory that uv's cache has.
+
+    Without it, a model that is quick could get each new lock of that cache, and hold up every try.
+
+    Args:
+        prefix: The prefix; without a block of `private_uv_locks`, nothing is done.
+        cache: The folder of the cache, made if it does not exist.
+    """
+    lock = prefix.uv_cache / ".lock"
+    if lock.is_symlink():
+        make_folder(cache)
+        (cache / ".lock").symlink_to(lock.readlink())
+
+
 def remove_uv_locks(prefix: Prefix) -> None:
     """Remove the locks that uv left of wheels and of environments in the staging folder.
 
     And a file that each uv opens for writing, where a lease (`F_SETLEASE`) would keep it waiting for 45 s.
     """
-    left = (
-        *prefix.staging.glob("*/.lock"),
-        *prefix.staging.glob("*/cache/.lock"),
-    )  # of a cache of its own, too
-    for path in (*left, *prefix.uv_cache.glob("sdists-v*/.git")):
+    for path in (*prefix.staging.glob("*/.lock"), *prefix.uv_cache.glob("sdists-v*/.git")):
         path.unlink(missing_ok=True)
     for bucket in prefix.uv_cache.glob("wheels-v*"):
         for directory, _, names in os.walk(bucket):  # links to archives are not followed

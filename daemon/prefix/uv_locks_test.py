@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from daemon.prefix.prefix import Prefix
-from daemon.prefix.uv_locks import private_uv_locks, remove_uv_locks, waited_for_a_lock
+from daemon.prefix.uv_locks import (
+    private_uv_locks,
+    remove_uv_locks,
+    share_private_lock,
+    waited_for_a_lock,
+)
 
 
 @pytest.fixture
@@ -27,10 +32,19 @@ def test_the_locks_lead_to_inherited_descriptors_and_go_at_the_end(prefix: Prefi
         os.fstat(descriptors[0])
 
 
+def test_a_cache_of_its_own_has_the_lock_in_memory_through_all_tries(prefix: Prefix) -> None:
+    cache = prefix.staging / "probe" / "cache"
+    with private_uv_locks(prefix) as descriptors:
+        share_private_lock(prefix, cache)
+        remove_uv_locks(prefix)
+        assert os.stat(cache / ".lock").st_ino == os.fstat(descriptors[0]).st_ino  # noqa: PTH116 (as uv)
+    share_private_lock(prefix, prefix.staging / "other")
+    assert not (prefix.staging / "other").exists()
+
+
 def test_locks_of_wheels_and_of_staged_environments_are_removed(prefix: Prefix) -> None:
     left = [
         prefix.staging / "g00000.python3.11" / ".lock",
-        prefix.staging / "probe" / "cache" / ".lock",
         prefix.uv_cache / "sdists-v9" / ".git",
         prefix.uv_cache / "wheels-v8" / "index" / "abc" / "alpha" / "1.0-py3-none-any.lock",
     ]
