@@ -53,7 +53,7 @@ def private_uv_locks(prefix: Prefix) -> Iterator[tuple[int, ...]]:
 
 
 def share_private_lock(prefix: Prefix, cache: Path) -> None:
-    """Give a cache of its own, in the staging folder, the lock in memory that uv's cache has.
+    """Link the lock of another cache, in the staging folder, to that of uv's cache, which is in memory.
 
     Without it, a model that is quick could get each new lock of that cache, and hold up every try.
 
