@@ -45,3 +45,10 @@ class ResolutionError(MonobaseError):
     """An index did not answer, or a resolution has no solution."""
 
     exit_code = 4
+
+
+class MirrorError(MonobaseError):
+    """What a mirror holds is malformed, or cannot be written in the shape of a mirror."""
+
+    exit_code = 3
+    kind = "definition"
