@@ -22,9 +22,11 @@ from tests.cluster.steps import (
     a_model_before_the_daemon,
     a_second_apply,
     cpus,
+    pruning_under_a_lease,
     the_daemon,
     the_waiting_model,
     uninstalled,
+    with_variables,
 )
 from tools.deploy.base import Image, read_base
 from tools.deploy.rendering import render
@@ -46,10 +48,12 @@ def _subject(cluster: Cluster, tmp_path: Path, wait_s: float) -> Iterator[Subjec
         (tmp_path / "kubeconfig").write_text(kubeconfig)
         environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
         kubectl = Kubectl(kubectl_program(), tmp_path / "kubeconfig", wait_s, 0.05, False, environment)
-        daemon = _rendered("daemon/kubernetes/base", DAEMON, NAMESPACE)
+        daemon = with_variables(
+            _rendered("daemon/kubernetes/base", DAEMON, NAMESPACE), MONOBASE_MIN_GEN_ID="3"
+        )
         (model,) = _rendered("runtime/kubernetes/model", "monobase-runtime", None)
         chart = [manifest for manifest in daemon if manifest["kind"] != "Namespace"]
-        yield Subject(kubectl, NAMESPACE, daemon, chart, model, "2.13.0")
+        yield Subject(kubectl, NAMESPACE, daemon, chart, model, "2.13.0", generation=3, older=2)
 
 
 def _run(
@@ -91,6 +95,12 @@ def test_a_cluster_that_does_all_passes_and_is_left_as_it_was(tmp_path: Path) ->
             [a_model_before_the_daemon, the_daemon, a_full_node],
             "the daemon of each node is ready: not after 5 s: 1 of 2 nodes are ready",
         ),
+        (
+            "prunes",
+            [the_daemon, pruning_under_a_lease],
+            "says: g00002 is older than --min-gen-id and stays: a model has leased it: not after",
+        ),
+        ("keeps", [the_daemon, pruning_under_a_lease], "says: pruned g00002: not after"),
         ("drops", [the_daemon, a_drained_node], "is gone from the drained node"),
     ],
 )
@@ -98,7 +108,7 @@ def test_a_fault_is_found_by_its_step_and_the_cluster_is_left_as_it_was(
     tmp_path: Path, fault: str, steps: list[Step], found: str
 ) -> None:
     cluster = Cluster(frozenset({fault}))
-    wait_s = 5.0 if fault in ("no daemon", "no priority") else 120.0
+    wait_s = 5.0 if fault in ("no daemon", "no priority", "prunes", "keeps") else 120.0
     results = _run(cluster, tmp_path, [*steps, uninstalled], wait_s=wait_s)
     *before, failed, after, clean_up = results
     assert (failed.verdict, found in failed.note) == ("failed", True), report(results)

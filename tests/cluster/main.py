@@ -14,7 +14,7 @@ from gens.command import MonobaseCommand
 from image.oci.options import enter_working_directory
 from tests.cluster.conformance import report, run_steps
 from tests.cluster.kubectl import Kubectl, Manifest
-from tests.cluster.steps import DAEMON, STEPS, Subject
+from tests.cluster.steps import DAEMON, STEPS, Subject, with_variables
 from tools.deploy.base import Image, read_base
 from tools.deploy.rendering import render
 from tools.release.contents import RUNTIME, read_images, write_files
@@ -32,7 +32,10 @@ _ONLY = "python3.12-torch2.13.0-cu130 cuda13.0"
 @click.option("--kubeconfig", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
 @click.option("--registry", required=True, help="Registry and path that you push to and nodes pull from.")
 @click.option("--insecure", is_flag=True, help="Trust any certificate, and a registry without TLS.")
-@click.option("--generation", type=int, default=3, show_default=True, help="The generation to install.")
+@click.option(
+    "--generation", "generations", type=int, multiple=True, default=(3, 2), show_default=True,
+    help="The generation to install; with an older one, that one is installed too, leased and pruned.",
+)  # fmt: skip
 @click.option("--only", default=_ONLY, show_default=True, help="What nodes install of it.")
 @click.option(
     "--wait", "wait_s", type=float, default=3600.0, show_default=True, help="Seconds for each wait."
@@ -43,7 +46,7 @@ def main(
     kubeconfig: Path,
     registry: str,
     insecure: bool,
-    generation: int,
+    generations: tuple[int, ...],
     only: str,
     wait_s: float,
     keep: bool,
@@ -60,9 +63,11 @@ def main(
     kubectl = Kubectl(program, kubeconfig.absolute(), wait_s, _PAUSE_S, True, dict(os.environ))
     if kubectl.get("priorityclass", DAEMON) is not None:
         raise click.UsageError(f"{kubeconfig}: the cluster has Monobase already; name one that has not")
-    subject = _subject(
-        kubectl, registry, insecure, {"MONOBASE_MIN_GEN_ID": str(generation), "MONOBASE_ONLY": only}
-    )
+    if len(generations) > 2 or len(set(generations)) < len(generations):
+        raise click.UsageError(f"--generation {' '.join(map(str, generations))}: name one, or two of them")
+    subject = _subject(kubectl, registry, insecure, only, max(generations))
+    if len(generations) > 1:
+        subject = replace(subject, older=min(generations))
     results = run_steps(subject, STEPS, keep, lambda name: click.echo(f"{name} …", err=True))
     table = report(results)
     click.echo(table, nl=False)
@@ -71,7 +76,12 @@ def main(
     raise SystemExit(int(any(result.verdict == "failed" for result in results)))
 
 
-def _subject(kubectl: Kubectl, registry: str, insecure: bool, variables: dict[str, str]) -> Subject:
+def _subject(kubectl: Kubectl, registry: str, insecure: bool, only: str, generation: int) -> Subject:
+    variables = {
+        "MONOBASE_MIN_GEN_ID": str(generation),
+        "MONOBASE_MAX_GEN_ID": str(generation),
+        "MONOBASE_ONLY": only,
+    }
     images = read_images(_RUNFILES)
     pinned = {
         image.name: Image(image.name, image.index.root.digest).in_registry(registry) for image in images
@@ -87,11 +97,13 @@ def _subject(kubectl: Kubectl, registry: str, insecure: bool, variables: dict[st
     base = read_base(_RUNFILES / "daemon/kubernetes/base")
     daemon = render(replace(base, images=(pinned[DAEMON],)), _NAMESPACE, variables)
     model = read_base(_RUNFILES / "runtime/kubernetes/model")
-    (pod,) = render(replace(model, images=(pinned[RUNTIME],)))
+    (pod,) = with_variables(
+        render(replace(model, images=(pinned[RUNTIME],))), MONOBASE_GEN_ID=str(generation)
+    )
     torch = next(
         item["value"] for item in pod["spec"]["containers"][0]["env"] if item["name"] == "TORCH_VERSION"
     )
-    return Subject(kubectl, _NAMESPACE, daemon, rendered, pod, torch)
+    return Subject(kubectl, _NAMESPACE, daemon, rendered, pod, torch, generation)
 
 
 def _of_chart(chart: Path, variables: dict[str, str]) -> list[Manifest]:

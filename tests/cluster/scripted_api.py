@@ -42,7 +42,8 @@ class Cluster:
     """The state of a scripted cluster.
 
     Attributes:
-        faults: What goes wrong: `no priority`, `no daemon`, `another torch`, `drops`, `writes`.
+        faults: What goes wrong: `no priority`, `no daemon`, `another torch`, `drops`, `writes`,
+            `prunes` (what a model has leased) and `keeps` (what no model has leased any more).
         objects: Its objects by resource, namespace and name.
     """
 
@@ -50,6 +51,7 @@ class Cluster:
     objects: dict[tuple[str, str, str], Manifest] = field(default_factory=dict)
     _version: int = 0
     _installed: set[str] = field(default_factory=set)
+    _imports: dict[str, int] = field(default_factory=dict)
 
     def add_node(self, name: str, cpu: str) -> None:
         """Add a node."""
@@ -165,8 +167,37 @@ class Cluster:
             return
         if "DirectoryOrCreate" in kinds:
             self._installed.add(node)
-        args = " ".join(pod["spec"]["containers"][0].get("args", ()))
-        pod["status"] = {"phase": "Succeeded" if "print(" in args else "Running"}
+        pod["status"] = {"phase": "Succeeded" if "print(" in _args(pod) else "Running"}
+
+    def log_of(self, pod: Manifest) -> str:
+        """Return what a pod has printed until now."""
+        if "ownerReferences" in pod["metadata"]:
+            return "".join(f"{json.dumps(line)}\n" for line in self._said_by_daemon(pod))
+        if "print(" in _args(pod):
+            return "1.0.0\n" if "another torch" in self.faults else _SAYS
+        name = pod["metadata"]["name"]
+        self._imports[name] = self._imports.get(name, 0) + 1  # it has imported since the last look
+        return "imported\n" * self._imports[name]
+
+    def _said_by_daemon(self, daemon: Manifest) -> Iterator[Manifest]:
+        """Yield the log of a daemon, which prunes what no model of its node has leased."""
+        oldest = int(_variable(daemon, "MONOBASE_MIN_GEN_ID"))
+        yield {"level": "info", "message": f"ready: g{oldest:05}"}
+        if _variable(daemon, "MONOBASE_PRUNE_OLD_GEN") != "true":
+            return
+        node = daemon["spec"].get("nodeName")
+        models = [pod for pod in self.of("pods") if "import torch" in _args(pod)]
+        running = [pod for pod in models if pod["status"].get("phase") == "Running"]
+        leased = any(
+            pod["spec"]["nodeName"] == node and int(_variable(pod, "MONOBASE_GEN_ID")) < oldest
+            for pod in running
+        )
+        name = f"g{oldest - 1:05}"
+        if leased and "prunes" not in self.faults:
+            reason = "older than --min-gen-id and stays: a model has leased it: process 7 (python)"
+            yield {"level": "info", "message": f"{name} is {reason}"}
+        elif "keeps" not in self.faults:
+            yield {"level": "info", "stage": "prune", "generations": [name]}
 
     def _count(self, daemon_set: Manifest) -> None:
         pods = self._pods_of(daemon_set)
@@ -187,6 +218,15 @@ def _place(pod: Manifest) -> str | None:
     terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", [{}])
     fields = terms[0].get("matchFields")
     return str(fields[0]["values"][0]) if fields else None
+
+
+def _args(pod: Manifest) -> str:
+    return " ".join(pod["spec"]["containers"][0].get("args", ()))
+
+
+def _variable(pod: Manifest, name: str) -> str:
+    env = pod["spec"]["containers"][0].get("env", ())
+    return next((str(item.get("value", "")) for item in env if item["name"] == name), "")
 
 
 def _cpu(pod: Manifest) -> Any:  # noqa: ANN401 (a Fraction)
@@ -310,8 +350,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         target, query = _target(address.path), parse_qs(address.query)
         if target.part == "log":
-            says = "1.0.0\n" if "another torch" in self.cluster.faults else _SAYS
-            self._write(200, "text/plain", says.encode())
+            pod = self.cluster.objects[target.resource, target.namespace, target.name]
+            self._write(200, "text/plain", self.cluster.log_of(pod).encode())
         elif target.name:
             found = self.cluster.objects.get((target.resource, target.namespace, target.name))
             self._answer(found) if found else self._refuse()

@@ -1,6 +1,7 @@
 """The steps of a conformance run, in order; each takes the cluster as the one before has left it."""
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +12,7 @@ from tests.cluster.kubectl import Kubectl, Manifest, StepError
 DAEMON = "monobase-daemon"
 _MODELS = "monobase-conformance-models"
 _FILLER_IMAGE = "registry.k8s.io/pause:3.10"
+_IMPORTED = "imported"
 _ROUND = "monobase.conformance/round"
 
 
@@ -25,6 +27,8 @@ class Subject:
         chart: The same, rendered from the chart; empty without Helm.
         model: Pod of a model that prints the version of its Torch and ends.
         says: What the model prints.
+        generation: The generation that the daemon installs, and the model runs on.
+        older: One that has the model's environment as well, and is pruned; None for none.
     """
 
     kubectl: Kubectl
@@ -33,6 +37,8 @@ class Subject:
     chart: list[Manifest]
     model: Manifest
     says: str
+    generation: int
+    older: int | None = None
 
 
 Step = Callable[[Subject], str]
@@ -96,18 +102,39 @@ def a_full_node(subject: Subject) -> str:
 
 def an_update_under_a_model(subject: Subject) -> str:
     """A rolling update leaves a model alone that imports all the time."""
-    model = _model(subject, "busy")
-    (container,) = model["spec"]["containers"]
-    container["args"] = ["sh", "-c", "while python -c 'import torch'; do echo imported; done"]
-    subject.kubectl.apply([model])
-    _wait_phase(subject, "busy", "Running")
+    subject.kubectl.apply([_importing(_model(subject, "busy"))])
+    _wait_imports(subject, "busy", 1)
     subject.kubectl.apply(_changed(subject.daemon, "update"))
     note = _wait_ready(subject)
-    phase = _phase(subject, "busy")
-    if phase != "Running":
-        raise StepError(f"the model that imports has the phase {phase} after the update")
+    _wait_imports(subject, "busy", _imports(subject, "busy") + 1)
     subject.kubectl.delete("pod", "busy", f"--namespace={_MODELS}")
     return note
+
+
+def pruning_under_a_lease(subject: Subject) -> str:
+    """Pruning keeps the generation that a model has leased, and removes it when the model has gone."""
+    if subject.older is None:
+        return "skipped: no older generation was named"
+    old, name = f"g{subject.older:05}", "leasing"
+    subject.kubectl.apply(with_variables(subject.daemon, MONOBASE_MIN_GEN_ID=str(subject.older)))
+    _wait_ready(subject)
+    model = with_variables([_importing(_model(subject, name))], MONOBASE_GEN_ID=str(subject.older))
+    subject.kubectl.apply(model)
+    _wait_imports(subject, name, 1)
+    subject.kubectl.apply(with_variables(subject.daemon, MONOBASE_PRUNE_OLD_GEN="true"))
+    _wait_ready(subject)
+    node = str(_pod(subject, name)["spec"]["nodeName"])
+    kept = f"{old} is older than --min-gen-id and stays: a model has leased it"
+    _wait_said(subject, node, kept, lambda line: str(line.get("message", "")).startswith(kept))
+    _wait_imports(subject, name, _imports(subject, name) + 1)
+    subject.kubectl.delete("pod", name, f"--namespace={_MODELS}")
+    gone = f"pruned {old}"
+    _wait_said(
+        subject, node, gone, lambda line: line.get("stage") == "prune" and old in line.get("generations", ())
+    )
+    subject.kubectl.apply(subject.daemon)
+    _wait_ready(subject)
+    return f"{node} kept {old} until its model had gone"
 
 
 def a_drained_node(subject: Subject) -> str:
@@ -168,6 +195,7 @@ STEPS: tuple[Step, ...] = (
     a_second_apply,
     a_full_node,
     an_update_under_a_model,
+    pruning_under_a_lease,
     a_drained_node,
     the_way_back,
     uninstalled,
@@ -180,6 +208,30 @@ def _model(subject: Subject, name: str) -> Manifest:
     labels = {**model["metadata"].get("labels", {}), "monobase.conformance": _MODELS}
     model["metadata"] |= {"name": name, "namespace": _MODELS, "labels": labels}
     return model
+
+
+def _importing(model: Manifest) -> Manifest:
+    """Let a model import Torch again and again, a line for each time."""
+    (container,) = model["spec"]["containers"]
+    container["args"] = ["sh", "-c", f"while python -c 'import torch'; do echo {_IMPORTED}; done"]
+    return model
+
+
+def with_variables(manifests: list[Manifest], **values: str) -> list[Manifest]:
+    """Return manifests with other values of some variables of their pods.
+
+    Args:
+        manifests: Manifests of objects; those without pods are left as they are.
+        **values: The variables.
+    """
+    changed = copy.deepcopy(manifests)
+    for manifest in changed:
+        if manifest["kind"] in ("DaemonSet", "Pod"):
+            pod = manifest["spec"]["template"] if manifest["kind"] == "DaemonSet" else manifest
+            (container, *_) = pod["spec"]["containers"]
+            others = [item for item in container.get("env", []) if item["name"] not in values]
+            container["env"] = [*others, *({"name": name, "value": value} for name, value in values.items())]
+    return changed
 
 
 def _filler(node: str, resources: Mapping[str, Any]) -> Manifest:
@@ -242,11 +294,47 @@ def _wait_phase(subject: Subject, name: str, phase: str) -> None:
     subject.kubectl.wait(f"the pod {name} is {phase}", look)
 
 
+def _imports(subject: Subject, name: str) -> int:
+    """Return how often a model has imported Torch, which must be running."""
+    phase = _phase(subject, name)
+    if phase not in ("Pending", "Running"):
+        raise StepError(f"the model {name}, which imports, has the phase {phase}")
+    if phase == "Pending":
+        return 0
+    return subject.kubectl.run("logs", name, f"--namespace={_MODELS}").split().count(_IMPORTED)
+
+
+def _wait_imports(subject: Subject, name: str, number: int) -> None:
+    def look() -> str:
+        found = _imports(subject, name)
+        return "" if found >= number else f"{found} times"
+
+    subject.kubectl.wait(f"the model {name} has imported {number} times", look)
+
+
+def _wait_said(subject: Subject, node: str, what: str, is_it: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Wait until the daemon of a node has said something."""
+
+    def look() -> str:
+        names = [pod["metadata"]["name"] for pod in _daemons(subject) if pod["spec"].get("nodeName") == node]
+        lines: list[str] = []
+        for name in names:
+            lines += subject.kubectl.run("logs", name, f"--namespace={subject.namespace}").splitlines()
+        said = [json.loads(line) for line in lines if line.startswith("{")]
+        return "" if any(map(is_it, said)) else f"its last line is {(lines or ['none'])[-1]}"
+
+    subject.kubectl.wait(f"the daemon of {node} says: {what}", look)
+
+
 def _phase(subject: Subject, name: str) -> str:
+    return str(_pod(subject, name).get("status", {}).get("phase", "Pending"))
+
+
+def _pod(subject: Subject, name: str) -> Manifest:
     found = subject.kubectl.get("pod", name, f"--namespace={_MODELS}")
     if found is None:
         raise StepError(f"the pod {name} is gone")
-    return str(found.get("status", {}).get("phase", "Pending"))
+    return found
 
 
 def _daemon_set(subject: Subject) -> Manifest:
