@@ -48,7 +48,7 @@ class ResolutionError(MonobaseError):
 
 
 class MirrorError(MonobaseError):
-    """What a mirror holds is malformed, or cannot be written in the shape of a mirror."""
+    """Content of a mirror is malformed, or cannot be written in the shape of a mirror."""
 
     exit_code = 3
     kind = "definition"

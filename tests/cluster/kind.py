@@ -104,7 +104,7 @@ def _configuration(workers: int) -> str:
 
 
 def _name_registry(run: Run, engine: str, node: str, registry: str) -> None:
-    """Tell a node's containerd where the registry is that this machine names by a port of its own."""
+    """Name the registry in a node: this machine knows it by a port of its own."""
     folder = f"{_HOSTS}/{registry}"
     address = f'[host."http://{_REGISTRY}:{_REGISTRY_PORT}"]\n'
     script = 'mkdir -p "$1" && cat > "$1/hosts.toml"'

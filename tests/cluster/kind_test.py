@@ -1,4 +1,4 @@
-"""What is asked of kind and of the container engine, and that nothing is left; neither can run in CI."""
+"""Calls of kind and of the container engine, and that nothing is left; neither can run in CI."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -211,7 +211,7 @@ def _model(subject: Subject, name: str) -> Manifest:
 
 
 def _importing(model: Manifest) -> Manifest:
-    """Let a model import Torch again and again, a line for each time."""
+    """Make a model import Torch again and again, and print a line for each time."""
     (container,) = model["spec"]["containers"]
     container["args"] = ["sh", "-c", f"while python -c 'import torch'; do echo {_IMPORTED}; done"]
     return model
