@@ -60,6 +60,18 @@ class NotOnIndexError(IndexAccessError):
     """The index answers, and does not list what a lock names."""
 
 
+class SourceError(IndexAccessError):
+    """No source sends a wheel or an interpreter."""
+
+    kind: ClassVar[str] = "source"
+
+
+class SourceDeniedError(SourceError):
+    """A source denies access, and no other one sends the file."""
+
+    exit_code: ClassVar[int] = 9
+
+
 class PrefixError(MonobaseError):
     """Nothing on the prefix can go on: it is not the fault of one wheel, environment or generation."""
 

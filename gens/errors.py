@@ -52,3 +52,9 @@ class MirrorError(MonobaseError):
 
     exit_code = 3
     kind = "definition"
+
+
+class CredentialsError(MonobaseError):
+    """The credentials for a registry cannot be read."""
+
+    exit_code = 9

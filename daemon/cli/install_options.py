@@ -1,15 +1,18 @@
 """The options of an install, from the settings of a command."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from daemon.cli.settings import ActiveSettings, WorkSettings
 from daemon.download_limit.limiting_proxy import limit_downloads
+from daemon.download_limit.rate_limit import RateLimit
 from daemon.install.options import InstallOptions
 from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
 from daemon.report.progress import Reporter
+from daemon.source.source_index import SourceIndex
+from daemon.source.sources import serve_sources
 from daemon.uv.program import Downloads
 
 
@@ -38,11 +41,21 @@ def install_options(
     Yields:
         The options.
     """
-    with limit_downloads(work.max_download_rate, os.environ, reporter.warning) as proxy_url:
+    rate = work.max_download_rate
+    with (
+        limit_downloads(rate, os.environ, reporter.warning) as proxy_url,
+        serve_sources(
+            work.sources.options, os.environ, reporter.warning, work.least_rate,
+            None if rate is None else RateLimit(rate),
+        ) as sources,
+    ):  # fmt: skip
         options = InstallOptions(
             jobs=work.jobs, copy=work.copy, downloads=work.python_downloads, index_url=work.index_url,
             lock_timeout_s=lock_timeout_s, proxy_url=proxy_url, budget=budget,
-            uv_downloads=Downloads(concurrent_downloads, python_mirror, work.least_rate),
+            uv_downloads=Downloads(
+                concurrent_downloads, python_mirror, _python_ways(sources, python_mirror), work.least_rate
+            ),
+            sources=sources,
         )  # fmt: skip
         if active is not None:
             options = replace(
@@ -50,3 +63,14 @@ def install_options(
                 selection=active.selected.selection,
             )  # fmt: skip
         yield options
+
+
+def _python_ways(
+    sources: SourceIndex | None, python_mirror: str | None
+) -> tuple[Mapping[str, str] | None, ...]:
+    """Return the ways to an interpreter: those to a wheel, unless a mirror for interpreters is named."""
+    if sources is None or python_mirror is not None:
+        return (None,)
+    own = sources.interpreter_variables(os.environ)
+    ways = [None if way is None else own for way in sources.ways]
+    return tuple(way for number, way in enumerate(ways) if way not in ways[:number])

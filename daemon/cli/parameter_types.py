@@ -8,6 +8,8 @@ import click
 
 from daemon.download_limit.rate_limit import SLOWEST_BYTES_PER_S, parse_rate
 from daemon.prefix.disk_budget import Amount, parse_amount
+from daemon.source.location import Location, parse_location
+from daemon.source.peers import parse_peers
 
 _LONGEST_S = 1e9  # 31 years
 
@@ -80,6 +82,34 @@ class IndexUrl(click.ParamType[str]):
         if "://" in text and "@" not in text and not _has_host(text):
             self.fail("is not a URL with a host, and a port below 65536 if any", param, ctx)
         return text
+
+
+class SourceLocation(click.ParamType[Location]):
+    """A source of wheels, such as `oci://registry.example/monobase`."""
+
+    name = "source"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Location:
+        """Parse a location."""
+        try:
+            return parse_location(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class PeersAddress(click.ParamType[tuple[str, int]]):
+    """The address of a peer-to-peer engine, such as `http://10.0.0.7:4001`."""
+
+    name = "url"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Parse an address."""
+        try:
+            return parse_peers(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def _has_host(url: str) -> bool:

@@ -7,10 +7,19 @@ from typing import Annotated, Literal
 
 import click
 
-from daemon.cli.parameter_types import DiskAmount, IndexUrl, Rate, Seconds
+from daemon.cli.parameter_types import (
+    DiskAmount,
+    IndexUrl,
+    PeersAddress,
+    Rate,
+    Seconds,
+    SourceLocation,
+)
 from daemon.cli.settings_command import option
 from daemon.prefix.disk_budget import Amount, DiskBudget
 from daemon.prefix.prefix import DEFAULT_PREFIX
+from daemon.source.location import Location
+from daemon.source.sources import SourceOptions
 from daemon.uv.least_rate import DEFAULT_WINDOW_S, LeastRate
 from gens.selection import Selection
 
@@ -112,6 +121,26 @@ class DemandSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """The settings of the sources of wheels and interpreters."""
+
+    source: Annotated[tuple[Location, ...], option(
+        "Where wheels and interpreters come from, in this order: oci://REGISTRY/REPOSITORY, "
+        "https://HOST/PATH/, file:///FOLDER, or index for the index of each lock, which alone is asked when "
+        "not given; may be repeated.", SourceLocation(), multiple=True, variable="sources", metavar="SOURCE")]
+    registry_config: Annotated[Path | None, option(
+        "File with the logins of registries, such as a mounted .dockerconfigjson, instead of Docker's own.",
+        click.Path(path_type=Path, dir_okay=False))]
+    p2p: Annotated[tuple[str, int] | None, option(
+        "Peer-to-peer engine on the node (Dragonfly) that is asked before each source.", PeersAddress())]
+
+    @property
+    def options(self) -> SourceOptions:
+        """The sources."""
+        return SourceOptions(self.source, self.registry_config, self.p2p)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkSettings:
     """The settings of downloads and of writing."""
 
@@ -121,6 +150,7 @@ class WorkSettings:
     copy: _Copy
     index_url: Annotated[str | None, option(
         "Default index, instead of the one of uv's own configuration.", IndexUrl())]
+    sources: SourceSettings
     max_download_rate: Annotated[int | None, option(
         "Bytes a second that all downloads together may take, such as 50M; no limit when not given.", Rate())]
     min_download_rate: Annotated[int, option(

@@ -18,6 +18,7 @@ S = TypeVar("S")
 class _Option:
     flag: str
     has_variable: bool
+    variable: str
     attributes: Mapping[str, Any]
 
     def make(self, name: str, value_type: object) -> click.Option:
@@ -27,7 +28,8 @@ class _Option:
         if value_type is bool and "/" not in flag:
             attributes["is_flag"] = True
         if self.has_variable:
-            variable = flag.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
+            words = self.variable or flag.split("/", maxsplit=1)[0].removeprefix("--")
+            variable = words.replace("-", "_").upper()
             attributes |= {"envvar": f"MONOBASE_{variable}", "show_envvar": True, "show_default": True}
         return click.Option([flag, name], **attributes)
 
@@ -38,6 +40,7 @@ def option(
     *,
     flag: str = "",
     has_variable: bool = True,
+    variable: str = "",
     **attributes: Any,  # noqa: ANN401 (click's own)
 ) -> _Option:
     """Describe the option of a field.
@@ -47,9 +50,10 @@ def option(
         value_type: How its value is parsed; None for text or a flag.
         flag: The option; by default `--min-gen-id` for `min_gen_id`.
         has_variable: Whether an environment variable sets it as well: `MONOBASE_MIN_GEN_ID`.
+        variable: What follows `MONOBASE_` in the variable's name; by default that of the option.
         **attributes: Further arguments of `click.Option`.
     """
-    return _Option(flag, has_variable, {"help": help_text, "type": value_type, **attributes})
+    return _Option(flag, has_variable, variable, {"help": help_text, "type": value_type, **attributes})
 
 
 def command(

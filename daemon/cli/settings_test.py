@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli.main import main
-from daemon.cli.settings import WorkSettings
+from daemon.cli.settings import SourceSettings, WorkSettings
 from daemon.uv.least_rate import LeastRate
 
 
@@ -53,6 +53,7 @@ def _work(min_download_rate: int, max_download_rate: int | None) -> WorkSettings
         jobs=1,
         copy=False,
         index_url=None,
+        sources=SourceSettings(source=(), registry_config=None, p2p=None),
         max_download_rate=max_download_rate,
         min_download_rate=min_download_rate,
         min_download_window=30.0,

@@ -6,9 +6,9 @@ the bad one and to fetch the others.
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.errors import (
@@ -17,6 +17,7 @@ from daemon.errors import (
     NotOnIndexError,
     PrefixError,
     SlowIndexError,
+    SourceError,
     UvConfigurationError,
     WheelContentError,
 )
@@ -32,6 +33,9 @@ from daemon.prefix.inventory import Inventory, inventory_path, record_difference
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import discard, temporary_path
 from daemon.report.progress import Stage
+from daemon.source.body import Source
+from daemon.source.failure import joined_failures
+from daemon.source.source_index import SourceIndex
 from daemon.uv.cache import drop_wheel, find_archive, in_the_way
 from daemon.uv.call_log import begin_log, read_log, remove_logs, trusted_wheels
 from daemon.uv.program import Uv
@@ -84,6 +88,7 @@ class Fetcher:
         unreachable: Failures of indexes that are not tried again, by URL.
         trusted: Digests of wheels of a killed run, of which uv left no member out.
         stopped: Set when no further call of uv may begin, as the install ends.
+        sources: The sources that wheels come from, as an index; None for the index of each lock.
     """
 
     prefix: Prefix
@@ -93,6 +98,7 @@ class Fetcher:
     jobs: int
     known: KnownContents
     observe: ReadObserver = _ignore
+    sources: SourceIndex | None = None
     arrivals: Arrivals = field(init=False)
     unreachable: dict[str | None, MonobaseError] = field(default_factory=dict)
     trusted: frozenset[str] = frozenset()
@@ -119,18 +125,45 @@ class Fetcher:
         """
         if not items:
             return {}
-        failures: dict[str, MonobaseError] = {}
         self.trusted = trusted_wheels(self.prefix)
-        for call in group_calls(items):
+        failures: dict[str, MonobaseError] = {}
+        for way in (None,) if self.sources is None else self.sources.ways:
+            left = [item for item in items if not failures or item.wheel.sha256 in failures]
+            failures = self._fetch_by(way, left, stage, failures)
+            if not failures:
+                break
+        self.arrivals.keep()
+        remove_logs(self.prefix)
+        return failures
+
+    def _fetch_by(
+        self,
+        way: tuple[Source, ...] | None,
+        items: Sequence[WheelToFetch],
+        stage: Stage,
+        before: dict[str, MonobaseError],
+    ) -> dict[str, MonobaseError]:
+        """Download wheels from some sources, or from the indexes of their locks.
+
+        Args:
+            way: The sources; None for the indexes.
+            items: The wheels.
+            stage: Advanced by the bytes of each wheel that arrived.
+            before: Why they did not come by other ways, by digest.
+
+        Returns:
+            The failures by digest of the wheel.
+        """
+        failures: dict[str, MonobaseError] = {}
+        for call in group_calls(items if way is None else [replace(item, index_url=None) for item in items]):
+            call.sources = way
             outcome = self._try(call, stage)
             missing = self._missing(call, outcome, failures)
             if missing and len(call.items) > 1:
                 self._try_each([call.alone(item) for item in missing], stage, failures)
             elif missing:
                 self._settle(call, outcome, stage, failures)
-        self.arrivals.keep()
-        remove_logs(self.prefix)
-        return failures
+        return {sha256: joined_failures(before.get(sha256), failure) for sha256, failure in failures.items()}
 
     def _try_each(self, calls: Sequence[FetchCall], stage: Stage, failures: dict[str, MonobaseError]) -> None:
         """Run a call for each wheel, several at once: a slow one would keep the others waiting."""
@@ -146,6 +179,13 @@ class Fetcher:
     ) -> None:
         """Note the failure of a call's only wheel, after a second try where uv's page may be outdated."""
         (item,) = call.items.values()
+        if self.sources is not None and call.sources is not None:
+            failures[item.wheel.sha256] = (
+                self.sources.failure_of(item.wheel.sha256)
+                or outcome.failure
+                or SourceError(f"{item.wheel.filename}: did not arrive; run the same command again")
+            )
+            return
         if isinstance(outcome.failure, NotOnIndexError) and not call.refresh:
             call.refresh = True
             outcome = self._try(call, stage)
@@ -169,9 +209,10 @@ class Fetcher:
             return again
         arrived = self._take(call, failures)
         missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
-        if missing and isinstance(outcome.failure, IndexUnreachableError | UvConfigurationError):
-            failures.update((item.wheel.sha256, outcome.failure) for item in missing)
-            self.unreachable[call.index_url] = outcome.failure
+        failure = outcome.failure if call.sources is None else None
+        if missing and isinstance(failure, IndexUnreachableError | UvConfigurationError):
+            failures.update((item.wheel.sha256, failure) for item in missing)
+            self.unreachable[call.index_url] = failure
             return []
         return missing  # none, although uv failed, where all wheels had arrived
 
@@ -195,7 +236,7 @@ class Fetcher:
 
     def _try(self, call: FetchCall, stage: Stage) -> _Outcome:
         asked = tuple(item for item in call.items.values() if not self._is_usable(item.wheel))
-        failure = self.unreachable.get(call.index_url)
+        failure = self.unreachable.get(call.index_url) if call.sources is None else None
         if self.stopped.is_set():
             raise FetchStoppedError
         if not asked or failure is not None:
@@ -210,15 +251,8 @@ class Fetcher:
         )
         watcher.start()
         try:
-            self.uv.reach(
-                "pip", "install", "--target", target, "--python", self.interpreter.executable,
-                "--python-version", call.python, "--python-platform", call.platform,
-                "--no-deps", "--require-hashes", "--no-build",
-                *(option for name in call.items if call.refresh for option in ("--refresh-package", name)),
-                "-r", requirements,
-                index_url=call.index_url, variables={"RUST_LOG": "uv_extract=warn"}, log=log,
-                received=stage.watch_call and functools.partial(stage.watch_call, target.name),
-            )  # fmt: skip
+            received = stage.watch_call and functools.partial(stage.watch_call, target.name)
+            self._run(call, (item.wheel for item in asked), target, requirements, log, received)
         except BaseException as error:
             if not isinstance(error, MonobaseError) or isinstance(error, PrefixError):
                 abandoned.set()
@@ -230,6 +264,35 @@ class Fetcher:
             fault_point("fetch:call")
             discard(target)
         return _Outcome(failure, asked, read_log(log).unsafe)
+
+    def _run(
+        self,
+        call: FetchCall,
+        wheels: Iterable[LockedWheel],
+        target: Path,
+        requirements: Path,
+        log: Path,
+        received: Callable[[int], None] | None,
+    ) -> None:
+        """Run uv for a call: against the sources, or with the machine's configuration."""
+        arguments: tuple[str | Path, ...] = (
+            "pip", "install", "--target", target, "--python", self.interpreter.executable,
+            "--python-version", call.python, "--python-platform", call.platform,
+            "--no-deps", "--require-hashes", "--no-build",
+            *(option for name in call.items if call.refresh for option in ("--refresh-package", name)),
+            "-r", requirements,
+        )  # fmt: skip
+        variables = {"RUST_LOG": "uv_extract=warn"}
+        if self.sources is None or call.sources is None:
+            self.uv.reach(
+                *arguments, index_url=call.index_url, variables=variables, log=log, received=received
+            )
+            return
+        with self.sources.offer(wheels, call.sources):
+            self.uv.reach_loopback(
+                *arguments, configuration=self.sources.configuration,
+                variables=self.sources.variables | variables, log=log, received=received,
+            )  # fmt: skip
 
     def _watch(
         self,

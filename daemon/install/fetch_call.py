@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from daemon.install.wanted import WheelToFetch
+from daemon.source.body import Source
 from gens.lock import LockedWheel
 
 
@@ -21,6 +22,7 @@ class FetchCall:
         python: Full Python version that all of the wheels support.
         items: The wheels, by name of the package.
         refresh: Whether uv requests the pages of these packages again, although it has them in its cache.
+        sources: The sources that they come from; None for the index.
     """
 
     index_url: str | None
@@ -28,10 +30,13 @@ class FetchCall:
     python: str
     items: dict[str, WheelToFetch] = field(default_factory=dict)
     refresh: bool = False
+    sources: tuple[Source, ...] | None = None
 
     def alone(self, item: WheelToFetch) -> "FetchCall":
         """Return a call for one of the wheels."""
-        return FetchCall(self.index_url, self.platform, self.python, {item.wheel.name: item})
+        return FetchCall(
+            self.index_url, self.platform, self.python, {item.wheel.name: item}, sources=self.sources
+        )
 
     def takes(self, item: WheelToFetch) -> bool:
         """Return whether a wheel can join the call."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from daemon.download_limit.proxy_variables import proxy_variables
 from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
 from daemon.prefix.writer_lock import WriterLock
+from daemon.source.source_index import SourceIndex
 from daemon.uv.program import Downloads, Uv
 from gens.selection import EVERYTHING, Selection
 
@@ -29,6 +30,7 @@ class InstallOptions:
         generation_id: The one generation of the range to install now; None for all. `latest` still names the
             newest sealed generation of the range.
         uv_downloads: The options of uv's downloads.
+        sources: The sources that wheels come from, as an index; None for the index of each lock.
         budget: The most that the prefix may take.
     """
 
@@ -45,6 +47,7 @@ class InstallOptions:
     generation_id: int | None = None
     uv_downloads: Downloads = field(default_factory=Downloads)
     budget: DiskBudget = NO_BUDGET
+    sources: SourceIndex | None = None
 
 
 def make_uv(program: Path, writer: WriterLock, options: InstallOptions) -> Uv:

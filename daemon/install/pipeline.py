@@ -151,7 +151,7 @@ class _Install:
         bench = self._bench
         fetcher = Fetcher(
             self._prefix, self._uv, bench.store, interpreter, self._options.jobs, bench.known,
-            self._compile_ahead,
+            self._compile_ahead, self._options.sources,
         )  # fmt: skip
         batches = [possible] if self._gives_way is None else make_batches(possible)
         for number, batch in enumerate(batches):

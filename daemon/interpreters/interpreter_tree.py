@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from daemon.errors import DamageError, InterpreterError
+from daemon.errors import DamageError, InterpreterError, PrefixError
 from daemon.host.durability import sync_filesystem
 from daemon.host.tree_walk import walk_files
 from daemon.interpreters.compile_run import run_compile_worker
@@ -37,6 +37,7 @@ from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import open_folders, remove_folders, set_file
 from daemon.prefix.tree_check import Digests, verify_interpreter
 from daemon.uv.program import Uv
+from gens.errors import MonobaseError
 
 _JOBS = min(4, len(os.sched_getaffinity(0)))
 _MAX_PATCHED_BYTES = 1_000_000
@@ -157,7 +158,20 @@ def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:
         "UV_PYTHON_INSTALL_BIN": "0",
         "UV_HTTP_RETRIES": os.environ.get("UV_HTTP_RETRIES", "1"),
     }
-    uv.reach("python", "install", version, variables=variables)
+    for number, way in enumerate(uv.downloads.python_ways, 1):
+        try:
+            if way is None:
+                uv.reach("python", "install", version, variables=variables)
+            else:
+                uv.reach_loopback(
+                    "python", "install", version, configuration=None, variables={**variables, **way}
+                )
+            break
+        except PrefixError:
+            raise
+        except MonobaseError:
+            if number == len(uv.downloads.python_ways):
+                raise
     made = interpreter_names(staging, version)
     if len(made) != 1:
         raise InterpreterError(f"uv installed {len(made)} interpreters for Python {version} instead of one")

@@ -7,7 +7,7 @@ from gens.redaction import redact
 # All kinds, each a series of `monobase_failures_total` from the start.
 KINDS = (
     "budget", "damage", "definition", "disk", "in-use", "index", "internal", "interpreter", "machine",
-    "other", "wheel",
+    "other", "source", "wheel",
 )  # fmt: skip
 
 

@@ -171,7 +171,7 @@ class RepairSource:
             if python not in self._fetchers:
                 self._fetchers[python] = Fetcher(
                     self.prefix, self._uv, self._store, self.interpreter(python), self._options.jobs,
-                    self._known,
+                    self._known, sources=self._options.sources,
                 )  # fmt: skip
             failures = self._fetchers[python].fetch(items, stage)
             stage.facts["wheels"] = len(items) - len(failures)

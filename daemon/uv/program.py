@@ -39,11 +39,14 @@ class Downloads:
     Attributes:
         concurrent: Number of wheels that one uv downloads at once; None for uv's default.
         python_mirror: URL that it downloads interpreters from; None for the machine's configuration.
+        python_ways: What is tried in this order for an interpreter: variables that make uv use a server of
+            the daemon, or None for the machine's configuration.
         least_rate: The least rate of a download; None for no limit.
     """
 
     concurrent: int | None = None
     python_mirror: str | None = None
+    python_ways: tuple[Mapping[str, str] | None, ...] = (None,)
     least_rate: LeastRate | None = None
 
 
@@ -155,6 +158,37 @@ class Uv:
         configuration = known.text(indexes, proxies=not self.proxy_variables)
         call = _Call(arguments, environment, configuration, known.sources, log)
         return self._execute(call, self.downloads.least_rate, received)
+
+    def reach_loopback(
+        self,
+        *arguments: str | Path,
+        configuration: str | None,
+        variables: Mapping[str, str],
+        log: Path | None = None,
+        received: Callable[[int], None] | None = None,
+    ) -> UvOutput:
+        """Run uv to its end against a server of the daemon on loopback, without the machine's settings.
+
+        Args:
+            arguments: Its command line.
+            configuration: Text of its `uv.toml`; None for none.
+            variables: The variables that make it use the server.
+            log: A file that uv appends its standard error to, so that it outlives the daemon.
+            received: Called with the bytes that uv has received so far, about once a second.
+
+        Returns:
+            Its output.
+
+        Raises:
+            DiskError: The disk is full, read-only or failing.
+            WheelContentError: A wheel has another hash, or is malformed.
+            IndexAccessError: The server lacks something.
+        """
+        environment = passed_on(os.environ, reaching=False) | self._settings()
+        if self.downloads.concurrent is not None:
+            environment["UV_CONCURRENT_DOWNLOADS"] = str(self.downloads.concurrent)
+        call = _Call(arguments, environment | dict(variables), configuration, log=log)
+        return self._execute(call, received=received)
 
     @contextmanager
     def pool(self, size: int) -> Iterator[ThreadPoolExecutor]:

@@ -47,7 +47,7 @@ class FakeNode:
         }
         self._pristine = directory / "pristine"
         shutil.copytree(self.prefix.uv_cache, self._pristine, symlinks=True)
-        monkeypatch.setattr(repair_source, "Fetcher", lambda *_: self)
+        monkeypatch.setattr(repair_source, "Fetcher", lambda *_, **__: self)
         rebuild = RepairSource.rebuild
 
         def fake_rebuild(source: RepairSource, label: str) -> Path:

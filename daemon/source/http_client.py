@@ -1,0 +1,268 @@
+"""A client of HTTP/1.1 for blobs: one connection is used again for each source, redirects are the caller's.
+
+Unlike a general client it hands out the body as it arrives, and never repeats a request with credentials for
+another host. Proxies are those that the machine's variables name, as uv reads them.
+"""
+
+import http.client
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from daemon.download_limit.upstream_proxy import UpstreamProxies
+from daemon.source.failure import SourceFailure
+
+_CONNECT_TIMEOUT_S = 10.0
+_SILENCE_S = 20.0
+_READ_BYTES = 1 << 18
+_KEPT = 64
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The two ends of a connection.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: Name or address.
+        port: Port.
+        via: Host and port of a peer-to-peer engine that is asked in place of the host; None to ask it itself.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    via: tuple[str, int] | None = None
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, as a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def place_of(url: str, via: tuple[str, int] | None = None) -> Place:
+    """Return the place of a URL.
+
+    Raises:
+        SourceFailure: The URL has no host, or another scheme than `http` and `https`.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        port = 0
+    if not port or not parts.hostname:
+        raise SourceFailure("unreachable", "leads to a URL that is neither http:// nor https://")
+    return Place(parts.scheme, parts.hostname, port, via)
+
+
+@dataclass(slots=True)
+class HttpAnswer:
+    """An answer whose body has not been read; a context manager, which ends the transfer."""
+
+    client: "HttpClient"
+    place: Place
+    connection: http.client.HTTPConnection
+    response: http.client.HTTPResponse
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        return self.response.status
+
+    def header(self, name: str) -> str:
+        """Return the value of a header field, or an empty text."""
+        return self.response.getheader(name) or ""
+
+    def read_some(self) -> bytes:
+        """Return the next bytes of the body; none at its end.
+
+        Raises:
+            SourceFailure: The connection broke or is silent.
+        """
+        try:
+            return self.response.read1(_READ_BYTES)
+        except TimeoutError as error:
+            raise SourceFailure("cut", f"sent nothing for {_SILENCE_S:g} s") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise SourceFailure("cut", f"the connection broke: {_reason(error)}") from error
+
+    def read_all(self, most_bytes: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            SourceFailure: The connection broke, or the body is longer than that.
+        """
+        parts, size_bytes = [], 0
+        while part := self.read_some():
+            parts.append(part)
+            size_bytes += len(part)
+            if size_bytes > most_bytes:
+                raise SourceFailure("wrong", f"answers with more than {most_bytes:,} bytes")
+        return b"".join(parts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.give_back(self)
+
+
+class HttpClient:
+    """The client; several threads use it.
+
+    Args:
+        proxies: The proxies of the machine.
+    """
+
+    def __init__(self, proxies: UpstreamProxies) -> None:
+        self._proxies = proxies
+        self._context: ssl.SSLContext | None = None
+        self._idle: dict[Place, list[http.client.HTTPConnection]] = {}
+        self._guard = threading.Lock()
+
+    def request(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        via: tuple[str, int] | None = None,
+        body: bytes | None = None,
+    ) -> HttpAnswer:
+        """Send a request, and return the answer; redirects are not followed.
+
+        Args:
+            url: The URL.
+            headers: Its header fields.
+            via: Host and port of a peer-to-peer engine to ask instead.
+            body: Body of a POST; None for a GET.
+
+        Raises:
+            SourceFailure: The host cannot be reached, is not trusted, or does not answer.
+        """
+        place = place_of(url, via)
+        for is_kept in (True, False):
+            connection = self._kept(place) if is_kept else self._connected(place)
+            if connection is None:
+                continue
+            try:
+                connection.request(
+                    "GET" if body is None else "POST", self._target(place, url), body,
+                    {"User-Agent": "monobase", "Accept": "*/*", **self._proxy_fields(place), **headers},
+                )  # fmt: skip
+                response = connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                if is_kept and not isinstance(error, TimeoutError):
+                    continue  # the server had closed it
+                raise _unreachable(place, error) from error
+            return HttpAnswer(self, place, connection, response)
+        raise AssertionError("a new connection answers or fails")
+
+    def give_back(self, answer: HttpAnswer) -> None:
+        """Keep the connection of an answer whose body was read, and close any other."""
+        with self._guard:
+            idle = self._idle.setdefault(answer.place, [])
+            if answer.response.isclosed() and answer.connection.sock is not None and len(idle) < _KEPT:
+                idle.append(answer.connection)
+                return
+        answer.response.close()
+        answer.connection.close()
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        with self._guard:
+            idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.close()
+
+    def _kept(self, place: Place) -> http.client.HTTPConnection | None:
+        with self._guard:
+            idle = self._idle.get(place)
+            return idle.pop() if idle else None
+
+    def _connected(self, place: Place) -> http.client.HTTPConnection:
+        connection = self._made(place)
+        try:
+            connection.connect()
+            if connection.sock is not None:
+                connection.sock.settimeout(_SILENCE_S)
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise _unreachable(place, error) from error
+        return connection
+
+    def _made(self, place: Place) -> http.client.HTTPConnection:
+        if place.via is not None:
+            return http.client.HTTPConnection(*place.via, timeout=_CONNECT_TIMEOUT_S)
+        proxy = self._proxies.find(place.scheme, place.host)
+        if place.scheme == "https":
+            if proxy is None:
+                return http.client.HTTPSConnection(
+                    place.host, place.port, timeout=_CONNECT_TIMEOUT_S, context=self._tls()
+                )
+            if proxy.tls:
+                raise SourceFailure(
+                    "unreachable",
+                    "is reached by an https:// proxy; name an http:// one, or add it to NO_PROXY",
+                )
+            connection = http.client.HTTPSConnection(
+                proxy.host, proxy.port, timeout=_CONNECT_TIMEOUT_S, context=self._tls()
+            )
+            fields = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+            connection.set_tunnel(place.host, place.port, fields)
+            return connection
+        if proxy is not None and proxy.tls:
+            return http.client.HTTPSConnection(
+                proxy.host, proxy.port, timeout=_CONNECT_TIMEOUT_S, context=self._tls()
+            )
+        host, port = (place.host, place.port) if proxy is None else (proxy.host, proxy.port)
+        return http.client.HTTPConnection(host, port, timeout=_CONNECT_TIMEOUT_S)
+
+    def _target(self, place: Place, url: str) -> str:
+        parts = urlsplit(url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        is_forwarded = place.via is None and place.scheme == "http" and self._proxies.find("http", place.host)
+        return f"{parts.scheme}://{parts.netloc}{path}" if is_forwarded else path
+
+    def _proxy_fields(self, place: Place) -> dict[str, str]:
+        if place.via is not None or place.scheme != "http":
+            return {}
+        proxy = self._proxies.find("http", place.host)
+        if proxy is None or not proxy.authorization:
+            return {}
+        return {"Proxy-Authorization": proxy.authorization}
+
+    def _tls(self) -> ssl.SSLContext:
+        with self._guard:
+            if self._context is None:
+                self._context = ssl.create_default_context()
+            return self._context
+
+
+def _unreachable(place: Place, error: BaseException) -> SourceFailure:
+    host = f"{place.host}:{place.port}" if place.via is None else f"{place.via[0]}:{place.via[1]}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SourceFailure(
+            "unreachable",
+            f"{host}: its certificate is not trusted: {error.verify_message}; name the authority's in "
+            "SSL_CERT_FILE",
+        )
+    if isinstance(error, TimeoutError):
+        return SourceFailure("unreachable", f"{host} does not answer; check its address and the network")
+    return SourceFailure(
+        "unreachable", f"{host} cannot be reached: {_reason(error)}; check its address and the network"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, http.client.IncompleteRead):
+        return "it ended early"
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(reason).split())

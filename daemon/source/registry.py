@@ -1,0 +1,143 @@
+"""A source that is a repository of an OCI registry (distribution-spec v1.1, "Pulling blobs")."""
+
+import threading
+from collections.abc import Mapping
+
+from daemon.source.body import Blob
+from daemon.source.failure import SourceFailure
+from daemon.source.http_client import HttpAnswer
+from daemon.source.interpreter_archive import archive_blob, interpreter_key
+from daemon.source.location import Location
+from daemon.source.registry_auth import RegistryAuth
+from daemon.source.web_request import WebBody, blob_body, check_status, range_fields
+from daemon.source.web_tree import Ask
+from gens.errors import MirrorError
+from gens.mirror_shape import (
+    INTERPRETER_TYPE,
+    MANIFEST_TYPE,
+    Artifact,
+    interpreter_tag,
+    parse_artifact,
+    parse_interpreter_config,
+)
+
+_MOST_BYTES = 4_000_000
+
+
+class RegistryHost:
+    """The way to a registry: TLS, or plain HTTP where that is allowed and TLS is not spoken.
+
+    Args:
+        location: The location.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self._bases = [location.base]
+        if location.may_be_plain:
+            self._bases.append(location.base.replace("https://", "http://", 1))
+        self._guard = threading.Lock()
+
+    @property
+    def base(self) -> str:
+        """Scheme and host."""
+        return self._bases[0]
+
+    def fall_back(self, base: str) -> bool:
+        """Change to plain HTTP after a base could not be reached; return whether that is another way."""
+        with self._guard:
+            if self._bases[0] != base:
+                return True  # another thread did
+            if len(self._bases) == 1:
+                return False
+            del self._bases[0]
+            return True
+
+
+class RegistrySource:
+    """A repository of a registry.
+
+    Args:
+        name: Name in messages and metrics.
+        location: Its location.
+        ask: Sends its requests.
+        auth: Authorizes them.
+        host: How the registry is reached.
+    """
+
+    def __init__(
+        self, name: str, location: Location, ask: Ask, auth: RegistryAuth, host: RegistryHost
+    ) -> None:
+        self._name = name
+        self._repository = location.repository
+        self._ask = ask
+        self._auth = auth
+        self._host = host
+
+    @property
+    def name(self) -> str:
+        """Name in messages and metrics."""
+        return self._name
+
+    def open(self, blob: Blob, offset: int) -> WebBody:
+        """Request a blob.
+
+        Raises:
+            SourceFailure: The registry does not send it.
+        """
+        answer = self._get(f"blobs/sha256:{blob.sha256}", range_fields(offset), blob)
+        return blob_body(answer, blob, offset)
+
+    def find_interpreter(self, path: str) -> Blob:
+        """Return the archive of an interpreter by the tag of its key.
+
+        Raises:
+            SourceFailure: The registry does not have it.
+        """
+        key = interpreter_key(path)
+        if key is None:
+            raise SourceFailure("absent", f"{path} is not the name of an interpreter's archive")
+        try:
+            tag = interpreter_tag(key)
+            manifest = self._read(f"manifests/{tag}", {"Accept": MANIFEST_TYPE})
+            artifact = parse_artifact(manifest, f"{self._name}:{tag}")
+            content = self._read(f"blobs/{_config_digest(artifact)}", {})
+            config = parse_interpreter_config(content, f"{self._name}:{tag}")
+        except MirrorError as error:
+            raise SourceFailure("wrong", str(error)) from error
+        if config.path != path:
+            raise SourceFailure("absent", f"has {config.path} for {key}, and not {path}; mirror it again")
+        return archive_blob(config)
+
+    def _read(self, path: str, headers: Mapping[str, str]) -> bytes:
+        with self._get(path, headers, None) as answer:
+            return answer.read_all(_MOST_BYTES)
+
+    def _get(self, path: str, headers: Mapping[str, str], blob: Blob | None) -> HttpAnswer:
+        """Send a request, and repeat it with credentials if the registry requires them."""
+        answer = self._sent(path, headers, self._auth.header, blob)
+        if answer.status == 401:
+            challenge = answer.header("WWW-Authenticate")
+            with answer:
+                answer.read_all(_MOST_BYTES)
+            header = self._auth.answer(challenge, self._host.base)
+            answer = self._sent(path, headers, header, blob)
+        remedy = f"{self._auth.origin}: add a login for the registry"
+        check_status(answer, f"{self._repository}/{path}", remedy)
+        return answer
+
+    def _sent(
+        self, path: str, headers: Mapping[str, str], authorization: str, blob: Blob | None
+    ) -> HttpAnswer:
+        while True:
+            base = self._host.base
+            try:
+                return self._ask(f"{base}/v2/{self._repository}/{path}", headers, authorization, blob)
+            except SourceFailure:
+                if not self._host.fall_back(base):
+                    raise
+
+
+def _config_digest(artifact: Artifact) -> str:
+    if artifact.artifact_type != INTERPRETER_TYPE:
+        raise MirrorError(f"its tag names an artifact of type {artifact.artifact_type}; mirror it again")
+    return artifact.config.digest

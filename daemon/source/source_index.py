@@ -1,0 +1,237 @@
+"""Monobase's index on loopback, from which uv downloads: pages from the locks, files from the sources.
+
+Its URLs are the same on every machine, whatever the sources are: uv keys its cache by them.
+`/simple/NAME/` lists the wheel of a lock, `/f/SHA256/FILE` is a wheel, `/interpreters/RELEASE/FILE` an
+interpreter. All other hosts are refused: nothing that uv requests leaves the machine but to the sources.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from urllib.parse import quote, unquote, urlsplit
+
+from daemon.download_limit.rate_limit import RateLimit
+from daemon.errors import SourceError
+from daemon.source.blob_stream import CHUNK_BYTES, BlobStream
+from daemon.source.body import Blob, Source
+from daemon.source.failure import BrokenBlobError, SourceFailure, source_error
+from daemon.source.ledger import Ledger
+from daemon.source.loopback_server import LoopbackHandler, LoopbackServer
+from daemon.source.project_page import CONTENT_TYPE, project_page
+from daemon.uv.least_rate import LeastRate
+from gens.lock import LockedWheel
+from gens.mirror_shape import file_path
+
+ORIGIN = "http://wheels.monobase.internal"
+INDEX_URL = f"{ORIGIN}/simple/"
+_MIRROR = f"{ORIGIN}/interpreters"
+# A source may take its time; it is left for the next one long before.
+_TIMEOUT_S = "600"
+# A wrong blob breaks one answer for each source at most.
+_RETRIES = "5"
+
+
+class _Handler(LoopbackHandler):
+    """Answers the requests of one connection."""
+
+    server: "SourceIndex"
+    timeout = 600  # uv may unpack for long before it reads on
+
+    def do_GET(self) -> None:  # noqa: N802 (as in http.server)
+        url = urlsplit(self.path)
+        if not self.is_admitted:
+            self._answer(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
+        elif f"{url.scheme}://{url.netloc}" != ORIGIN:
+            self._answer(HTTPStatus.FORBIDDEN)
+        elif (page := self.server.page(url.path)) is not None:
+            self._answer(HTTPStatus.OK, page)
+        else:
+            self._stream(self.server.streams(unquote(url.path)))
+
+    def do_CONNECT(self) -> None:  # noqa: N802
+        self._answer(HTTPStatus.FORBIDDEN)
+
+    def _answer(self, status: HTTPStatus, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Cache-Control", "no-store")  # pages differ from call to call
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self, streams: Iterator[BlobStream]) -> None:
+        """Send the first blob of which anything arrives; break the answer off if it is not complete."""
+        for stream in streams:
+            with contextlib.closing(stream.chunks()) as chunks:
+                try:
+                    first = next(chunks)
+                except SourceError as error:
+                    self.server.note(stream.blob, error)
+                    continue
+                self.send_response(HTTPStatus.OK)
+                self.send_header("Content-Type", "application/octet-stream")
+                # uv keeps no wheel that is served with `no-store`.
+                self.send_header("Cache-Control", "max-age=600")
+                self.send_header("Content-Length", str(stream.blob.size_bytes))
+                self.end_headers()
+                try:
+                    self._send(first)
+                    for chunk in chunks:
+                        self._send(chunk)
+                except BrokenBlobError:
+                    self.server.note(stream.blob, stream.error())
+                    self.close_connection = True
+                return
+        self._answer(HTTPStatus.NOT_FOUND)
+
+    def _send(self, chunk: bytes) -> None:
+        self.server.pace(len(chunk))
+        self.connection.sendall(chunk)
+
+
+class SourceIndex(LoopbackServer):
+    """The index, as a context manager.
+
+    Args:
+        ways: What is tried in this order: some sources, or None for the index of each lock.
+        ledger: Counts what the sources send.
+        least: The least rate of a source; None for no limit.
+        limit: What all downloads together may take; None for no limit.
+    """
+
+    def __init__(
+        self,
+        ways: Sequence[tuple[Source, ...] | None],
+        ledger: Ledger,
+        least: LeastRate | None = None,
+        limit: RateLimit | None = None,
+    ) -> None:
+        super().__init__(_Handler, "source index")
+        self.ways = tuple(ways)
+        self.ledger = ledger
+        self._least = least
+        self._limit = limit
+        self._chunk_bytes = CHUNK_BYTES if limit is None else limit.chunk_bytes
+        self._pages: dict[str, LockedWheel] = {}
+        self._offered: dict[str, tuple[LockedWheel, tuple[Source, ...]]] = {}
+        self._failures: dict[str, SourceError] = {}
+        self._guard = threading.Lock()
+        self._turn = threading.Lock()
+
+    @property
+    def configuration(self) -> str:
+        """A `uv.toml` that names the index, and nothing else."""
+        return f'[[index]]\nurl = "{INDEX_URL}"\ndefault = true\n'
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that make uv use the index."""
+        return {
+            **super().variables,
+            "UV_HTTP_RETRIES": _RETRIES, "UV_HTTP_TIMEOUT": _TIMEOUT_S,
+        }  # fmt: skip
+
+    def interpreter_variables(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that make uv install interpreters from the sources.
+
+        Args:
+            variables: The machine's variables: a list of downloads that is a file counts, one on a host does
+                not, as uv requests nothing beside the sources.
+        """
+        listed = variables.get("UV_PYTHON_DOWNLOADS_JSON_URL", "")
+        own = {"UV_PYTHON_INSTALL_MIRROR": _MIRROR}
+        if listed and ("://" not in listed or listed.startswith("file://")):
+            own["UV_PYTHON_DOWNLOADS_JSON_URL"] = listed
+        return {**self.variables, **own}
+
+    @contextmanager
+    def offer(self, wheels: Iterable[LockedWheel], sources: tuple[Source, ...]) -> Iterator[None]:
+        """List wheels while the block runs.
+
+        Args:
+            wheels: The wheels, no two of one package in all blocks that run.
+            sources: The sources that they come from.
+        """
+        offered = tuple(wheels)
+        with self._guard:
+            for wheel in offered:
+                self._pages[wheel.name] = wheel
+                self._offered[wheel.sha256] = wheel, sources
+                self._failures.pop(wheel.sha256, None)
+        try:
+            yield
+        finally:
+            with self._guard:
+                for wheel in offered:
+                    self._pages.pop(wheel.name, None)
+                    self._offered.pop(wheel.sha256, None)
+
+    def page(self, path: str) -> bytes | None:
+        """Return the page of a project; None where the path is none, or the project is not offered."""
+        top, _, name = path.strip("/").partition("/")
+        with self._guard:
+            wheel = self._pages.get(name) if top == "simple" else None
+        if wheel is None:
+            return None
+        return project_page(wheel, f"{ORIGIN}/f/{wheel.sha256}/{quote(wheel.filename)}")
+
+    def streams(self, path: str) -> Iterator[BlobStream]:
+        """Yield what a path may be answered with: the first of which anything arrives."""
+        top, _, rest = path.strip("/").partition("/")
+        if top == "f":
+            with self._guard:
+                offered = self._offered.get(rest.partition("/")[0])
+            if offered is not None:
+                wheel, sources = offered
+                blob = Blob(
+                    wheel.sha256, wheel.size_bytes, wheel.filename, file_path(wheel.sha256, wheel.filename)
+                )
+                yield self._stream(blob, sources)
+        elif top == "interpreters":
+            yield from self._interpreters(rest)
+
+    def note(self, blob: Blob, error: SourceError) -> None:
+        """Note why a blob could not be sent."""
+        with self._guard:
+            self._failures[blob.sha256] = error
+
+    def failure_of(self, key: str) -> SourceError | None:
+        """Return why the last request for a file failed, if it did.
+
+        Args:
+            key: Digest of a wheel, or `interpreters`.
+        """
+        with self._guard:
+            return self._failures.get(key)
+
+    def pace(self, size_bytes: int) -> None:
+        """Wait until bytes may pass."""
+        if self._limit is not None:
+            with self._turn:
+                delay_s = self._limit.delay_s(size_bytes, time.monotonic())
+            time.sleep(delay_s)
+
+    def _interpreters(self, path: str) -> Iterator[BlobStream]:
+        said: list[tuple[str, SourceFailure]] = []
+        for source in (source for way in self.ways for source in way or ()):
+            failure = self.ledger.refusal(source.name, path)
+            if failure is None:
+                try:
+                    blob = source.find_interpreter(path)
+                except SourceFailure as found:
+                    failure = found
+                    self.ledger.fail(source.name, found, path, path)
+                else:
+                    stream = self._stream(blob, (source,))
+                    yield stream
+                    said += stream.said
+                    continue
+            said.append((source.name, failure))
+        with self._guard:
+            self._failures["interpreters"] = source_error(path, said)
+
+    def _stream(self, blob: Blob, sources: Sequence[Source]) -> BlobStream:
+        return BlobStream(blob, sources, self.ledger, self._least, self._chunk_bytes)
