@@ -1,6 +1,7 @@
 """The command `run`."""
 
 import os
+import socket
 import sys
 import threading
 from dataclasses import replace
@@ -72,6 +73,8 @@ def _service_options(settings: RunSettings, install: InstallOptions) -> ServiceO
         settings.retry_delay, settings.max_retry_delay,
         settings.budget.budget, settings.prune_unselected, settings.prefetch,
         settings.compile_cache, settings.compile_cache_size,
+        first_fetch_jitter_s=settings.first_fetch_jitter,
+        node_name=os.environ.get("NODE_NAME") or socket.gethostname(),
     )  # fmt: skip
 
 

@@ -299,6 +299,10 @@ class RunSettings:
         "Between two readings of every file; 0 for never.", Seconds(), default=604_800.0)]
     retry_delay: Annotated[float, option("Before the first retry; it doubles.", _INTERVAL, default=5.0)]
     max_retry_delay: Annotated[float, option("The longest of the delays.", _INTERVAL, default=600.0)]
+    first_fetch_jitter: Annotated[float, option(
+        "Over how long nodes spread their first fetch of what is new, each at a moment of its own (by "
+        "NODE_NAME or the host's name); what a model waits for comes at once.",
+        Seconds(), default=0.0)]
     concurrent_downloads: Annotated[int | None, option(
         "How many wheels a uv downloads at once.", click.IntRange(min=1))]
     python_mirror: Annotated[str | None, option("Where uv downloads interpreters from.", metavar="URL")]

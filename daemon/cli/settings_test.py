@@ -29,6 +29,7 @@ from daemon.uv.least_rate import LeastRate
         ("run --keep-free 0%", "'0%' is not a share of the disk"),
         ("run --features-dir /nowhere", "does not exist"),
         ("install --jobs 0", "--jobs"),
+        ("run --first-fetch-jitter -1", "--first-fetch-jitter"),
         ("install --max-download-rate 1", "--max-download-rate"),
     ],
 )

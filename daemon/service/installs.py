@@ -12,6 +12,7 @@ from daemon.prefix.prefix import LATEST_NAME
 from daemon.service.budget import Budget
 from daemon.service.context import ServiceContext
 from daemon.service.demand import Demand
+from daemon.service.first_fetch import FirstFetch
 from daemon.service.state import INSTALL
 from daemon.upkeep.readiness import NOT_REQUESTED, GenerationReadiness, Readiness
 from gens.generation import Generation
@@ -26,12 +27,16 @@ class Installs:
         context: The service.
         demand: What models wait for.
         budget: Makes room on the disk.
+        first_fetch: Delays what no model waits for.
     """
 
-    def __init__(self, context: ServiceContext, demand: Demand, budget: Budget) -> None:
+    def __init__(
+        self, context: ServiceContext, demand: Demand, budget: Budget, first_fetch: FirstFetch | None = None
+    ) -> None:
         self._context = context
         self._demand = demand
         self._budget = budget
+        self._first_fetch = first_fetch or FirstFetch(context)
         self._known: KnownContents | None = None  # what the installs of one burst of requests have read
 
     def install_missing(self) -> bool:
@@ -79,7 +84,9 @@ class Installs:
                 continue
             missing |= {found.name, *(f"{found.name}/{name}" for name in names)}
             # After a full disk, an older generation would take the room that this one needs.
-            if not context.stop.is_set() and context.retries.may(INSTALL) and not self._demand.is_due():
+            if context.stop.is_set() or not context.retries.may(INSTALL) or self._demand.is_due():
+                continue
+            if self._first_fetch.may(generation, names):
                 tried |= self._try_install(generation, names, self._demand.is_due)
         context.retries.keep_only(INSTALL, missing)
         if not missing:

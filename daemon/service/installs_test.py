@@ -198,6 +198,25 @@ def test_what_a_model_waits_for_comes_first_and_alone(
     assert service.log[0] == f"info: g00000/{fake.environment}: a model waits for it"
 
 
+def test_what_a_model_waits_for_does_not_wait_for_the_nodes_turn(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake, first_fetch_jitter_s=3600.0, node_name="node-1")
+
+    def install(number: int) -> InstallResult:
+        fake.publish(number, *received[-1].due)
+        return InstallResult()
+
+    received = _installer(monkeypatch, install)
+    monkeypatch.setattr("daemon.service.first_fetch.FirstFetch._downloads", lambda *_: True)
+    installs = _installs(service)
+    assert not installs.install_missing()
+    with _asking(service, 0, fake.environment):
+        assert installs.install_missing()
+    assert [(options.generation_id, options.due) for options in received] == [(0, (fake.environment,))]
+    assert service.failed == []
+
+
 def test_on_demand_nothing_is_installed_that_nobody_asks_for(
     fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:

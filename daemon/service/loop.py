@@ -19,6 +19,7 @@ from daemon.service.compile_caches import CompileCaches
 from daemon.service.context import ServiceContext
 from daemon.service.damage import DamageWatch
 from daemon.service.demand import Demand
+from daemon.service.first_fetch import FirstFetch
 from daemon.service.installs import Installs
 from daemon.service.lease_watch import LeaseWatch
 from daemon.service.prefetching import Prefetching
@@ -40,7 +41,8 @@ class Loop:
         self._demand = Demand(context)
         self._damage = DamageWatch(context, self._announcement.write, self._demand)
         self._budget = Budget(context, LeaseWatch(context), self._demand.offer)
-        self._installs = Installs(context, self._demand, self._budget)
+        self._first_fetch = FirstFetch(context)
+        self._installs = Installs(context, self._demand, self._budget, self._first_fetch)
         self._pruning = Pruning(context)
         self._prefetching = Prefetching(context, self._demand)
         self._compile_caches = CompileCaches(context)
@@ -84,10 +86,9 @@ class Loop:
                 return  # a round that was cut short has not seen everything: it announces nothing
             context.attempt("tell", self._announcement.write)
             state.round_began_s = None
-            state.activity = "idle"
-            soonest_s = context.retries.soonest_s(began_s)
-            pause_s = context.options.check_interval_s
-            pause_s = pause_s if soonest_s is None else min(pause_s, soonest_s)
+            state.activity = self._first_fetch.activity or "idle"
+            soonest = (context.retries.soonest_s(began_s), self._first_fetch.left_s())
+            pause_s = min([context.options.check_interval_s, *(each for each in soonest if each is not None)])
             self._demand.wait(pause_s, self._budget.has_room)
 
     def _round(self) -> None:

@@ -30,6 +30,8 @@ class ServiceOptions:
         compile_caches: Folders in which models share compiled code.
         compile_cache_size: The most that each of them may take.
         prune_unselected: Whether that is removed of the active generations which is not selected.
+        first_fetch_jitter_s: Time over which nodes spread their first fetch of what is new; 0 for at once.
+        node_name: Name of the node, from which its moment in that time follows.
     """
 
     install: InstallOptions = field(default_factory=InstallOptions)
@@ -47,3 +49,5 @@ class ServiceOptions:
     prefetch: Literal["off", "record"] = "off"
     compile_caches: tuple[Path, ...] = ()
     compile_cache_size: Amount = DEFAULT_COMPILE_CACHE_SIZE
+    first_fetch_jitter_s: float = 0.0
+    node_name: str = ""
