@@ -8,9 +8,9 @@ Repository: one artifact (an image manifest) for each lock, with the tag of `loc
 `interpreter_tag`; its config is an `InterpreterConfig`, its only layer is the archive. Each layer has the
 name of its file in the annotation `org.opencontainers.image.title`.
 
-Tree: `files/SHA256/FILENAME` (wheels), `simple/NAME/index.html` (PEP 503), `interpreters/PATH` as uv's
-`UV_PYTHON_INSTALL_MIRROR` requests it, and `interpreters/index.json`: an object of `path`, `sha256` and
-`size` by the key of each interpreter.
+Tree: `artifacts/TAG.json` (the `LockConfig` of each complete lock), `files/SHA256/FILENAME` (wheels),
+`simple/NAME/index.html` (PEP 503), `interpreters/PATH` as uv's `UV_PYTHON_INSTALL_MIRROR` requests it, and
+`interpreters/index.json`: an object of `path`, `sha256` and `size` by the key of each interpreter.
 
 Readers ignore keys that they do not know; a change that they must not ignore gets another media type.
 """
@@ -36,6 +36,7 @@ WHEEL_TYPE = "application/vnd.pypi.wheel.v1+zip"
 INTERPRETER_TYPE = "application/vnd.monobase.interpreter.v1+json"
 TITLE = "org.opencontainers.image.title"
 
+ARTIFACTS = "artifacts"
 FILES = "files"
 SIMPLE = "simple"
 INTERPRETERS = "interpreters"
@@ -194,6 +195,11 @@ def archive_type(filename: str) -> str:
     raise MirrorError(f"{filename!r}: is not an archive of an interpreter (.tar.gz, .tar.zst)")
 
 
+def artifact_path(tag: str) -> str:
+    """Return the path of a lock's config in a tree."""
+    return f"{ARTIFACTS}/{tag}.json"
+
+
 def file_path(sha256: str, filename: str) -> str:
     """Return the path of a wheel in a tree."""
     return f"{FILES}/{sha256}/{filename}"
@@ -327,13 +333,18 @@ def interpreter_artifact(config: InterpreterConfig) -> Artifact:
     return Artifact(INTERPRETER_TYPE, blob, (layer,))
 
 
-def format_artifact(artifact: Artifact) -> bytes:
-    """Write an image manifest (image-spec v1.1): canonical JSON, so that its digest depends on it alone."""
+def format_artifact(artifact: Artifact, *, with_type: bool = True) -> bytes:
+    """Write an image manifest (image-spec v1.1): canonical JSON, so that its digest depends on it alone.
+
+    Args:
+        artifact: The artifact.
+        with_type: Whether `artifactType` is in it; some registries from before OCI 1.1 refuse the field.
+    """
     return _canonical(
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
-            "artifactType": artifact.artifact_type,
+            **({"artifactType": artifact.artifact_type} if with_type else {}),
             "config": _descriptor(artifact.config),
             "layers": [_descriptor(layer) for layer in artifact.layers],
         }

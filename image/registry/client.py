@@ -83,7 +83,7 @@ class Registry:
         self.session = requests.Session()
         self._insecure = insecure
         # Passed with each request: requests replaces a session's value by REQUESTS_CA_BUNDLE.
-        self._verify = False if insecure else _ca_bundle(environment)
+        self._verify = False if insecure else ca_bundle(environment)
         if insecure:
             urllib3.disable_warnings()
         # Some registries treat a client that keeps cookies as a browser, and then require more.
@@ -110,7 +110,7 @@ class Registry:
         first: UnreachableError | None = None
         for self.prefix in ("https", "http") if plain else ("https",):
             try:
-                answer = self.do_request(self._url(""))
+                answer = self.do_request(self.url(""))
             except UnreachableError as error:
                 first = first or error
                 continue
@@ -129,6 +129,8 @@ class Registry:
         method: str = "GET",
         data: bytes | FileSlice | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        stream: bool = False,
     ) -> requests.Response:
         """Send a request, and repeat it with credentials if the registry requires them.
 
@@ -137,6 +139,7 @@ class Registry:
             method: The HTTP method.
             data: Body; a FileSlice is read while it is sent.
             headers: Headers in addition to those of the authentication.
+            stream: Leave the body of the answer to the caller, who closes it.
 
         Returns:
             The answer, with any status that is not one of the errors below.
@@ -149,7 +152,7 @@ class Registry:
         # An upload may go to another storage service, whose URL contains the authorization.
         target = urlsplit(url)
         ours = (target.scheme, target.netloc) == (self.prefix, self.repository.api_host)
-        answer = self._send(url, method, data, headers, self._auth.header if ours else None)
+        answer = self._send(url, method, data, headers, self._auth.header if ours else None, stream)
         if answer.status_code == 401 and ours:
             try:
                 header = self._auth.answer(answer)
@@ -158,7 +161,7 @@ class Registry:
             if header is not None:
                 if isinstance(data, FileSlice):
                     data.rewind()
-                answer = self._send(url, method, data, headers, header)
+                answer = self._send(url, method, data, headers, header, stream)
         if answer.status_code in {401, 403}:
             raise AccessError(self._denied(answer, method))
         if answer.status_code in _TRANSIENT:
@@ -174,8 +177,8 @@ class Registry:
         Raises:
             RegistryError: As `do_request`, or an answer that is neither yes nor no.
         """
-        answer = self.do_request(self._url(f"{self.repository.name}/blobs/{digest}"), "HEAD")
-        return self._expect(answer, "HEAD", {200, 404}) == 200
+        answer = self.do_request(self.url(f"{self.repository.name}/blobs/{digest}"), "HEAD")
+        return self.expect(answer, "HEAD", {200, 404}) == 200
 
     def manifest_digest(self, reference: str, media_type: str) -> str | None:
         """Return the digest of the manifest that a tag or digest names, or None.
@@ -187,9 +190,9 @@ class Registry:
         Raises:
             RegistryError: As `do_request`, or an answer that is neither yes nor no.
         """
-        url = self._url(f"{self.repository.name}/manifests/{reference}")
+        url = self.url(f"{self.repository.name}/manifests/{reference}")
         answer = self.do_request(url, "HEAD", headers={"Accept": media_type})
-        if self._expect(answer, "HEAD", {200, 404}) == 404:
+        if self.expect(answer, "HEAD", {200, 404}) == 404:
             return None
         return answer.headers.get("Docker-Content-Digest")
 
@@ -206,11 +209,11 @@ class Registry:
                 upload the same blob at once, docker-registry overwrites the first with the later ones.
             RegistryError: The registry refuses it, or stored another one.
         """
-        url = self._url(f"{self.repository.name}/manifests/{reference}")
+        url = self.url(f"{self.repository.name}/manifests/{reference}")
         answer = self.do_request(url, "PUT", content, {"Content-Type": manifest.media_type})
         if answer.status_code in {400, 404} and "MANIFEST_BLOB_UNKNOWN" in _said(answer):
             raise TransientError(self._refusal(answer, "PUT"))
-        self._expect(answer, "PUT", {200, 201, 202})
+        self.expect(answer, "PUT", {200, 201, 202})
         stored = answer.headers.get("Docker-Content-Digest", manifest.digest)
         if stored != manifest.digest:
             raise RegistryError(
@@ -247,7 +250,7 @@ class Registry:
             RegistryError: The registry refuses.
         """
         answer = self.do_request(self._uploads, "POST", headers={"Content-Length": "0"})
-        self._expect(answer, "POST", {202})
+        self.expect(answer, "POST", {202})
         smallest = answer.headers.get("OCI-Chunk-Min-Length", "")
         return self.upload_address(answer), int(smallest) if smallest.isdecimal() else 0
 
@@ -287,7 +290,7 @@ class Registry:
         answer = self.do_request(location, "PATCH", part, headers)
         if content_range is not None and answer.status_code in {400, 404, 416}:
             return None
-        self._expect(answer, "PATCH", {202, 204})
+        self.expect(answer, "PATCH", {202, 204})
         return self.upload_address(answer, location), _received_bytes(answer)
 
     def finish_upload(self, location: str, digest: str) -> str | None:
@@ -307,14 +310,15 @@ class Registry:
         answer = self.do_request(url, "PUT", headers={**_OCTETS, "Content-Length": "0"})
         if answer.status_code in {400, 404, 416}:
             return self._refusal(answer, "PUT")
-        self._expect(answer, "PUT", {201, 204})
+        self.expect(answer, "PUT", {201, 204})
         return None
 
     @property
     def _uploads(self) -> str:
-        return self._url(f"{self.repository.name}/blobs/uploads/")
+        return self.url(f"{self.repository.name}/blobs/uploads/")
 
-    def _url(self, path: str) -> str:
+    def url(self, path: str) -> str:
+        """Return the URL of a path below `/v2/`."""
         return f"{self.prefix}://{self.repository.api_host}/v2/{path}"
 
     def _send(
@@ -324,11 +328,18 @@ class Registry:
         data: bytes | FileSlice | None,
         headers: Mapping[str, str] | None,
         authorization: str | None,
+        stream: bool,
     ) -> requests.Response:
         sent = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
         try:
             return self.session.request(
-                method, url, data=data, headers=sent, timeout=_TIMEOUT_S, verify=self._verify
+                method,
+                url,
+                data=data,
+                headers=sent,
+                timeout=_TIMEOUT_S,
+                verify=self._verify,
+                stream=stream,
             )
         except requests.RequestException as error:
             raise _broken(error, self.repository.host) from error
@@ -355,7 +366,17 @@ class Registry:
             address = address._replace(scheme=self.prefix)
         return address.geturl()
 
-    def _expect(self, answer: requests.Response, method: str, statuses: set[int]) -> int:
+    def expect(self, answer: requests.Response, method: str, statuses: set[int]) -> int:
+        """Return the status of an answer.
+
+        Args:
+            answer: Answer of the registry.
+            method: Method of the request, for the message.
+            statuses: The expected statuses.
+
+        Raises:
+            RegistryError: It is another one.
+        """
         if answer.status_code not in statuses:
             raise RegistryError(self._refusal(answer, method))
         return answer.status_code
@@ -364,6 +385,8 @@ class Registry:
         hint = ""
         if answer.status_code == 413:
             hint = "; a proxy before the registry may limit requests: try --chunk-size, or ask for more quota"
+        elif answer.status_code == 507:
+            hint = "; the registry is full: ask for more quota, or remove what is not needed from it"
         return f"{self.repository}: {self._what(answer, method)}{hint}"
 
     def _denied(self, answer: requests.Response, method: str) -> str:
@@ -391,7 +414,15 @@ def _with_query(url: str, fields: Mapping[str, str]) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(fields)}"
 
 
-def _ca_bundle(environment: Mapping[str, str]) -> str | bool:
+def ca_bundle(environment: Mapping[str, str]) -> str | bool:
+    """Return what TLS connections trust, as `verify` of requests takes it.
+
+    Args:
+        environment: The variables REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE.
+
+    Raises:
+        RegistryError: A variable names a file that does not exist.
+    """
     # requests reads only the first two, and none for this machine, for which trust_env is off.
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         if path := environment.get(name):

@@ -1,0 +1,182 @@
+"""Makes sources and mirrors of the places that the options name."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from image.oci.reference import parse_repository
+from image.registry.client import Registry
+from image.registry.credentials import find_credentials
+from image.registry.patience import Patience, persist
+from tools.mirror.archive import ArchiveMirror
+from tools.mirror.archive_source import ArchiveSource
+from tools.mirror.destination import Destination
+from tools.mirror.folder_source import FolderSource
+from tools.mirror.index_source import IndexSource, default_index_url
+from tools.mirror.repository import RepositoryMirror
+from tools.mirror.repository_source import RepositorySource
+from tools.mirror.source import Source
+from tools.mirror.spool import Spool
+from tools.mirror.tree import Tree
+from tools.mirror.tree_source import TreeSource
+from tools.mirror.web import Web
+
+Kind = Literal["index", "registry", "web", "path", "archive"]
+_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that an option names.
+
+    Attributes:
+        kind: What is there.
+        value: Its path, URL or repository.
+        plain: Of a registry: whether it may do without TLS.
+    """
+
+    kind: Kind
+    value: str
+    plain: bool = False
+
+
+def parse_place(text: str) -> Place:
+    """Read the value of `--from` or `--to`.
+
+    Args:
+        text: `index`, `oci://REGISTRY/REPOSITORY`, `oci+http://…`, `https://…`, `file://…`, a folder, a tar.
+
+    Raises:
+        click.BadParameter: It is none of these.
+    """
+    found = _SCHEME.fullmatch(text)
+    if found is None:
+        if text == "index":
+            return Place("index", "")
+        return Place("archive" if text.endswith(".tar") else "path", text)
+    scheme, rest = found["scheme"], found["rest"]
+    if scheme in {"oci", "oci+http"}:
+        return Place("registry", rest.rstrip("/"), plain=scheme == "oci+http")
+    if scheme in {"http", "https"}:
+        return Place("web", text)
+    if scheme == "file" and rest.startswith("/"):
+        return parse_place(rest)
+    raise click.BadParameter(
+        f"{text!r} is neither oci://REGISTRY/REPOSITORY, https://…, file:///DIR, a folder, nor FILE.tar"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Makes sources and mirrors.
+
+    Attributes:
+        environment: Environment variables of the caller.
+        mount_from: Other repositories of the registry that may have wheels.
+        chunk_bytes: Longest body of a request to a registry; 0 for no limit.
+        insecure: Whether any certificate is trusted, and a registry without TLS.
+    """
+
+    environment: Mapping[str, str]
+    mount_from: tuple[str, ...] = ()
+    chunk_bytes: int = 0
+    insecure: bool = False
+
+    def web(self, jobs: int) -> Web:
+        """Return connections to web servers."""
+        return Web(self.environment, insecure=self.insecure, jobs=jobs)
+
+    def spool(self, say: Callable[[str], None]) -> Spool:
+        """Return the folder for files that are on their way, in the user's cache."""
+        cache = self.environment.get("XDG_CACHE_HOME") or Path(self.environment.get("HOME", "/"), ".cache")
+        return Spool(Path(cache, "monobase", "mirror"), say)
+
+    def source(self, place: Place, patience: Callable[[], Patience], jobs: int) -> Source:
+        """Return a source.
+
+        Args:
+            place: The place.
+            patience: Makes the limit of retries.
+            jobs: Connections at a time.
+
+        Raises:
+            MonobaseError: The place cannot be used.
+        """
+        match place.kind:
+            case "index":
+                return IndexSource(default_index_url(self.environment), self.web(jobs))
+            case "registry":
+                return RepositorySource(self._registry(place, patience, jobs))
+            case "web":
+                return TreeSource(place.value, self.web(jobs))
+            case "archive":
+                return ArchiveSource(Path(place.value))
+            case "path":
+                return FolderSource(Path(place.value))
+
+    def destination(
+        self,
+        place: Place,
+        patience: Callable[[], Patience],
+        say: Callable[[str], None],
+        *,
+        jobs: int,
+        verify: bool,
+    ) -> Destination:
+        """Return a mirror.
+
+        Args:
+            place: The place.
+            patience: Makes the limit of retries.
+            say: Prints a line.
+            jobs: Files at a time.
+            verify: Whether existing files of a folder are read and compared.
+
+        Raises:
+            MonobaseError: The place cannot be used.
+            click.BadParameter: Nothing can be written there.
+        """
+        if place.kind == "registry":
+            return RepositoryMirror(
+                self._registry(place, patience, jobs),
+                self.spool(say),
+                patience,
+                mount_from=self.mount_from,
+                chunk_bytes=self.chunk_bytes,
+                jobs=jobs,
+            )
+        if place.kind == "archive":
+            return ArchiveMirror(Path(place.value), say)
+        if place.kind == "path":
+            return Tree(Path(place.value), say, verify=verify)
+        raise click.BadParameter(
+            f"--to {place.value or place.kind}: is not written to; name oci://REGISTRY/REPOSITORY, a folder, "
+            "or FILE.tar"
+        )
+
+    def _registry(self, place: Place, patience: Callable[[], Patience], jobs: int) -> Registry:
+        try:
+            repository = parse_repository(place.value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+        registry = Registry(
+            repository,
+            find_credentials(repository, self.environment),
+            insecure=self.insecure or place.plain,
+            jobs=jobs,
+            environment=self.environment,
+        )
+        persist(registry.connect, patience())
+        return registry
+
+
+def mount_between(destination: Destination, sources: Sequence[Source]) -> None:
+    """Allow a repository to mount what a source in its own registry has, instead of copying it."""
+    if isinstance(destination, RepositoryMirror):
+        for source in sources:
+            if isinstance(source, RepositorySource):
+                destination.mount_from(source.registry.repository)
