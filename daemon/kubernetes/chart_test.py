@@ -172,6 +172,37 @@ CASES: dict[str, tuple[Fields, Fields]] = {
         {"image": {"pullSecrets": [{"name": "monobase-registry"}]}},
         _component("image-pull-secret"),
     ),
+    "a large fleet": (
+        {
+            "updateStrategy": {"maxUnavailable": "10%", "minReadySeconds": 30},
+            "work": {"firstFetchJitter": 60},
+        },
+        _component("large-fleet"),
+    ),
+    "a large fleet with other figures": (
+        {
+            "updateStrategy": {"maxUnavailable": "5%", "minReadySeconds": 120},
+            "work": {"firstFetchJitter": 600},
+        },
+        _component("large-fleet")
+        | {
+            "patches": [
+                *_json_patch("DaemonSet", "/spec/updateStrategy/rollingUpdate/maxUnavailable", "5%")[
+                    "patches"
+                ],
+                *_json_patch("DaemonSet", "/spec/minReadySeconds", 120)["patches"],
+                *_variables(MONOBASE_FIRST_FETCH_JITTER="600")["patches"],
+            ]
+        },
+    ),
+    "peers": (
+        {"dragonfly": {"enabled": True}, "sources": {"order": ["oci://registry.example/wheels", "index"]}},
+        _component("dragonfly") | _variables(MONOBASE_SOURCES="oci://registry.example/wheels index"),
+    ),
+    "peers on another port": (
+        {"dragonfly": {"enabled": True}, "env": {"MONOBASE_P2P": "http://$(HOST_IP):65001"}},
+        _component("dragonfly") | _variables(MONOBASE_P2P="http://$(HOST_IP):65001"),
+    ),
     "a network policy": ({"networkPolicy": {"enabled": True}}, _component("network-policy")),
     "a network policy for another Prometheus": (
         {"networkPolicy": {"enabled": True, "from": _FROM}},
@@ -246,6 +277,18 @@ def test_all_values_together_are_accepted(chart: Path, tmp_path: Path) -> None:
     assert found["PodMonitor/monobase-daemon"]["metadata"]["labels"]["release"] == "prometheus"
 
 
+def test_the_address_of_the_node_is_set_before_the_variable_that_names_it(
+    chart: Path, tree: Path, tmp_path: Path
+) -> None:
+    # Kubernetes replaces $(NAME) by what stands before it in the list, and by nothing else.
+    rendered = _rendered(chart, {"dragonfly": {"enabled": True}}, tmp_path)
+    kustomized = kustomize(overlay(tree / "overlay", "../base", _component("dragonfly")))
+    for manifests in (rendered, kustomized):
+        (pod,) = [each["spec"]["template"]["spec"] for each in manifests if each["kind"] == "DaemonSet"]
+        names = [entry["name"] for entry in pod["containers"][0]["env"]]
+        assert names.index("HOST_IP") < names.index("MONOBASE_P2P")
+
+
 def test_helm_finds_no_fault_in_the_chart(chart: Path, tmp_path: Path) -> None:
     done = helm("lint", "--strict", str(chart), directory=tmp_path)
     assert done.returncode == 0, done.stdout
@@ -258,6 +301,8 @@ def test_helm_finds_no_fault_in_the_chart(chart: Path, tmp_path: Path) -> None:
     [
         ({"range": {"minGenID": 2}}, "minGenID"),
         ({"range": {"minGenId": "2"}}, "/range/minGenId"),
+        ({"updateStrategy": {"minReadySeconds": "30s"}}, "/updateStrategy/minReadySeconds"),
+        ({"work": {"firstFetchJitter": -1}}, "/work/firstFetchJitter"),
         ({"budget": {"diskBudget": "300 GB"}}, "/budget/diskBudget"),
         ({"image": {"digest": "v1"}}, "/image/digest"),
         ({"env": {"UV_HTTP_TIMEOUT": 120}}, "/env/UV_HTTP_TIMEOUT"),

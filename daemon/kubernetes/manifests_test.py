@@ -59,7 +59,15 @@ def _container(manifests: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _variables(manifests: list[dict[str, Any]]) -> dict[str, str]:
-    return {entry["name"]: entry["value"] for entry in _container(manifests)["env"]}
+    return {entry["name"]: entry["value"] for entry in _container(manifests)["env"] if "value" in entry}
+
+
+def _fields(manifests: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the variables that are fields of the pod."""
+    env = _container(manifests)["env"]
+    return {
+        entry["name"]: entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in env if "valueFrom" in entry
+    }
 
 
 @pytest.fixture
@@ -382,6 +390,30 @@ def test_the_compile_cache_lies_in_the_folder_that_is_mounted_and_outside_of_the
     # It removes what models wrote, and still cannot become another user.
     capabilities = _container(manifests)["securityContext"]["capabilities"]
     assert capabilities == {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]}
+
+
+def test_a_large_fleet_changes_a_share_of_its_nodes_and_spreads_what_they_fetch(tree: Path) -> None:
+    manifests = _component(tree, "large-fleet")
+    assert len(validate(manifests)) == len(KINDS)
+    spec = _daemon_set(manifests)["spec"]
+    assert spec["minReadySeconds"] > 0
+    # A surge would wait for the first daemon's lock for ever.
+    assert spec["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": "10%", "maxSurge": 0}
+    known = {str(option.envvar) for option in run.params if getattr(option, "envvar", None)}
+    assert float(_variables(manifests)["MONOBASE_FIRST_FETCH_JITTER"]) > 0
+    assert "MONOBASE_FIRST_FETCH_JITTER" in known
+    assert _fields(manifests) == {"NODE_NAME": "spec.nodeName"}
+
+
+def test_peers_are_asked_at_the_address_of_the_node(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = _component(tree, "dragonfly")
+    assert len(validate(manifests)) == len(KINDS)
+    assert _fields(manifests) == {"HOST_IP": "status.hostIP"}
+    for name in [name for name in os.environ if name.startswith("MONOBASE_")]:
+        monkeypatch.delenv(name)
+    address = _variables(manifests)["MONOBASE_P2P"].replace("$(HOST_IP)", "192.0.2.7")
+    monkeypatch.setenv("MONOBASE_P2P", address)
+    assert run.make_context("run", []).params["p2p"] == ("192.0.2.7", 4001)
 
 
 def test_the_example_changes_what_it_says_and_keeps_the_rest(example: list[dict[str, Any]]) -> None:

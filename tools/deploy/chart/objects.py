@@ -16,12 +16,16 @@ _VARIABLES = "monobase.variables"
 _NAMESPACE = Scalar(".Release.Namespace | quote")
 _TAINT = ".Values.startupTaint.enabled"
 _MONITOR = ".Values.podMonitor.enabled"
+_DRAGONFLY = ".Values.dragonfly.enabled"
+# Components that set variables, some of them to values of the pod, each with the value that turns it on.
+_ADDED = {"dragonfly": _DRAGONFLY, "large-fleet": ".Values.work.firstFetchJitter"}
 # Components that patch the pods with a folder of the node, each with the value that turns it on.
 _FOLDERS = {
     "node-feature-discovery": ".Values.nodeFeatureDiscovery.enabled",
     "compile-cache": ".Values.compileCache.enabled",
 }
 _TEXT = {"type": "string"}
+_SECONDS = {"type": "integer", "minimum": 0}
 _FLAG = {"type": "boolean"}
 _NAMES = {"type": "object", "additionalProperties": _TEXT}
 _OBJECT = {"type": "object"}
@@ -55,11 +59,17 @@ def objects_of(sources: Sources, image: Image) -> Objects:
     """
     folders = {on: _pod(sources.patch_of(name, "DaemonSet")) for name, on in _FOLDERS.items()}
     of_base = _variables(_pod(sources.base["DaemonSet"]))
+    added = {on: _pod(sources.patch_of(name, "DaemonSet")) for name, on in _ADDED.items()}
+    options = {option.variable for option in OPTIONS}
     conditional = {
-        name: (on, text) for on, patch in folders.items() for name, text in _variables(patch).items()
+        name: (on, text)
+        for on, patch in [*folders.items(), *added.items()]
+        for name, text in _variables(patch).items()
+        if name not in options
     }
+    of_pod = {entry["name"]: (on, entry) for on, patch in added.items() for entry in _of_pod(patch)}
     templates = {
-        "_variables.tpl": variables_template(_VARIABLES, of_base, conditional),
+        "_variables.tpl": variables_template(_VARIABLES, of_base, conditional, of_pod),
         "daemonset.yaml": to_template(_daemon_set(sources, folders)),
         "serviceaccount.yaml": to_template(_service_account(sources)),
         "priorityclass.yaml": _if(".Values.priority.create", _priority_class(sources)),
@@ -117,6 +127,9 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
                 {"type": ["integer", "string"]},
                 "Nodes that get a new daemon at a time: a number, or such as 10%",
             ),
+            "minReadySeconds": Value(
+                0, _SECONDS, "How long a node must be ready before the next one gets a new daemon"
+            ),
         },
         "priority": {
             "create": Value(True, _FLAG, "Create the PriorityClass; once in a cluster: it has no namespace"),
@@ -144,6 +157,9 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
         },
         "dashboard": {"enabled": Value(False, _FLAG, "The dashboard, in a ConfigMap for Grafana's sidecar")},
         "nodeFeatureDiscovery": {"enabled": Value(False, _FLAG, "Label nodes with what is ready on them")},
+        "dragonfly": {
+            "enabled": Value(False, _FLAG, "Ask Dragonfly's client on the node first, for sources.order")
+        },
         "compileCache": {
             "enabled": Value(False, _FLAG, "Keep a folder of the node for compiled code of models")
         },
@@ -161,6 +177,9 @@ def _daemon_set(sources: Sources, folders: Mapping[str, Manifest]) -> Manifest:
     manifest = _placed(sources.base["DaemonSet"])
     manifest["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] = Scalar(
         ".Values.updateStrategy.maxUnavailable"
+    )
+    manifest["spec"]["minReadySeconds"] = When(
+        ".Values.updateStrategy.minReadySeconds", Scalar(".Values.updateStrategy.minReadySeconds | int64")
     )
     template = manifest["spec"]["template"]
     removed = sources.patch_of("pod-monitor", "DaemonSet")["spec"]["template"]["metadata"]["annotations"]
@@ -268,4 +287,10 @@ def _pod(manifest: Manifest) -> Manifest:
 
 def _variables(pod: Manifest) -> dict[str, str]:
     (container,) = pod["containers"]
-    return {entry["name"]: entry["value"] for entry in container["env"]}
+    return {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+
+
+def _of_pod(pod: Manifest) -> list[Manifest]:
+    """Return the variables with a value of the pod, such as the node's name."""
+    (container,) = pod["containers"]
+    return [entry for entry in container["env"] if "valueFrom" in entry]

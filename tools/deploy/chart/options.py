@@ -1,5 +1,6 @@
 """The values of the chart that are variables of the daemon, and the expressions that set these variables."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": {"type": "string", "pattern": r"^\S+$"}}
 _ID = {"type": ["integer", "null"], "minimum": 0}
 _COUNT = {"type": ["integer", "null"], "minimum": 1}
+_SECONDS = {"type": ["integer", "null"], "minimum": 0}
 _BOOLEAN = {"type": "boolean"}
 # As the daemon parses them (daemon/prefix/disk_budget.py, daemon/download_limit/rate_limit.py).
 _AMOUNT = {"type": "string", "pattern": r"^([0-9]{1,15}(\.[0-9]+)?(%|([kKMGT]i?)?B?))?$"}
@@ -76,6 +78,8 @@ OPTIONS = (
            "The most that the node's folder may take, such as 300G or 60%; empty for no limit"),
     Option("budget", "keepFree", "MONOBASE_KEEP_FREE", "", _AMOUNT,
            "What must stay free on its disk, such as 50G; empty for nothing"),
+    Option("sources", "order", "MONOBASE_SOURCES", [], _TEXTS,
+           "Where wheels come from, in this order: oci://REGISTRY/REPOSITORY, https://HOST/PATH/, index"),
     Option("sources", "indexUrl", "MONOBASE_INDEX_URL", "", _TEXT,
            "Package index in place of the one in the locks; one with a password belongs into sources.secret"),
     Option("sources", "pythonMirror", "MONOBASE_PYTHON_MIRROR", "", _TEXT,
@@ -86,11 +90,16 @@ OPTIONS = (
            "Concurrent downloads; null for uv's default"),
     Option("work", "maxDownloadRate", "MONOBASE_MAX_DOWNLOAD_RATE", "", _RATE,
            "Most bytes a second that a node downloads, such as 100M; empty for no limit"),
+    Option("work", "firstFetchJitter", "MONOBASE_FIRST_FETCH_JITTER", None, _SECONDS,
+           "Seconds over which nodes spread their first fetch of what is new; null for at once"),
 )  # fmt: skip
 
 
 def variables_template(
-    name: str, of_base: Mapping[str, str], conditional: Mapping[str, tuple[str, str]]
+    name: str,
+    of_base: Mapping[str, str],
+    conditional: Mapping[str, tuple[str, str]],
+    of_pod: Mapping[str, tuple[str, Mapping[str, Any]]],
 ) -> str:
     """Return the definition of a template that gives the `env` of the daemon's container as JSON.
 
@@ -98,6 +107,8 @@ def variables_template(
         name: Name of the template.
         of_base: Variables of the base; those that are no option are constants.
         conditional: Further variables: a condition and the value.
+        of_pod: Variables with a value of the pod: a condition and the entry. They are first in the list, as
+            Kubernetes replaces `$(NAME)` in those behind them.
     """
     known = {option.variable for option in OPTIONS}
     lines = [f'{{{{- define "{name}" -}}}}', "{{- $variables := dict -}}"]
@@ -112,6 +123,7 @@ def variables_template(
     )
     lines += [
         "{{- $entries := list -}}",
+        *(_of_pod(variable, condition, entry) for variable, (condition, entry) in of_pod.items()),
         "{{- range $name, $text := $variables }}",
         # The API server drops an empty value.
         '{{- $entry := ternary (dict "name" $name "value" $text) (dict "name" $name) (ne $text "") -}}',
@@ -121,6 +133,13 @@ def variables_template(
         "{{- end -}}",
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _of_pod(name: str, condition: str, entry: Mapping[str, Any]) -> str:
+    """Return the expression that adds an entry, unless a user sets the variable."""
+    text = json.dumps(json.dumps(entry))
+    added = f"{{{{- $entries = append $entries (fromJson {text}) -}}}}"
+    return f'{{{{- if and ({condition}) (not (hasKey $variables "{name}")) }}}}{added}{{{{- end -}}}}'
 
 
 def _of_option(option: Option, always: bool) -> str:
