@@ -40,6 +40,7 @@ from daemon.prefix.store_mounts import check_stores
 from daemon.prefix.toolkit_tree import toolkit_directory_name
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter, Stage
+from daemon.source.ledger import received_since
 from daemon.uv.cache import find_archive, remove_leftovers, remove_outdated
 from daemon.uv.leftovers import clean_leftovers
 from daemon.uv.program import Uv
@@ -124,6 +125,8 @@ class _Install:
     def run(self) -> None:
         """Plan and install what is missing, seal what is complete, and point `latest` to the newest."""
         clean_leftovers(self._prefix, self._reporter)
+        if self._options.sources is not None:
+            self._options.sources.ledger.forget_wrong()
         plan = self._plan()
         if plan.wanted:
             begin_staging(self._prefix)
@@ -257,6 +260,8 @@ class _Install:
     def _fetch(self, wanted: Sequence[Wanted], fetcher: Fetcher) -> dict[str, MonobaseError]:
         """Download what uv's cache lacks or has damaged, and return why wheels cannot be used, by digest."""
         self._note_users(wanted)
+        sources = self._options.sources
+        before = {} if sources is None else sources.ledger.received()
         with self._reporter.stage("fetch", unit="bytes") as stage:
             self._progress.enter("fetch", 0, wanted)
             unusable = self._check_wheels(wanted)
@@ -273,6 +278,8 @@ class _Install:
             fetched_bytes = sum(wheel.size_bytes for wheel in arrived)
             self.result.fetched_bytes += fetched_bytes
             stage.facts.update(wheels=len(arrived), fetched_bytes=fetched_bytes)
+            if sources is not None:
+                stage.facts["from"] = received_since(before, sources.ledger.received())
             if failures:
                 stage.facts["failed_wheels"] = len(failures)
         return failures

@@ -56,8 +56,9 @@ class ServiceContext:
         self.retries = Retries(options.retry_delay_s, options.max_retry_delay_s)
         self.state = ServiceState(self.retries)
         self.stop = threading.Event()
-        self.metrics = Metrics(prefix, self.state, self.readiness)
         wanted = options.install
+        ledger = None if wanted.sources is None else wanted.sources.ledger
+        self.metrics = Metrics(prefix, self.state, self.readiness, ledger)
         self.definitions = Definitions(load, wanted.min_gen_id, wanted.max_gen_id, wanted.selection)
         self.is_counted = False
         self.manifests = ManifestMemory()

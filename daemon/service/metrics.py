@@ -12,12 +12,13 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from daemon.prefix.prefix import Prefix
 from daemon.service.failure import KINDS
 from daemon.service.state import ServiceState
+from daemon.source.ledger import Ledger
 from daemon.upkeep.readiness import Readiness
 from gens.version import read_version
 
@@ -40,7 +41,13 @@ class Metrics:
         repaired: Repairs after which no damage was left.
     """
 
-    def __init__(self, prefix: Prefix, state: ServiceState, read: Callable[[], Readiness]) -> None:
+    def __init__(
+        self,
+        prefix: Prefix,
+        state: ServiceState,
+        read: Callable[[], Readiness],
+        sources: Ledger | None = None,
+    ) -> None:
         self._registry = CollectorRegistry()
         self.installs = Histogram(
             "monobase_install_duration_seconds",
@@ -69,11 +76,35 @@ class Metrics:
             "monobase_repairs", "Damage that was found and restored.", registry=self._registry
         )
         self._registry.register(_Gauges(prefix, state, read))
+        if sources is not None:
+            self._registry.register(_Sources(sources))
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _Sources(Collector):
+    """The counts of the sources, which begin with the daemon."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def collect(self) -> Iterator[Metric]:
+        """Read the counts."""
+        received = CounterMetricFamily(
+            "monobase_source_received_bytes", "Bytes that each source has sent.", labels=["source"]
+        )
+        failures = CounterMetricFamily(
+            "monobase_source_failures", "Failures of each source by reason.", labels=["source", "reason"]
+        )
+        for count in self._ledger.counts():
+            received.add_metric([count.name], count.received_bytes)
+            for reason, number in count.failures.items():
+                failures.add_metric([count.name, reason], number)
+        yield received
+        yield failures
 
 
 class _Gauges(Collector):

@@ -10,6 +10,9 @@ from daemon.install.options import InstallOptions
 from daemon.prefix.usage import Usage
 from daemon.service.failure import KINDS
 from daemon.service.state import LeaseState
+from daemon.source.failure import SourceFailure
+from daemon.source.ledger import Ledger
+from daemon.source.source_index import SourceIndex
 from gens.selection import Selection
 from gens.version import read_version
 from tests.fake_prefix.fake_prefix import FakePrefix
@@ -46,6 +49,19 @@ def test_each_generation_has_its_state(fake: FakePrefix) -> None:
     assert ("monobase_latest_generation",) not in samples
     fake.point_latest(0)
     assert _samples(FakeService(fake))["monobase_latest_generation",] == 0
+
+
+def test_each_source_has_its_bytes_and_its_failures(fake: FakePrefix) -> None:
+    assert not any("source" in name for name, *_ in _samples(FakeService(fake)))
+    ledger = Ledger(("oci://a/b", "index by peers"), lambda _: None)
+    ledger.count("oci://a/b", 7)
+    ledger.fail("oci://a/b", SourceFailure("denied", "answers 401"), "0" * 64, "x.whl")
+    with SourceIndex([], ledger) as index:
+        samples = _samples(FakeService(fake, InstallOptions(sources=index)))
+    assert samples["monobase_source_received_bytes_total", "oci://a/b"] == 7
+    assert samples["monobase_source_received_bytes_total", "index by peers"] == 0
+    assert samples["monobase_source_failures_total", "denied", "oci://a/b"] == 1
+    assert samples["monobase_source_failures_total", "wrong", "oci://a/b"] == 0
 
 
 def test_the_selection_of_the_node_is_named(fake: FakePrefix) -> None:

@@ -131,6 +131,7 @@ class BlobStream:
             held += len(part)
             received += len(part)
             now_s = self.now()
+            source_s = now_s - sending_s  # a client that reads slowly does not make the source slow
             is_whole = self._done + held >= blob.size_bytes
             is_due = held >= self.chunk_bytes or now_s - began_s > _LONGEST_IN_CHUNK_S
             if held and (is_due or is_whole or not part):
@@ -138,12 +139,12 @@ class BlobStream:
                 parts, held = [], 0
                 yield chunk
                 began_s = self.now()
-                sending_s += began_s - now_s  # a client that reads slowly does not make the source slow
+                sending_s += began_s - now_s
             if broken is not None:
                 raise broken
             if is_whole or not part:
                 return
-            slow = None if watch is None else watch.look(now_s - sending_s, received)
+            slow = None if watch is None else watch.look(source_s, received)
             if slow is not None:
                 raise SourceFailure("slow", f"is too slow: it sent {slow}; see --min-download-rate")
 

@@ -3,8 +3,10 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from rich.filesize import decimal
 
 from daemon.source.failure import REASONS, Reason, SourceFailure
 
@@ -109,6 +111,11 @@ class Ledger:
             self._wrong.clear()
             self._unmixed.clear()
 
+    def received(self) -> dict[str, int]:
+        """Return the bytes of each source that sent any, in their order."""
+        with self._guard:
+            return {name: self._received[name] for name in self.names if self._received[name]}
+
     def counts(self) -> list[SourceCount]:
         """Return what each source did, in their order."""
         with self._guard:
@@ -118,3 +125,14 @@ class Ledger:
                 )
                 for name in self.names
             ]
+
+
+def received_since(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
+    """Return what each source has sent between two looks, such as `1.2 GB of file:///mirror`.
+
+    Args:
+        before: Bytes by source at the first look.
+        now: Bytes by source at the second one.
+    """
+    sent = {name: count - before.get(name, 0) for name, count in now.items()}
+    return [f"{decimal(count)} of {name}" for name, count in sent.items() if count]

@@ -72,7 +72,7 @@ def parse_location(text: str) -> Location:
         url = urlsplit(text)
         host, port = url.hostname or "", url.port
     except ValueError as error:
-        raise ValueError(f"{redact(text)!r}: {error}") from error
+        raise ValueError(f"{redact(text)!r} is not a source: {error}") from error
     if url.query or url.fragment or "@" in url.path:
         raise ValueError(f"{redact(text)!r} has a query, a fragment or an @ in its path: write {_FORMS}")
     if scheme == "file":

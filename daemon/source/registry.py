@@ -62,16 +62,27 @@ class RegistrySource:
         ask: Sends its requests.
         auth: Authorizes them.
         host: How the registry is reached.
+        is_indirect: Whether blobs are requested from another host than the registry, which may not pass its
+            challenges on: the registry itself is asked for them then.
     """
 
     def __init__(
-        self, name: str, location: Location, ask: Ask, auth: RegistryAuth, host: RegistryHost
+        self,
+        name: str,
+        location: Location,
+        ask: Ask,
+        auth: RegistryAuth,
+        host: RegistryHost,
+        *,
+        is_indirect: bool = False,
     ) -> None:
         self._name = name
         self._repository = location.repository
         self._ask = ask
         self._auth = auth
         self._host = host
+        self._is_indirect = is_indirect
+        self._is_known = not is_indirect
 
     @property
     def name(self) -> str:
@@ -114,24 +125,37 @@ class RegistrySource:
 
     def _get(self, path: str, headers: Mapping[str, str], blob: Blob | None) -> HttpAnswer:
         """Send a request, and repeat it with credentials if the registry requires them."""
-        answer = self._sent(path, headers, self._auth.header, blob)
+        what = f"{self._repository}/{path}"
+        if not self._is_known:
+            self._answer(self._challenge())
+            self._is_known = True
+        answer = self._sent(what, headers, self._auth.header, blob)
         if answer.status == 401:
             challenge = answer.header("WWW-Authenticate")
             with answer:
                 answer.read_all(_MOST_BYTES)
-            header = self._auth.answer(challenge, self._host.base)
-            answer = self._sent(path, headers, header, blob)
-        remedy = f"{self._auth.origin}: add a login for the registry"
-        check_status(answer, f"{self._repository}/{path}", remedy)
+            self._answer(self._challenge() if self._is_indirect else challenge)
+            answer = self._sent(what, headers, self._auth.header, blob)
+        check_status(answer, what, f"{self._auth.origin}: add a login for the registry")
         return answer
 
+    def _answer(self, challenge: str | None) -> None:
+        if challenge is not None:
+            self._auth.answer(challenge, self._host.base)
+
+    def _challenge(self) -> str | None:
+        """Return the challenge of the registry ("Determining Support"); None if it requires no login."""
+        with self._sent("", {}, "", None) as answer:
+            answer.read_all(_MOST_BYTES)
+            return answer.header("WWW-Authenticate") if answer.status == 401 else None
+
     def _sent(
-        self, path: str, headers: Mapping[str, str], authorization: str, blob: Blob | None
+        self, what: str, headers: Mapping[str, str], authorization: str, blob: Blob | None
     ) -> HttpAnswer:
         while True:
             base = self._host.base
             try:
-                return self._ask(f"{base}/v2/{self._repository}/{path}", headers, authorization, blob)
+                return self._ask(f"{base}/v2/{what}", headers, authorization, blob)
             except SourceFailure:
                 if not self._host.fall_back(base):
                     raise

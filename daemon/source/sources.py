@@ -117,7 +117,9 @@ def _open(
         return tuple(WebTreeSource(way, location, ask, variables) for way, ask in ways)
     auth = RegistryAuth(client, _credentials(location, options, variables), location.repository)
     host = RegistryHost(location)
-    return tuple(RegistrySource(way, location, ask, auth, host) for way, ask in ways)
+    return tuple(
+        RegistrySource(way, location, ask, auth, host, is_indirect=ask is not straight) for way, ask in ways
+    )
 
 
 def _credentials(location: Location, options: SourceOptions, variables: Mapping[str, str]) -> Credentials:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gens.mirror_shape import file_path
 from tests.index.server import LocalIndex
 from tests.node.node import SITE, Node, make_node
 from tests.registry.local_registry import PASSWORD, USER, local_registry
@@ -59,3 +60,86 @@ def test_a_generation_is_installed_from_a_web_server(node: Node, tmp_path: Path)
         node.install("--source", tree.url)
         assert tree.sent_bytes == alpha.size_bytes
     assert node.is_sealed()
+
+
+def test_a_wrong_wheel_is_healed_from_the_next_source_by_one_more_copy(node: Node, tmp_path: Path) -> None:
+    alpha, beta = node.wheel(size_bytes=3_000_000), node.wheel("beta")
+    node.define(environment_cell([alpha, beta]))
+    root = write_tree(tmp_path / "mirror", [alpha, beta])
+    with web_tree(root) as bad, web_tree(root) as good:
+        bad.wrong.add(f"/{file_path(alpha.sha256, alpha.filename)}")
+        said = node.install("--source", bad.url, "--source", good.url)
+        assert good.sent_bytes == alpha.size_bytes
+        assert bad.sent_bytes == alpha.size_bytes + beta.size_bytes
+    assert f"{bad.url}: {alpha.filename}: sent another file than its lock names" in said
+    assert node.is_sealed()
+    assert node.differences() == []
+
+
+def test_what_a_source_lacks_comes_from_the_index(node: Node, tmp_path: Path) -> None:
+    alpha, beta = node.wheel(), node.wheel("beta")
+    node.define(environment_cell([alpha, beta]))
+    tree = write_tree(tmp_path / "mirror", [alpha])
+    node.install("--source", f"file://{tree}", "--source", "index")
+    assert node.index.log.wheel_downloads() == {beta.filename: 1}
+    assert node.is_sealed()
+
+
+def test_without_the_index_among_the_sources_it_is_never_asked(node: Node, tmp_path: Path) -> None:
+    alpha, beta = node.wheel(), node.wheel("beta")
+    node.define(environment_cell([alpha]), environment_cell([beta], torch="2.4.1"))
+    tree = write_tree(tmp_path / "mirror", [alpha])
+    said = node.install("--source", f"file://{tree}", code=4)
+    assert f"{beta.filename}: no source sends it: file://{tree}: files/{beta.sha256}" in said
+    assert "mirror this generation there" in said
+    assert node.index.log.requests() == ()
+    assert node.environment().exists()
+
+
+def test_a_denied_source_has_a_code_of_its_own_and_one_message(node: Node, tmp_path: Path) -> None:
+    wheels = [node.wheel(name) for name in ("alpha", "beta", "gamma")]
+    node.define(environment_cell(wheels))
+    with web_tree(write_tree(tmp_path / "mirror", wheels)) as tree:
+        tree.authorization = BASIC
+        said = node.install("--source", tree.url, code=9)
+        assert len(tree.asked) == len({path for path, _ in tree.asked})
+        url = tree.url.replace("//", f"//{USER}:{PASSWORD.replace(' ', '%20')}@")
+        assert said.count(f"warning: {tree.url}") == 1
+        assert "answers 401" in said
+        assert "write credentials into the URL or netrc" in said
+        said = node.install("--source", url)
+        assert PASSWORD not in said
+        assert PASSWORD.replace(" ", "%20") not in said
+    assert node.is_sealed()
+
+
+def test_a_prefix_that_is_full_stays_full_when_the_source_changes(node: Node, tmp_path: Path) -> None:
+    alpha, beta = node.wheel(), node.wheel("beta")
+    node.define(environment_cell([alpha, beta]))
+    node.install()
+    node.define(environment_cell([alpha, beta]), environment_cell([beta], torch="2.4.1"), generation=1)
+    node.index.log.clear()
+    root = write_tree(tmp_path / "mirror", [alpha, beta])
+    with web_tree(root) as tree:
+        node.install("--source", tree.url)
+        assert tree.asked == []
+        node.define(environment_cell([alpha], torch="2.3.1"), generation=2)
+        node.install("--source", f"file://{tmp_path}/nowhere")
+        node.define(environment_cell([beta], torch="2.3.1"), generation=3)
+        node.install()
+    assert all(node.is_sealed(f"g0000{number}") for number in range(4))
+    assert node.index.log.wheel_attempts() == {}
+
+
+def test_what_a_source_brought_is_not_fetched_from_the_index_or_another_source(
+    node: Node, tmp_path: Path
+) -> None:
+    alpha = node.wheel()
+    node.define(environment_cell([alpha]))
+    node.install("--source", f"file://{write_tree(tmp_path / 'mirror', [alpha])}")
+    node.define(environment_cell([alpha], torch="2.3.1"), generation=1)
+    node.install("--source", f"file://{tmp_path}/nowhere")
+    node.define(environment_cell([alpha], torch="2.4.1"), generation=2)
+    node.install()
+    assert all(node.is_sealed(f"g0000{number}") for number in range(3))
+    assert node.index.log.wheel_attempts() == {}

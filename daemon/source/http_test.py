@@ -1,0 +1,367 @@
+"""Sources on the web: ranges, redirects, logins, tokens that expire, proxies, peers."""
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from daemon.source.blob_stream import BlobStream
+from daemon.source.body import Blob, Source
+from daemon.source.failure import SourceFailure
+from daemon.source.location import parse_location
+from daemon.source.source_index import SourceIndex
+from daemon.source.sources import SourceOptions, serve_sources
+from gens.errors import CredentialsError
+
+_CONTENT = bytes(range(256)) * 2_000
+_SHA256 = hashlib.sha256(_CONTENT).hexdigest()
+_BLOB = Blob(_SHA256, len(_CONTENT), "a.whl", f"files/{_SHA256}/a.whl")
+_WORD = "right horse"
+_BASIC = "Basic " + base64.b64encode(f"ada:{_WORD}".encode()).decode()
+_CLOSED = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    path: str
+    fields: Mapping[str, str]
+
+    @property
+    def authorization(self) -> str:
+        return self.fields.get("Authorization", "")
+
+    @property
+    def start(self) -> int:
+        return int(self.fields.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes = b""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+
+
+Behaviour = Callable[[_Request], _Answer]
+
+
+@dataclass(slots=True)
+class _Server:
+    port: int
+    requests: list[_Request] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def _server(behave: Behaviour) -> Iterator[_Server]:
+    found = _Server(0)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            request = _Request(self.path, dict(self.headers))
+            found.requests.append(request)
+            answer = behave(request)
+            self.send_response(answer.status)
+            for name, value in answer.fields.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body[: answer.cut_after])
+            self.close_connection = self.close_connection or answer.cut_after is not None
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        found.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield found
+        server.shutdown()
+        thread.join()
+
+
+def _blob(request: _Request, cut_after: int | None = None) -> _Answer:
+    if not request.start:
+        return _Answer(200, _CONTENT, {}, cut_after)
+    span = f"bytes {request.start}-{len(_CONTENT) - 1}/{len(_CONTENT)}"
+    return _Answer(206, _CONTENT[request.start :], {"Content-Range": span}, cut_after)
+
+
+@contextmanager
+def _index(
+    *sources: str,
+    variables: Mapping[str, str] | None = None,
+    peers: tuple[str, int] | None = None,
+    registry_config: Path | None = None,
+) -> Iterator[tuple[SourceIndex, list[str]]]:
+    warnings: list[str] = []
+    options = SourceOptions(tuple(map(parse_location, sources)), registry_config, peers)
+    with serve_sources(options, {"HOME": "/nowhere", **(variables or {})}, warnings.append) as index:
+        assert index is not None
+        yield index, warnings
+
+
+def _sources(index: SourceIndex) -> tuple[Source, ...]:
+    return index.ways[0] or ()
+
+
+def _received(index: SourceIndex) -> bytes:
+    stream = BlobStream(_BLOB, _sources(index), index.ledger, chunk_bytes=100_000, wait=lambda _: None)
+    return b"".join(stream.chunks())
+
+
+def test_cuts_are_resumed_by_a_range() -> None:
+    cuts = [100_000] * 4
+    with (
+        _server(lambda request: _blob(request, cuts.pop() if cuts else None)) as server,
+        _index(f"{server.url}/") as (index, _),
+    ):
+        assert _received(index) == _CONTENT
+        assert [request.start for request in server.requests] == [0, 100_000, 200_000, 300_000, 400_000]
+
+
+def test_a_server_that_ignores_a_range_is_read_from_its_beginning() -> None:
+    cuts = [300_000]
+    with (
+        _server(lambda _: _Answer(200, _CONTENT, {}, cuts.pop() if cuts else None)) as server,
+        _index(f"{server.url}/") as (index, _),
+    ):
+        assert _received(index) == _CONTENT
+        assert len(server.requests) == 2
+
+
+def test_a_redirect_gets_no_credentials_on_another_host() -> None:
+    with _server(_blob) as bucket:
+        moved = {"Location": f"{bucket.url}/bucket?signature=word-of-the-bucket"}
+        with (
+            _server(lambda _: _Answer(307, b"", moved)) as server,
+            _index(f"http://ada:{_WORD.replace(' ', '%20')}@127.0.0.1:{server.port}/") as (index, warnings),
+        ):
+            assert _received(index) == _CONTENT
+            assert server.requests[0].authorization == _BASIC
+            assert bucket.requests[0].authorization == ""
+        assert warnings == []
+
+
+def test_the_url_of_a_redirect_is_in_no_message() -> None:
+    with _server(lambda _: _Answer(403)) as bucket:
+        moved = {"Location": f"{bucket.url}/bucket?signature=word-of-the-bucket"}
+        with (
+            _server(lambda _: _Answer(307, b"", moved)) as server,
+            _index(f"{server.url}/") as (index, warnings),
+            pytest.raises(Exception, match="answers 403") as caught,
+        ):
+            _received(index)
+        assert "word-of-the-bucket" not in f"{caught.value} {warnings}"
+
+
+@pytest.mark.parametrize("location", ["http://", "ftp://a.example/b", "/again"])
+def test_a_redirect_that_is_no_way_is_a_failure(location: str) -> None:
+    with (
+        _server(lambda _: _Answer(307, b"", {"Location": location})) as server,
+        _index(f"{server.url}/") as (index, _),
+        pytest.raises(SourceFailure, match=r"redirects|leads|answers 307"),
+    ):
+        _sources(index)[0].open(_BLOB, 0)
+
+
+def test_a_file_of_another_length_is_refused_before_a_byte_of_it() -> None:
+    with (
+        _server(lambda _: _Answer(200, b"<html>Log in!</html>")) as server,
+        _index(f"{server.url}/") as (index, _),
+        pytest.raises(SourceFailure, match="sends 20 bytes for a file of 512,000"),
+    ):
+        _sources(index)[0].open(_BLOB, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(404, "absent"), (401, "denied"), (403, "denied"), (429, "unreachable"), (500, "unreachable")],
+)
+def test_a_status_is_a_reason(status: int, reason: str) -> None:
+    with (
+        _server(lambda _: _Answer(status, b"", {"Retry-After": "77"})) as server,
+        _index(f"{server.url}/") as (index, _),
+    ):
+        with pytest.raises(SourceFailure) as caught:
+            _sources(index)[0].open(_BLOB, 0)
+        assert (caught.value.reason, caught.value.wait_s) == (
+            reason,
+            77.0 if reason == "unreachable" else None,
+        )
+
+
+def test_a_host_where_nobody_listens_is_named_with_what_to_do() -> None:
+    with _index(f"{_CLOSED}/") as (index, _), pytest.raises(SourceFailure) as caught:
+        _sources(index)[0].open(_BLOB, 0)
+    assert caught.value.reason == "unreachable"
+    assert caught.value.text == (
+        "127.0.0.1:9 cannot be reached: Connection refused; check its address and the network"
+    )
+
+
+def test_a_login_is_read_from_netrc(tmp_path: Path) -> None:
+    path = tmp_path / "netrc"
+    path.write_text(f"machine 127.0.0.1 login ada password {_WORD.replace(' ', '-')}\n")
+    with (
+        _server(_blob) as server,
+        _index(f"{server.url}/", variables={"NETRC": str(path)}) as (index, _),
+    ):
+        assert _received(index) == _CONTENT
+        pair = base64.b64encode(b"ada:right-horse").decode()
+        assert server.requests[0].authorization == f"Basic {pair}"
+
+
+@dataclass(slots=True)
+class _Registry:
+    """A registry with a token service; each token is right for a number of requests."""
+
+    uses: int
+    cuts: list[int]
+    issued: int = 0
+    used: int = 0
+    logins: list[str] = field(default_factory=list)
+
+    def behave(self, request: _Request) -> _Answer:
+        if request.path.startswith("/token?"):
+            self.logins.append(request.authorization)
+            self.issued += 1
+            self.used = 0
+            return _Answer(200, json.dumps({"token": f"token-number-{self.issued}"}).encode())
+        self.used += 1
+        if request.authorization != f"Bearer token-number-{self.issued}" or self.used > self.uses:
+            host = request.fields["Host"]
+            challenge = f'Bearer realm="http://{host}/token",service="s",scope="repository:w:pull"'
+            return _Answer(401, b"{}", {"WWW-Authenticate": challenge})
+        assert request.path == f"/v2/w/blobs/sha256:{_SHA256}"
+        return _blob(request, self.cuts.pop(0) if self.cuts else None)
+
+
+def _config(path: Path, host: str) -> Path:
+    pair = base64.b64encode(f"ada:{_WORD}".encode()).decode()
+    path.write_text(json.dumps({"auths": {host: {"auth": pair}}}))
+    return path
+
+
+def test_a_token_that_expires_within_a_blob_is_renewed_and_the_blob_goes_on(tmp_path: Path) -> None:
+    registry = _Registry(uses=1, cuts=[50_000] * 5)
+    with _server(registry.behave) as server:
+        host = f"127.0.0.1:{server.port}"
+        config = _config(tmp_path / "config.json", host)
+        with _index(f"oci+http://{host}/w", registry_config=config) as (index, warnings):
+            assert _received(index) == _CONTENT
+        starts = [request.start for request in server.requests if request.authorization.startswith("Bearer ")]
+        assert sorted(set(starts)) == [50_000 * number for number in range(6)]
+        assert 0 not in starts[1:]
+    assert registry.issued == 6
+    assert set(registry.logins) == {_BASIC}
+    assert _WORD not in str(warnings)
+
+
+def test_a_registry_on_loopback_is_reached_by_plain_http() -> None:
+    registry = _Registry(uses=9, cuts=[])
+    with _server(registry.behave) as server, _index(f"oci://127.0.0.1:{server.port}/w") as (index, _):
+        assert _received(index) == _CONTENT
+    assert registry.logins == [""]
+
+
+def test_a_token_service_that_denies_is_a_denied_source(tmp_path: Path) -> None:
+    def behave(request: _Request) -> _Answer:
+        if request.path.startswith("/token"):
+            return _Answer(403)
+        realm = f'Bearer realm="http://{request.fields["Host"]}/token",service="s"'
+        return _Answer(401, b"", {"WWW-Authenticate": realm})
+
+    with _server(behave) as server:
+        config = _config(tmp_path / "config.json", f"127.0.0.1:{server.port}")
+        with _index(f"oci://127.0.0.1:{server.port}/w", registry_config=config) as (index, _):
+            with pytest.raises(SourceFailure) as caught:
+                _sources(index)[0].open(_BLOB, 0)
+            assert caught.value.reason == "denied"
+            assert f"{config} (user ada): correct the login for it" in caught.value.text
+
+
+def test_a_docker_configuration_that_is_malformed_stops_the_daemon_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    with (
+        pytest.raises(CredentialsError, match="is not JSON"),
+        _index("oci://r.example/w", registry_config=tmp_path / "config.json"),
+    ):
+        pass
+
+
+def test_plain_http_goes_through_the_proxy_of_the_machine() -> None:
+    with (
+        _server(_blob) as proxy,
+        _index(
+            "http://mirror.invalid/", variables={"HTTP_PROXY": f"http://me:word@127.0.0.1:{proxy.port}"}
+        ) as (
+            index,
+            _,
+        ),
+    ):
+        assert _received(index) == _CONTENT
+    (request,) = proxy.requests
+    assert request.path == f"http://mirror.invalid/{_BLOB.path}"
+    assert request.fields["Proxy-Authorization"] == "Basic " + base64.b64encode(b"me:word").decode()
+
+
+def test_peers_are_asked_by_the_digest_and_get_the_source_to_go_to(tmp_path: Path) -> None:
+    registry = _Registry(uses=9, cuts=[])
+    with _server(registry.behave) as server, _server(_blob) as engine:
+        host = f"127.0.0.1:{server.port}"
+        config = _config(tmp_path / "config.json", host)
+        peers = ("127.0.0.1", engine.port)
+        with _index(f"oci+http://{host}/w", registry_config=config, peers=peers) as (index, warnings):
+            assert _received(index) == _CONTENT
+    (request,) = engine.requests
+    assert request.path == f"/v2/w/blobs/sha256:{_SHA256}"
+    fields = {name: value for name, value in request.fields.items() if name.startswith("X-Dragonfly")}
+    assert fields == {
+        "X-Dragonfly-Use-P2P": "true",
+        "X-Dragonfly-Registry": f"http://{host}",
+        "X-Dragonfly-Content-For-Calculating-Task-ID": f"sha256:{_SHA256}",
+        "X-Dragonfly-Prefetch": "true",
+    }
+    assert request.authorization == "Bearer token-number-1"  # of the registry, which the engine goes to
+    assert not any("/blobs/" in one.path for one in server.requests)
+    assert warnings == []
+
+
+def test_a_poisoned_peer_is_gone_past() -> None:
+    poisoned = _CONTENT[:-1] + b"\0"
+    with (
+        _server(_blob) as server,
+        _server(lambda _: _Answer(200, poisoned)) as engine,
+        _index(f"{server.url}/", peers=("127.0.0.1", engine.port)) as (index, warnings),
+    ):
+        with pytest.raises(Exception, match="another file"):
+            _received(index)
+        assert _received(index) == _CONTENT
+        assert (len(engine.requests), len(server.requests)) == (1, 1)
+        (warning,) = warnings
+        assert warning.startswith(f"{server.url}/ by peers: a.whl: sent another file than its lock names")
+
+
+def test_without_an_engine_the_source_is_asked_with_one_warning() -> None:
+    with (
+        _server(_blob) as server,
+        _index(f"{server.url}/", peers=("127.0.0.1", 9)) as (index, warnings),
+    ):
+        assert _received(index) == _received(index) == _CONTENT
+        (warning,) = warnings
+        assert warning.startswith(f"{server.url}/ by peers: 127.0.0.1:9 cannot be reached")
