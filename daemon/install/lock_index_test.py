@@ -24,7 +24,7 @@ def _get(index: LockIndex, url: str, password: str | None = None) -> int:
         proxy = f"http://monobase:{password}@{proxy.rpartition('@')[2]}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": proxy}))
     try:
-        with opener.open(url, timeout=30) as answer:
+        with opener.open(url, timeout=120) as answer:
             assert b"alpha-1.0+cu124" in answer.read()
             return int(answer.status)
     except urllib.error.HTTPError as error:
@@ -33,7 +33,7 @@ def _get(index: LockIndex, url: str, password: str | None = None) -> int:
 
 
 def _connect(index: LockIndex) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", index.server_address[1]), timeout=30)
+    return socket.create_connection(("127.0.0.1", index.server_address[1]), timeout=120)
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import pytest
+
+from daemon.prefix import lease
 from daemon.prefix.lease import (
     describe_lease,
     is_leased,
@@ -105,7 +109,31 @@ def test_models_are_offered_leases_on_environments_until_that_is_withdrawn(tmp_p
         assert list(prefix.generations.iterdir()) == []
 
 
-def test_who_looks_whether_there_is_a_lease_is_not_taken_for_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("operation", [fcntl.LOCK_EX, fcntl.LOCK_SH])
+@pytest.mark.parametrize("pauses", [1, 2, None])
+def test_a_look_that_ends_while_this_one_pauses_is_not_taken_for_a_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: int, pauses: int | None
+) -> None:
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, operation)
+    seen: list[float] = []
+
+    def pause(seconds: float) -> None:
+        seen.append(seconds)
+        if len(seen) == pauses:
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(time, "sleep", pause)
+    assert is_leased(tmp_path) == (pauses is None)
+    os.close(other)
+
+
+def test_who_looks_whether_there_is_a_lease_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A look takes microseconds, but in the middle it may be without a processor for long.
+    for name in ("_PAUSES_BESIDE_A_LOOK_S", "_PAUSES_BESIDE_A_LEASE_S"):
+        monkeypatch.setattr(lease, name, (*getattr(lease, name), *[0.1] * 600))
     ends, end = os.pipe()
     lookers = [
         subprocess.Popen([sys.executable, "-c", _LOOK, tmp_path, str(ends)], pass_fds=[ends])

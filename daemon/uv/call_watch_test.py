@@ -12,6 +12,8 @@ from daemon.uv import call_watch
 from daemon.uv.call_watch import CallWatch
 from daemon.uv.least_rate import LeastRate
 
+_LONG_S = 300  # reached only where what a test waits for does not come
+
 
 @pytest.fixture
 def process() -> Iterator["subprocess.Popen[bytes]"]:
@@ -36,7 +38,7 @@ def test_a_process_that_prints_without_end_is_ended(
     with log.open("ab") as file:
         file.write(b"x" * 1001)
     watch.note(process, runs=True)
-    assert process.wait(20) == -9
+    assert process.wait(_LONG_S) == -9
     watch.note(process, runs=False)
     assert "1,001 bytes" in str(watch.reason)
 
@@ -58,7 +60,7 @@ def test_a_process_that_downloads_too_slowly_is_ended_with_the_options_that_say_
     monkeypatch.setattr(call_watch, "ReceivedBytes", _Dripping)
     watch = CallWatch(None, LeastRate(bytes_per_s=100_000, window_s=0.1))
     watch.note(process, runs=True)
-    assert process.wait(20) == -9
+    assert process.wait(_LONG_S) == -9
     watch.note(process, runs=False)
     assert isinstance(watch.reason, SlowIndexError)
     assert "--min-download-rate" in str(watch.reason)
@@ -81,9 +83,9 @@ def test_a_process_that_waits_for_a_model_at_two_looks_in_a_row_is_ended(
     watch = CallWatch(None, None)
     watch.note(process, runs=True)
     if ends:
-        assert process.wait(60) == -9
+        assert process.wait(_LONG_S) == -9
     else:
-        assert seen.wait(60)
+        assert seen.wait(_LONG_S)
     watch.note(process, runs=False)
     assert watch.is_held_up == ends
     assert (process.poll() is None) == (not ends)
@@ -121,7 +123,7 @@ def test_what_a_process_has_received_is_told_without_a_least_rate(
 
     watch = CallWatch(None, None, note)
     watch.note(process, runs=True)
-    assert enough.wait(60)
+    assert enough.wait(_LONG_S)
     watch.note(process, runs=False)
     assert told[:3] == [1, 2, 3]
     assert process.poll() is None

@@ -71,18 +71,18 @@ def test_a_failure_is_raised_with_what_uv_printed_to_its_log(tmp_path: Path) -> 
 
 
 def test_calls_that_run_can_be_ended_all_at_once(tmp_path: Path) -> None:
-    uv = _uv(tmp_path, "exec sleep 30")
+    uv = _uv(tmp_path, "exec sleep 3600")
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(uv.run, "pip")
         while not uv.running:
             time.sleep(0.01)
         uv.end_all()
         with pytest.raises(ProgramKilledError, match="SIGTERM"):
-            call.result(20)
+            call.result(300)
 
 
 def test_a_pool_that_fails_ends_its_calls_and_starts_no_other(tmp_path: Path) -> None:
-    uv = _uv(tmp_path, "exec sleep 30")
+    uv = _uv(tmp_path, "exec sleep 3600")
 
     def fail_while_one_runs() -> None:
         with uv.pool(1) as pool:
@@ -94,7 +94,7 @@ def test_a_pool_that_fails_ends_its_calls_and_starts_no_other(tmp_path: Path) ->
     calls: list[Future[UvOutput]] = []
     with pytest.raises(KeyboardInterrupt):
         fail_while_one_runs()
-    assert isinstance(calls[0].exception(20), ProgramKilledError)
+    assert isinstance(calls[0].exception(300), ProgramKilledError)
     assert calls[1].cancelled()
 
 

@@ -125,7 +125,7 @@ def test_the_first_refusal_ends_a_push_without_a_tag_and_without_waiting_for_oth
         if request.method == "HEAD" and request.path.endswith(smallest.digest):
             return Answer(400)
         if request.method == "PATCH":
-            held.wait(60)
+            held.wait(300)
         return empty(request)
 
     try:
@@ -144,9 +144,9 @@ def test_ctrl_c_ends_a_push_that_hangs(tmp_path: Path) -> None:
     with scripted_server(empty) as server, cutting_proxy(server.port) as proxy:
         proxy.stall_after = 1_000_000
         process = Pusher(home, {}).start(image.directory, f"{proxy.host}/team/image", "--tag", "v1")
-        assert proxy.stalled.wait(60)
+        assert proxy.stalled.wait(300)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=300)
 
     assert process.returncode == 1
     assert "Aborted!" in errors

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.tree import leftovers
-from tests.index.fault import latency
 from tests.index.server import LocalIndex
-from tests.node.node import Node, end_group, make_node
+from tests.node.node import PATIENT, Node, end_group, make_node
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -96,18 +95,19 @@ def test_a_model_that_locks_all_that_it_can_read_holds_up_nothing(node: Node) ->
 @pytest.mark.parametrize("harm", ["removed", "replaced"])
 def test_who_loses_its_lock_publishes_nothing_and_the_next_waits_for_its_end(node: Node, harm: str) -> None:
     node.define(environment_cell([node.wheel()]))
-    with node.index.fault(latency("*.whl", delay_s=1.0, times=1)):
-        first = node.start()
+    with node.index.gate("*.whl") as gate:
+        first = node.start(variables=PATIENT)
         try:
-            node.index.log.wait_for(lambda requests: any(item.is_wheel for item in requests), 60)
+            gate.wait_reached()
             os.killpg(first.pid, signal.SIGSTOP)
+            gate.open()
             node.prefix.lock_file.unlink()
             if harm == "replaced":
                 node.prefix.lock_file.write_text("")
             said = node.install("--lock-timeout", "0.5", code=6)
             assert f"process {first.pid} " in said
             os.killpg(first.pid, signal.SIGCONT)
-            _, said = first.communicate(timeout=60)
+            _, said = first.communicate(timeout=120)
         finally:
             end_group(first)
     assert first.returncode == 6, said

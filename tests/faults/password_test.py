@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.index.fault import latency, status
+from tests.index.fault import status
 from tests.index.server import LocalIndex
-from tests.node.node import Node, make_node
+from tests.node.node import PATIENT, Node, make_node
 from tests.synthetic.catalog import environment_cell
 
 pytest_plugins = ["tests.index.fixture"]
@@ -82,19 +82,28 @@ def test_it_is_in_no_file_and_on_no_command_line_while_uv_runs(node: Node, tmp_p
     seen: list[str] = []
 
     def look() -> None:
-        while not over.wait(0.05):
-            seen.extend(map(str, _command_lines_with_it()))
-            for place in (node.root, folder):
-                seen.extend(map(str, _files_with_it(place)))
+        seen.extend(map(str, _command_lines_with_it()))
+        for place in (node.root, folder):
+            seen.extend(map(str, _files_with_it(place)))
 
-    watcher = threading.Thread(target=look)
+    def watch() -> None:
+        with node.index.gate("*.whl") as gate:
+            while not over.wait(0.05):
+                look()
+                if gate.is_reached():
+                    look()
+                    looked.set()
+                    gate.open()
+
+    looked = threading.Event()
+    watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        with node.index.fault(latency("*.whl", delay_s=1.0, times=1)):
-            node.install(variables={"UV_DEFAULT_INDEX": url, "TMPDIR": str(folder)})
+        node.install(variables={"UV_DEFAULT_INDEX": url, "TMPDIR": str(folder), **PATIENT})
     finally:
         over.set()
         watcher.join()
+    assert looked.is_set()
     assert seen == []
     assert list(folder.iterdir()) == []
     assert node.is_sealed()
@@ -124,7 +133,7 @@ def test_neither_page_nor_log_nor_file_of_the_service_shows_it(node: Node, passw
 
 def _get(port: int, path: str) -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=120) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         with error:
@@ -132,7 +141,7 @@ def _get(port: int, path: str) -> str:
 
 
 def _wait(log: Path, find: Callable[[dict[str, Any]], str]) -> str:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         for line in log.read_text().splitlines():
             found = find(json.loads(line)) if line.startswith("{") else ""

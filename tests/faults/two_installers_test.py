@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.tree import leftovers
-from tests.index.fault import latency
 from tests.index.server import LocalIndex
-from tests.node.node import Node, end_group, make_node
+from tests.node.node import PATIENT, Node, end_group, make_node
 from tests.node.small_generation import define_small_generation
 from tests.synthetic.catalog import environment_cell
 
@@ -30,22 +29,19 @@ def node(local_index: LocalIndex, tmp_path: Path) -> Node:
 @contextmanager
 def _halted_in_fetch(node: Node, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
     """Start an install, hold it where it fetches while the `with` block lasts, then let it end."""
-    with node.index.fault(latency("*.whl", delay_s=1.0, times=1)):
-        process = node.start(*arguments)
+    with node.index.gate("*.whl") as gate:
+        process = node.start(*arguments, variables=PATIENT)
         try:
-            _wait_for_a_wheel_request(node)
+            gate.wait_reached()
             os.killpg(process.pid, signal.SIGSTOP)
+            gate.open()
             yield process
             os.killpg(process.pid, signal.SIGCONT)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=120)
             assert process.returncode == 0, said
             assert "waiting" not in said
         finally:
             end_group(process)
-
-
-def _wait_for_a_wheel_request(node: Node) -> None:
-    node.index.log.wait_for(lambda requests: any(item.is_wheel for item in requests), 60)
 
 
 def _first_line(process: "subprocess.Popen[str]") -> str:
@@ -58,7 +54,7 @@ def test_the_second_says_whom_it_waits_for_and_both_end_well(node: Node) -> None
     with _halted_in_fetch(node, "--jobs", "2") as first:
         second = node.start("--jobs", "2")
         assert _WAITING.findall(_first_line(second)) == [(str(first.pid), str(node.root))]
-    _, said = second.communicate(timeout=60)
+    _, said = second.communicate(timeout=120)
     assert second.returncode == 0, said
     assert set(node.index.log.wheel_downloads().values()) == {1}
     assert len(node.index.log.wheel_downloads()) == 5
@@ -70,7 +66,7 @@ def test_the_second_says_whom_it_waits_for_and_both_end_well(node: Node) -> None
 def test_two_that_begin_at_the_same_moment_both_end_well(node: Node) -> None:
     define_small_generation(node)
     processes = [node.start("--jobs", "1") for _ in range(3)]
-    said = [process.communicate(timeout=60)[1] for process in processes]
+    said = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], said
     assert set(node.index.log.wheel_downloads().values()) == {1}
     assert node.is_sealed()
@@ -79,14 +75,15 @@ def test_two_that_begin_at_the_same_moment_both_end_well(node: Node) -> None:
 
 def test_one_that_waits_goes_on_when_the_other_is_killed(node: Node) -> None:
     define_small_generation(node)
-    with node.index.fault(latency("*.whl", delay_s=60.0, times=1)):
-        first = node.start()
-        _wait_for_a_wheel_request(node)
+    with node.index.gate("*.whl") as gate:
+        first = node.start(variables=PATIENT)
+        gate.wait_reached()
         second = node.start("--log-format", "json")
         assert f"waiting for process {first.pid} " in _first_line(second)
         os.kill(first.pid, signal.SIGKILL)  # the installer alone: its uv must not go on writing
-        _, said = second.communicate(timeout=60)
-    first.communicate(timeout=60)
+        first.communicate(timeout=120)
+        gate.open()
+        _, said = second.communicate(timeout=120)
     assert first.returncode == -signal.SIGKILL
     assert second.returncode == 0, said
     assert set(node.index.log.wheel_downloads().values()) == {1}
@@ -126,11 +123,11 @@ def test_a_terminated_install_ends_without_waiting_for_its_downloads_and_the_nex
     node: Node,
 ) -> None:
     define_small_generation(node)
-    with node.index.fault(latency("*.whl", delay_s=300.0, times=1)):
-        first = node.start()
-        _wait_for_a_wheel_request(node)
+    with node.index.gate("*.whl") as gate:
+        first = node.start(variables=PATIENT)
+        gate.wait_reached()
         os.kill(first.pid, signal.SIGTERM)
-        first.communicate(timeout=60)
+        first.communicate(timeout=120)
     assert first.returncode != 0
     node.install()
     assert node.is_sealed()

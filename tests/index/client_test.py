@@ -246,8 +246,8 @@ def test_uv_gets_over_a_passing_fault(local_index: LocalIndex, tmp_path: Path, f
 
 def test_uv_times_out_on_a_stalled_download_and_tries_again(local_index: LocalIndex, tmp_path: Path) -> None:
     wheel = local_index.add(FOO)
-    with local_index.fault(stall("*.whl", delay_s=60, after_bytes=1000)):
-        result = installed(local_index, tmp_path, [wheel], UV_HTTP_TIMEOUT="1")
+    with local_index.fault(stall("*.whl", delay_s=600, after_bytes=1000)):
+        result = installed(local_index, tmp_path, [wheel], UV_HTTP_TIMEOUT="5")
     assert result.returncode == 0, result.stderr
     assert local_index.log.wheel_attempts() == {wheel.filename: 2}
     assert local_index.log.wheel_downloads() == {wheel.filename: 1}
@@ -297,7 +297,7 @@ def test_uv_fails_where_the_wheel_of_a_lock_cannot_be_had(
 def test_uv_outlives_an_index_that_is_down_for_a_moment(local_index: LocalIndex, tmp_path: Path) -> None:
     wheel = local_index.add(FOO)
     local_index.go_down_after(1, for_s=0.5)
-    result = installed(local_index, tmp_path, [wheel])
+    result = installed(local_index, tmp_path, [wheel], UV_HTTP_RETRIES="10")
     assert result.returncode == 0, result.stderr
     assert local_index.log.wheel_downloads() == {wheel.filename: 1}
 

@@ -107,7 +107,7 @@ class RequestLog:
                 sent[request.filename] += request.bytes_sent
         return sent
 
-    def wait_for(self, condition: Callable[[tuple[Request, ...]], bool], timeout_s: float = 30.0) -> None:
+    def wait_for(self, condition: Callable[[tuple[Request, ...]], bool], timeout_s: float = 120.0) -> None:
         """Wait until the log fulfils a condition.
 
         Args:

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from tests.index.answer import Answer, answer_with, answer_without_body
 from tests.index.fault import Fault, FaultKind, FaultQueue
+from tests.index.gate import Gate
 from tests.index.repository import DEFAULT_ROOT, IndexRoot, Repository
 from tests.index.request_log import Request, RequestLog
 from tests.index.wheel import Wheel, WheelSpec, write_wheel
@@ -49,6 +50,7 @@ class LocalIndex:
         self.repository.add_root(DEFAULT_ROOT)
         self.log = RequestLog()
         self.faults = FaultQueue()
+        self._gates: list[Gate] = []
         self.stopping = threading.Event()
         self._state = threading.RLock()
         self._requests_until_down: int | None = None
@@ -71,6 +73,9 @@ class LocalIndex:
         self.stopping.set()
         with self._state:
             timers, self._timers = self._timers, []
+            gates, self._gates = self._gates, []
+        for gate in gates:
+            gate.open()
         for timer in timers:
             timer.cancel()
             timer.join()
@@ -136,6 +141,31 @@ class LocalIndex:
         finally:
             for fault in faults:
                 self.faults.remove(fault)
+
+    @contextlib.contextmanager
+    def gate(self, path: str) -> Iterator[Gate]:
+        """Hold the answers to some requests until the gate is opened, or the ``with`` block is left.
+
+        Args:
+            path: Pattern (as of a shell) of the percent-decoded paths.
+
+        Yields:
+            The gate.
+        """
+        gate = Gate(path)
+        with self._state:
+            self._gates.append(gate)
+        try:
+            yield gate
+        finally:
+            gate.open()
+
+    def hold_at_gates(self, path: str) -> bool:
+        """Wait until all gates for a path are open; return whether one was not."""
+        with self._state:
+            gates = tuple(self._gates)
+        held = [gate.hold(path) for gate in gates]
+        return any(held)
 
     def go_down(self) -> None:
         """Refuse connections and reset the ones that are open."""
@@ -251,6 +281,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not index.admits_request():
             self._reset()
             return
+        if index.hold_at_gates(path) and self._client_has_gone():
+            self.close_connection = True
+            return
         fault = index.faults.take(path)
         answer = index.repository.answer(path, {name.lower(): text for name, text in self.headers.items()})
         if fault is not None:
@@ -302,9 +335,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Wait until the time is over, the client goes away or the index stops."""
         end_s = time.monotonic() + delay_s
         while time.monotonic() < end_s and not self.server.index.stopping.wait(_POLL_S):
-            readable, _, _ = select.select([self.connection], [], [], 0)
-            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            if self._client_has_gone():
                 return
+
+    def _client_has_gone(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        try:
+            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        except ConnectionError:
+            return True
 
     def _reset(self) -> None:
         self.close_connection = True

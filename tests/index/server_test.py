@@ -19,7 +19,7 @@ FOO = WheelSpec("Foo.Bar", "1.0", files={"foo.py": b"x" * 100_000})
 
 
 def get(
-    index: LocalIndex, path: str, *, method: str = "GET", timeout_s: float = 30.0, **headers: str
+    index: LocalIndex, path: str, *, method: str = "GET", timeout_s: float = 120.0, **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection(HOST, index.port, timeout=timeout_s)
     try:
@@ -217,7 +217,7 @@ def test_an_index_that_is_down_refuses_connections_and_comes_up_on_the_same_port
 
 def test_going_down_cuts_a_connection_that_is_open(local_index: LocalIndex) -> None:
     local_index.add(FOO)
-    connection = http.client.HTTPConnection(HOST, local_index.port, timeout=10)
+    connection = http.client.HTTPConnection(HOST, local_index.port, timeout=120)
     connection.request("GET", "/simple/foo-bar/")
     connection.getresponse().read()
     local_index.go_down()
@@ -244,7 +244,7 @@ def test_an_index_that_went_down_for_a_time_comes_up_by_itself(local_index: Loca
     local_index.go_down_after(0, for_s=0.2)
     with pytest.raises(ConnectionError):
         get(local_index, path_of(wheel))
-    end_s = time.monotonic() + 30
+    end_s = time.monotonic() + 120
     while time.monotonic() < end_s:
         try:
             assert get(local_index, path_of(wheel))[0].status == 200
@@ -259,7 +259,7 @@ def test_stopping_lets_go_of_a_stalled_connection_and_of_the_temporary_folder() 
     with LocalIndex() as index:
         wheel = index.add(FOO)
         index.inject(stall("*.whl", delay_s=600))
-        connection = http.client.HTTPConnection(HOST, index.port, timeout=10)
+        connection = http.client.HTTPConnection(HOST, index.port, timeout=120)
         connection.request("GET", path_of(wheel))
     with pytest.raises((ConnectionError, http.client.IncompleteRead)):
         connection.getresponse().read()

@@ -25,6 +25,8 @@ PLAIN = f"python{PYTHON}"
 BYTECODE_SUFFIX = f"cpython-{PYTHON.replace('.', '')}.pyc"
 _ROOT = Path(__file__).parent.parent.parent
 _TIMEOUT_S = 120
+# Of an install whose downloads a test holds at a gate: uv waits as long as the test does.
+PATIENT: Mapping[str, str] = {"UV_HTTP_TIMEOUT": "1200"}
 # Commands that look for interpreters, and may download one.
 _INSTALLING = {"install", "run"}
 

@@ -21,7 +21,7 @@ PASSWORD = "right horse"  # noqa: S105 (of registries that live as long as a tes
 # Output of `htpasswd -B` for them, with the smallest number of rounds, for speed.
 _HTPASSWD = f"{USER}:$2b$04$w.mtmj7.UUdEFdVgMMXzh.bpcBpccnRLPaLqlVcKAhIcc0J/K4EVC\n"
 _MANIFESTS = "application/vnd.oci.image.manifest.v1+json"
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,4 +94,4 @@ def test_slow_connections_keep_no_probe_out_and_no_install(node: Node) -> None:
             assert len(os.listdir(f"/proc/{pid}/fd")) < _MOST_DESCRIPTORS // 2  # noqa: PTH208
         assert daemon.metric('monobase_failures_total{kind="internal"}') == 0
         assert not daemon.said("Too many open files")
-        assert daemon.end() < 5
+        daemon.end()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from runtime.shells import EXEC, SYSTEM_PATH
-from tests.index.fault import drip, latency
-from tests.node.node import PLAIN, Node
+from tests.index.fault import drip
+from tests.node.node import PATIENT, PLAIN, Node
 from tests.synthetic.catalog import PYTHON, cells, environment_cell
 
 pytest_plugins = ["tests.service.fixture"]
@@ -141,13 +141,14 @@ def test_a_model_that_asks_and_is_killed_leaves_nothing_behind(node: Node) -> No
     with node.daemon("--on-demand") as daemon:
         daemon.wait_ready()
         with (
-            node.index.fault(latency("*.whl", delay_s=3)),
+            node.index.gate("*.whl") as gate,
             _model(node, torch="2.4.1") as first,
             _model(node, torch="2.5.1") as second,
         ):
-            daemon.wait_until(lambda: daemon.said("a model waits for it"))
-            os.killpg(first.pid, signal.SIGKILL)
-            os.killpg(second.pid, signal.SIGKILL)
+            daemon.wait_until(lambda: daemon.said("a model waits for it") and gate.is_reached())
+            for model in (first, second):
+                os.killpg(model.pid, signal.SIGKILL)
+                model.wait()  # its locks end with it
         # What had begun is finished, and what had not is not begun.
         daemon.wait_until(lambda: len(_files(node)) == 2)
         with _model(node) as model:
@@ -160,10 +161,10 @@ def test_a_model_that_asks_and_is_killed_leaves_nothing_behind(node: Node) -> No
 def test_a_model_goes_on_waiting_while_the_daemon_is_killed_and_started_again(node: Node) -> None:
     node.define_all({0: cells(node.wheel("alpha"))})
     with ExitStack() as stack:
-        with node.index.fault(latency("*.whl", delay_s=5)), node.daemon("--on-demand") as daemon:
+        with node.index.gate("*.whl") as gate, node.daemon("--on-demand") as daemon:
             daemon.wait_ready()
             model = stack.enter_context(_model(node))
-            daemon.wait_until(lambda: bool(node.index.log.wheel_attempts()))
+            daemon.wait_until(gate.is_reached)
             daemon.end(signal.SIGKILL)
         with node.daemon("--on-demand") as daemon:
             code, stdout, stderr = _ended(model)
@@ -236,18 +237,29 @@ def _set_lease(descriptor: int) -> bool:
 
 
 def test_without_on_demand_what_a_model_waits_for_comes_first(node: Node) -> None:
-    releases = [f"2.{minor}.0" for minor in range(6)]
     rows = [environment_cell([node.wheel("alpha", f"{minor}.0")], torch=f"2.{minor}.0") for minor in range(6)]
     node.define_all({0: [environment_cell([node.wheel("beta")])], 1: rows})
-    with node.index.fault(latency("*.whl", delay_s=1)), node.daemon() as daemon:
-        daemon.wait_until(lambda: "beta" not in _downloaded(node) and bool(_downloaded(node)))
+    with node.index.gate("*/alpha-*.whl") as gate, node.daemon(variables=PATIENT) as daemon:
+        daemon.wait_until(gate.is_reached)
+        assert "beta" not in _downloaded(node)
         with _model(node, "python", "-c", "import beta", MONOBASE_GEN_ID="0") as model:
+            daemon.wait_until(lambda: _is_asked_for(node))
+            gate.open()
             assert _ended(model)[0] == 0
-        assert not node.environment(_torch(releases[-1]), "g00001").exists()
         daemon.wait_ready()
         assert daemon.said("g00000/python")
+    downloaded = list(node.index.log.wheel_attempts())
+    assert len(downloaded) == len(rows) + 1
+    assert not downloaded[-1].startswith("beta-")
     assert node.is_sealed("g00000")
     assert node.is_sealed("g00001")
+
+
+def _is_asked_for(node: Node) -> bool:
+    """Return whether a process has the shared lock of the first environment; it takes none to find out."""
+    file = (node.prefix.generations / ".demand" / "g00000" / PLAIN).stat()
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any(f":{file.st_ino} " in lock and " READ " in lock for lock in locks)
 
 
 def _downloaded(node: Node) -> set[str]:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.index.fault import latency
-from tests.node.node import PLAIN, Node
+from tests.node.node import PATIENT, PLAIN, Node
 from tests.node.running_daemon import Daemon
 from tests.synthetic.catalog import cells, environment_cell
 
@@ -68,8 +67,8 @@ def test_the_condition_is_true_from_the_moment_at_which_all_is_installed(node: N
     file, option, directory = _reading(node)
     assert file.status() == "Unknown"
     with (
-        node.index.fault(latency("*.whl", delay_s=600, times=1)),
-        node.daemon(option, str(directory)) as daemon,
+        node.index.gate("*.whl"),
+        node.daemon(option, str(directory), variables=PATIENT) as daemon,
     ):
         http = _asking(daemon)
         daemon.wait_until(lambda: "installing" in daemon.get("/readyz?format=text")[1])

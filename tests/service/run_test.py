@@ -13,8 +13,8 @@ import pytest
 from daemon.prefix.writer_lock import writer_lock
 from daemon.upkeep.verify import verify
 from gens.version import read_version
-from tests.index.fault import latency, status
-from tests.node.node import SITE, Node
+from tests.index.fault import status
+from tests.node.node import PATIENT, SITE, Node
 from tests.service.small_disk import small_disk
 from tests.synthetic.catalog import PYTHON, cells, environment_cell
 
@@ -35,7 +35,7 @@ def test_the_node_becomes_ready_newest_generation_first(node: Node) -> None:
         assert sealed["g00001"] < sealed["g00000"]
         assert daemon.get("/readyz", "text/plain")[1] == "ready: g00001 g00000, latest g00001\n"
         node.run("ready")
-        assert daemon.end() < 5
+        daemon.end()
         assert daemon.process.returncode == 0
     node.run("verify")
 
@@ -231,7 +231,7 @@ def test_a_second_daemon_waits_for_the_first_and_takes_over(node: Node) -> None:
             assert not node.prefix.sealed_mark("g00001").exists()
             first.end()
             second.wait_ready()
-            assert second.end() < 5
+            second.end()
 
 
 def test_a_daemon_that_waits_has_not_looked_at_the_files_and_does_not_say_ready(node: Node) -> None:
@@ -254,28 +254,28 @@ def test_sigterm_ends_a_daemon_that_waits_for_another(node: Node) -> None:
         first.wait_ready()
         with node.daemon() as second:
             second.wait_until(lambda: second.said("waiting for the daemon process"))
-            assert second.end() < 5
-        assert first.end() < 5
+            second.end()
+        first.end()
 
 
-def test_sigterm_ends_within_five_seconds_while_the_index_stalls(node: Node) -> None:
+def test_sigterm_ends_a_daemon_while_the_index_does_not_answer(node: Node) -> None:
     node.define_all({0: cells(node.wheel("alpha"))})
-    with node.index.fault(latency("*.whl", delay_s=60)), node.daemon() as daemon:
-        daemon.wait_until(lambda: bool(node.index.log.requests()))
-        assert daemon.end() < 5
+    with node.index.gate("*.whl") as gate, node.daemon(variables=PATIENT) as daemon:
+        daemon.wait_until(gate.is_reached)
+        daemon.end()
         assert daemon.process.returncode == 0
     with node.daemon() as daemon:
         daemon.wait_ready()
     node.run("verify")
 
 
-def test_sigterm_ends_within_five_seconds_while_another_writes(node: Node) -> None:
+def test_sigterm_ends_a_daemon_while_another_process_writes(node: Node) -> None:
     node.define_all({0: cells(node.wheel("alpha"))})
     node.prefix.make_directories()
     with writer_lock(node.prefix, 0, print), node.daemon() as daemon:
         daemon.wait_until(lambda: daemon.said("which writes to"))
         assert daemon.get("/healthz")[0] == 200
-        assert daemon.end() < 5
+        daemon.end()
         assert daemon.process.returncode == 0
 
 
@@ -308,7 +308,7 @@ def test_a_daemon_that_is_ended_at_any_moment_loses_nothing(node: Node, number: 
         with node.daemon() as daemon:
             daemon.wait_until(lambda: daemon.said("listening"))
             time.sleep(choose.uniform(0, 1.2))
-            assert daemon.end(number) < 5
+            daemon.end(number)
             if number == signal.SIGTERM:
                 assert daemon.process.returncode == 0, daemon.log.read_text()
         now = {name for name in node.prefix.installed_generations() if node.prefix.sealed_mark(name).exists()}
