@@ -1,10 +1,11 @@
 """Serves real wheels of a folder as a package index on loopback, in a process of its own.
 
 It sends files by sendfile(2): on a machine with two cores, an index that copies each byte would take part of
-the time that is measured. It runs as a script, with the standard library alone:
-`wheel_index.py FOLDER LOCK...` prints its port.
+the time that is measured. `python -m tests.bench.wheel_index BYTES-PER-S FOLDER LOCK...` prints its port; all
+its connections together keep to the rate, 0 for no limit.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,28 +14,33 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.bench.cold_start.token_bucket import TokenBucket
 
 _HOST = "127.0.0.1"
 _PIN = re.compile(r"(\S+)==\S+ --hash=sha256:([0-9a-f]{64})\s+# (\S+) (\d+)")
 _CHUNK_BYTES = 1 << 22
+_LIMITED_CHUNK_BYTES = 1 << 16  # larger ones would come in bursts
 
 
-@contextmanager
-def wheel_index(folder: Path, locks: Iterable[Path]) -> Iterator[str]:
+@contextlib.contextmanager
+def wheel_index(folder: Path, locks: Iterable[Path], bytes_per_s: int = 0) -> Iterator[str]:
     """Serve the wheels of some locks while the block lasts.
 
     Args:
         folder: Where the wheels are, by file name.
         locks: The locks.
+        bytes_per_s: The rate of all connections together; 0 for no limit.
 
     Yields:
         URL of the index.
     """
-    command = [sys.executable, __file__, str(folder), *map(str, locks)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    module = "tests.bench.wheel_index"
+    command = [sys.executable, "-m", module, str(bytes_per_s), str(folder), *map(str, locks)]
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as server:
         try:
             port = server.stdout.readline().strip() if server.stdout else ""
             yield f"http://{_HOST}:{port}/simple/"
@@ -47,8 +53,10 @@ class _Index(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, locks: Iterable[Path]) -> None:
+    def __init__(self, folder: Path, locks: Iterable[Path], bytes_per_s: int) -> None:
         super().__init__((_HOST, 0), _Handler)
+        self.bucket = TokenBucket(bytes_per_s or None)
+        self.chunk_bytes = _LIMITED_CHUNK_BYTES if bytes_per_s else _CHUNK_BYTES
         self.folder = folder
         self.metadata: dict[str, bytes] = {}
         self.pages: dict[str, list[dict[str, object]]] = {}
@@ -101,9 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
             size = os.fstat(file.fileno()).st_size
             self._head(size, "application/octet-stream")
             self.wfile.flush()
-            sent = 0
+            sent, chunk_bytes = 0, self.server.chunk_bytes
             while sent < size:
-                sent += os.sendfile(self.connection.fileno(), file.fileno(), sent, _CHUNK_BYTES)
+                self.server.bucket.take(min(chunk_bytes, size - sent))
+                sent += os.sendfile(self.connection.fileno(), file.fileno(), sent, chunk_bytes)
 
     def _head(self, size_bytes: int, media_type: str) -> None:
         self.send_response(200)
@@ -112,12 +121,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "max-age=3600, immutable, public")
         self.end_headers()
 
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # uv gave up the request
+            super().handle()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in http.server)
         """Write nothing."""
 
 
 def _main() -> None:
-    index = _Index(Path(sys.argv[1]), map(Path, sys.argv[2:]))
+    index = _Index(Path(sys.argv[2]), map(Path, sys.argv[3:]), int(sys.argv[1]))
     print(index.server_port, flush=True)
     index.serve_forever()
 
