@@ -1,13 +1,7 @@
 """A mirror in a folder: what is in it, who installs from it, and what a fault leaves."""
 
-import http.server
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -15,23 +9,10 @@ from click.testing import CliRunner
 from tests.index.client import pip_command, pip_environment, uv_binary, uv_environment
 from tests.index.fault import corrupt, reset, stall, status, substitute
 from tests.mirror.desk import ENVIRONMENT, Desk, tree_of
+from tests.mirror.web_folder import web_folder
 from tools.mirror.cli import main
 
 pytest_plugins = ["tests.index.fixture", "tests.mirror.fixture"]
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder as any web server does; yield its URL."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as in http.server)
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def test_a_folder_gets_each_wheel_once_and_nothing_the_second_time(desk: Desk) -> None:
@@ -51,22 +32,22 @@ def test_a_folder_gets_each_wheel_once_and_nothing_the_second_time(desk: Desk) -
 
 def test_the_same_locks_give_the_same_tree_from_any_source(desk: Desk) -> None:
     desk.mirror("--to", str(desk.folder / "a"))
-    with served(desk.folder / "a") as url:
-        desk.mirror("--to", str(desk.folder / "b"), "--from", url)
+    with web_folder(desk.folder / "a") as web:
+        desk.mirror("--to", str(desk.folder / "b"), "--from", web.url)
     desk.mirror("--to", str(desk.folder / "c"), "--from", str(desk.folder / "b"), "--jobs", "1")
     assert tree_of(desk.folder / "a") == tree_of(desk.folder / "b") == tree_of(desk.folder / "c")
 
 
 def test_uv_and_pip_install_from_a_folder_that_a_web_server_serves(desk: Desk) -> None:
     desk.mirror("--to", str(desk.folder / "mirror"))
-    with served(desk.folder / "mirror") as url, desk.index.down():
+    with web_folder(desk.folder / "mirror") as web, desk.index.down():
         subprocess.run(
-            [uv_binary(), "pip", "install", "--python", sys.executable, "--default-index", f"{url}/simple",
+            [uv_binary(), "pip", "install", "--python", sys.executable, "--default-index", f"{web.url}/simple",
              "--target", str(desk.folder / "uv"), "torch==2.4.1+cpu", "shared"],
             env=uv_environment(desk.index, desk.folder), check=True,
         )  # fmt: skip
         subprocess.run(
-            [*pip_command(), "install", "--quiet", "--index-url", f"{url}/simple", "--target",
+            [*pip_command(), "install", "--quiet", "--index-url", f"{web.url}/simple", "--target",
              str(desk.folder / "pip"), "torch==2.4.1+cpu", "shared"],
             env=pip_environment(desk.index, desk.folder), check=True,
         )  # fmt: skip
