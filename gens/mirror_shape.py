@@ -211,7 +211,13 @@ def project_path(name: str) -> str:
 
 
 def interpreter_path(path: str) -> str:
-    """Return the path of an interpreter's archive in a tree, of its path below uv's mirror."""
+    """Return the path of an interpreter's archive in a tree, of its path below uv's mirror.
+
+    Raises:
+        MirrorError: The path leads out of the tree.
+    """
+    if not all(map(_PART.fullmatch, path.split("/"))):
+        raise MirrorError(f"{path!r}: is not the path of an interpreter's archive below a mirror")
     return f"{INTERPRETERS}/{path}"
 
 

@@ -76,6 +76,8 @@ def test_a_tree_has_one_path_for_each_wheel_page_and_interpreter() -> None:
     assert file_path(NUMPY.sha256, NUMPY.filename) == f"files/{'6' * 64}/{NUMPY.filename}"
     assert project_path("numpy") == "simple/numpy/index.html"
     assert interpreter_path(PYTHON.path) == f"interpreters/{PYTHON.path}"
+    with pytest.raises(MirrorError, match="is not the path"):
+        interpreter_path("../x.tar.gz")
 
 
 def test_the_config_of_a_lock_is_read_back() -> None:

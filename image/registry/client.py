@@ -165,7 +165,7 @@ class Registry:
         if answer.status_code in {401, 403}:
             raise AccessError(self._denied(answer, method))
         if answer.status_code in _TRANSIENT:
-            raise TransientError(self._refusal(answer, method), _retry_after_s(answer))
+            raise TransientError(self._refusal(answer, method), retry_after_s(answer))
         return answer
 
     def has_blob(self, digest: str) -> bool:
@@ -392,7 +392,8 @@ class Registry:
     def _denied(self, answer: requests.Response, method: str) -> str:
         return (
             f"{self.repository}: {self._what(answer, method)}; credentials: {self.credentials.origin}. "
-            f"Run `docker login {self.repository.host}` as a user who may push there"
+            f"Run `docker login {self.repository.host}` as a user who may "
+            f"{'read' if method == 'GET' else 'push'} there"
         )
 
     def _what(self, answer: requests.Response, method: str) -> str:
@@ -475,7 +476,7 @@ def _said(answer: requests.Response) -> str:
     return f": {said[:500]}" if said else ""
 
 
-def _retry_after_s(answer: requests.Response) -> float | None:
+def retry_after_s(answer: requests.Response) -> float | None:
     """Read `Retry-After` (RFC 9110, section 10.2.3): seconds or a date."""
     asked = answer.headers.get("Retry-After", "")
     if asked.isdecimal():

@@ -42,8 +42,8 @@ def test_uv_and_pip_install_from_a_folder_that_a_web_server_serves(desk: Desk) -
     desk.mirror("--to", str(desk.folder / "mirror"))
     with web_folder(desk.folder / "mirror") as web, desk.index.down():
         subprocess.run(
-            [uv_binary(), "pip", "install", "--python", sys.executable, "--default-index", f"{web.url}/simple",
-             "--target", str(desk.folder / "uv"), "torch==2.4.1+cpu", "shared"],
+            [uv_binary(), "pip", "install", "--python", sys.executable, "--default-index",
+             f"{web.url}/simple", "--target", str(desk.folder / "uv"), "torch==2.4.1+cpu", "shared"],
             env=uv_environment(desk.index, desk.folder), check=True,
         )  # fmt: skip
         subprocess.run(

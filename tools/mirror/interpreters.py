@@ -1,5 +1,6 @@
 """Provides uv's managed interpreters: uv says where an archive is, and whether it is the right one."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import uv
 from gens.errors import MonobaseError
 from gens.mirror_shape import InterpreterConfig, archive_type, interpreter_path
 from image.errors import TransientError
+from image.registry.patience import persist
 from tools.mirror.blob_part import BlobPart
 from tools.mirror.durable_file import locked_file
 from tools.mirror.errors import InterpreterError
@@ -130,8 +132,10 @@ class InterpreterSupply:
 
         Raises:
             InterpreterError: No place has it, or uv refuses it.
+            MirrorError: Its path does not fit a mirror.
         """
         archive_type(download.path)
+        interpreter_path(download.path)
         offered = self._offers().get(download.key)
         if offered is not None and offered.path == download.path:
             with self._spool.borrowed(item_of(offered), self._supply) as path:
@@ -143,14 +147,21 @@ class InterpreterSupply:
 
     def _offers(self) -> dict[str, InterpreterConfig]:
         if self._offered is None:
-            self._offered = {}
+            found: dict[str, InterpreterConfig] = {}
             for source in reversed(self._supply.sources):
-                self._offered |= source.interpreters()
+                try:
+                    found |= persist(source.interpreters, self.patience())
+                except MonobaseError as error:
+                    raise InterpreterError(
+                        f"{source.name}: its interpreters cannot be read: {error}"
+                    ) from error
+            self._offered = found
         return self._offered
 
     @contextmanager
     def _downloaded(self, download: Download) -> Iterator[tuple[InterpreterConfig, Path]]:
-        path = self._spool.directory / download.path.rpartition("/")[2]
+        # Archives of two versions may have the same name.
+        path = self._spool.directory / hashlib.sha256(download.path.encode()).hexdigest()
         with locked_file(path, lambda: None) as file:
             part = BlobPart(file, path)
             self._read(download, part)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gens.errors import MonobaseError
 from image.errors import AccessError, RegistryError, TransientError
-from image.registry.patience import Patience
+from image.registry.patience import Patience, persist
 from tools.mirror.blob_part import BlobPart
 from tools.mirror.errors import AbsentError, CutError, DiskError, LackingError, SourceError
 from tools.mirror.source import Source
@@ -38,7 +38,7 @@ class Supply:
         Raises:
             LackingError: None does.
         """
-        self._first(item, lambda source: source.locate(item))
+        self._first(item, lambda source: persist(lambda: source.locate(item), self.patience()))
 
     def receive(self, item: Item, part: BlobPart) -> None:
         """Receive a file from the first source that has it.

@@ -12,10 +12,8 @@ from gens.mirror_shape import (
     parse_artifact,
     parse_interpreter_config,
 )
-from image.errors import TransientError
 from image.registry.client import Registry
 from image.registry.contents import list_tags, open_blob, read_manifest, read_small_blob
-from image.registry.patience import Patience, persist
 from tools.mirror.errors import AbsentError
 from tools.mirror.source import Stream
 from tools.mirror.wanted import Item
@@ -54,7 +52,7 @@ class RepositorySource:
 
     def interpreters(self) -> Mapping[str, InterpreterConfig]:
         """Return the interpreters of the repository, by its tags."""
-        return persist(lambda: read_interpreters(self.registry), Patience(3, _silent))
+        return read_interpreters(self.registry)
 
 
 def read_interpreters(registry: Registry) -> dict[str, InterpreterConfig]:
@@ -78,7 +76,3 @@ def read_interpreters(registry: Registry) -> dict[str, InterpreterConfig]:
             interpreter = parse_interpreter_config(config, subject)
             found[interpreter.key] = interpreter
     return found
-
-
-def _silent(_error: TransientError, _pause_s: float) -> None:
-    pass

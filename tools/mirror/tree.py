@@ -37,6 +37,7 @@ from tools.mirror.wanted import Item, Wanted
 PARTIAL = ".partial"
 _LOCK = ".lock"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_INTERPRETER = re.compile(r"cpython.*\.tar\.(gz|zst)")
 _TAG = re.compile(r"g[0-9]{5,}-.+\.json")
 
 
@@ -155,9 +156,9 @@ class Tree:
             *(path for path in self._artifacts() if path not in artifacts),
             *(path for path in self._wheels() if path not in wanted),
         ]
-        gone = [self.root / interpreter_path(config.path) for config in found.values()]
-        old += [path for path in gone if path not in archives and path.is_file()]
+        old += [path for path in self._archives() if path not in archives]
         partial = [path for path in _files(self.root / PARTIAL) if path.name not in _digests(items)]
+        partial += sorted(self.root.rglob(".*.partial"))  # of a killed run
         size = sum(path.stat().st_size for path in (*old, *partial))
         names = tuple(str(path.relative_to(self.root)) for path in (*old, *partial))
         if dry_run:
@@ -197,6 +198,15 @@ class Tree:
             if _SHA256.fullmatch(folder.name) and folder.is_dir()
             for path in _files(folder)
             if project_of(path.name) is not None
+        ]
+
+    def _archives(self) -> list[Path]:
+        """Return the paths of all archives of interpreters, listed or not, sorted."""
+        return [
+            path
+            for folder in _entries(self.root / INTERPRETERS)
+            for path in _files(folder)
+            if _INTERPRETER.fullmatch(path.name)
         ]
 
     def _pages(self, without: Iterable[Path] = ()) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from requests.adapters import HTTPAdapter
 
 from gens.redaction import redact
 from image.errors import AccessError, RegistryError, TransientError, UnreachableError
-from image.registry.client import ca_bundle
+from image.registry.client import ca_bundle, retry_after_s
 from image.registry.contents import blocks_of, cause_of, first_byte
 from tools.mirror.errors import AbsentError, SourceError
 from tools.mirror.source import Stream
@@ -140,5 +140,5 @@ def _check(answer: requests.Response, subject: str) -> None:
             f"{subject}: answers {status}; give credentials in the URL's user part or in ~/.netrc"
         )
     if status in _TRANSIENT:
-        raise TransientError(f"{subject}: answers {status}")
+        raise TransientError(f"{subject}: answers {status}", retry_after_s(answer))
     raise RegistryError(f"{subject}: answers {status} {answer.reason}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from gens.errors import MonobaseError
+from gens.errors import MirrorError, MonobaseError
 from gens.mirror_shape import InterpreterConfig, LockConfig
 from tools.mirror.destination import Destination, Published, Way
 from tools.mirror.errors import IncompleteError, InterpreterError, LackingError
@@ -125,7 +125,7 @@ def _send_interpreters(
                 supply = Supply([FileSource(path)], interpreters.patience, lambda _count: None)
                 result.ways[item.path] = (item, destination.send(item, supply))
                 result.interpreters[key] = config
-        except (InterpreterError, LackingError) as error:
+        except (InterpreterError, LackingError, MirrorError) as error:
             result.failures[key] = error
 
 
