@@ -1,7 +1,6 @@
 import re
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -159,11 +158,16 @@ def test_before_anything_is_sealed_the_newest_generation_is_the_latest(
 # --- waiting --------------------------------------------------------------------------------------
 
 
-def test_waiting_ends_when_the_environment_is_there(shell: Shell, own_prefix: SamplePrefix) -> None:
+def test_waiting_ends_when_the_environment_is_there(
+    shell: Shell, own_prefix: SamplePrefix, tmp_path: Path
+) -> None:
     generation = own_prefix.root / "monobase" / "g00002"
+    said, over = tmp_path / "said", threading.Event()
 
     def publish() -> None:
-        time.sleep(0.5)
+        while not said.exists() or "waiting" not in said.read_text():
+            if over.wait(0.01):
+                return
         shutil.copytree(generation / f"python{PYTHON}", generation / "staged", symlinks=True)
         (generation / "staged").rename(generation / f"python{PYTHON}-torch2.6.0-cu124")
 
@@ -173,17 +177,21 @@ def test_waiting_ends_when_the_environment_is_there(shell: Shell, own_prefix: Sa
         own_prefix,
         TORCH_VERSION="2.6.0",
         CUDA_VERSION="12.4",
-        MONOBASE_WAIT_S="60",
+        MONOBASE_WAIT_S="300",
         MONOBASE_LOG_LEVEL="warning",
+        said=str(said),
     )
-    outcome = shell.run('. "$activate"; echo "$VIRTUAL_ENV"', variables)
-    installer.join()
+    try:
+        outcome = shell.run('. "$activate" 2>"$said"; echo "$VIRTUAL_ENV"', variables)
+    finally:
+        over.set()
+        installer.join()
 
     assert outcome.code == 0
     assert outcome.stdout.endswith("torch2.6.0-cu124\n")
-    first, last = outcome.stderr.splitlines()
+    first, last = said.read_text().splitlines()
     assert first == (
-        "monobase: warning: waiting up to 60 s for "
+        "monobase: warning: waiting up to 300 s for "
         f"python{PYTHON}-torch2.6.0-cu124, which is not installed yet"
     )
     assert re.fullmatch(r"monobase: warning: ready after \d+ s", last)

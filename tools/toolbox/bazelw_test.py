@@ -30,7 +30,7 @@ mkdir -p "$root/etc/ssl/certs/java" "$root/usr/lib/jvm/java/lib/security"
 : >"$root/etc/ssl/certs/java/cacerts"
 : >"$root/usr/lib/jvm/java/lib/security/cacerts"
 echo "I: half way"
-sleep "${MMDEBSTRAP_S:-0}"
+[ -z "${MMDEBSTRAP_READS-}" ] || read -r _ <"$MMDEBSTRAP_READS" || :
 : >"$root/whole"
 """
 CHROOT = """
@@ -102,8 +102,14 @@ class Machine:
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         return process.returncode, out, err
+
+    def pipe(self) -> str:
+        """Make a pipe from which the stand-in for mmdebstrap reads before it goes on; return its path."""
+        path = self.workspace.parent / "pipe"
+        os.mkfifo(path)
+        return str(path)
 
     def toolboxes(self) -> list[Path]:
         return [path for path in self.store.iterdir() if path.is_dir()]
@@ -159,7 +165,7 @@ def test_the_toolbox_is_made_once_and_its_bazel_gets_the_toolbox_s_flags(machine
 
 def test_a_killed_set_up_leaves_nothing_that_the_next_run_takes_for_whole(machine: Machine) -> None:
     machine.debian()
-    process = machine.start("info", MMDEBSTRAP_S="60")
+    process = machine.start("info", MMDEBSTRAP_READS=machine.pipe())
     while not machine.made.exists():
         time.sleep(0.02)
         assert process.poll() is None
@@ -173,14 +179,18 @@ def test_a_killed_set_up_leaves_nothing_that_the_next_run_takes_for_whole(machin
 
 def test_two_first_runs_at_once_make_one_toolbox(machine: Machine) -> None:
     machine.debian()
-    first = machine.start("info", MMDEBSTRAP_S="1")
+    pipe = machine.pipe()
+    first = machine.start("info", MMDEBSTRAP_READS=pipe)
     while not machine.made.exists():
         time.sleep(0.02)
         assert first.poll() is None
-    code, _, err = machine.run("info")
-    first.communicate()
-    assert (code, first.returncode) == (0, 0)
-    assert "waiting for another bazelw" in err
+    second = machine.start("info")
+    assert second.stderr is not None
+    assert "waiting for another bazelw" in second.stderr.readline()
+    Path(pipe).write_text("go on\n")
+    for process in (first, second):
+        process.communicate()
+        assert process.returncode == 0
     assert machine.made.read_text() == "made\n"
 
 
