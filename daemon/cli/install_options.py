@@ -1,7 +1,8 @@
 """The options of an install, from the settings of a command."""
 
+import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,9 +12,9 @@ from daemon.download_limit.rate_limit import RateLimit
 from daemon.install.options import InstallOptions
 from daemon.prefix.disk_budget import NO_BUDGET, DiskBudget
 from daemon.report.progress import Reporter
-from daemon.source.source_index import SourceIndex
+from daemon.source.source_index import INTERPRETERS, SourceIndex
 from daemon.source.sources import serve_sources
-from daemon.uv.program import Downloads
+from daemon.uv.program import Downloads, PythonWay
 
 
 @contextmanager
@@ -65,12 +66,12 @@ def install_options(
         yield options
 
 
-def _python_ways(
-    sources: SourceIndex | None, python_mirror: str | None
-) -> tuple[Mapping[str, str] | None, ...]:
+def _python_ways(sources: SourceIndex | None, python_mirror: str | None) -> tuple[PythonWay | None, ...]:
     """Return the ways to an interpreter: those to a wheel, unless a mirror for interpreters is named."""
     if sources is None or python_mirror is not None:
         return (None,)
-    own = sources.interpreter_variables(os.environ)
+    own = PythonWay(
+        sources.interpreter_variables(os.environ), functools.partial(sources.failure_of, INTERPRETERS)
+    )
     ways = [None if way is None else own for way in sources.ways]
     return tuple(way for number, way in enumerate(ways) if way not in ways[:number])

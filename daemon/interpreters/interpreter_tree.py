@@ -164,14 +164,14 @@ def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:
                 uv.reach("python", "install", version, variables=variables)
             else:
                 uv.reach_loopback(
-                    "python", "install", version, configuration=None, variables={**variables, **way}
+                    "python", "install", version, configuration=None, variables={**variables, **way.variables}
                 )
             break
         except PrefixError:
             raise
-        except MonobaseError:
+        except MonobaseError as error:
             if number == len(uv.downloads.python_ways):
-                raise
+                raise (way and way.failure()) or error from error
     made = interpreter_names(staging, version)
     if len(made) != 1:
         raise InterpreterError(f"uv installed {len(made)} interpreters for Python {version} instead of one")

@@ -165,7 +165,7 @@ class BlobStream:
                 is_longer = self._done > blob.size_bytes
                 raise SourceFailure(
                     "wrong",
-                    f"sent another file than its lock names: expected sha256:{blob.sha256}, found "
+                    f"sent another file: expected sha256:{blob.sha256}, found "
                     f"{'a longer file' if is_longer else f'sha256:{found}'}; repair the source",
                 )
         self._handed_on = True

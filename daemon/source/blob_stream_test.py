@@ -115,7 +115,7 @@ def test_a_wrong_blob_is_never_whole_and_comes_from_the_next_source_in_the_next_
     wrong, right = _Source("wrong", _CONTENT[:-1] + b"\0"), _Source("right")
     ledger = _ledger(wrong, right)
     handed_on: list[bytes] = []
-    with pytest.raises(BrokenBlobError, match="another file than its lock names"):
+    with pytest.raises(BrokenBlobError, match="another file"):
         handed_on.extend(_stream(ledger, wrong, right).chunks())
     assert len(b"".join(handed_on)) < len(_CONTENT)
     assert b"".join(_stream(ledger, wrong, right).chunks()) == _CONTENT

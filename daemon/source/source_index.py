@@ -8,7 +8,7 @@ interpreter. All other hosts are refused: nothing that uv requests leaves the ma
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from http import HTTPStatus
 from urllib.parse import quote, unquote, urlsplit
@@ -27,9 +27,13 @@ from gens.mirror_shape import file_path
 
 ORIGIN = "http://wheels.monobase.internal"
 INDEX_URL = f"{ORIGIN}/simple/"
-_MIRROR = f"{ORIGIN}/interpreters"
+INTERPRETERS = "interpreters"
+_MIRROR = f"{ORIGIN}/{INTERPRETERS}"
 # A source may take its time; it is left for the next one long before.
 _TIMEOUT_S = "600"
+# uv drops all that is on its way when one file is not found: that answer comes when the others are through.
+_QUIET_S = 5.0
+_LONGEST_WAIT_S = 500.0
 # A wrong blob breaks one answer for each source at most.
 _RETRIES = "5"
 
@@ -70,6 +74,7 @@ class _Handler(LoopbackHandler):
                     first = next(chunks)
                 except SourceError as error:
                     self.server.note(stream.blob, error)
+                    self.server.await_others()
                     continue
                 self.send_response(HTTPStatus.OK)
                 self.send_header("Content-Type", "application/octet-stream")
@@ -78,9 +83,10 @@ class _Handler(LoopbackHandler):
                 self.send_header("Content-Length", str(stream.blob.size_bytes))
                 self.end_headers()
                 try:
-                    self._send(first)
-                    for chunk in chunks:
-                        self._send(chunk)
+                    with self.server.transfer(stream.blob):
+                        self._send(first)
+                        for chunk in chunks:
+                            self._send(chunk)
                 except BrokenBlobError:
                     self.server.note(stream.blob, stream.error())
                     self.close_connection = True
@@ -120,6 +126,10 @@ class SourceIndex(LoopbackServer):
         self._failures: dict[str, SourceError] = {}
         self._guard = threading.Lock()
         self._turn = threading.Lock()
+        self._transfers = 0
+        self._changed_s = time.monotonic()
+        self._changed = threading.Condition()
+        self._pending: set[str] = set()  # digests of what is offered, and neither came nor failed
 
     @property
     def configuration(self) -> str:
@@ -161,9 +171,12 @@ class SourceIndex(LoopbackServer):
                 self._pages[wheel.name] = wheel
                 self._offered[wheel.sha256] = wheel, sources
                 self._failures.pop(wheel.sha256, None)
+        digests = {wheel.sha256 for wheel in offered}
+        self._settle(pending=digests)
         try:
             yield
         finally:
+            self._settle(digests)
             with self._guard:
                 for wheel in offered:
                     self._pages.pop(wheel.name, None)
@@ -190,22 +203,52 @@ class SourceIndex(LoopbackServer):
                     wheel.sha256, wheel.size_bytes, wheel.filename, file_path(wheel.sha256, wheel.filename)
                 )
                 yield self._stream(blob, sources)
-        elif top == "interpreters":
+        elif top == INTERPRETERS:
             yield from self._interpreters(rest)
 
     def note(self, blob: Blob, error: SourceError) -> None:
         """Note why a blob could not be sent."""
         with self._guard:
             self._failures[blob.sha256] = error
+        self._settle({blob.sha256})
 
     def failure_of(self, key: str) -> SourceError | None:
         """Return why the last request for a file failed, if it did.
 
         Args:
-            key: Digest of a wheel, or `interpreters`.
+            key: Digest of a wheel, or `INTERPRETERS`.
         """
         with self._guard:
             return self._failures.get(key)
+
+    @contextmanager
+    def transfer(self, blob: Blob) -> Iterator[None]:
+        """Count a file that is on its way while the block runs."""
+        self._settle(transfers=1)
+        try:
+            yield
+        finally:
+            self._settle({blob.sha256}, transfers=-1)
+
+    def await_others(self) -> None:
+        """Wait until all other wheels that are offered have come or failed, or nothing happens any more."""
+        end_s = time.monotonic() + _LONGEST_WAIT_S
+        with self._changed:
+            self._changed_s = time.monotonic()
+            while self._pending and (now_s := time.monotonic()) < end_s:
+                quiet_s = now_s - self._changed_s
+                if not self._transfers and quiet_s >= _QUIET_S:
+                    return  # uv downloads one by one, and this answer keeps it from the next one
+                self._changed.wait(end_s - now_s if self._transfers else _QUIET_S - quiet_s)
+
+    def _settle(
+        self, settled: Set[str] = frozenset(), *, pending: Set[str] = frozenset(), transfers: int = 0
+    ) -> None:
+        with self._changed:
+            self._transfers += transfers
+            self._pending = (self._pending | pending) - settled
+            self._changed_s = time.monotonic()
+            self._changed.notify_all()
 
     def pace(self, size_bytes: int) -> None:
         """Wait until bytes may pass."""
@@ -216,6 +259,8 @@ class SourceIndex(LoopbackServer):
 
     def _interpreters(self, path: str) -> Iterator[BlobStream]:
         said: list[tuple[str, SourceFailure]] = []
+        with self._guard:
+            self._failures.pop(INTERPRETERS, None)
         for source in (source for way in self.ways for source in way or ()):
             failure = self.ledger.refusal(source.name, path)
             if failure is None:
@@ -231,7 +276,7 @@ class SourceIndex(LoopbackServer):
                     continue
             said.append((source.name, failure))
         with self._guard:
-            self._failures["interpreters"] = source_error(path, said)
+            self._failures[INTERPRETERS] = source_error(path, said)
 
     def _stream(self, blob: Blob, sources: Sequence[Source]) -> BlobStream:
         return BlobStream(blob, sources, self.ledger, self._least, self._chunk_bytes)

@@ -21,6 +21,7 @@ from daemon.uv.configuration import UvConfiguration, read_uv_configuration
 from daemon.uv.failure import failure_of
 from daemon.uv.least_rate import LeastRate
 from daemon.uv.variables import passed_on
+from gens.errors import MonobaseError
 from gens.redaction import learn
 
 
@@ -33,20 +34,33 @@ class UvOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class PythonWay:
+    """A server of the daemon on loopback that interpreters are installed from.
+
+    Attributes:
+        variables: The variables that make uv use it.
+        failure: Returns why its last answer was none, if it knows.
+    """
+
+    variables: Mapping[str, str]
+    failure: Callable[[], MonobaseError | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Downloads:
     """The options of uv's downloads.
 
     Attributes:
         concurrent: Number of wheels that one uv downloads at once; None for uv's default.
         python_mirror: URL that it downloads interpreters from; None for the machine's configuration.
-        python_ways: What is tried in this order for an interpreter: variables that make uv use a server of
-            the daemon, or None for the machine's configuration.
+        python_ways: What is tried in this order for an interpreter: a server of the daemon, or None for the
+            machine's configuration.
         least_rate: The least rate of a download; None for no limit.
     """
 
     concurrent: int | None = None
     python_mirror: str | None = None
-    python_ways: tuple[Mapping[str, str] | None, ...] = (None,)
+    python_ways: tuple[PythonWay | None, ...] = (None,)
     least_rate: LeastRate | None = None
 
 

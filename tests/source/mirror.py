@@ -3,13 +3,13 @@
 import base64
 import hashlib
 import http.client
-import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 from gens.mirror_shape import (
     INTERPRETERS_INDEX,
@@ -22,8 +22,10 @@ from gens.mirror_shape import (
     interpreter_artifact,
     interpreter_path,
 )
+from tests.index.interpreter_archive import RUNNING
 from tests.index.wheel import Wheel
 from tests.registry.local_registry import PASSWORD, USER, LocalRegistry
+from tests.synthetic.catalog import PYTHON_FULL
 
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
@@ -37,14 +39,27 @@ def write_tree(directory: Path, wheels: Iterable[Wheel]) -> Path:
     return directory
 
 
-def add_interpreter(directory: Path, path: str, archive: bytes) -> InterpreterConfig:
+def running_interpreter(archive: Path) -> InterpreterConfig:
+    """Return the running interpreter as a mirror lists it, with the name that uv's own archives have.
+
+    Args:
+        archive: The archive that `write_interpreter` has written.
+    """
+    machine = RUNNING.machine
+    name = f"cpython-{PYTHON_FULL}+20261101-{machine}-unknown-linux-gnu-install_only_stripped.tar.gz"
+    content = archive.read_bytes()
+    return InterpreterConfig(
+        f"cpython-{PYTHON_FULL}-linux-{machine}-gnu", f"20261101/{name}",
+        hashlib.sha256(content).hexdigest(), len(content),
+    )  # fmt: skip
+
+
+def add_interpreter(directory: Path, config: InterpreterConfig, archive: bytes) -> None:
     """Add an archive of an interpreter to a tree, as the only one that it lists."""
-    config = InterpreterConfig("cpython-test", path, hashlib.sha256(archive).hexdigest(), len(archive))
-    target = directory / interpreter_path(path)
+    target = directory / interpreter_path(config.path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(archive)
     (directory / INTERPRETERS_INDEX).write_bytes(format_interpreters_index([config]))
-    return config
 
 
 @dataclass(slots=True)
@@ -100,7 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
             tree.asked.append((self.path, self.headers.get("Range", "")))
             tree.headers.append(dict(self.headers))
             cut = tree.cuts.pop(0) if tree.cuts else None
-        path = tree.root / self.path.lstrip("/").replace("%2B", "+")
+        self.path = unquote(self.path)
+        path = tree.root / self.path.lstrip("/")
         if tree.authorization and self.headers.get("Authorization", "") != tree.authorization:
             self._head(401, 0, {"WWW-Authenticate": "Basic"})
         elif tree.status:
@@ -195,8 +211,3 @@ def _put(registry: LocalRegistry, path: str, content: bytes, kind: str, expected
 def _expect(status: int, expected: int, body: bytes = b"") -> None:
     if status != expected:
         raise AssertionError(f"the registry answers {status}, not {expected}: {body!r}")
-
-
-def random_file(size_bytes: int) -> bytes:
-    """Return bytes that no compression shortens."""
-    return os.urandom(size_bytes)
