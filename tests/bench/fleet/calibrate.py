@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -24,13 +23,13 @@ from rich.table import Table
 
 from tests.bench.fleet.assumptions import Assumptions, Machine, Network, Way
 from tests.bench.fleet.model import run_model
-from tests.bench.fleet.namespaces import SERVER, Namespaces, inside, network
+from tests.bench.fleet.namespaces import Namespaces, inside, network
 from tests.bench.fleet.report import markdown_of
+from tests.bench.fleet.wheel_server import index_server, registry_server
 from tests.index.wheel import Wheel, WheelSpec, write_wheel
 from tests.synthetic.catalog import environment_cell, write_catalog
 
 _WHEELS = 8
-_PORT = 8000
 _PATIENCE_S = 1800
 # Ethernet, IP and TCP headers of full packets, which `tc` counts: 1514 bytes for 1448.
 _HEADERS = 1514 / 1448
@@ -68,25 +67,32 @@ class Supply:
         tree: A folder with the pages and files of an index.
         gens: The definitions and locks.
         size_bytes: Bytes of all wheels.
+        options: Options of the daemon that name the server.
     """
 
     tree: Path
     gens: Path
     size_bytes: int
+    options: tuple[str, ...] = ()
 
 
 @click.command()
 @click.option("--nodes", type=click.IntRange(1), multiple=True, default=(1, 2, 4, 8), show_default=True)
 @click.option("--mbit", type=click.IntRange(1), default=20, show_default=True, help="Of the server's link.")
 @click.option("--size-mb", type=click.IntRange(1), default=24, show_default=True, help="Of all wheels.")
+@click.option("--registry", is_flag=True, help="Serve from docker-registry instead of a folder of files.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
-def main(nodes: tuple[int, ...], mbit: int, size_mb: int, json_path: Path | None, markdown: bool) -> None:
+def main(
+    nodes: tuple[int, ...], mbit: int, size_mb: int, registry: bool, json_path: Path | None, markdown: bool
+) -> None:  # fmt: skip
     """Compare the model with real daemons; exit with 1 if it is off by more than a fifth."""
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="monobase-fleet-") as folder:
         supply = make_supply(Path(folder), size_mb * 1_000_000)
-        with network(max(nodes)) as found, _serving(found, supply.tree):
+        serving = registry_server if registry else index_server
+        with network(max(nodes)) as found, serving(found, supply.tree) as options:
+            supply = replace(supply, options=tuple(options))
             samples: list[Sample] = []
             free: list[Sample] = []
             for count in sorted(nodes):
@@ -170,32 +176,6 @@ def _wheel(folder: Path, number: int, size_bytes: int) -> Wheel:
     return write_wheel(WheelSpec(name, "1.0", files=files), folder)
 
 
-@contextmanager
-def _serving(found: Namespaces, tree: Path) -> Iterator[None]:
-    """Serve a folder in the namespace of the server."""
-    command = [sys.executable, "-m", "http.server", "--bind", SERVER, "--protocol", "HTTP/1.1", str(_PORT)]
-    with subprocess.Popen(
-        inside(found.server, command), cwd=tree, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            _wait_for(found)
-            yield
-        finally:
-            server.terminate()
-
-
-def _wait_for(found: Namespaces) -> None:
-    ask = f"import urllib.request; urllib.request.urlopen('http://{SERVER}:{_PORT}/', timeout=5).read()"
-    for _ in range(100):
-        done = subprocess.run(
-            inside(found.nodes[0], [sys.executable, "-c", ask]), capture_output=True, check=False, timeout=60
-        )
-        if done.returncode == 0:
-            return
-        time.sleep(0.1)
-    raise click.ClickException(f"the server does not answer: {done.stderr.decode()}")
-
-
 def _measure(found: Namespaces, supply: Supply, folder: Path, count: int) -> Sample:
     """Install on so many empty nodes at once."""
     before = found.sent_bytes()
@@ -228,7 +208,7 @@ def _start(namespace: str, supply: Supply, folder: Path) -> "subprocess.Popen[by
     command = [
         sys.executable, "-m", "daemon.main", "install", "--prefix", str(folder / "prefix"),
         "--gens", str(supply.gens), "--no-python-downloads", "--jobs", "1", "--log-format", "json",
-        "--index-url", f"http://{SERVER}:{_PORT}/simple/",
+        *supply.options,
     ]  # fmt: skip
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(

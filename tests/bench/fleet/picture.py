@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from tests.bench.fleet.assumptions import Way
 from tests.bench.fleet.outcome import Outcome
@@ -41,6 +42,8 @@ def _lines(axes: Axes, outcomes: Sequence[Outcome], value: Callable[[Outcome], f
         )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("nodes", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(True, which="major", color="#e6e6e6")
