@@ -311,6 +311,8 @@ class Fetcher:
                 for wheel in list(pending):
                     if find_archive(self.prefix.uv_cache, wheel) is not None:
                         pending.discard(wheel)
+                        if self.sources is not None:
+                            self.sources.arrived(wheel)
                         stage.advance(wheel.size_bytes)
                         if wheel in new:
                             self.arrivals.read_ahead(wheel, readers)

@@ -31,8 +31,8 @@ INTERPRETERS = "interpreters"
 _MIRROR = f"{ORIGIN}/{INTERPRETERS}"
 # A source may take its time; it is left for the next one long before.
 _TIMEOUT_S = "600"
-# uv drops all that is on its way when one file is not found: that answer comes when the others are through.
-_QUIET_S = 5.0
+# uv drops all that is on its way when one file is not found: that answer comes when it has the others.
+_QUIET_S = 10.0
 _LONGEST_WAIT_S = 500.0
 # A wrong blob breaks one answer for each source at most.
 _RETRIES = "5"
@@ -83,7 +83,7 @@ class _Handler(LoopbackHandler):
                 self.send_header("Content-Length", str(stream.blob.size_bytes))
                 self.end_headers()
                 try:
-                    with self.server.transfer(stream.blob):
+                    with self.server.transfer():
                         self._send(first)
                         for chunk in chunks:
                             self._send(chunk)
@@ -222,16 +222,20 @@ class SourceIndex(LoopbackServer):
             return self._failures.get(key)
 
     @contextmanager
-    def transfer(self, blob: Blob) -> Iterator[None]:
+    def transfer(self) -> Iterator[None]:
         """Count a file that is on its way while the block runs."""
         self._settle(transfers=1)
         try:
             yield
         finally:
-            self._settle({blob.sha256}, transfers=-1)
+            self._settle(transfers=-1)
+
+    def arrived(self, wheel: LockedWheel) -> None:
+        """Note that uv has unpacked a wheel that is offered."""
+        self._settle({wheel.sha256})
 
     def await_others(self) -> None:
-        """Wait until all other wheels that are offered have come or failed, or nothing happens any more."""
+        """Wait until all other wheels on offer have arrived or failed, or nothing happens any more."""
         end_s = time.monotonic() + _LONGEST_WAIT_S
         with self._changed:
             self._changed_s = time.monotonic()

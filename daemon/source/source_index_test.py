@@ -102,6 +102,7 @@ def test_what_no_source_has_is_answered_when_the_others_have_come(
         waiting = threading.Thread(target=lambda: answers.update(beta=_get(index, _url(lacking))[0]))
         waiting.start()
         answers["alpha"] = _get(index, _url(_WHEEL))[0]
+        index.arrived(_WHEEL)  # as the fetch sees it in uv's cache
         waiting.join()
     assert answers == {"alpha": 200, "beta": 404}
     assert "file:///m: files/" in str(index.failure_of(lacking.sha256))
