@@ -39,7 +39,7 @@ def node(local_index: LocalIndex, tmp_path: Path, pythons: PythonServer) -> Node
 @pytest.fixture
 def desk(node: Node, tmp_path: Path, pythons: PythonServer) -> Desk:
     unused = node.wheel("unused")
-    return Desk(tmp_path, node.index, node.gens, unused, unused, dict(pythons.variables))
+    return Desk(tmp_path, node.index, node.gens, unused, unused, unused, dict(pythons.variables))
 
 
 def without_network(*command: str) -> list[str]:
@@ -135,7 +135,7 @@ def test_without_a_list_of_its_own_a_machine_has_uv_compare_the_archive(
     node = make_node(desk.index, tmp_path / "other")
     node.define(environment_cell([node.wheel("gamma")], python=version))
     variables = {"UV_PYTHON_INSTALL_MIRROR": pythons.web.url}
-    other = Desk(tmp_path / "other", desk.index, node.gens, desk.large, desk.old, variables)
+    other = Desk(tmp_path / "other", desk.index, node.gens, desk.large, desk.old, desk.toolkit, variables)
     downloads, _ = find_downloads([(version, "x86_64")], other.environment())
     wrong = tmp_path / "pythons" / "served" / downloads[key].path
     wrong.parent.mkdir(exist_ok=True)

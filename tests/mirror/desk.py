@@ -27,6 +27,7 @@ class Desk:
         definitions: The definitions and locks: generations 0 and 1.
         large: The largest wheel, of generation 1.
         old: A wheel that only generation 0 has.
+        toolkit: The only wheel of `cuda12.4` in generation 1.
         variables: Further environment variables of the command.
     """
 
@@ -35,6 +36,7 @@ class Desk:
     definitions: Path
     large: Wheel
     old: Wheel
+    toolkit: Wheel
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -105,7 +107,7 @@ def make_desk(index: LocalIndex, folder: Path) -> Desk:
     second: list[Cell] = [environment_cell([shared]), torch, on_platform(torch)]
     second.append(toolkit_cell([toolkit], "12.4.1"))
     definitions = write_catalog(folder / "definitions", {0: first, 1: second})
-    return Desk(folder, index, definitions, large, old)
+    return Desk(folder, index, definitions, large, old, toolkit)
 
 
 def tree_of(folder: Path) -> dict[str, bytes]:
