@@ -69,9 +69,11 @@ class ArchiveMirror:
         """Acquire the lock of the archive, which another process may have; wait for it."""
         wait = f"{self._partial}: another mirror writes it; waiting"
         with locked_file(self._partial, lambda: self._say(wait)) as self._file:
-            yield
-            if self._is_current and self._partial.exists():
-                self._partial.unlink()
+            try:
+                yield
+            finally:
+                if self._is_current or self._is_empty():
+                    self._partial.unlink(missing_ok=True)
 
     def interpreters(self) -> Mapping[str, InterpreterConfig]:
         """Return the interpreters of an archive that is kept as it is."""
@@ -183,6 +185,12 @@ class ArchiveMirror:
     ) -> Removed:
         """Do nothing: an archive never has more than what is named."""
         return Removed()
+
+    def _is_empty(self) -> bool:
+        try:
+            return self._partial.stat().st_size == 0
+        except OSError:
+            return False
 
     def _is_complete(self, wanted: Wanted, downloads: Mapping[str, Download]) -> bool:
         if self.existing is None or self.unnamed(wanted.configs):

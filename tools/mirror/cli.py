@@ -189,6 +189,8 @@ def _run(wanted: Wanted, order: Order) -> None:
             kept = result.interpreters if order.interpreters else None
             removed = destination.prune(wanted.configs, wanted.items, kept, dry_run=False)
             _report_removed(removed, destination.name, "removed")
+        elif order.prunes:
+            click.echo(f"{destination.name}: nothing is removed, as the mirror is incomplete", err=True)
     result.refuse_incomplete(destination.name)
 
 

@@ -14,13 +14,16 @@ _DIRECTORY_MODE = 0o755
 
 
 def make_directory(path: Path) -> None:
-    """Make a folder, and those above it.
+    """Make a folder, and those above it, readable for every user whatever the umask is.
 
     Raises:
         DiskError: It cannot be made.
     """
     try:
-        path.mkdir(_DIRECTORY_MODE, parents=True, exist_ok=True)
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in missing:
+            folder.chmod(_DIRECTORY_MODE)
     except OSError as error:
         raise disk_error(error, path) from error
 

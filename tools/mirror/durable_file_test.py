@@ -1,5 +1,6 @@
 """Files that are whole or absent, and have one writer."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -17,6 +18,19 @@ def test_a_file_is_written_once_and_readable_for_all(tmp_path: Path) -> None:
     assert path.read_bytes() == b"y"
     assert path.stat().st_mode & 0o777 == 0o644
     assert [one.name for one in path.parent.iterdir()] == ["b.html"]
+
+
+def test_folders_can_be_read_by_a_web_server_whatever_the_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_if_changed(tmp_path / "a" / "b" / "c", b"x")
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b", "a/b/c")] == [
+        0o755,
+        0o755,
+        0o644,
+    ]
 
 
 def test_a_file_in_the_place_of_a_folder_is_one_message(tmp_path: Path) -> None:
