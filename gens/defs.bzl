@@ -1,5 +1,9 @@
 """`monogen`, which defines a generation, and the targets that a list of generations becomes."""
 
+load("@rules_pkg//pkg:mappings.bzl", "pkg_attributes", "pkg_files", "strip_prefix")
+load("@rules_pkg//pkg:pkg.bzl", "pkg_tar")
+load("@rules_python//python:defs.bzl", "py_binary")
+load("//image/oci:layer.bzl", "oci_layer")
 load("//tools/python:pytest.bzl", "pytest_test")
 load(":matrix.bzl", "expand")
 load(":pool_check.bzl", "validate_pools")
@@ -62,14 +66,19 @@ _pools = rule(
     },
 )
 
-def generations(name, monogens, pools):
+def generations(name, monogens, pools = {}):
     """Declares a target and a test for each generation, one for the pools, and a target of all of them.
+
+    It is called in the package that has the locks, once: of this repository, or of a team's own. NAME.update, NAME.diff and
+    NAME.matrix are //tools:update and so on for the generations of that package; NAME.layer is a layer of an image with
+    them, which `daemon_image` (daemon/image.bzl) takes.
 
     Args:
       name: name of the target of all generations.
       monogens: generations of `monogen`, oldest first.
       pools: the patterns of each pool.
     """
+    env = {"MONOBASE_GENERATIONS_FOLDER": native.package_name() or "."}
     errors = validate_order([fields["id"] for fields in monogens])
     if errors:
         fail("\n  ".join(["PROD_MONOGENS in gens/prod.bzl:"] + errors))
@@ -93,14 +102,41 @@ def generations(name, monogens, pools):
         )
         pytest_test(
             name = directory + "_test",
-            srcs = ["sealed_generation_test.py"],
+            srcs = [Label("//gens:sealed_generation_test.py")],
             data = ["gens.sum", directory],
-            deps = [":gens"],
-            env = {"MONOBASE_GENERATION": str(fields["id"])},
+            deps = [Label("//gens")],
+            env = env | {"MONOBASE_GENERATION": str(fields["id"])},
         )
     native.filegroup(
         name = name,
         srcs = directories + ["gens.sum", "pools"],
+    )
+    for command in ["diff", "matrix", "update"]:
+        py_binary(
+            name = "%s.%s" % (name, command),
+            srcs = [Label("//tools:%s.py" % command)],
+            args = ["--definitions", env["MONOBASE_GENERATIONS_FOLDER"]],
+            data = [name, Label("//gens:version")],
+            env = env,
+            main = Label("//tools:%s.py" % command),
+            deps = [Label("//tools")],
+        )
+    pkg_files(
+        name = name + ".files",
+        srcs = [name],
+        attributes = pkg_attributes(mode = "0644"),
+        prefix = "/opt/monobase/gens",
+        strip_prefix = strip_prefix.from_pkg(),
+    )
+    pkg_tar(
+        name = name + ".tar_of_files",
+        out = name + ".files.tar",
+        srcs = [name + ".files"],
+    )
+    oci_layer(
+        name = name + ".layer",
+        created_by = "the generations' definitions and locks",
+        tar = name + ".files.tar",
     )
 
 def directory_name(generation_id):

@@ -11,7 +11,7 @@ from gens.errors import LockError
 from gens.generation import Generation
 from gens.sums import broken_seals, make_seal, read_sums
 
-HERE = Path("gens")
+HERE = Path(os.environ.get("MONOBASE_GENERATIONS_FOLDER", "gens"))
 
 
 @pytest.fixture(scope="module")

@@ -270,7 +270,7 @@ def weightless_model(
       stop_signal: the signal that ends it, such as SIGINT.
       architectures: those of the image: amd64, arm64; by default those of the dictionary `lock`, or else amd64.
       python: an interpreter of the environment's minor version, to compile the packages: a file, such as
-        "@python3_12_x86_64-unknown-linux-gnu//:python"; by default the Python of the build, if it is of that version.
+        "@python_3_12_host//:python"; by default the Python of the build, if it is of that version.
       gens: a folder of definitions and locks, instead of //gens.
       base: the image below, an OCI layout or an index, such as a `baked_image` that holds the environment of the lock;
         `{architecture}` stands for the name of the architecture.

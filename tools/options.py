@@ -37,4 +37,5 @@ def _source_directory() -> Path:
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if workspace is None:
         raise click.UsageError("not run by `bazel run`: name the directory of the locks with --locks")
-    return Path(workspace, "gens")
+    # A team's own generations are in another folder: `generations` of gens/defs.bzl says in which.
+    return Path(workspace, os.environ.get("MONOBASE_GENERATIONS_FOLDER", "gens"))

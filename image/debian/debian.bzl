@@ -12,7 +12,7 @@ filegroup(
 )
 """.format(name = name, files = json.encode_indent(files, prefix = "    ", indent = "    "))
 
-def _fail(lock, mirrors, packages, failed):
+def _fail(lock, date, mirrors, packages, failed):
     names = ["%s %s" % (package["name"], package["version"]) for package in failed[:5]]
     fail("\n".join([
         "%s: %s of %d packages cannot be fetched with the bytes that it says: %s%s." % (
@@ -25,6 +25,9 @@ def _fail(lock, mirrors, packages, failed):
         "They were looked for at %s." % " and ".join({url: None for url in mirrors.values() if url}.keys()),
         "If that does not answer, run this again or name another mirror in DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR.",
         "If Debian has newer versions by now, lock those: bazel run //tools:update_debian",
+        "Or name Debian's snapshot service in DEBIAN_SNAPSHOT, a URL below which debian/%s is the archive of that moment." % (
+            date.replace("-", "").replace(":", "")
+        ),
     ]))
 
 def _debian_packages_impl(rctx):
@@ -40,25 +43,26 @@ def _debian_packages_impl(rctx):
             "DEBIAN_SECURITY_MIRROR that of the security archive.",
         ]))
 
-    layers = json.decode(rctx.read(lock))["layers"]
+    content = json.decode(rctx.read(lock))
+    layers, date = content["layers"], content["date"]
     packages = [package for layer in layers.values() for package in layer]
     pending = []
     for number, package in enumerate(packages):
         # The first one alone: if the mirror does not answer, Bazel warns about one file instead of all.
         found = rctx.download(
-            urls_of(mirrors, package["path"]),
+            urls_of(mirrors, package["path"], date),
             output = "packages/%s.deb" % package["name"],
             sha256 = package["sha256"],
             allow_fail = True,
             block = number == 0,
         )
         if number == 0 and not found.success:
-            _fail(lock, mirrors, packages, [package])
+            _fail(lock, date, mirrors, packages, [package])
         if number > 0:
             pending.append((package, found))
     failed = [package for package, download in pending if not download.wait().success]
     if failed:
-        _fail(lock, mirrors, packages, failed)
+        _fail(lock, date, mirrors, packages, failed)
 
     rctx.file("BUILD.bazel", "\n".join(["exports_files(glob([\"packages/*.deb\"]))\n"] + [
         _filegroup(layer, ["packages/%s.deb" % package["name"] for package in found])
@@ -73,7 +77,7 @@ debian_packages = repository_rule(
         "lock": attr.label(allow_single_file = True, mandatory = True, doc = "The lock."),
         "mirror": attr.label(default = "//image/debian/lock:mirror.py", doc = "Prints the URLs of Debian's mirrors."),
     },
-    environ = ["DEBIAN_MIRROR", "DEBIAN_SECURITY_MIRROR"],
+    environ = ["DEBIAN_MIRROR", "DEBIAN_SECURITY_MIRROR", "DEBIAN_SNAPSHOT"],
 )
 
 def _debian_impl(_mctx):

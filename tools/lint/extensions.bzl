@@ -1,4 +1,4 @@
-"""The repositories of the checks."""
+"""The repositories of the checks, and of the test of the launcher `bazelw`."""
 
 load(":npm.bzl", "npm_package")
 load(":tree.bzl", "source_tree")
@@ -19,6 +19,21 @@ genrule(
         integrity = "sha512-eZ/Aq+2r4PcJa6LbPCT6ffgIJfTU/gYilqIzoX2OLM4nNkbQC6tTMPZNn7aHHjhGPxbNLv41zm4Xqt1olCLgXw==",
         package = "@bazel/buildifier",
         version = "8.2.1",
+    )
+    npm_package(
+        name = "bazelisk",
+        build_file_content = """\
+exports_files(["bazelisk-{os}_{arch}"])
+
+alias(
+    name = "bazelisk",
+    actual = "bazelisk-{os}_{arch}",
+    visibility = ["//visibility:public"],
+)
+""",
+        integrity = "sha512-K21x83NXOtd0yb2qzjMES3UV4xEWZ1q1vnXFhADA1u7IoiMVQkJAVQRK3oZ5txpnrGafY15HS+YYr2nmsEP4Tg==",
+        package = "@bazel/bazelisk",
+        version = "1.28.1",
     )
     source_tree(name = "source_tree")
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Beside the folder that this is in, also where a test of another workspace uses it.
+_CONFIGURATION = Path(__file__).absolute().parents[2] / "pyproject.toml"
+
 
 class Shard:
     """Selects the tests of one shard, as a pytest plugin, so that `shard_count` works.
@@ -34,7 +37,7 @@ def main(arguments: list[str]) -> int:
     Returns:
         pytest's exit code. No collected test is a failure (5), except in a shard that has none of the tests.
     """
-    options = ["-p", "no:cacheprovider", f"--rootdir={Path.cwd()}", "--config-file=pyproject.toml"]
+    options = ["-p", "no:cacheprovider", f"--rootdir={Path.cwd()}", f"--config-file={_CONFIGURATION}"]
     if xml := os.environ.get("XML_OUTPUT_FILE"):
         options += [f"--junit-xml={xml}", "-o", "junit_family=xunit1"]
     if only := os.environ.get("TESTBRIDGE_TEST_ONLY"):

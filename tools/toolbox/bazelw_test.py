@@ -4,10 +4,16 @@ The set-up itself, on a real Debian mirror, is what every run of these tests in 
 """
 
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,6 +32,7 @@ BAZEL = f'[ "$1" = --version ] && echo "bazel {VERSION}" && exit; printf "%s\\n"
 MMDEBSTRAP = """
 for argument; do case $argument in */root) root=$argument ;; esac; done
 echo made >>"$MADE"
+for argument; do case $argument in "deb "*) echo "$argument" >>"$MADE.sources" ;; esac; done
 mkdir -p "$root/etc/ssl/certs/java" "$root/usr/lib/jvm/java/lib/security"
 : >"$root/etc/ssl/certs/java/cacerts"
 : >"$root/usr/lib/jvm/java/lib/security/cacerts"
@@ -123,6 +130,54 @@ def machine(tmp_path: Path) -> Machine:
 def test_bazelisk_gets_the_caller_s_arguments_and_no_others(machine: Machine) -> None:
     machine.program("bazelisk", 'printf "%s\\n" "$@"')
     assert machine.run("test", "//...", "--test_filter=a b") == (0, "test\n//...\n--test_filter=a b\n", "")
+
+
+@contextmanager
+def release_server(asked: list[str]) -> Iterator[str]:
+    """Serve, at any path, a Bazel that prints its arguments; give the URL, and list what was asked for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            body = f"#!/bin/sh\n{BAZEL.replace('toolbox bazel', 'downloaded bazel')}\n".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.skipif("BAZELISK" not in os.environ, reason="Bazel fetches Bazelisk for this test")
+def test_the_real_bazelisk_fetches_the_version_of_the_workspace_and_hands_the_arguments_on(
+    machine: Machine,
+) -> None:
+    (machine.bin / "bazelisk").symlink_to(Path(os.environ["BAZELISK"]).absolute())
+    asked: list[str] = []
+    with release_server(asked) as url:
+        home = str(machine.workspace.parent / "bazelisk home")
+        code, out, err = machine.run(
+            "test",
+            "//...",
+            "--test_filter=a b",
+            BAZELISK_BASE_URL=url,
+            BAZELISK_HOME=home,
+            NO_PROXY="127.0.0.1",
+        )
+    assert (code, out) == (0, "downloaded bazel\ntest\n//...\n--test_filter=a b\n"), err
+    cpu = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    assert asked == [f"/{VERSION}/bazel-{VERSION}-linux-{cpu}"]
+    assert not machine.store.exists()
 
 
 def test_a_bazel_of_the_right_version_is_used_as_it_is(machine: Machine) -> None:
@@ -230,12 +285,12 @@ def test_a_dependency_that_the_table_does_not_know_is_named_before_anything_is_f
 ) -> None:
     machine.debian()
     module = machine.workspace / "MODULE.bazel"
-    module.write_text(
-        module.read_text().replace('"rules_pkg", version = "0.9.1"', '"rules_pkg", version = "1.1.0"')
-    )
+    text, count = re.subn('("rules_pkg", version = )"(.*)"', r'\1"9.9.9"', module.read_text())
+    assert count == 1
+    module.write_text(text)
     code, _, err = machine.run("info")
     assert code == 1
-    assert "MODULE.bazel needs rules_pkg 1.1.0; tools/toolbox/modules.txt says 0.9.1" in err
+    assert "MODULE.bazel needs rules_pkg 9.9.9; tools/toolbox/modules.txt says" in err
     assert not machine.made.exists()
 
 
@@ -248,5 +303,18 @@ def test_where_debian_has_moved_on_the_difference_and_the_way_on_are_told(machin
     assert code == 1
     assert "bazel_skylib: tools/toolbox/modules.txt says 1.9.1, Debian's bazel-skylib is 2.0.0-1" in err
     assert "MONOBASE_TOOLBOX_ACCEPT=1" in err
+    assert "DEBIAN_SNAPSHOT" in err
     assert machine.toolboxes() == []
     assert machine.run("info", MONOBASE_TOOLBOX_ACCEPT="1")[0] == 0
+
+
+def test_with_a_snapshot_service_unstable_is_that_of_the_date_in_the_table(machine: Machine) -> None:
+    machine.debian()
+    date = re.search(r"^# snapshot: (\d{8}T\d{6}Z)$", Path(TABLES[0]).read_text(), re.MULTILINE)
+    assert date
+    code, _, err = machine.run("info", DEBIAN_SNAPSHOT="http://snapshot.test/archive/")
+    assert code == 0, err
+    sources = machine.made.with_name("made.sources").read_text()
+    assert sources == (
+        f"deb http://snapshot.test/archive/debian/{date[1]} sid main\ndeb file:/mirror bookworm main\n"
+    )

@@ -26,24 +26,29 @@ class Mirrors:
     Attributes:
         debian: URL of the folder that holds `dists` and `pool`; None if none was found.
         security: The same for the security archive.
+        snapshot: URL of a snapshot service, below which `debian/DATE` and `debian-security/DATE` are the archives of a
+            date; None if none is named.
     """
 
     debian: str | None
     security: str | None
+    snapshot: str | None = None
 
 
 def find_mirrors(variables: Mapping[str, str]) -> Mirrors:
     """Return the mirrors.
 
     Args:
-        variables: Environment variables, of which `DEBIAN_MIRROR` and `DEBIAN_SECURITY_MIRROR` are read.
+        variables: Environment variables, of which `DEBIAN_MIRROR`, `DEBIAN_SECURITY_MIRROR` and
+            `DEBIAN_SNAPSHOT` are read.
 
     Returns:
         The mirrors.
     """
     debian = variables.get("DEBIAN_MIRROR", "").rstrip("/") or None
     security = variables.get("DEBIAN_SECURITY_MIRROR", "").rstrip("/") or None
-    known = Mirrors(debian, security)
+    snapshot = variables.get("DEBIAN_SNAPSHOT", "").rstrip("/") or None
+    known = Mirrors(debian, security, snapshot)
     found = known if debian and security else find_in_apt(_print_uris(), known)
     return found if found.debian else replace(found, debian=_default_of_debootstrap())
 
@@ -65,7 +70,7 @@ def find_in_apt(uris: str, known: Mirrors = Mirrors(None, None)) -> Mirrors:
             by_kind.setdefault(found["kind"], found["uri"])
     # A vendor's repository may use Debian's names of suites, but has no suite for Debian's updates.
     debian = known.debian or by_kind.get("-updates") or by_kind.get(None)
-    return Mirrors(debian, known.security or by_kind.get("-security"))
+    return replace(known, debian=debian, security=known.security or by_kind.get("-security"))
 
 
 def _print_uris() -> str:

@@ -71,6 +71,13 @@ def test_variables_stand_above_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
 
 
+def test_a_snapshot_service_is_what_a_variable_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apt_that_prints(tmp_path, MAIN)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found = find_mirrors({"DEBIAN_SNAPSHOT": "http://snapshot.example/archive/"})
+    assert found == Mirrors("http://mirror.example/debian", None, "http://snapshot.example/archive")
+
+
 def test_without_apt_there_are_the_variables_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(mirror, "_SCRIPT", tmp_path / "sid")
@@ -89,4 +96,8 @@ def test_the_repository_rule_reads_json_from_the_module_alone(tmp_path: Path) ->
         check=True,
         cwd=tmp_path,
     )
-    assert json.loads(done.stdout) == {"debian": "http://mirror.example/debian", "security": None}
+    assert json.loads(done.stdout) == {
+        "debian": "http://mirror.example/debian",
+        "security": None,
+        "snapshot": None,
+    }
