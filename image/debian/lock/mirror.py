@@ -26,8 +26,8 @@ class Mirrors:
     Attributes:
         debian: URL of the folder that holds `dists` and `pool`; None if none was found.
         security: The same for the security archive.
-        snapshot: URL of a snapshot service, below which `debian/DATE` and `debian-security/DATE` are the archives of a
-            date; None if none is named.
+        snapshot: URL of a snapshot service, below which `debian/DATE` and `debian-security/DATE` are the
+            archives of a date; None if none is named.
     """
 
     debian: str | None

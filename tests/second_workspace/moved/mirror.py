@@ -1,4 +1,4 @@
-"""Print what finds Debian's mirrors would: an archive that has lost the package, a snapshot service with it."""
+"""Print what finds Debian's mirrors would: an archive that lost the package, a snapshot service with it."""
 
 import json
 from pathlib import Path
