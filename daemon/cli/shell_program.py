@@ -10,16 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.cli.shell_variables import DECIDING
 from daemon.errors import MachineError
 
 _RUNTIME = Path(__file__).parents[2] / "runtime"
-# A bash reads the user's own file first, which may put another Python first on the PATH. What the first
-# activation has warned of is not printed again.
+# A bash reads the user's own file first, which may put another Python first on the PATH, or export variables
+# that name another environment. What the first activation has warned of is not printed again.
 _BASH = """\
 exec {descriptor}<&-
 [ ! -r ~/.bashrc ] || . ~/.bashrc
+{again}
 _monobase_level=${{MONOBASE_LOG_LEVEL-warning}} MONOBASE_LOG_LEVEL=error
-. {activate}
+builtin . {activate}
 MONOBASE_LOG_LEVEL=$_monobase_level
 unset _monobase_level
 PS1={prompt}${{PS1-}}
@@ -78,20 +80,30 @@ def _interactive(label: str, variables: Mapping[str, str]) -> Program:
     """Return the user's shell; a bash or a zsh activates again behind the user's own files."""
     shell = users_shell(variables)
     if Path(shell).name == "bash":
-        return Program([shell, "--rcfile", _bash_file(label), "-i"], dict(variables))
+        return Program([shell, "--rcfile", _bash_file(label, variables), "-i"], dict(variables))
     if Path(shell).name == "zsh":
         more = {
             "MONOBASE_SHELL_ZDOTDIR": variables.get("ZDOTDIR", ""), "ZDOTDIR": str(_ZSH),
             "MONOBASE_SHELL_ACTIVATE": str(_RUNTIME / "activate.sh"), "MONOBASE_SHELL_LABEL": label,
+            "MONOBASE_SHELL_AGAIN": _again(variables),
         }  # fmt: skip
         return Program([shell, "-i"], {**variables, **more})
     return Program([shell], dict(variables))
 
 
-def _bash_file(label: str) -> str:
+def _again(variables: Mapping[str, str]) -> str:
+    """Return shell commands that undo what the user's own file did to the variables of an activation."""
+    words = [f"unset {' '.join(DECIDING)}"]
+    words += [f"export {name}={shlex.quote(variables[name])}" for name in DECIDING if name in variables]
+    return "; ".join(words)
+
+
+def _bash_file(label: str, variables: Mapping[str, str]) -> str:
     # A descriptor, not a file: nothing is left behind, whatever becomes of this process.
     with os.fdopen(os.memfd_create("monobase-shell"), "wb") as file:
         descriptor = fcntl.fcntl(file, fcntl.F_DUPFD, _FIRST_DESCRIPTOR)
         activate, prompt = shlex.quote(str(_RUNTIME / "activate.sh")), shlex.quote(f"({label}) ")
-        file.write(_BASH.format(descriptor=descriptor, activate=activate, prompt=prompt).encode())
+        again = _again(variables)
+        text = _BASH.format(descriptor=descriptor, again=again, activate=activate, prompt=prompt)
+        file.write(text.encode(errors="surrogateescape"))
     return f"/proc/self/fd/{descriptor}"

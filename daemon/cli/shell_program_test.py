@@ -7,6 +7,7 @@ import pytest
 
 from daemon.cli import shell_program
 from daemon.cli.shell_program import program, users_shell
+from daemon.cli.shell_variables import DECIDING
 from daemon.errors import MachineError
 
 
@@ -54,7 +55,7 @@ def test_a_shell_other_than_bash_is_started_as_it_is(runtime: Path, tmp_path: Pa
 
 def test_a_bash_activates_again_behind_the_users_own_file(runtime: Path, tmp_path: Path) -> None:
     own = _executable(tmp_path / "bash")
-    found = program([], "g00002/python3.12", {"SHELL": own})
+    found = program([], "g00002/python3.12", {"SHELL": own, "MONOBASE_GEN_ID": "2"})
     *start, option, file, interactive = found.command
     assert start == ["/bin/sh", f"{runtime}/exec", own]
     assert (option, interactive) == ("--rcfile", "-i")
@@ -65,8 +66,9 @@ def test_a_bash_activates_again_behind_the_users_own_file(runtime: Path, tmp_pat
         assert Path(file).read_text().splitlines() == [
             f"exec {descriptor}<&-",
             "[ ! -r ~/.bashrc ] || . ~/.bashrc",
+            f"unset {' '.join(DECIDING)}; export MONOBASE_GEN_ID=2",
             "_monobase_level=${MONOBASE_LOG_LEVEL-warning} MONOBASE_LOG_LEVEL=error",
-            f". {runtime}/activate.sh",
+            f"builtin . {runtime}/activate.sh",
             "MONOBASE_LOG_LEVEL=$_monobase_level",
             "unset _monobase_level",
             "PS1='(g00002/python3.12) '${PS1-}",

@@ -24,6 +24,11 @@ _PYTHONS = re.compile(
     r"CONDA_(?:PREFIX(?:_[0-9]+)?|DEFAULT_ENV|PROMPT_MODIFIER|SHLVL)"
 )
 _LAYER = "MONOBASE_SHELL_LAYER"
+# What decides which environment the runtime activates, and which packages its Python sees.
+DECIDING = (
+    *_SELECTING, "MONOBASE_LAYER_FIT", "MONOBASE_USER_VENV",
+    "PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE",
+)  # fmt: skip
 
 
 def callers_variables(variables: Mapping[str, str]) -> dict[str, str]:

@@ -328,15 +328,20 @@ def test_an_interactive_shell_has_the_environment_first_whatever_the_users_file_
         pytest.skip(f"there is no {program} here")
     home = tmp_path / "my home"
     home.mkdir()
-    (home / file).write_text(f'PATH=/usr/bin:$PATH\n{prompt}="mine> "\nOWN=read\n')
+    (home / file).write_text(
+        f'PATH=/usr/bin:$PATH\n{prompt}="mine> "\nOWN=read\n'
+        "export TORCH_VERSION=9.9 MONOBASE_PREFIX=/nowhere\n"
+        "export PYTHONPATH=/nowhere VIRTUAL_ENV=/nowhere MONOBASE_USER_VENV=/nowhere MONOBASE_GEN_ID=7\n"
+        "alias .=false\n"
+    )
     said = _in_terminal(
         installed.command("shell", "--env", PLAIN),
-        [(b"mine> ", b'tty && echo "[$OWN] [$(command -v python)] [$ZDOTDIR]"; exit 7\n')],
+        [(b"mine> ", b'tty && echo "[$OWN] [$(command -v python)] [$ZDOTDIR] [$PYTHONPATH]"; exit 7\n')],
         installed.environment_variables({"HOME": str(home), "SHELL": path, "TERM": "dumb"}), 7,
     )  # fmt: skip
     assert f"(g00000/{PLAIN}) mine> " in said
     assert "/dev/pts/" in said
-    assert f"[read] [{installed.environment()}/bin/python] []" in said
+    assert f"[read] [{installed.environment()}/bin/python] [] []" in said
 
 
 @pytest.mark.parametrize("program", ["bash", "dash", "zsh"])
