@@ -1,5 +1,6 @@
 """Locks of layers on a local index: only what the base lacks, dated, kept, upgraded and checked offline."""
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gens.errors import LockError
 from layers.lock import lock_digest
 from tests.index.repository import pytorch_root
 from tests.index.server import LocalIndex
@@ -44,6 +46,36 @@ def test_a_layer_of_nothing_but_the_base_is_empty(desk: Desk) -> None:
     assert "the base has all that is asked for" in desk.run("lock")
     assert desk.lock("# nothing yet\n").wheels == ()
     assert "nothing is asked for" in desk.run("lock")
+
+
+def test_a_requirement_whose_marker_is_false_is_told_and_not_taken_for_one_of_the_base(desk: Desk) -> None:
+    desk.write('numpy\nelsewhere; sys_platform == "win32"\nold>=1; python_version < "3.9"\n')
+    for _ in range(2):  # the second time, the lock is unchanged
+        said = desk.run("lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE)
+        assert '  left out by its marker: elsewhere; sys_platform == "win32"\n' in said
+        assert '  left out by its marker: old>=1; python_version < "3.9"\n' in said
+        assert "the base has all that is asked for" in said
+    desk.write('elsewhere; sys_platform == "win32"\n')
+    said = desk.run("lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE)
+    assert "nothing is asked for\n  left out by its marker: elsewhere" in said
+    desk.write("numpy\n")
+    assert "marker" not in desk.run("lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("app", ""),
+        ("aap", "--upgrade-package aap: the lock has no aap"),
+        ("NumPy", "--upgrade-package numpy: g00000/python3.12-torch2.4.1-cu121 has it, at a version"),
+    ],
+)
+def test_a_package_to_upgrade_that_the_lock_has_not_is_a_warning(desk: Desk, name: str, warning: str) -> None:
+    desk.index.add(pure("app", "1.0", "numpy"))
+    desk.lock("app\n")
+    said = desk.run("lock", "-P", name, "--exclude-newer", DATE)
+    assert warning in said
+    assert ("warning" in said) == bool(warning)
 
 
 def test_the_summary_says_what_the_layer_adds_and_what_the_base_has(desk: Desk) -> None:
@@ -173,6 +205,9 @@ def test_paths_are_relative_to_the_lock_wherever_it_lies(desk: Desk) -> None:
         (("lock", "requirements.in", "--env", "3.12", "--extra", "x"), "belong to a pyproject.toml"),
         (("lock", "requirements.in", "--env", "3.12", "--override", "a b"), "neither NAME nor NAME==VERSION"),
         (("lock", "requirements.in", "--env", "3.12", "--exclude-newer", "soon"), "'soon' is neither"),
+        (("lock", "a.in", "-P", "app==1.0"), "--upgrade-package: 'app==1.0' is not the NAME"),
+        (("lock", "a.in", "-P", "-app"), "--upgrade-package: '-app' is not the NAME"),
+        (("lock", "a.in", "-P", ""), "--upgrade-package: '' is not the NAME"),
         (
             ("lock", "requirements.in", "--env", "3.12", "--index", "corp"),
             "--index 'corp': it does not",
@@ -350,6 +385,25 @@ def test_two_locks_of_one_file_at_the_same_time_leave_a_whole_one(desk: Desk) ->
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda lock: write_lock(path, lock, empty), others))
     assert desk.read() in others
+    assert sorted(file.name for file in desk.folder.iterdir()) == ["model.lock", "requirements.in"]
+
+
+def test_a_disk_that_is_full_leaves_the_old_lock_and_nothing_else(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = desk.lock("numpy\n")
+    empty = Solution((), (), (), (), (), own_index=False, warnings=())
+    write = Path.write_bytes
+
+    def fill(path: Path, content: bytes) -> int:
+        write(path, content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", fill)
+        with pytest.raises(LockError, match=r"model\.lock: cannot be written: No space left on device"):
+            write_lock(desk.folder / "model.lock", replace(before, requirements=("torch",)), empty)
+    assert desk.read() == before
     assert sorted(file.name for file in desk.folder.iterdir()) == ["model.lock", "requirements.in"]
 
 

@@ -27,7 +27,7 @@ from tools.layer.credentials import without_credentials
 from tools.layer.errors import OlderError, SecondAcceleratorError
 from tools.layer.fallback import free_question
 from tools.layer.order import Order, complete, format_time, index_names, read_request
-from tools.layer.question import Wheels, check_request, make_question, request_for
+from tools.layer.question import Wheels, applies, check_request, make_question, request_for
 from tools.layer.request import Request, Source
 from tools.layer.requirement_text import is_commit
 from tools.layer.resolution import ask, ask_versions
@@ -51,6 +51,7 @@ class Outcome:
         base: Its base.
         is_unchanged: Whether it is the existing lock.
         shared: Names of packages that the requirements need and the base has.
+        excluded: Requirements whose markers are false on the base.
         warnings: Warnings for the author.
     """
 
@@ -58,6 +59,7 @@ class Outcome:
     base: Base
     is_unchanged: bool = False
     shared: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -88,8 +90,9 @@ def make_lock(
     base = order_base(catalog, order)
     request = request_for(base, read_request(order), order.overrides)
     check_request(base, request, order.overrides)
+    excluded = tuple(one.text for one in request.requirements if not applies(one, base))
     if previous is not None and _is_current(previous, base, request, order):
-        return Outcome(previous, base, is_unchanged=True, warnings=warnings)
+        return Outcome(previous, base, is_unchanged=True, excluded=excluded, warnings=warnings)
     exclude_newer = _time_bound(order, previous)
     with TemporaryDirectory(prefix="monobase-layer-") as name:
         task = _Task(
@@ -105,7 +108,8 @@ def make_lock(
         solution = _solution(catalog, task)
         lock = _lock(task, solution)
         write_lock(order.output, lock, solution)
-    return Outcome(lock, base, shared=solution.shared, warnings=(*warnings, *solution.warnings))
+    warnings = (*warnings, *solution.warnings, *_idle_upgrades(order, base, previous, lock))
+    return Outcome(lock, base, shared=solution.shared, excluded=excluded, warnings=warnings)
 
 
 def order_base(catalog: Catalog, order: Order) -> Base:
@@ -144,6 +148,18 @@ def _is_current(previous: LayerLock, base: Base, request: Request, order: Order)
     if names != (order.source_names, order.extras, order.groups, order.options):
         return False
     return not list(differences(previous, order.output, base, request, order))
+
+
+def _idle_upgrades(order: Order, base: Base, previous: LayerLock | None, lock: LayerLock) -> Iterator[str]:
+    """Yield a warning for each package to upgrade that neither the former lock nor the new one has."""
+    known = {wheel.name for one in (previous, lock) if one is not None for wheel in one.wheels}
+    for name in order.upgrade_packages:
+        if name in known:
+            continue
+        if name in base.wheels:
+            yield f"--upgrade-package {name}: {base.name} has it, at a version of its own; see --override"
+        else:
+            yield f"--upgrade-package {name}: the lock has no {name}; check the name, or leave the option out"
 
 
 def _time_bound(order: Order, previous: LayerLock | None) -> str:
@@ -379,5 +395,8 @@ def _remove_others(folder: Path, kept: Set[str]) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     staging = path.with_name(f".{path.name}.new")
-    staging.write_bytes(content)
-    staging.replace(path)
+    try:
+        staging.write_bytes(content)
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)  # on a full disk, what was written of it

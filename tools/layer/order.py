@@ -10,7 +10,7 @@ from typing import Any
 import click
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 
 from layers.lock import LayerLock
 from tools.layer.credentials import (
@@ -119,7 +119,7 @@ def make_order(
         extras=_names(extras),
         groups=_names(groups),
         overrides=_overrides(overrides),
-        upgrade_packages=_names(upgrade_packages),
+        upgrade_packages=_upgrades(upgrade_packages),
         index_url=None if index_url is None else _index("--default-index", index_url),
         extra_index_urls=tuple(_index("--index", url) for url in extra_index_urls),
         exclude_newer=None if exclude_newer is None else time_bound(exclude_newer),
@@ -129,6 +129,16 @@ def make_order(
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(canonicalize_name, names)))
+
+
+def _upgrades(texts: Iterable[str]) -> tuple[str, ...]:
+    found = []
+    for text in texts:
+        try:
+            found.append(canonicalize_name(text, validate=True))
+        except InvalidName as error:
+            raise click.UsageError(f"--upgrade-package: {text!r} is not the NAME of a package") from error
+    return tuple(dict.fromkeys(found))
 
 
 def _index(option: str, text: str) -> str:

@@ -30,7 +30,10 @@ def summary_lines(outcome: Outcome, path: Path) -> Iterator[str]:
         f"({lock.size_bytes / whole:.1%} of {decimal(whole)} with the base)"
     )
     if not lock.wheels:
-        yield "  the base has all that is asked for" if lock.requirements else "  nothing is asked for"
+        asked = len(lock.requirements) > len(outcome.excluded)
+        yield "  the base has all that is asked for" if asked else "  nothing is asked for"
+    for text in outcome.excluded:
+        yield f"  left out by its marker: {text}"
     if outcome.shared:
         shared = sum(base.wheels[name].size_bytes for name in outcome.shared)
         yield f"  of the base: {_packages(len(outcome.shared))}, {decimal(shared)}"
@@ -62,6 +65,7 @@ def summary_json(outcome: Outcome, path: Path) -> dict[str, object]:
         "bytes": lock.size_bytes,
         "base_packages": len(base.lock.wheels),
         "base_bytes": base.lock.size_bytes,
+        "excluded": list(outcome.excluded),
         "shared_packages": len(outcome.shared),
         "shared_bytes": sum(base.wheels[name].size_bytes for name in outcome.shared),
         "overrides": {override.name: override.version for override in lock.overrides},
