@@ -195,6 +195,10 @@ CASES: dict[str, tuple[Fields, Fields]] = {
             ]
         },
     ),
+    "logins for sources": (
+        {"sources": {"order": ["oci://registry.example/wheels"], "login": True}},
+        _component("source-login") | _variables(MONOBASE_SOURCES="oci://registry.example/wheels"),
+    ),
     "peers": (
         {"dragonfly": {"enabled": True}, "sources": {"order": ["oci://registry.example/wheels", "index"]}},
         _component("dragonfly") | _variables(MONOBASE_SOURCES="oci://registry.example/wheels index"),

@@ -392,6 +392,17 @@ def test_the_compile_cache_lies_in_the_folder_that_is_mounted_and_outside_of_the
     assert capabilities == {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]}
 
 
+def test_the_login_for_sources_is_read_from_the_secret_that_is_mounted(tree: Path) -> None:
+    manifests = _component(tree, "source-login")
+    assert len(validate(manifests)) == len(KINDS)
+    (volume,) = [volume for volume in _pod(manifests)["volumes"] if volume["name"] == "source-login"]
+    (mount,) = [mount for mount in _container(manifests)["volumeMounts"] if mount["name"] == "source-login"]
+    assert volume["secret"]["secretName"] == "monobase-registry"
+    assert mount["readOnly"]
+    path = Path(_variables(manifests)["MONOBASE_REGISTRY_CONFIG"])
+    assert path == Path(mount["mountPath"]) / ".dockerconfigjson"
+
+
 def test_a_large_fleet_changes_a_share_of_its_nodes_and_spreads_what_they_fetch(tree: Path) -> None:
     manifests = _component(tree, "large-fleet")
     assert len(validate(manifests)) == len(KINDS)

@@ -19,10 +19,11 @@ _MONITOR = ".Values.podMonitor.enabled"
 _DRAGONFLY = ".Values.dragonfly.enabled"
 # Components that set variables, some of them to values of the pod, each with the value that turns it on.
 _ADDED = {"dragonfly": _DRAGONFLY, "large-fleet": ".Values.work.firstFetchJitter"}
-# Components that patch the pods with a folder of the node, each with the value that turns it on.
+# Components that patch the pods with a volume, each with the value that turns it on.
 _FOLDERS = {
     "node-feature-discovery": ".Values.nodeFeatureDiscovery.enabled",
     "compile-cache": ".Values.compileCache.enabled",
+    "source-login": ".Values.sources.login",
 }
 _TEXT = {"type": "string"}
 _SECONDS = {"type": "integer", "minimum": 0}
@@ -98,6 +99,9 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
         groups.setdefault(option.group, {})[option.name] = option.value(of_base)
     groups["sources"]["secret"] = Value(
         secret, _TEXT, "Secret with variables such as UV_DEFAULT_INDEX; it need not exist"
+    )
+    groups["sources"]["login"] = Value(
+        False, _FLAG, "Read logins for sources.order from the Secret monobase-registry"
     )
     digest = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
     return {
