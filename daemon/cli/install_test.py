@@ -76,6 +76,49 @@ def test_a_limit_of_downloads_is_a_proxy_while_the_install_runs(
     assert str(options[0].proxy_url).partition("@")[2].startswith("127.0.0.1:")
 
 
+def test_the_sources_of_a_variable_are_separated_by_blanks(
+    tmp_path: Path, gens: Path, options: list[InstallOptions]
+) -> None:
+    done = _install(tmp_path, gens, MONOBASE_SOURCES="file:///a https://b.example/c  index file:///d")
+    assert done.exit_code == 0
+    sources = options[0].sources
+    assert sources is not None
+    names = [None if way is None else [source.name for source in way] for way in sources.ways]
+    assert names == [["file:///a", "https://b.example/c/"], None, ["file:///d"]]
+    first, last = options[0].uv_downloads.python_ways
+    assert first is not None
+    assert first.variables["UV_PYTHON_INSTALL_MIRROR"] == "http://wheels.monobase.internal/interpreters"
+    assert last is None
+
+
+def test_without_a_source_no_server_runs(tmp_path: Path, gens: Path, options: list[InstallOptions]) -> None:
+    assert _install(tmp_path, gens, "--source", "index").exit_code == 0
+    assert _install(tmp_path, gens).exit_code == 0
+    assert [found.sources for found in options] == [None, None]
+
+
+def test_peers_without_a_source_that_they_could_go_to_are_warned_of(
+    tmp_path: Path, gens: Path, options: list[InstallOptions]
+) -> None:
+    peers = ("--p2p", "http://10.0.0.7:4001")
+    assert "--p2p: is not used" in _install(tmp_path, gens, *peers, "--source", "file:///a").stderr
+    assert (
+        "--p2p: is not used" not in _install(tmp_path, gens, *peers, "--source", "oci://b.example/c").stderr
+    )
+    assert len(options) == 2
+
+
+def test_logins_that_cannot_be_read_have_a_code_of_their_own(
+    tmp_path: Path, gens: Path, options: list[InstallOptions]
+) -> None:
+    (tmp_path / "config.json").write_text("{")
+    login = ("--registry-config", str(tmp_path / "config.json"))
+    done = _install(tmp_path, gens, "--source", "oci://b.example/c", *login)
+    assert done.exit_code == 9
+    assert f"{tmp_path}/config.json: is not JSON" in done.stderr
+    assert options == []
+
+
 def test_how_to_use_what_is_new_is_printed_for_people_only(
     tmp_path: Path, gens: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

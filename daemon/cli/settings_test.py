@@ -31,6 +31,8 @@ from daemon.uv.least_rate import LeastRate
         ("install --jobs 0", "--jobs"),
         ("run --first-fetch-jitter -1", "--first-fetch-jitter"),
         ("install --max-download-rate 1", "--max-download-rate"),
+        ("install --source mirror", "'mirror' is not a source: write oci://REGISTRY/REPOSITORY"),
+        ("run --p2p 10.0.0.7", "'10.0.0.7' is not the address of a peer-to-peer engine"),
     ],
 )
 def test_what_means_nothing_is_wrong_usage(arguments: str, reason: str) -> None:

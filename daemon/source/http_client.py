@@ -166,6 +166,8 @@ class HttpClient:
 
     def give_back(self, answer: HttpAnswer) -> None:
         """Keep the connection of an answer whose body was read, and close any other."""
+        if answer.response.length == 0:
+            answer.response.read()  # which notes that the body was read
         with self._guard:
             idle = self._idle.setdefault(answer.place, [])
             if answer.response.isclosed() and answer.connection.sock is not None and len(idle) < _KEPT:

@@ -56,6 +56,7 @@ Behaviour = Callable[[_Request], _Answer]
 @dataclass(slots=True)
 class _Server:
     port: int
+    connections: int = 0
     requests: list[_Request] = field(default_factory=list)
 
     @property
@@ -69,6 +70,10 @@ def _server(behave: Behaviour) -> Iterator[_Server]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            found.connections += 1
 
         def do_GET(self) -> None:
             request = _Request(self.path, dict(self.headers))
@@ -132,6 +137,13 @@ def test_cuts_are_resumed_by_a_range() -> None:
     ):
         assert _received(index) == _CONTENT
         assert [request.start for request in server.requests] == [0, 100_000, 200_000, 300_000, 400_000]
+
+
+def test_a_connection_serves_one_blob_after_another() -> None:
+    with _server(_blob) as server, _index(f"{server.url}/") as (index, _):
+        for _ in range(3):
+            assert _received(index) == _CONTENT
+        assert (len(server.requests), server.connections) == (3, 1)
 
 
 def test_a_server_that_ignores_a_range_is_read_from_its_beginning() -> None:

@@ -42,6 +42,11 @@ class SourceOptions:
         """True if there is any source but the index of each lock."""
         return any(location.kind != INDEX for location in self.locations)
 
+    @property
+    def have_peers(self) -> bool:
+        """True if there is a source that a peer-to-peer engine is asked for first."""
+        return self.peers is not None and any(item.kind in {"oci", "http"} for item in self.locations)
+
 
 def serve_sources(
     options: SourceOptions,

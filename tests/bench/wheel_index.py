@@ -97,6 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(known.metadata[name.removesuffix(".metadata")], "application/octet-stream")
             else:
                 self._send(known.folder / name)
+        elif folder.startswith("files/") and name in known.metadata:  # as in the tree of a mirror
+            self._send(known.folder / name)
         else:
             self.send_error(404)
 
