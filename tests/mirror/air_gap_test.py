@@ -107,6 +107,31 @@ def test_interpreters_go_through_a_registry_into_the_same_folder(
     assert "1 interpreters" in desk.mirror("--gen", "0", "--to", to, "--check", interpreters=True).stderr
 
 
+def test_a_daemon_installs_a_generation_with_its_interpreter_from_a_mirror_in_a_registry(
+    desk: Desk, node: Node, registry: LocalRegistry
+) -> None:
+    desk.mirror("--gen", "0", "--to", f"oci://{registry.host}/wheels", interpreters=True)
+    node.index.log.clear()
+    said = node.install("--source", f"oci://{registry.host}/wheels")
+    assert node.is_sealed(), said
+    assert list((node.root / "uv/python").glob(f"cpython-{VERSION}-*")), said
+    assert node.index.log.requests() == ()
+
+
+def test_a_server_of_interpreters_that_is_down_is_asked_once(desk: Desk, tmp_path: Path) -> None:
+    node = make_node(desk.index, tmp_path / "other")
+    cells = [environment_cell([node.wheel("gamma")], python=python) for python in ("3.11.18", "3.12.12")]
+    node.define(*cells)
+    variables = {"UV_PYTHON_INSTALL_MIRROR": "http://127.0.0.1:1"}
+    other = Desk(tmp_path / "other", desk.index, node.gens, desk.large, desk.old, desk.toolkit, variables)
+    arguments = ("--gen", "0", "--to", str(tmp_path / "m"), "--retries", "1")
+    done = other.mirror(*arguments, interpreters=True, exit_code=7)
+    assert done.stderr.count("again in") == 1
+    assert "cpython-3.11.18-linux-x86_64-gnu: http://127.0.0.1:1/" in done.stderr
+    assert "not tried, as its host failed before" in done.stderr
+    assert "sent 1 blobs" in done.stderr
+
+
 def test_an_interpreter_that_uv_does_not_expect_is_refused_and_the_wheels_arrive(
     desk: Desk, tmp_path: Path, pythons: PythonServer
 ) -> None:

@@ -119,6 +119,7 @@ class InterpreterSupply:
         self._spool = spool
         self._environment = environment
         self._offered: dict[str, InterpreterConfig] | None = None
+        self._silent_hosts: set[str] = set()
 
     @contextmanager
     def received(self, download: Download) -> Iterator[tuple[InterpreterConfig, Path]]:
@@ -160,6 +161,11 @@ class InterpreterSupply:
 
     @contextmanager
     def _downloaded(self, download: Download) -> Iterator[tuple[InterpreterConfig, Path]]:
+        if urlsplit(download.url).netloc in self._silent_hosts:
+            # Each would wait as long for the same host.
+            raise InterpreterError(
+                f"{download.key}: {shown(download.url)}: not tried, as its host failed before; {_REMEDY}"
+            )
         # Archives of two versions may have the same name.
         path = self._spool.directory / hashlib.sha256(download.path.encode()).hexdigest()
         with locked_file(path, lambda: None) as file:
@@ -190,6 +196,7 @@ class InterpreterSupply:
                 try:
                     patience.bear(error)
                 except TransientError as last:
+                    self._silent_hosts.add(urlsplit(download.url).netloc)
                     raise InterpreterError(f"{download.key}: {last}; {_REMEDY}") from last
             except MonobaseError as error:
                 if not before:
