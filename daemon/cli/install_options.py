@@ -44,7 +44,9 @@ def install_options(
     """
     rate = work.max_download_rate
     if work.sources.p2p is not None and not work.sources.options.have_peers:
-        reporter.warning("--p2p is not used: no --source is a registry or a web server, which it could go to")
+        reporter.warning(
+            "--p2p: is not used, as no --source is a registry or a web server; name one, or leave --p2p out"
+        )
     with (
         limit_downloads(rate, os.environ, reporter.warning) as proxy_url,
         serve_sources(
