@@ -98,7 +98,10 @@ def _readyz(context: ServiceContext, question: Question) -> Response:
     readiness = context.readiness()
     status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
     if question.as_text:
-        return Response(status, _PLAIN, visible(readiness_text(readiness), "\n").encode())
+        text = readiness_text(readiness)
+        if context.state.turn and not readiness.ready:  # the first reason: what is missing has not failed
+            text = text.replace("\n", f"\n{context.state.turn}\n", 1)
+        return Response(status, _PLAIN, visible(text, "\n").encode())
     body = {**asdict(readiness), "activity": context.state.activity}
     return Response(status, _JSON, json_document(body) + b"\n")
 

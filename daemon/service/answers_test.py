@@ -65,6 +65,14 @@ def test_readyz_is_lines_where_text_is_asked_for(service: FakeService, request_p
     assert question == Question("/metrics")
 
 
+def test_readyz_says_first_that_a_node_waits_for_its_turn(service: FakeService) -> None:
+    service.context.state.turn = "waiting until 12:00:00 UTC, this node's turn to fetch g00000"
+    lines = _get(service, "/readyz", query={"format": ["text"]}).body.decode().splitlines()
+    assert lines[:2] == ["not ready", service.context.state.turn]
+    service.context.state.set_damage({})
+    assert "turn" not in _get(service, "/readyz", query={"format": ["text"]}).body.decode()
+
+
 def test_the_page_and_the_metrics_have_their_types(service: FakeService) -> None:
     assert _get(service, "/metrics").content_type == "text/plain; version=0.0.4; charset=utf-8"
     page = _get(service, "/")

@@ -32,6 +32,11 @@ class FirstFetch:
     time_of_day: Callable[[], float] = lambda: time.time()  # noqa: PLW0108 (looked up at each call, for tests)
     _waits: dict[str, float] = field(default_factory=dict)  # until when, by generation
 
+    def clear(self) -> None:
+        """Forget who waits, before all generations are looked at: what is complete now must not be left."""
+        self._waits.clear()
+        self.context.state.turn = ""
+
     def may(self, generation: Generation, names: Sequence[str]) -> bool:
         """Return whether targets of a generation may be installed now.
 
@@ -39,28 +44,36 @@ class FirstFetch:
             generation: The generation.
             names: What is missing of it.
         """
-        jitter_s, name = self.context.options.first_fetch_jitter_s, generation.directory_name
-        self._waits.pop(name, None)
+        name = generation.directory_name
+        until_s = self._until_s(generation, names)
+        if until_s is None:
+            self._waits.pop(name, None)
+        else:
+            self._waits[name] = until_s
+        self.context.state.turn = self._text()
+        return until_s is None
+
+    def _until_s(self, generation: Generation, names: Sequence[str]) -> float | None:
+        """Return until when targets wait; None if they may be installed now."""
+        jitter_s = self.context.options.first_fetch_jitter_s
         if not jitter_s or not names:
-            return True
+            return None
         key, now_s = self._key(generation), self.time_of_day()
         turns = read_turns(self.context.prefix)
         # A clock that was set back must not make a node wait for longer than the option says.
         until_s = min(turns[key], now_s + jitter_s) if key in turns else None
         if until_s is not None and until_s <= now_s:
-            return True
+            return None
         if not self._downloads(generation, names):
-            return True
+            return None
         if until_s is None:
             until_s = now_s + share_of(self.context.options.node_name) * jitter_s
             self._keep(turns, key, round(until_s))
             self.context.reporter.info(
-                f"{name}: begins to fetch in {until_s - now_s:.0f} s (--first-fetch-jitter {jitter_s:g})"
+                f"{generation.directory_name}: begins to fetch in {until_s - now_s:.0f} s "
+                f"(--first-fetch-jitter {jitter_s:g})"
             )
-        if until_s <= now_s:
-            return True
-        self._waits[name] = until_s
-        return False
+        return until_s if until_s > now_s else None
 
     def left_s(self) -> float | None:
         """Return the time until the next generation may be fetched; None if none waits."""
@@ -68,12 +81,12 @@ class FirstFetch:
             return None
         return max(0.0, min(self._waits.values()) - self.time_of_day())
 
-    @property
-    def activity(self) -> str:
-        """The wait in words, for people; empty for none."""
+    def _text(self) -> str:
+        """Return the wait in words; empty for none."""
         if not self._waits:
             return ""
-        return f"waiting for this node's turn to fetch {', '.join(sorted(self._waits))}"
+        at = time.strftime("%H:%M:%S UTC", time.gmtime(min(self._waits.values())))
+        return f"waiting until {at}, this node's turn to fetch {', '.join(sorted(self._waits))}"
 
     def _key(self, generation: Generation) -> str:
         """Return a name of what is to be installed: another selection is another first fetch."""

@@ -1,6 +1,7 @@
 """The wait before a first fetch: a moment of each node, once, and for nobody who waits for a model."""
 
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,12 +68,13 @@ def test_a_node_fetches_at_its_own_moment_and_not_before(fake: FakePrefix) -> No
     waits, delay_s = _first_fetch(service, clock), share_of("node-1") * JITTER_S
     assert not _may(waits, fake)
     assert waits.left_s() == pytest.approx(delay_s)
-    assert waits.activity == "waiting for this node's turn to fetch g00001"
+    at = time.strftime("%H:%M:%S", time.gmtime(clock.now_s + delay_s))
+    assert service.context.state.turn == f"waiting until {at} UTC, this node's turn to fetch g00001"
     clock.now_s += delay_s - 1
     assert not _may(waits, fake)
     clock.now_s += 2
     assert _may(waits, fake)
-    assert (waits.left_s(), waits.activity) == (None, "")
+    assert (waits.left_s(), service.context.state.turn) == (None, "")
     assert service.log == [f"info: g00001: begins to fetch in {delay_s:.0f} s (--first-fetch-jitter 600)"]
 
 
@@ -163,4 +165,4 @@ def test_the_loop_wakes_at_the_nodes_turn(fake: FakePrefix, monkeypatch: pytest.
     assert not loop.is_alive()
     delay_s = share_of("node-1") * JITTER_S
     assert 0 <= pauses[0] <= delay_s + 1 < 3600
-    assert service.context.state.activity == "waiting for this node's turn to fetch g00000, g00001"
+    assert service.context.state.activity.endswith("this node's turn to fetch g00000, g00001")

@@ -75,6 +75,7 @@ class Installs:
     def _install_generations(self) -> bool:
         context = self._context
         tried = False
+        self._first_fetch.clear()
         missing = self._demand.labels()
         missing |= {label.partition("/")[0] for label in missing}
         readiness = context.readiness()

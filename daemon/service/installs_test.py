@@ -13,6 +13,7 @@ from daemon.install.result import InstallResult
 from daemon.service import installs as installs_module
 from daemon.service.budget import Budget
 from daemon.service.demand import Demand
+from daemon.service.first_fetch import FirstFetch
 from daemon.service.installs import Installs
 from daemon.service.lease_watch import LeaseWatch
 from gens.errors import MonobaseError
@@ -215,6 +216,25 @@ def test_what_a_model_waits_for_does_not_wait_for_the_nodes_turn(
         assert installs.install_missing()
     assert [(options.generation_id, options.due) for options in received] == [(0, (fake.environment,))]
     assert service.failed == []
+
+
+def test_a_generation_that_models_have_completed_does_not_wait_for_its_turn_any_more(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService(fake, InstallOptions(min_gen_id=1), first_fetch_jitter_s=3600.0, node_name="node-1")
+    _installer(monkeypatch, lambda _: InstallResult())
+    monkeypatch.setattr("daemon.service.first_fetch.FirstFetch._downloads", lambda *_: True)
+    context = service.context
+    waits = FirstFetch(context)
+    installs = Installs(context, Demand(context), Budget(context, LeaseWatch(context)), waits)
+    assert not installs.install_missing()
+    assert waits.left_s() is not None
+    fake.install(1)
+    fake.point_latest(1)
+    context.state.set_damage({})
+    assert not installs.install_missing()
+    # Else the loop would wake at a turn that nobody waits for, again and again.
+    assert (waits.left_s(), context.state.turn) == (None, "")
 
 
 def test_on_demand_nothing_is_installed_that_nobody_asks_for(

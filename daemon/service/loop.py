@@ -86,7 +86,7 @@ class Loop:
                 return  # a round that was cut short has not seen everything: it announces nothing
             context.attempt("tell", self._announcement.write)
             state.round_began_s = None
-            state.activity = self._first_fetch.activity or "idle"
+            state.activity = state.turn or "idle"
             soonest = (context.retries.soonest_s(began_s), self._first_fetch.left_s())
             pause_s = min([context.options.check_interval_s, *(each for each in soonest if each is not None)])
             self._demand.wait(pause_s, self._budget.has_room)

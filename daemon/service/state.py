@@ -57,6 +57,7 @@ class ServiceState:
     Attributes:
         retries: The subjects that failed and are tried again.
         activity: What the service does now, for people.
+        turn: What the node waits for before it fetches something new, for people; empty for nothing.
         damage: Findings of the last scan, by generation.
         installing: Generations that are being installed.
         errors: The last errors, newest first.
@@ -72,6 +73,7 @@ class ServiceState:
 
     retries: Retries = field(default_factory=Retries)
     activity: str = "starting"
+    turn: str = ""
     damage: dict[str, list[Finding]] = field(default_factory=dict)
     installing: frozenset[str] = frozenset()
     errors: deque[ErrorEntry] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
