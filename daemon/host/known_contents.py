@@ -7,10 +7,10 @@ been written to since it was right. Before something is sealed, each inode of it
 import os
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from daemon.host.file_content import file_sha256
+from daemon.host.many_items import work_off
 
 _Identity = tuple[int, int]
 
@@ -68,9 +68,13 @@ class KnownContents:
         Raises:
             OSError: One cannot be read.
         """
-        unique = {(status.st_dev, status.st_ino): (path, status) for path, status in files}
-        with ThreadPoolExecutor(self.jobs) as pool:
-            list(pool.map(lambda item: self.digest(*item), unique.values()))
+        held = self._held
+        new = {
+            (status.st_dev, status.st_ino): (path, status)
+            for path, status in files
+            if held.get((status.st_dev, status.st_ino), ())[:2] != (status.st_size, status.st_mtime_ns)
+        }
+        work_off(list(new.values()), lambda item: self.digest(*item), self.jobs)
 
     def snapshot(self) -> dict[_Identity, str]:
         """Return the digests by device and inode."""

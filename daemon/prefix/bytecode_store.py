@@ -11,7 +11,6 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 from daemon.errors import DamageError, NewerFormatError
 from daemon.host.file_content import copy_file, file_sha256, same_content
 from daemon.host.known_contents import KnownContents
+from daemon.host.many_items import work_off
 from daemon.host.modes import FILE_MODE, make_folder
 from daemon.prefix.bytecode_list import bytecode_path, read_bytecode_list
 from daemon.prefix.manifest import MANIFEST_NAME, BytecodePart, read_manifest
@@ -98,9 +98,8 @@ class BytecodeStore:
             Those that are there and right.
         """
         wanted = list(dict.fromkeys(wanted))
-        with ThreadPoolExecutor(self.known.jobs) as pool:
-            sound = pool.map(lambda item: self._is_sound(*item), wanted)
-            return {item for item, right in zip(wanted, sound, strict=True) if right}
+        sound = work_off(wanted, lambda item: self._is_sound(*item), self.known.jobs)
+        return {item for item, right in zip(wanted, sound, strict=True) if right}
 
     def publish_all(self, stagings: Iterable[Path]) -> None:
         """Keep new bytecode, which is on the disk already, and remove the folders that it was made in.
@@ -166,9 +165,11 @@ class BytecodeStore:
         final = bytecode_path(self.prefix, key, source_sha256, sha256)
         self.known.record(os.lstat(compiled), sha256)
         # A link, not a rename: of renames from one folder to another a file system does one at a time.
-        if self.links and not final.exists():
+        try:
+            if not self.links:
+                raise FileExistsError
             os.link(compiled, final)
-        else:
+        except FileExistsError:
             os.rename(compiled, final)  # noqa: PTH104 (there are many)
         with self._guard:
             self._by_source.setdefault(key, {})[source_sha256] = sha256

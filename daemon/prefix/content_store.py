@@ -39,7 +39,10 @@ class ContentStore:
 
     def path(self, sha256: str, executable: bool) -> Path:
         """Return the path of a content, whether or not it exists."""
-        return self.directory / sha256[:2] / (f"{sha256}.x" if executable else sha256)
+        return Path(self._entry(sha256, executable))
+
+    def _entry(self, sha256: str, executable: bool) -> str:
+        return f"{self.directory}/{sha256[:2]}/{sha256}{'.x' if executable else ''}"
 
     def adopt(self, path: str, sha256: str, status: os.stat_result) -> Outcome:
         """Make a file share its inode with all files of the same content.
@@ -60,14 +63,14 @@ class ContentStore:
         """
         if not self.enabled or status.st_size == 0:
             return "alone"
-        entry = self.path(sha256, bool(status.st_mode & stat.S_IXUSR))
+        entry = self._entry(sha256, bool(status.st_mode & stat.S_IXUSR))
         try:
             held = _link_first(path, entry)
         except OSError as error:
             if error.errno != errno.EMLINK:
                 raise
-            return self._renew(path, sha256, status, entry, None)
-        return "first" if held is None else self._share(path, sha256, status, entry, held)
+            return self._renew(path, sha256, status, Path(entry), None)
+        return "first" if held is None else self._share(path, sha256, status, Path(entry), held)
 
     def _share(
         self, path: str, sha256: str, status: os.stat_result, entry: Path, held: os.stat_result
@@ -127,22 +130,26 @@ class ContentStore:
                 raise
             # The file itself has no link to give either: only a copy can be given from now on.
             copy_file(path, temporary)
+        make_folder(entry.parent)
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         temporary.rename(entry)
         return "renewed"
 
 
-def _link_first(path: str, entry: Path) -> os.stat_result | None:
-    """Link a file under its digest, unless something has that name; return the status of what has it."""
+def _link_first(path: str, entry: str) -> os.stat_result | None:
+    """Link a file under its digest, unless something has that name; return the status of what has it.
+
+    The link comes first: of a new node, nearly all names are free, and their folders exist.
+    """
     try:
-        return entry.lstat()
-    except FileNotFoundError:
-        make_folder(entry.parent)
-    try:
-        os.link(path, entry)
+        try:
+            os.link(path, entry)
+        except FileNotFoundError:
+            make_folder(entry.rpartition("/")[0])
+            os.link(path, entry)
     except FileExistsError:
-        return entry.lstat()
+        return os.lstat(entry)
     return None
 
 

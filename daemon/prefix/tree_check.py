@@ -3,13 +3,13 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.errors import DamageError, NewerFormatError
 from daemon.host.file_content import file_sha256
+from daemon.host.many_items import work_off
 from daemon.host.modes import FOLDER_MODE
 from daemon.host.tree_walk import Entry, walk_tree
 from daemon.prefix.finding import Finding, Kind
@@ -18,8 +18,6 @@ from daemon.prefix.manifest import MANIFEST_NAME, Manifest, expected_files, read
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.record_memory import RecordMemory
 from daemon.prefix.tree_label import interpreter_label, tree_label
-
-_MIN_FILES_FOR_THREADS = 2
 
 
 @dataclass(slots=True)
@@ -48,10 +46,7 @@ class Digests:
 
     def _read(self, paths: list[str]) -> list[str]:
         """Read files; most trees have few that no other tree has, for which no thread has to begin."""
-        if len(paths) < _MIN_FILES_FOR_THREADS:
-            return [_digest_or_error(path) for path in paths]
-        with ThreadPoolExecutor(self.jobs) as pool:
-            return list(pool.map(_digest_or_error, paths))
+        return work_off(paths, _digest_or_error, self.jobs)
 
 
 def verify_tree(prefix: Prefix, tree: Path, digests: Digests, findings: list[Finding]) -> int:
