@@ -77,6 +77,7 @@ class Bench:
         catalog: The generations.
         generation: The one that is installed.
         variables: Environment variables of every child.
+        options: Further options of the daemon's `install`.
     """
 
     directory: Path
@@ -84,6 +85,7 @@ class Bench:
     catalog: Catalog
     generation: Generation
     variables: dict[str, str]
+    options: tuple[str, ...] = ()
 
     def ours(self, cells: Sequence[Environment]) -> Run:
         """Install by the daemon's `install`, into an empty prefix."""
@@ -101,7 +103,7 @@ class Bench:
         command = [
             sys.executable, "-m", "daemon.main", "install", "--prefix", str(prefix), "--gens", str(self.gens),
             "--min-gen-id", number, "--max-gen-id", number,
-            *(word for cell in cells for word in ("--only", cell.name)),
+            *(word for cell in cells for word in ("--only", cell.name)), *self.options,
         ]  # fmt: skip
         tree = prefix / "monobase" / self.generation.directory_name / cells[0].name
         return _measured(lambda: self._run([command], tree / MANIFEST_NAME, self.variables))
@@ -193,6 +195,7 @@ def _orphans() -> list[int]:
 @click.option("--case", "cases", multiple=True, type=click.Choice(_CASES), default=_CASES, show_default=True)
 @click.option("--pairs", default=5, show_default=True, help="Runs of each kind.")
 @click.option("--gbit", default=1.0, show_default=True, help="Rate of the limited index, in Gbit/s.")
+@click.option("--option", "options", multiple=True, help="An option of ours, `--concurrent-downloads=4`.")
 @click.option("--gens", type=click.Path(path_type=Path), help="Definitions and locks.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Where to work: 8 GB for each Torch.")
 def main(
@@ -201,6 +204,7 @@ def main(
     cases: tuple[str, ...],
     pairs: int,
     gbit: float,
+    options: tuple[str, ...],
     gens: Path | None,
     directory: Path | None,
 ) -> None:
@@ -219,7 +223,7 @@ def main(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="monobase-bench-", dir=directory))
         )
         url = stack.enter_context(wheel_index(wheels, locks))
-        bench = Bench(folder / "run", source, catalog, generation, _variables(url))
+        bench = Bench(folder / "run", source, catalog, generation, _variables(url), options)
         limited = None
         if "limited" in cases:
             slow = stack.enter_context(wheel_index(wheels, locks, bytes_per_s))
