@@ -9,7 +9,7 @@ from tests.bench.fleet.model import run_model
 from tests.bench.fleet.outcome import Outcome
 from tests.bench.fleet.waves import rollout_s, turns_of
 
-SMALL = Assumptions(nodes=60, size_bytes=4e9, pieces=128, wheels=16)
+SMALL = Assumptions(nodes=60, size_bytes=4e9, pieces=64, wheels=16)
 # Where nodes are fast, the network decides.
 FAST = Machine(unpack=1e12, disk=1e12, start_s=0, tail_s=0)
 WAYS = list(Way)
