@@ -146,3 +146,29 @@ def test_what_a_source_brought_is_not_fetched_from_the_index_or_another_source(
     node.install()
     assert all(node.is_sealed(f"g0000{number}") for number in range(3))
     assert node.index.log.wheel_attempts() == {}
+
+
+def test_a_registry_that_is_down_is_named_and_the_next_source_serves(node: Node, tmp_path: Path) -> None:
+    alpha, beta = node.wheel(), node.wheel("beta")
+    node.define(environment_cell([alpha, beta]))
+    tree = write_tree(tmp_path / "mirror", [alpha, beta])
+    down = "oci://127.0.0.1:9/team/wheels"
+    said = node.install("--source", down, "--source", f"file://{tree}")
+    assert said.count(f"warning: {down}: 127.0.0.1:9 cannot be reached: Connection refused") == 1
+    assert node.is_sealed()
+
+
+def test_a_slow_source_is_left_for_the_next_one(node: Node, tmp_path: Path) -> None:
+    alpha = node.wheel(size_bytes=1_000_000)
+    node.define(environment_cell([alpha]))
+    root = write_tree(tmp_path / "mirror", [alpha])
+    with web_tree(root) as slow, web_tree(root) as good:
+        slow.bytes_per_s = 20_000
+        rate = ("--min-download-rate", "100k", "--min-download-window", "1")
+        said = node.install("--source", slow.url, "--source", good.url, *rate)
+        assert f"{slow.url}: is too slow: it sent" in said
+        (asked,) = good.asked
+        # It goes on where the slow one was left.
+        assert asked[1].startswith("bytes=")
+        assert slow.sent_bytes < alpha.size_bytes
+    assert node.is_sealed()
