@@ -156,7 +156,8 @@ class Tree:
             *(path for path in self._artifacts() if path not in artifacts),
             *(path for path in self._wheels() if path not in wanted),
         ]
-        old += [path for path in self._archives() if path not in archives]
+        if interpreters is not None:
+            old += [path for path in self._archives() if path not in archives]
         partial = [path for path in _files(self.root / PARTIAL) if path.name not in _digests(items)]
         partial += sorted(self.root.rglob(".*.partial"))  # of a killed run
         size = sum(path.stat().st_size for path in (*old, *partial))
