@@ -3,10 +3,12 @@
 Usage: install_wheel.py REQUIREMENTS FOLDER
 """
 
+import compileall
 import importlib.util
 import runpy
 import sys
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 # Where Debian has the wheel of pip (package python3-pip-whl); other Pythons have one in `ensurepip`.
 _DEBIAN_WHEELS = Path("/usr/share/python-wheels")
@@ -45,6 +47,20 @@ def remove_scripts(folder: Path) -> None:
             path.unlink()
 
 
+def compile_modules(folder: Path) -> None:
+    """Compile all modules: a sandbox keeps no bytecode, so that each test would compile what it imports.
+
+    By hash, unchecked, and without the place of the folder: the bytes are the same in any repository.
+    """
+    compileall.compile_dir(
+        folder,
+        quiet=2,  # a template of a module is no module, and nobody imports it
+        force=True,
+        stripdir=folder,
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
+
+
 def main(requirements: str, folder: str) -> None:
     """Install what the file `requirements` pins into `folder`, as pip's configuration and the hashes say."""
     try:
@@ -69,6 +85,7 @@ def main(requirements: str, folder: str) -> None:
         if ended.code:
             raise
     remove_scripts(Path(folder))
+    compile_modules(Path(folder))
 
 
 if __name__ == "__main__":

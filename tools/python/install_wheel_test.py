@@ -45,7 +45,19 @@ def test_packages_and_programs_are_installed_and_scripts_with_a_path_of_this_mac
     assert (folder / "sample/__init__.py").read_bytes() == b"NAME = 1\n"
     assert [path.name for path in (folder / "bin").iterdir()] == ["program"]
     assert (folder / "bin/program").stat().st_mode & 0o111
-    assert not list(folder.rglob("*.pyc"))
+
+
+def test_modules_are_compiled_to_bytes_that_depend_on_no_time_and_no_place(
+    requirements: Path, tmp_path: Path
+) -> None:
+    compiled = []
+    for name in ("here", "there"):
+        result = _install(requirements, tmp_path / name)
+        assert result.returncode == 0, result.stderr
+        (file,) = (tmp_path / name).rglob("*.pyc")
+        compiled.append(file.read_bytes())
+    assert compiled[0] == compiled[1]
+    assert compiled[0][4:8] == b"\x01\0\0\0", "found by hash, which is not checked"
 
 
 def test_a_wheel_with_other_bytes_is_refused(requirements: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ py_library(
     data = glob(
         ["site-packages/**"],
         # RECORD has the digests of scripts, which have the path of the interpreter.
-        exclude = ["**/*.py", "**/*.pyc", "**/* *", "**/*.dist-info/RECORD"],
+        exclude = ["**/*.py", "**/* *", "**/*.dist-info/RECORD"],
     ),
     imports = ["site-packages"],
     visibility = ["//visibility:public"],
