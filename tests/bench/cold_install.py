@@ -28,9 +28,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
@@ -77,7 +77,7 @@ class Bench:
         catalog: The generations.
         generation: The one that is installed.
         variables: Environment variables of every child.
-        options: Further options of the daemon's `install`.
+        ours_variables: Further ones of the daemon alone.
     """
 
     directory: Path
@@ -85,7 +85,7 @@ class Bench:
     catalog: Catalog
     generation: Generation
     variables: dict[str, str]
-    options: tuple[str, ...] = ()
+    ours_variables: Mapping[str, str] = field(default_factory=dict)
 
     def ours(self, cells: Sequence[Environment]) -> Run:
         """Install by the daemon's `install`, into an empty prefix."""
@@ -103,10 +103,11 @@ class Bench:
         command = [
             sys.executable, "-m", "daemon.main", "install", "--prefix", str(prefix), "--gens", str(self.gens),
             "--min-gen-id", number, "--max-gen-id", number,
-            *(word for cell in cells for word in ("--only", cell.name)), *self.options,
+            *(word for cell in cells for word in ("--only", cell.name)),
         ]  # fmt: skip
+        variables = self.variables | dict(self.ours_variables)
         tree = prefix / "monobase" / self.generation.directory_name / cells[0].name
-        return _measured(lambda: self._run([command], tree / MANIFEST_NAME, self.variables))
+        return _measured(lambda: self._run([command], tree / MANIFEST_NAME, variables))
 
     def uv(self, cells: Sequence[Environment]) -> Run:
         """Install by uv with an empty cache, one environment after another."""
@@ -195,7 +196,7 @@ def _orphans() -> list[int]:
 @click.option("--case", "cases", multiple=True, type=click.Choice(_CASES), default=_CASES, show_default=True)
 @click.option("--pairs", default=5, show_default=True, help="Runs of each kind.")
 @click.option("--gbit", default=1.0, show_default=True, help="Rate of the limited index, in Gbit/s.")
-@click.option("--option", "options", multiple=True, help="An option of ours, `--concurrent-downloads=4`.")
+@click.option("--downloads", type=int, help="UV_CONCURRENT_DOWNLOADS of ours; by default uv's own number.")
 @click.option("--gens", type=click.Path(path_type=Path), help="Definitions and locks.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Where to work: 8 GB for each Torch.")
 def main(
@@ -204,7 +205,7 @@ def main(
     cases: tuple[str, ...],
     pairs: int,
     gbit: float,
-    options: tuple[str, ...],
+    downloads: int | None,
     gens: Path | None,
     directory: Path | None,
 ) -> None:
@@ -217,13 +218,14 @@ def main(
         raise click.UsageError(f"--environment {' '.join(names)}: {generation.directory_name} has not all")
     source = Path(catalog.locks_directory)
     locks = [source / generation.directory_name / f"{cell.name}.txt" for cell in cells]
+    of_ours = {} if downloads is None else {"UV_CONCURRENT_DOWNLOADS": str(downloads)}
     bytes_per_s = int(gbit * _BYTES_PER_GBIT)
     with ExitStack() as stack:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="monobase-bench-", dir=directory))
         )
         url = stack.enter_context(wheel_index(wheels, locks))
-        bench = Bench(folder / "run", source, catalog, generation, _variables(url), options)
+        bench = Bench(folder / "run", source, catalog, generation, _variables(url), of_ours)
         limited = None
         if "limited" in cases:
             slow = stack.enter_context(wheel_index(wheels, locks, bytes_per_s))
