@@ -96,6 +96,15 @@ def test_a_project_by_path_is_built_with_what_it_requires(desk: Desk) -> None:
     assert "up to date" in desk.run("check", "model.lock")
 
 
+def test_a_project_that_is_named_more_than_once_is_built_once(desk: Desk) -> None:
+    _project(desk.folder / "mine", "mine")
+    desk.write("./mine\n", "other.in")
+    desk.write("./mine\n-r other.in\nmine @ ./mine\n")
+    said = desk.run("lock", "requirements.in", "--env", TORCH, "--exclude-newer", DATE)
+    assert said.count("building ") == 1
+    assert [built.name for built in desk.read().built] == ["mine"]
+
+
 def test_a_build_leaves_nothing_in_the_sources(desk: Desk) -> None:
     _project(desk.folder / "mine", "mine")
     before = sorted(path.name for path in (desk.folder / "mine").iterdir())

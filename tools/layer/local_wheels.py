@@ -8,7 +8,7 @@ from tools.layer.base import Base
 from tools.layer.build import Builder
 from tools.layer.errors import BuildError, RequirementsError
 from tools.layer.question import Wheels, applies
-from tools.layer.request import Request, Requirement
+from tools.layer.request import Request, Requirement, Source
 from tools.layer.wheel_file import locked_file
 
 
@@ -33,11 +33,15 @@ def make_wheels(
     requirements: list[str] = []
     sources: dict[str, str] = {}
     paths: dict[str, Path] = {}
+    made: dict[Source, tuple[Path, str]] = {}
     for requirement in request.requirements:
         if requirement.source is None or not applies(requirement, base):
             continue
         what = f"{requirement.place}: {requirement.shown}"
-        path, label = known.get(requirement.text) or builder.make(requirement.source, what)
+        if requirement.source not in made:  # two files may name one source: one wheel, or uv sees a conflict
+            found = known.get(requirement.text)
+            made[requirement.source] = found or builder.make(requirement.source, what)
+        path, label = made[requirement.source]
         wheel = locked_file(path)
         if requirement.name not in (None, wheel.name):
             raise BuildError(f"{what}: is the package {wheel.name}, not {requirement.name}; correct the name")
