@@ -226,6 +226,18 @@ def test_a_project_that_does_not_build_is_told_with_what_the_build_said(desk: De
     assert "no compiler here" in said
 
 
+def test_a_build_that_prints_without_end_of_line_is_told_at_once(desk: Desk) -> None:
+    _project(desk.folder / "mine", "mine")
+    (desk.folder / "mine/backend.py").write_text(
+        "print('x' * 1_000_000)\nraise RuntimeError('no compiler')\n"
+    )
+    desk.write("./mine\n")
+    said = desk.run("lock", "requirements.in", "--env", TORCH, exit_code=7)
+    assert "    [a long word]\n" in said
+    assert "RuntimeError: no compiler" in said
+    assert len(said) < 10_000
+
+
 def test_a_project_of_another_name_is_refused(desk: Desk) -> None:
     _project(desk.folder / "mine", "mine")
     desk.write("yours @ ./mine\n")

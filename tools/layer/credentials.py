@@ -11,14 +11,19 @@ from urllib.parse import unquote
 from gens.redaction import MASK, learn, remember, without_learnt
 
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+# Of a run of characters, only the first can begin a scheme or a user: without a look behind, a long word of a
+# build's output would take time as the square of its length.
 # The part of a URL before its `@`. It ends at the first `/`, unless what follows its colon is not a port.
 _USER_INFO = re.compile(
-    r"(?P<scheme>[\w+.-]+)://(?:[^\s/]*@(?!/)|(?=[^\s/@:?#\[]*:(?![0-9]*(?:[\s/?#]|$)))[^\s]*@)"
+    r"(?<![\w+.-])(?P<scheme>[\w+.-]+)://(?:[^\s/]*@(?!/)|(?=[^\s/@:?#\[]*:(?![0-9]*(?:[\s/?#]|$)))[^\s]*@)"
 )
-_URL = re.compile(r"[\w+.-]+://[^\s\"'`<>]+")
+_URL = re.compile(r"(?<![\w+.-])[\w+.-]+://[^\s\"'`<>]+")
 # Of what an author meant as a URL: `me:secret@host`, `https:/me:secret@host`.
 _WORD = re.compile(r"\S+")
-_BARE_USER = re.compile(r"[^\s/:@'\"=(]+:[^\s/@]+@")
+_BARE_USER = re.compile(r"(?<![^\s/:@'\"=(])[^\s/:@'\"=(]+:[^\s/@]+@")
+# Nobody writes longer URLs. They are left out as a whole: a part of one could end before its `@`.
+_LONG_WORD = re.compile(r"\S{4000,}")
+_LEFT_OUT = "[a long word]"
 _PUBLIC_FRAGMENTS = ("egg", "md5", "sha1", "sha256", "sha384", "sha512", "subdirectory")
 # A shorter value, such as a number or `main`, would be found in many words.
 _LEAST_CHARACTERS = 6
@@ -78,7 +83,7 @@ def shown_index(url: str) -> str:
 
 def safe_text(text: str) -> str:
     """Return a text of uv, Git or Monobase without credentials, and without any secret that was learnt."""
-    return without_learnt(without_credentials(text))
+    return without_learnt(without_credentials(_LONG_WORD.sub(_LEFT_OUT, text)))
 
 
 def _without_user(found: re.Match[str]) -> str:

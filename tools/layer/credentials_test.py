@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.layer.credentials import without_credentials
+from tools.layer.credentials import safe_text, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,15 @@ from tools.layer.credentials import without_credentials
 )
 def test_no_part_of_a_password_is_shown(text: str, shown: str) -> None:
     assert without_credentials(text) == shown
+
+
+@pytest.mark.parametrize("unit", ["x", "a.b-", "a:", "a@", "a://", "a://b:c", "/", "a://b:c@", "?", "%40"])
+def test_a_long_word_of_a_build_costs_no_more_than_its_length(unit: str) -> None:
+    """A quadratic pattern would take hours; a part of the word could be a part of a password."""
+    text = f"before {unit * 1_000_000}https://me:pa55w0rd@host/ after"
+    assert safe_text(text) == "before [a long word] after"
+
+
+def test_words_that_are_not_long_are_shown() -> None:
+    word = "x" * 3999
+    assert safe_text(f"{word} https://me:pa55w0rd@host/") == f"{word} https://host/"
