@@ -226,6 +226,13 @@ def test_a_project_that_does_not_build_is_told_with_what_the_build_said(desk: De
     assert "no compiler here" in said
 
 
+def test_a_wheel_by_path_that_is_no_wheel_is_named(desk: Desk) -> None:
+    desk.write("not a zip", "bad-1.0-py3-none-any.whl")
+    desk.write("./bad-1.0-py3-none-any.whl\n")
+    said = desk.run("lock", "requirements.in", "--env", TORCH, exit_code=7)
+    assert "./bad-1.0-py3-none-any.whl: bad-1.0-py3-none-any.whl is damaged: it is not a zip file" in said
+
+
 def test_a_build_that_prints_without_end_of_line_is_told_at_once(desk: Desk) -> None:
     _project(desk.folder / "mine", "mine")
     (desk.folder / "mine/backend.py").write_text(

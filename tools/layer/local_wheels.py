@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import is_zipfile
 
 from gens.lock import LockedWheel
 from tools.layer.base import Base
@@ -42,6 +43,10 @@ def make_wheels(
             found = known.get(requirement.text)
             made[requirement.source] = found or builder.make(requirement.source, what)
         path, label = made[requirement.source]
+        if not is_zipfile(path):
+            raise BuildError(
+                f"{what}: {path.name} is damaged: it is not a zip file; download or build it again"
+            )
         wheel = locked_file(path)
         if requirement.name not in (None, wheel.name):
             raise BuildError(f"{what}: is the package {wheel.name}, not {requirement.name}; correct the name")
