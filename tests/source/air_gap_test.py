@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,14 @@ from tests.synthetic.catalog import PYTHON_FULL, environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
 
-_ISOLATED = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+# Sets loopback up (netdevice(7): SIOCSIFFLAGS, IFF_UP), and becomes the command.
+_SET_UP = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH22x", b"lo", 1))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+_ISOLATED = ("unshare", "--net", sys.executable, "-c", _SET_UP)
 _ADDRESS = re.compile(r'inet6?_(?:addr|pton)\((?:AF_INET6?, )?"([^"]+)"')
 
 
@@ -26,7 +34,7 @@ def isolated() -> tuple[str, ...]:
     try:
         done = subprocess.run([*_ISOLATED, "true"], capture_output=True, text=True, check=False, timeout=60)
     except OSError as error:
-        pytest.skip(f"unshare and ip are needed: {error}")
+        pytest.skip(f"unshare is needed: {error}")
     if done.returncode != 0:
         pytest.skip(f"a network namespace is needed: {done.stderr.strip()}")
     return _ISOLATED
