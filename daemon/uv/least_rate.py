@@ -66,6 +66,8 @@ class RateWatch:
     def look(self, now_s: float, total_bytes: int) -> Slowness | None:
         """Note the number of bytes so far, and judge the download.
 
+        It may be called for each packet: looks that follow each other sooner than half of `look_s` are one.
+
         Args:
             now_s: Time of a clock that never goes back.
             total_bytes: Bytes since the beginning.
@@ -74,6 +76,9 @@ class RateWatch:
             The figures if it is too slow, else None.
         """
         arrivals = self._arrivals
+        # Each look goes through all that were noted, so their number must not grow with that of the packets.
+        if arrivals and now_s - arrivals[-1][0] < self.least.look_s / 2:
+            return None
         if not arrivals or total_bytes > arrivals[-1][1]:
             arrivals.append((now_s, total_bytes))
         window_s, rate = self.least.window_s, self.least.bytes_per_s

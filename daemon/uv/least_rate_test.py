@@ -31,6 +31,18 @@ def _steady(bytes_per_s: int, step_s: float = 0.5, until_s: float = 900.0) -> It
     return ((time_s, int(bytes_per_s * step_s)) for time_s in steps)
 
 
+def test_a_look_at_each_packet_finds_the_same_and_takes_no_longer_the_more_there_were() -> None:
+    # Two minutes of small packets: if each look went through all before it, this would take hours.
+    packets, per_s = 200_000, 1_700
+    watch = RateWatch(_LEAST)
+    looks = (watch.look(number / per_s, number * 1_448) for number in range(packets))
+    assert not any(looks)
+    dripping = RateWatch(_LEAST)
+    found = (dripping.look(number / per_s, number // 4) for number in range(packets))
+    ended = next(number for number, slow in enumerate(found) if slow is not None)
+    assert 30 <= ended / per_s <= 35
+
+
 def test_a_download_that_drips_is_ended_after_its_window_and_reported_with_its_rate() -> None:
     found = _watch(_steady(20))
     assert found is not None
