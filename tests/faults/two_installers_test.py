@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.tree import leftovers
 from tests.index.server import LocalIndex
-from tests.node.node import PATIENT, Node, end_group, make_node
+from tests.node.node import PATIENT, Node, end_group, make_node, wait_for_group
 from tests.node.small_generation import define_small_generation
 from tests.synthetic.catalog import environment_cell
 
@@ -82,6 +82,7 @@ def test_one_that_waits_goes_on_when_the_other_is_killed(node: Node) -> None:
         assert f"waiting for process {first.pid} " in _first_line(second)
         os.kill(first.pid, signal.SIGKILL)  # the installer alone: its uv must not go on writing
         first.communicate(timeout=120)
+        wait_for_group(first)
         gate.open()
         _, said = second.communicate(timeout=120)
     assert first.returncode == -signal.SIGKILL

@@ -1,10 +1,12 @@
 """A node of a test: an index, generations of its wheels, and a prefix that real processes fill."""
 
+import contextlib
 import dataclasses
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ PLAIN = f"python{PYTHON}"
 BYTECODE_SUFFIX = f"cpython-{PYTHON.replace('.', '')}.pyc"
 _ROOT = Path(__file__).parent.parent.parent
 _TIMEOUT_S = 120
+_PAUSE_S = 0.05
 # Of an install whose downloads a test holds at a gate: uv waits as long as the test does.
 PATIENT: Mapping[str, str] = {"UV_HTTP_TIMEOUT": "1200"}
 # Commands that look for interpreters, and may download one.
@@ -274,3 +277,32 @@ def end_group(process: "subprocess.Popen[str]") -> None:
     except ProcessLookupError:
         return
     process.wait()
+
+
+def wait_for_group(process: "subprocess.Popen[str]", timeout_s: float = 120.0) -> None:
+    """Wait until nothing runs any more of what a process started, which has ended itself.
+
+    The kernel sends their signal before the process counts as ended, but they end when they get a processor.
+
+    Args:
+        process: The process, the first of its group.
+        timeout_s: How long to wait.
+
+    Raises:
+        TimeoutError: Something of it runs still.
+    """
+    end_s = time.monotonic() + timeout_s
+    while running := [number for number in _running_in(process.pid) if number != process.pid]:
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"processes {running} of the group {process.pid} run after {timeout_s} s")
+        time.sleep(_PAUSE_S)
+
+
+def _running_in(group: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            state, _, its_group, *_ = path.read_text().rpartition(")")[2].split()
+            if int(its_group) == group and state not in "ZX":
+                found.append(int(path.parent.name))
+    return found
