@@ -303,6 +303,8 @@ def _running_in(group: int) -> list[int]:
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
             state, _, its_group, *_ = path.read_text().rpartition(")")[2].split()
-            if int(its_group) == group and state not in "ZX":
+            # The first thread counts as a zombie while others, which hold its files open, still end.
+            threads = sum(1 for _ in (path.parent / "task").iterdir())
+            if int(its_group) == group and (state not in "ZX" or threads > 1):
                 found.append(int(path.parent.name))
     return found
