@@ -16,7 +16,7 @@ from daemon.source.failure import BrokenBlobError, SourceFailure, source_error
 from daemon.source.ledger import Ledger
 from daemon.uv.least_rate import LeastRate, RateWatch
 
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 17
 # A slow source sends less than a chunk in this time; uv counts what it receives.
 _LONGEST_IN_CHUNK_S = 0.5
 _TRIES_WITHOUT_PROGRESS = 3

@@ -17,7 +17,7 @@ from daemon.source.failure import SourceFailure
 
 _CONNECT_TIMEOUT_S = 10.0
 _SILENCE_S = 20.0
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 17
 _KEPT = 64
 _PORTS = {"http": 80, "https": 443}
 
