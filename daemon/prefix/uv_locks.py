@@ -18,7 +18,7 @@ from daemon.host.system_error import is_full_disk
 from daemon.prefix.prefix import Prefix
 
 TIMEOUT_S = 5
-# A model that is quick was seen to get the new file of a call in nine tries of ten, on a busy machine.
+# A model that is quick was seen to stop twenty tries in a row, on a busy machine.
 TRIES = 100
 _TIMED_OUT = re.compile(r"Timeout \([0-9.]+s\) when waiting for lock")
 
