@@ -18,8 +18,7 @@ from daemon.host.system_error import is_full_disk
 from daemon.prefix.prefix import Prefix
 
 TIMEOUT_S = 5
-# A model that is quick was seen to stop twenty tries in a row, on a busy machine.
-TRIES = 100
+TRIES = 20
 _TIMED_OUT = re.compile(r"Timeout \([0-9.]+s\) when waiting for lock")
 
 
@@ -68,14 +67,21 @@ def share_private_lock(prefix: Prefix, cache: Path) -> None:
         (cache / ".lock").symlink_to(lock.readlink())
 
 
-def remove_uv_locks(prefix: Prefix) -> None:
-    """Remove the locks that uv left of wheels and of environments in the staging folder.
+def remove_uv_locks(prefix: Prefix, cache: Path, target: Path | None = None) -> None:
+    """Remove the files of fixed names that uv would open again: those of wheels and of environments.
 
-    And a file that each uv opens for writing, where a lease (`F_SETLEASE`) would keep it waiting for 45 s.
+    What a model holds of them, it would hold in every try: uv opens a lock that is there, and a file
+    that each uv opens for writing (`.git`), where a lease (`F_SETLEASE`) would keep it waiting for 45 s.
+
+    Args:
+        prefix: The prefix, whose staging folder has the environments.
+        cache: The cache of the call: that of the prefix, or one of its own.
+        target: The folder that the call installs into, if it is no environment of the staging folder.
     """
-    for path in (*prefix.staging.glob("*/.lock"), *prefix.uv_cache.glob("sdists-v*/.git")):
+    environments = [*prefix.staging.glob("*/.lock"), *([] if target is None else [target / ".lock"])]
+    for path in (*environments, *cache.glob("sdists-v*/.git")):
         path.unlink(missing_ok=True)
-    for bucket in prefix.uv_cache.glob("wheels-v*"):
+    for bucket in cache.glob("wheels-v*"):
         for directory, _, names in os.walk(bucket):  # links to archives are not followed
             for name in names:
                 if name.endswith(".lock"):

@@ -36,23 +36,27 @@ def test_a_cache_of_its_own_has_the_lock_in_memory_through_all_tries(prefix: Pre
     cache = prefix.staging / "probe" / "cache"
     with private_uv_locks(prefix) as descriptors:
         share_private_lock(prefix, cache)
-        remove_uv_locks(prefix)
+        remove_uv_locks(prefix, cache)
         assert os.stat(cache / ".lock").st_ino == os.fstat(descriptors[0]).st_ino  # noqa: PTH116 (as uv)
     share_private_lock(prefix, prefix.staging / "other")
     assert not (prefix.staging / "other").exists()
 
 
-def test_locks_of_wheels_and_of_staged_environments_are_removed(prefix: Prefix) -> None:
+@pytest.mark.parametrize("own", [False, True], ids=["the cache of the prefix", "a cache of its own"])
+def test_locks_of_wheels_of_environments_and_of_the_target_are_removed(prefix: Prefix, own: bool) -> None:
+    cache = prefix.staging / "probe" / "cache" if own else prefix.uv_cache
+    target = prefix.staging / "probe" / "target"
     left = [
         prefix.staging / "g00000.python3.11" / ".lock",
-        prefix.uv_cache / "sdists-v9" / ".git",
-        prefix.uv_cache / "wheels-v8" / "index" / "abc" / "alpha" / "1.0-py3-none-any.lock",
+        target / ".lock",
+        cache / "sdists-v9" / ".git",
+        cache / "wheels-v8" / "index" / "abc" / "alpha" / "1.0-py3-none-any.lock",
     ]
-    kept = prefix.uv_cache / "wheels-v8" / "index" / "abc" / "alpha" / "1.0-py3-none-any.http"
+    kept = cache / "wheels-v8" / "index" / "abc" / "alpha" / "1.0-py3-none-any.http"
     for path in (*left, kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    remove_uv_locks(prefix)
+    remove_uv_locks(prefix, cache, target)
     assert not any(path.exists() for path in left)
     assert kept.exists()
 

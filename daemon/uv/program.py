@@ -245,7 +245,7 @@ class Uv:
         environment = dict(call.environment) | {"UV_LOCK_TIMEOUT": str(TIMEOUT_S)}
         with call.given() as (variables, descriptors, log):
             for _ in range(TRIES):
-                remove_uv_locks(self.prefix)
+                remove_uv_locks(self.prefix, Path(environment["UV_CACHE_DIR"]), call.target)
                 watch = CallWatch(call.log, least, received)
                 ended = run_to_its_end(
                     command,
@@ -287,6 +287,12 @@ class _Call:
     configuration: str | None = None
     sources: tuple[str, ...] = ()
     log: Path | None = None
+
+    @property
+    def target(self) -> Path | None:
+        """The folder of `--target`, which has a lock as an environment has."""
+        given = list(self.arguments)
+        return Path(given[given.index("--target") + 1]) if "--target" in given else None
 
     @contextmanager
     def given(self) -> Iterator[tuple[dict[str, str], tuple[int, ...], IO[bytes] | None]]:

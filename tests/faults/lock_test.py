@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import uv
 
 from tests.faults.tree import leftovers
 from tests.index.server import LocalIndex
@@ -16,6 +17,8 @@ from tests.node.node import PATIENT, Node, end_group, make_node
 from tests.synthetic.catalog import environment_cell, toolkit_cell
 
 pytest_plugins = ["tests.index.fixture"]
+
+_REAL_UV = uv.find_uv_bin()
 
 # It opens whatever it can for reading, over and over, and holds it in each way that a reader can.
 _MODEL = """
@@ -49,6 +52,30 @@ while not os.path.exists(sys.argv[2]):
     if not said:
         print(len(held), flush=True)
         said = True
+"""
+
+# A uv whose first try in each cache leaves the locks of wheels in the hands of a model that was quick.
+_UV = """
+import fcntl, os, shutil, subprocess, sys
+from pathlib import Path
+words, cache = sys.argv[1:], Path(os.environ["UV_CACHE_DIR"])
+if "--target" not in words or cache == Path({shared!r}) or os.path.exists({noted!r}):
+    os.execv({uv!r}, [{uv!r}, *words])
+subprocess.run([{uv!r}, *words], check=True, close_fds=False)
+shutil.rmtree(words[words.index("--target") + 1])
+held = []
+for path in [path for path in cache.rglob("*") if path.is_file() and not path.is_symlink()]:
+    if path.suffix == ".lock":
+        held.append(os.open(path, os.O_RDWR))
+        fcntl.flock(held[-1], fcntl.LOCK_EX)
+    else:
+        path.unlink()
+Path({noted!r}).write_text(str(len(held)))
+subprocess.Popen(
+    [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=os.open({alive!r}, os.O_RDONLY),
+    pass_fds=held, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+)
+sys.exit("error: Timeout (5s) when waiting for lock on `a wheel`")
 """
 
 
@@ -90,6 +117,22 @@ def test_a_model_that_locks_all_that_it_can_read_holds_up_nothing(node: Node) ->
         node.verify()
     assert node.prefix.installed_generations() == ["g00001"]
     assert leftovers(node.prefix) == []
+
+
+def test_a_lock_that_a_model_got_once_is_not_met_again(node: Node) -> None:
+    node.define(environment_cell([node.wheel()]))
+    alive, noted, program = (node.directory / name for name in ("alive", "noted", "uv.py"))
+    os.mkfifo(alive)
+    names = {"alive": str(alive), "noted": str(noted), "shared": str(node.prefix.uv_cache), "uv": _REAL_UV}
+    program.write_text(f"#!{sys.executable}\n{_UV.format(**names)}")
+    program.chmod(0o755)
+    descriptor = os.open(alive, os.O_RDWR)  # the model ends when nobody has this open for writing
+    try:
+        node.install("--uv", str(program))
+    finally:
+        os.close(descriptor)
+    assert noted.read_text() == "1"
+    node.verify()
 
 
 @pytest.mark.parametrize("harm", ["removed", "replaced"])
