@@ -3,11 +3,13 @@
 import gzip
 import hashlib
 import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ import pytest
 import yaml
 
 from daemon.cli.main import run
+from daemon.download_limit.rate_limit import parse_rate
+from daemon.prefix.disk_budget import parse_amount
 from image.oci.layout import read_layout
 from tests.registry.local_registry import LocalRegistry
 from tools.deploy.base import Image
 from tools.deploy.chart.chart import NAME, make_chart, to_archive, write_artifact
 from tools.deploy.chart.helm import helm, helm_template
-from tools.deploy.chart.options import OPTIONS
+from tools.deploy.chart.options import OPTIONS, OTHER_VARIABLES
 from tools.deploy.chart.sources import read_sources
 from tools.deploy.kustomize import kustomize, overlay, validate
 from tools.deploy.server_changes import server_changes
@@ -266,11 +270,8 @@ def test_chart_and_kustomization_render_the_same_objects(
     assert [change for manifest in rendered for change in server_changes(manifest)] == []
 
 
-def test_all_values_together_are_accepted(chart: Path, tmp_path: Path) -> None:
-    values: Fields = {}
-    for changed, _ in CASES.values():
-        for name, value in changed.items():
-            values[name] = {**values.get(name, {}), **value} if isinstance(value, Mapping) else value
+def test_labels_and_annotations_are_added(chart: Path, tmp_path: Path) -> None:
+    values, _ = _merged(TOGETHER)
     values |= {"podAnnotations": {"example.com/a": "b"}, "podLabels": {"example.com/team": "ml"}}
     values["podMonitor"] |= {"labels": {"release": "prometheus"}}
     found = _by_name(_rendered(chart, values, tmp_path))
@@ -309,9 +310,40 @@ def test_helm_finds_no_fault_in_the_chart(chart: Path, tmp_path: Path) -> None:
         ({"work": {"firstFetchJitter": -1}}, "/work/firstFetchJitter"),
         ({"budget": {"diskBudget": "300 GB"}}, "/budget/diskBudget"),
         ({"image": {"digest": "v1"}}, "/image/digest"),
+        ({"budget": {"diskBudget": "150%"}}, "/budget/diskBudget"),
+        ({"budget": {"keepFree": 50}}, "/budget/keepFree"),
+        ({"selection": {"pool": "cuda 13"}}, "/selection/pool"),
+        ({"selection": {"only": "cuda13.0"}}, "/selection/only"),
+        ({"sources": {"order": ["registry.example/wheels"]}}, "/sources/order/0"),
+        ({"sources": {"secret": "My_Index"}}, "/sources/secret"),
+        # What Kubernetes would refuse, or what no node could pull.
+        ({"image": {"repository": "registry.example/team/monobase-daemon:v1"}}, "/image/repository"),
+        ({"image": {"repository": "https://registry.example/monobase-daemon"}}, "/image/repository"),
+        ({"image": {"pullSecrets": ["monobase-registry"]}}, "/image/pullSecrets/0"),
+        ({"image": {"pullSecrets": [{"nam": "monobase-registry"}]}}, "/image/pullSecrets/0"),
         ({"env": {"UV_HTTP_TIMEOUT": 120}}, "/env/UV_HTTP_TIMEOUT"),
+        ({"env": {"UV-HTTP-TIMEOUT": "120"}}, "UV-HTTP-TIMEOUT"),
+        ({"env": {"POD": {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}}}, "/env/POD"),
+        ({"env": [{"name": "A", "value": "1"}]}, "/env"),
+        ({"envFrom": [{"configMap": {"name": "a"}}]}, "/envFrom/0"),
+        ({"resources": {"limits": {"memory": "10GB"}}}, "/resources/limits/memory"),
+        ({"resources": {"request": {"cpu": "1"}}}, "request"),
+        ({"nodeSelector": {"example.com/gpu": True}}, "/nodeSelector/example.com~1gpu"),
+        ({"nodeSelector": {"example.com/pool": "p" * 64}}, "/nodeSelector/example.com~1pool"),
+        ({"nodeAffinity": [{"key": "a", "operator": "Is", "values": ["b"]}]}, "/nodeAffinity/0/operator"),
+        ({"tolerations": ["nvidia.com/gpu"]}, "/tolerations/0"),
+        ({"tolerations": [{"key": "a", "operator": "Exist"}]}, "/tolerations/0/operator"),
+        ({"podLabels": {"team": "of two words"}}, "/podLabels/team"),
+        ({"updateStrategy": {"maxUnavailable": 0}}, "/updateStrategy/maxUnavailable"),
+        ({"updateStrategy": {"maxUnavailable": "10"}}, "/updateStrategy/maxUnavailable"),
+        ({"priority": {"className": "Highest"}}, "/priority/className"),
         # It would admit everybody.
         ({"networkPolicy": {"from": []}}, "/networkPolicy/from"),
+        ({"networkPolicy": {"from": [{}]}}, "/networkPolicy/from/0"),
+        ({"networkPolicy": {"from": None}}, "missing property 'from'"),
+        # null removes a value.
+        ({"image": {"digest": None}}, "missing property 'digest'"),
+        ({"range": None}, "missing property 'range'"),
         ({"prioritiy": {}}, "prioritiy"),
     ],
 )
@@ -321,6 +353,149 @@ def test_a_value_that_the_daemon_would_not_understand_is_refused_with_its_place(
     with pytest.raises(AssertionError, match="schema") as refusal:
         _rendered(chart, values, tmp_path)
     assert where in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"range": {"minGenId": 4, "maxGenId": 3}}, "range.minGenId 4 is above range.maxGenId 3"),
+        ({"range": {"maxGenId": 3}, "env": {"MONOBASE_MIN_GEN_ID": "4"}}, "minGenId 4 is above"),
+        (
+            {"range": {"minGenId": None}, "prune": {"oldGenerations": True}},
+            "prune.oldGenerations needs range.minGenId",
+        ),
+        ({"selection": {"pool": "cuda13", "only": ["cuda13.0"]}}, "selection.pool and selection.only"),
+        (
+            {"selection": {"pool": "cuda13"}, "env": {"MONOBASE_ONLY": "a"}},
+            "selection.pool and selection.only",
+        ),
+        ({"onDemand": {"eager": ["a"]}}, "onDemand.eager needs onDemand.enabled"),
+        ({"env": {"MONOBASE_MIN_GENID": "3"}}, "env.MONOBASE_MIN_GENID: the daemon has no such variable"),
+        ({"env": {"MONOBASE_PREFIX": "/opt"}}, "env.MONOBASE_PREFIX: the chart mounts /srv/r8/monobase"),
+        ({"env": {"MONOBASE_LISTEN": "off"}}, "env.MONOBASE_LISTEN: the probes of the chart ask port 8080"),
+        ({"sources": {"indexUrl": "https://u:secret@index.example/simple"}}, "indexUrl has a password"),
+        ({"sources": {"order": ["oci://u:secret@registry.example/w"]}}, "sources.order has a password"),
+        ({"priority": {"className": "system-node-critical"}}, "set priority.create to false"),
+        ({"podLabels": {"app.kubernetes.io/name": "a"}}, "the chart itself sets app.kubernetes.io/name"),
+        ({"podAnnotations": {"prometheus.io/port": "1"}}, "the chart itself sets prometheus.io/port"),
+        (
+            {"podMonitor": {"labels": {"app.kubernetes.io/part-of": "a"}}},
+            "podMonitor.labels: the chart itself sets app.kubernetes.io/part-of",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused_with_a_remedy(
+    chart: Path, tmp_path: Path, values: Fields, message: str
+) -> None:
+    # Without the schema as well, which some turn off: a fault of these would show only in a pod's log.
+    for options in ([], ["--skip-schema-validation"]):
+        with pytest.raises(AssertionError, match="execution error") as refusal:
+            helm_template(chart, values, tmp_path, *options)
+        assert message in str(refusal.value)
+        assert "secret@" not in str(refusal.value)
+
+
+def test_mappings_and_lists_may_be_removed(chart: Path, tmp_path: Path) -> None:
+    names = ("env", "envFrom", "resources", "nodeSelector", "tolerations", "podLabels", "podAnnotations")
+    removed: Fields = dict.fromkeys(names)
+    (pod,) = [
+        each["spec"]["template"]["spec"]
+        for each in _rendered(chart, removed, tmp_path)
+        if each["kind"] == "DaemonSet"
+    ]
+    assert not {"nodeSelector", "tolerations"} & pod.keys()
+    assert "resources" not in pod["containers"][0]
+
+
+def test_a_number_of_nodes_stays_one_however_large(chart: Path, tmp_path: Path) -> None:
+    # Helm reads numbers of YAML as floating point, and prints this one as 1e+06.
+    rendered = _rendered(chart, {"updateStrategy": {"maxUnavailable": 1_000_000}}, tmp_path)
+    update = _by_name(rendered)["DaemonSet/monobase-daemon"]["spec"]["updateStrategy"]["rollingUpdate"]
+    assert update["maxUnavailable"] == 1_000_000
+
+
+# What users may write for a budget, right and wrong.
+AMOUNTS = "300G 280Gi 1.5T 10GB 2TB 1000000 60% 100% 0.5% 0 0G 0% 150% 100.1% -5G 1e9 300g 300 G .5G 5P 5GBB"
+
+
+@pytest.mark.parametrize("text", [*AMOUNTS.split(), "300 GB"])
+def test_an_amount_is_refused_by_the_chart_if_the_daemon_would_refuse_it(chart: Path, text: str) -> None:
+    schema = json.loads(_files(chart.read_bytes())["values.schema.json"])
+    pattern = schema["properties"]["budget"]["properties"]["diskBudget"]["pattern"]
+    try:
+        parse_amount(text)
+    except ValueError:
+        assert re.search(pattern, text, re.ASCII) is None
+    else:
+        assert re.search(pattern, text, re.ASCII)
+
+
+@pytest.mark.parametrize(
+    "text", ["100M", "1.5MB", "800k", "2000000", "10k", "100", "100MiB", "-1M", "M", "1 M"]
+)
+def test_a_rate_is_refused_by_the_chart_if_the_daemon_would_refuse_it(chart: Path, text: str) -> None:
+    schema = json.loads(_files(chart.read_bytes())["values.schema.json"])
+    pattern = schema["properties"]["work"]["properties"]["maxDownloadRate"]["pattern"]
+    try:
+        parse_rate(text)
+    except ValueError:
+        assert re.search(pattern, text, re.ASCII) is None
+    else:
+        assert re.search(pattern, text, re.ASCII)
+
+
+def _merged(names: Iterable[str]) -> tuple[Fields, Fields]:
+    """Return values and fields of an overlay that mean several cases together."""
+    values: Fields = {}
+    fields: Fields = {}
+    for changed, overlaid in (CASES[name] for name in names):
+        for name, value in changed.items():
+            values[name] = {**values.get(name, {}), **value} if isinstance(value, Mapping) else value
+        for name, items in overlaid.items():
+            fields[name] = [*fields.get(name, []), *items]
+    return values, fields
+
+
+# One case of each component, and of values that no component has.
+TOGETHER = (
+    "a range",
+    "a pool",
+    "resources and nodes",
+    "nodes with a GPU",
+    "the priority of the system",
+    "a secret of the registry",
+    "a large fleet",
+    "logins for sources",
+    "peers",
+    "a network policy",
+    "a pod monitor",
+    "alerts",
+    "a dashboard",
+    "labels of nodes",
+    "compiled code",
+    "a startup taint",
+)
+
+
+@pytest.mark.parametrize("left_out", [None, *TOGETHER])
+def test_chart_and_kustomization_agree_on_all_together_and_on_all_but_one(
+    chart: Path, tree: Path, tmp_path: Path, left_out: str | None
+) -> None:
+    values, fields = _merged(name for name in TOGETHER if name != left_out)
+    # An overlay's list of tolerations replaces that of a component, so it is in an overlay below.
+    patches, components = fields.pop("patches", []), fields.pop("components")
+    overlay(tree / "lower", "../base", {"patches": patches})
+    fields |= {"components": components, "images": IMAGES}
+    expected = kustomize(overlay(tree / "overlay", "../lower", fields))
+    assert _by_name(_rendered(chart, values, tmp_path)) == _by_name(expected)
+
+
+def test_helm_renders_the_same_bytes_each_time(chart: Path, tmp_path: Path) -> None:
+    values, _ = _merged(TOGETHER)
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    arguments = ["template", "monobase", str(chart), "--values", str(tmp_path / "values.yaml")]
+    one, other = (helm(*arguments, directory=tmp_path) for _ in range(2))
+    assert (one.returncode, one.stdout) == (0, other.stdout)
 
 
 def test_the_defaults_meet_the_schema_also_within_another_chart(chart: Path) -> None:
@@ -339,9 +514,9 @@ def test_each_component_of_the_daemon_has_a_case() -> None:
     assert known - used == {"variables", "node-problem-detector"}
 
 
-def test_each_option_of_the_chart_is_one_of_the_daemon() -> None:
+def test_the_chart_knows_the_variables_of_the_daemon_and_no_others() -> None:
     known = {str(option.envvar) for option in run.params if getattr(option, "envvar", None)}
-    assert {option.variable for option in OPTIONS} <= known
+    assert {option.variable for option in OPTIONS} | set(OTHER_VARIABLES) == known
 
 
 def _files(archive: bytes) -> dict[str, str]:

@@ -7,12 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.deploy.base import Image, Manifest
+from tools.deploy.chart.checks import checks_of_values
 from tools.deploy.chart.options import OPTIONS, variables_template
+from tools.deploy.chart.schemas import (
+    ANNOTATIONS,
+    FLAG,
+    LABELS,
+    NAME,
+    NODE_REQUIREMENTS,
+    NODES,
+    PEERS,
+    PULL_SECRETS,
+    RESOURCES,
+    TOLERATIONS,
+    VARIABLE_SOURCES,
+    VARIABLES,
+)
 from tools.deploy.chart.sources import Sources
 from tools.deploy.chart.template import Block, Fields, Scalar, When, to_template
 from tools.deploy.chart.values import Value, Values
 
 _VARIABLES = "monobase.variables"
+_CHECKS = "monobase.checks"
 _NAMESPACE = Scalar(".Release.Namespace | quote")
 _TAINT = ".Values.startupTaint.enabled"
 _MONITOR = ".Values.podMonitor.enabled"
@@ -25,14 +41,15 @@ _FOLDERS = {
     "compile-cache": ".Values.compileCache.enabled",
     "source-login": ".Values.sources.login",
 }
-_TEXT = {"type": "string"}
 _SECONDS = {"type": "integer", "minimum": 0}
-_FLAG = {"type": "boolean"}
-_NAMES = {"type": "object", "additionalProperties": _TEXT}
-_OBJECT = {"type": "object"}
-_OBJECTS = {"type": "array", "items": _OBJECT}
-# What a name of a variable may be, so that a typing error does not become a variable that nobody reads.
-_ENVIRONMENT = _NAMES | {"propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
+# A repository as image/oci/reference.py reads it; without a host, nodes pull from their default registry.
+_COMPONENT = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?)(:[0-9]{1,5})?"
+_REPOSITORY = {
+    "type": "string",
+    "maxLength": 255,
+    "pattern": f"^({_HOST}/)?{_COMPONENT}(/{_COMPONENT})*$",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +88,8 @@ def objects_of(sources: Sources, image: Image) -> Objects:
     of_pod = {entry["name"]: (on, entry) for on, patch in added.items() for entry in _of_pod(patch)}
     templates = {
         "_variables.tpl": variables_template(_VARIABLES, of_base, conditional, of_pod),
-        "daemonset.yaml": to_template(_daemon_set(sources, folders)),
+        "_checks.tpl": _defined(_CHECKS, checks_of_values(_own_names(sources))),
+        "daemonset.yaml": f'{{{{- include "{_CHECKS}" . -}}}}\n{to_template(_daemon_set(sources, folders))}',
         "serviceaccount.yaml": to_template(_service_account(sources)),
         "priorityclass.yaml": _if(".Values.priority.create", _priority_class(sources)),
         "resourcequota.yaml": _if(".Values.priority.quota", _quota(sources)),
@@ -87,6 +105,23 @@ def objects_of(sources: Sources, image: Image) -> Objects:
     return Objects(_values(sources, image, of_base), templates)
 
 
+def _defined(name: str, template: str) -> str:
+    return f'{{{{- define "{name}" -}}}}\n{template}{{{{- end -}}}}\n'
+
+
+def _own_names(sources: Sources) -> dict[str, list[str]]:
+    """Return the labels and annotations that values add to, and that are in the objects already."""
+    pods = sources.base["DaemonSet"]["spec"]["template"]["metadata"]
+    monitor = sources.object_of("pod-monitor", "PodMonitor")["metadata"]
+    rule = sources.object_of("prometheus-rule", "PrometheusRule")["metadata"]
+    return {
+        "podLabels": list(pods["labels"]),
+        "podAnnotations": list(pods["annotations"]),
+        "podMonitor.labels": list(monitor["labels"]),
+        "prometheusRule.labels": list(rule["labels"]),
+    }
+
+
 def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Values:
     pod = _pod(sources.base["DaemonSet"])
     (container,) = pod["containers"]
@@ -98,37 +133,37 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
     for option in OPTIONS:
         groups.setdefault(option.group, {})[option.name] = option.value(of_base)
     groups["sources"]["secret"] = Value(
-        secret, _TEXT, "Secret with variables such as UV_DEFAULT_INDEX; it need not exist"
+        secret, NAME, "Secret with variables such as UV_DEFAULT_INDEX; it need not exist"
     )
     groups["sources"]["login"] = Value(
-        False, _FLAG, "Read logins for sources.order from the Secret monobase-registry"
+        False, FLAG, "Read logins for sources.order from the Secret monobase-registry"
     )
     digest = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
     return {
         "image": {
             "repository": Value(
                 image.repository or image.name,
-                _TEXT | {"minLength": 1},
+                _REPOSITORY,
                 "Where nodes pull the daemon's image from",
             ),
             "digest": Value(image.digest, digest, "Its digest: of the image that this chart was built with"),
-            "pullSecrets": Value([], _OBJECTS, "Secrets of its registry: [{name: …}]"),
+            "pullSecrets": Value([], PULL_SECRETS, "Secrets of its registry: [{name: …}]"),
         },
         **groups,
-        "env": Value({}, _ENVIRONMENT, "Further variables, such as {UV_HTTP_TIMEOUT: '120'}; they win"),
-        "envFrom": Value([], _OBJECTS, "Further sources of variables: [{configMapRef: {name: …}}]"),
-        "resources": Value(container["resources"], _OBJECT, "Requests and limits of the container"),
-        "nodeSelector": Value(pod["nodeSelector"], _NAMES, "Labels of the nodes that get a daemon"),
+        "env": Value({}, VARIABLES, "Further variables, such as {UV_HTTP_TIMEOUT: '120'}; they win"),
+        "envFrom": Value([], VARIABLE_SOURCES, "Further sources of variables: [{configMapRef: {name: …}}]"),
+        "resources": Value(container["resources"], RESOURCES, "Requests and limits of the container"),
+        "nodeSelector": Value(pod["nodeSelector"], LABELS, "Labels of the nodes that get a daemon"),
         "nodeAffinity": Value(
-            [], _OBJECTS, "What nodes must meet besides: [{key: …, operator: In, values: […]}]"
+            [], NODE_REQUIREMENTS, "What nodes must meet besides: [{key: …, operator: In, values: […]}]"
         ),
-        "tolerations": Value(pod["tolerations"], _OBJECTS, "Taints that the daemon tolerates"),
-        "podAnnotations": Value({}, _NAMES, "Further annotations of the pods"),
-        "podLabels": Value({}, _NAMES, "Further labels of the pods"),
+        "tolerations": Value(pod["tolerations"], TOLERATIONS, "Taints that the daemon tolerates"),
+        "podAnnotations": Value({}, ANNOTATIONS, "Further annotations of the pods"),
+        "podLabels": Value({}, LABELS, "Further labels of the pods"),
         "updateStrategy": {
             "maxUnavailable": Value(
                 update["maxUnavailable"],
-                {"type": ["integer", "string"]},
+                NODES,
                 "Nodes that get a new daemon at a time: a number, or such as 10%",
             ),
             "minReadySeconds": Value(
@@ -136,42 +171,39 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
             ),
         },
         "priority": {
-            "create": Value(True, _FLAG, "Create the PriorityClass; once in a cluster: it has no namespace"),
-            "className": Value(
-                pod["priorityClassName"], _TEXT | {"minLength": 1}, "PriorityClass of the daemon"
-            ),
-            "quota": Value(False, _FLAG, "Add a ResourceQuota that admits a class of the system"),
+            "create": Value(True, FLAG, "Create the PriorityClass; once in a cluster: it has no namespace"),
+            "className": Value(pod["priorityClassName"], NAME, "PriorityClass of the daemon"),
+            "quota": Value(False, FLAG, "Add a ResourceQuota that admits a class of the system"),
         },
         "networkPolicy": {
-            "enabled": Value(False, _FLAG, "Only `from` and the node itself reach the daemon"),
-            # An empty list would admit everybody.
+            "enabled": Value(False, FLAG, "Only `from` and the node itself reach the daemon"),
             "from": Value(
                 policy["ingress"][0]["from"],
-                _OBJECTS | {"minItems": 1},
+                PEERS,
                 "Who may, as in a NetworkPolicy: Prometheus",
             ),
         },
         "podMonitor": {
-            "enabled": Value(False, _FLAG, "A PodMonitor of Prometheus' operator, in place of annotations"),
-            "labels": Value({}, _NAMES, "Its further labels, by which your Prometheus finds it"),
+            "enabled": Value(False, FLAG, "A PodMonitor of Prometheus' operator, in place of annotations"),
+            "labels": Value({}, LABELS, "Its further labels, by which your Prometheus finds it"),
         },
         "prometheusRule": {
-            "enabled": Value(False, _FLAG, "Alerts, as a PrometheusRule of Prometheus' operator"),
-            "labels": Value({}, _NAMES, "Its further labels, by which your Prometheus finds it"),
+            "enabled": Value(False, FLAG, "Alerts, as a PrometheusRule of Prometheus' operator"),
+            "labels": Value({}, LABELS, "Its further labels, by which your Prometheus finds it"),
         },
-        "dashboard": {"enabled": Value(False, _FLAG, "The dashboard, in a ConfigMap for Grafana's sidecar")},
-        "nodeFeatureDiscovery": {"enabled": Value(False, _FLAG, "Label nodes with what is ready on them")},
+        "dashboard": {"enabled": Value(False, FLAG, "The dashboard, in a ConfigMap for Grafana's sidecar")},
+        "nodeFeatureDiscovery": {"enabled": Value(False, FLAG, "Label nodes with what is ready on them")},
         "dragonfly": {
-            "enabled": Value(False, _FLAG, "Ask Dragonfly's client on the node first, for sources.order")
+            "enabled": Value(False, FLAG, "Ask Dragonfly's client on the node first, for sources.order")
         },
         "compileCache": {
-            "enabled": Value(False, _FLAG, "Keep a folder of the node for compiled code of models")
+            "enabled": Value(False, FLAG, "Keep a folder of the node for compiled code of models")
         },
         "startupTaint": {
-            "enabled": Value(False, _FLAG, "For nodes that start with a taint: README of daemon/kubernetes"),
+            "enabled": Value(False, FLAG, "For nodes that start with a taint: README of daemon/kubernetes"),
             # Helm merges mappings: with a default, a user's labels would be required beside it.
             "nodeLabels": Value(
-                {}, _NAMES, f"Labels of these nodes; empty for {rule['nodeSelector']['matchLabels']}"
+                {}, LABELS, f"Labels of these nodes; empty for {rule['nodeSelector']['matchLabels']}"
             ),
         },
     }
@@ -180,7 +212,7 @@ def _values(sources: Sources, image: Image, of_base: Mapping[str, str]) -> Value
 def _daemon_set(sources: Sources, folders: Mapping[str, Manifest]) -> Manifest:
     manifest = _placed(sources.base["DaemonSet"])
     manifest["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] = Scalar(
-        ".Values.updateStrategy.maxUnavailable"
+        ".Values.updateStrategy.maxUnavailable | toJson"
     )
     manifest["spec"]["minReadySeconds"] = When(
         ".Values.updateStrategy.minReadySeconds", Scalar(".Values.updateStrategy.minReadySeconds | int64")
@@ -218,7 +250,7 @@ def _container(container: dict[str, Any], folders: Mapping[str, Manifest]) -> No
     container["env"] = Block(f'include "{_VARIABLES}" . | fromJsonArray')
     container["envFrom"][0]["secretRef"]["name"] = Scalar(".Values.sources.secret | quote")
     container["envFrom"].append(When(".Values.envFrom", [Block(".Values.envFrom")]))
-    container["resources"] = Block(".Values.resources")
+    container["resources"] = When(".Values.resources", Block(".Values.resources"))
     for on, patch in folders.items():
         (patched,) = patch["containers"]
         container["volumeMounts"].append(When(on, patched["volumeMounts"]))

@@ -42,6 +42,7 @@ def values_schema(values: Values) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
+        "required": _required(values),
     }
 
 
@@ -56,9 +57,34 @@ def _properties(values: Values) -> dict[str, Any]:
     return {
         name: {"description": value.text, **value.schema}
         if isinstance(value, Value)
-        else {"type": "object", "additionalProperties": False, "properties": _properties(value)}
+        else {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": _properties(value),
+            "required": _required(value),
+        }
         for name, value in values.items()
     }
+
+
+def _required(values: Values) -> list[str]:
+    """Return the values that a user may not remove.
+
+    Helm removes a value that is set to null before it validates. Templates need the groups and the scalars;
+    a mapping or list may go, unless it must not be empty.
+    """
+    return [
+        name
+        for name, value in values.items()
+        if not isinstance(value, Value)
+        or "minItems" in value.schema
+        or not {"null", "object", "array"}.intersection(_types(value.schema))
+    ]
+
+
+def _types(schema: Mapping[str, Any]) -> set[str]:
+    found = schema["type"]
+    return {found} if isinstance(found, str) else set(found)
 
 
 def _lines(values: Values, depth: int) -> Iterator[str]:
