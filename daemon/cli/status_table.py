@@ -23,11 +23,12 @@ def print_status(status: PrefixStatus) -> None:
         return
     table = Table("generation", "state", "ready", "apparent", "missing", box=None, pad_edge=False)
     for generation in status.generations:
-        missing = [target.name for target in generation.targets if not target.ready]
+        left_out = set(generation.left_out)
+        missing = [each.name for each in generation.targets if not each.ready and each.name not in left_out]
         table.add_row(
             generation.name + (" (latest)" if generation.latest else ""),
             Text(_state(generation)),
-            f"{generation.ready} of {len(generation.targets)}",
+            _ready(generation),
             decimal(generation.apparent_bytes),
             _some(missing),
         )
@@ -50,6 +51,12 @@ def _state(generation: GenerationStatus) -> str:
     if not generation.sealed:
         return "mark unreadable" if generation.problem else "partial"
     return f"sealed for {generation.selection}" if generation.selection else "sealed"
+
+
+def _ready(generation: GenerationStatus) -> str:
+    left_out = len(generation.left_out)
+    text = f"{generation.ready} of {len(generation.targets) - left_out}"
+    return f"{text}, {left_out} left out" if left_out else text
 
 
 def _some(names: list[str]) -> str:

@@ -73,6 +73,16 @@ def test_the_table_tells_the_state_of_each_generation(capsys: pytest.CaptureFixt
     ]
 
 
+def test_what_is_not_selected_is_not_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    print_status(
+        _status(
+            GenerationStatus("g00001", True, True, _targets(1), selection="--only x", left_out=_NAMES[2:])
+        )
+    )
+    line = " ".join(capsys.readouterr().out.splitlines()[1].split())
+    assert line == f"g00001 (latest) sealed for --only x 1 of 2, 10 left out 0 bytes {_NAMES[1]}"
+
+
 def test_leases_and_what_the_daemon_tries_again_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     status = _status(GenerationStatus("g00001", True, True, _targets(12)))
     print_status(status)

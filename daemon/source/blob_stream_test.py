@@ -174,7 +174,7 @@ def test_a_source_that_failed_is_not_asked_for_the_next_blob_at_once() -> None:
     clock[0] = 31.0
     list(_stream(ledger, down, second).chunks())
     assert down.offsets == [0, 0]
-    assert warnings == ["down: no route; the next source is asked"]  # once, until it sends again
+    assert warnings == ["down: no route; it is not asked again for 30 s"]  # once, until it sends again
 
 
 def test_a_source_that_drips_is_left_for_the_next_one() -> None:

@@ -72,16 +72,17 @@ class Ledger:
             self._failures[name, failure.reason] += 1
             if failure.reason == "wrong":
                 self._wrong[name, sha256] = failure
-            rests = failure.reason in _RESTING
+            rests, rule = failure.reason in _RESTING, "this run does not ask it for this file again"
             if rests:
                 rest_s = min(_LONGEST_REST_S, max(_REST_S, failure.wait_s or 0.0))
                 self._resting[name] = (self.now() + rest_s, failure)
+                rule = f"it is not asked again for {rest_s:.0f} s"
             subject = "" if rests else f"{filename}: "
             key = (name, subject)
             is_new = failure.reason not in {"cut", "absent"} and key not in self._warned
             self._warned.add(key)
         if is_new:
-            self.warn(f"{name}: {subject}{failure.text}; the next source is asked")
+            self.warn(f"{name}: {subject}{failure.text}; {rule}")
 
     def refusal(self, name: str, sha256: str) -> SourceFailure | None:
         """Return why a source is not asked for a blob now; None if it is."""

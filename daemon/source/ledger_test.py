@@ -41,7 +41,7 @@ def test_a_wrong_blob_keeps_its_source_from_that_blob_alone_until_the_next_run()
     ledger.fail("a", SourceFailure("wrong", "sent another file"), "0" * 64, "x.whl")
     assert ledger.refusal("a", "0" * 64) is not None
     assert ledger.refusal("a", "1" * 64) is None
-    assert warnings == ["a: x.whl: sent another file; the next source is asked"]
+    assert warnings == ["a: x.whl: sent another file; this run does not ask it for this file again"]
     ledger.forget_wrong()
     assert ledger.refusal("a", "0" * 64) is None
 

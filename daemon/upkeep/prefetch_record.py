@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from rich.filesize import decimal
+
 from daemon.errors import DamageError, InterpreterError, NewerFormatError
 from daemon.host.free_memory import free_memory_bytes
 from daemon.interpreters.import_run import run_import
@@ -126,8 +128,9 @@ def record_imports(
             if found is None:
                 postponed.append(label)
             else:
-                reporter.info(
-                    f"{label}: recorded what its import reads",
+                reporter.tell(
+                    f"{label}: recorded what its import reads: {decimal(found.total_bytes)} "
+                    f"of {len(found.files)} files",
                     files=len(found.files),
                     bytes=found.total_bytes,
                 )

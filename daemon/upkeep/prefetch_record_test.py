@@ -55,7 +55,7 @@ def record(fake: FakePrefix) -> tuple[list[str], list[str]]:
 def test_the_import_of_torch_is_recorded_once_and_a_plain_python_is_left_out(
     fake: FakePrefix, imports: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    said = [f"info: g00000/{NAME}: recorded what its import reads"]
+    said = [f"info: g00000/{NAME}: recorded what its import reads: 4.1 kB of 1 files"]
     assert (record(fake), record(fake)) == ((said, []), ([], []))
     assert imports == [(f"monobase/g00000/{NAME}/bin/python", ("torch",))]
     found = read_prefetch_list(fake.prefix, "g00000", NAME)

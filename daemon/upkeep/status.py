@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from daemon.prefix.environments_file import read_targets
+from daemon.prefix.environments_file import read_left_out, read_targets
 from daemon.prefix.generation import mark_of
 from daemon.prefix.latest import latest_name
 from daemon.prefix.lease_record import last_uses, read_lease_record, read_leases
@@ -39,6 +39,7 @@ class GenerationStatus:
         targets: The environments and toolkits that it defines.
         apparent_bytes: Bytes of its files, each name of a shared file counted.
         problem: Why its mark cannot be read; empty when it can.
+        left_out: Those of its environments and toolkits that are not installed, as they are not selected.
     """
 
     name: str
@@ -48,6 +49,7 @@ class GenerationStatus:
     apparent_bytes: int = 0
     problem: str = ""
     selection: str = ""
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def ready(self) -> int:
@@ -115,6 +117,10 @@ def read_status(prefix: Prefix) -> PrefixStatus:
         except MonobaseError as error:
             generation.problem = str(error)
         generation.targets = _targets(prefix, name)
+        left_out = read_left_out(prefix, name)
+        generation.left_out = [
+            target.name for target in generation.targets if target.name in left_out and not target.ready
+        ]
         for target in generation.targets:
             if not target.ready:
                 continue

@@ -70,6 +70,15 @@ def test_a_status_names_the_selection_that_a_part_is_sealed_for(fake: FakePrefix
     ]  # fmt: skip
 
 
+def test_a_status_tells_what_is_left_out_from_what_is_missing(fake: FakePrefix) -> None:
+    fake.define(1)
+    fake.publish(1, fake.toolkit)
+    fake.seal(1, Selection((fake.toolkit,)))
+    whole, part = read_status(fake.prefix).generations
+    assert whole.left_out == []
+    assert part.left_out == [target.name for target in part.targets if target.name != fake.toolkit] != []
+
+
 def test_a_status_names_the_machine_of_the_prefix(fake: FakePrefix) -> None:
     assert read_status(fake.prefix).machine == platform.machine()
     fake.prefix.machine_file.write_text("riscv64\n")

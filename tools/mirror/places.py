@@ -27,6 +27,7 @@ from tools.mirror.web import Web
 
 Kind = Literal["index", "registry", "web", "path", "archive"]
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?|[\w-]+:\d+")  # what begins a repository, and rarely a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,15 @@ def parse_place(text: str) -> Place:
         text: `index`, `oci://REGISTRY/REPOSITORY`, `oci+http://…`, `https://…`, `file://…`, a folder, a tar.
 
     Raises:
-        click.BadParameter: It is none of these.
+        click.BadParameter: It is none of these, or has the form of a registry's repository without `oci://`.
     """
     found = _SCHEME.fullmatch(text)
     if found is None:
         if text == "index":
             return Place("index", "")
+        first, slash, _ = text.partition("/")
+        if slash and _HOST.fullmatch(first) and not Path(first).exists():
+            raise click.BadParameter(f"{text}: write oci://{text} for a registry, or ./{text} for a folder")
         return Place("archive" if text.endswith(".tar") else "path", text)
     scheme, rest = found["scheme"], found["rest"]
     if scheme in {"oci", "oci+http"}:

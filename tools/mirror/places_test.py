@@ -16,6 +16,8 @@ from tools.mirror.places import Place, parse_place
         ("/srv/mirror", Place("path", "/srv/mirror")),
         ("file:///srv/mirror", Place("path", "/srv/mirror")),
         ("carried.tar", Place("archive", "carried.tar")),
+        ("mirror/g3", Place("path", "mirror/g3")),
+        ("./v1.2/mirror", Place("path", "./v1.2/mirror")),
         ("file:///srv/carried.tar", Place("archive", "/srv/carried.tar")),
     ],
 )
@@ -26,4 +28,12 @@ def test_a_place_is_told_by_its_form(text: str, place: Place) -> None:
 @pytest.mark.parametrize("text", ["s3://bucket", "file://host/x", "docker://x/y"])
 def test_another_scheme_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is neither"):
+        parse_place(text)
+
+
+@pytest.mark.parametrize("text", ["registry.example/team/wheels", "localhost:5000/wheels", "r:5000/wheels"])
+def test_a_repository_without_its_scheme_is_not_taken_for_a_folder(text: str) -> None:
+    with pytest.raises(
+        click.BadParameter, match=f"write oci://{text} for a registry, or ./{text} for a folder"
+    ):
         parse_place(text)

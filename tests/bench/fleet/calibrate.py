@@ -77,11 +77,16 @@ class Supply:
 
 
 @click.command()
-@click.option("--nodes", type=click.IntRange(1), multiple=True, default=(1, 2, 4, 8), show_default=True)
+@click.option(
+    "--nodes", type=click.IntRange(1), multiple=True, default=(1, 2, 4, 8), show_default=True,
+    help="How many nodes install at once; may be repeated.",
+)  # fmt: skip
 @click.option("--mbit", type=click.IntRange(1), default=20, show_default=True, help="Of the server's link.")
 @click.option("--size-mb", type=click.IntRange(1), default=24, show_default=True, help="Of all wheels.")
 @click.option("--registry", is_flag=True, help="Serve from docker-registry instead of a folder of files.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="File for all figures."
+)
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 def main(
     nodes: tuple[int, ...], mbit: int, size_mb: int, registry: bool, json_path: Path | None, markdown: bool
@@ -99,7 +104,7 @@ def main(
                 for limit, kept in ((None, free), (mbit * 1_000_000, samples)):
                     found.limit(limit)
                     kept.append(_measure(found, supply, Path(folder), count))
-                    console.print(f"{kept[-1]}")
+                    console.print(said_of(kept[-1], limit))
     predicted = [predict(supply.size_bytes, mbit, each) for each in free]
     rows = rows_of(supply.size_bytes, samples, predicted)
     if markdown:
@@ -120,6 +125,16 @@ def main(
         ]
         json_path.write_text(json.dumps({**facts, "samples": entries}, indent=2) + "\n")
     sys.exit(any(row[-1] == "no" for row in rows))
+
+
+def said_of(sample: Sample, limit: int | None) -> str:
+    """Return a measured install as a line for people."""
+    rate = f"{limit // 1_000_000} Mbit/s" if limit else "no limit"
+    return (
+        f"{sample.nodes} nodes, {rate}: {sample.seconds:.1f} s, "
+        f"{sample.besides_s:.1f} s of them besides the fetch; "
+        f"{sample.cpu_s:.1f} s of processor, {sample.sent_bytes / 1e6:.1f} MB sent, load {sample.load:.0f}"
+    )
 
 
 def predict(size_bytes: int, mbit: float, free: Sample) -> float:

@@ -2,7 +2,7 @@
 
 Prints how long it takes until all nodes are ready and how often the origin is read, for four ways: each node
 for itself, a registry, a pull-through cache, peers. All figures are a model's: `assumptions.py` has what it
-assumes, `docs/fleet.md` how far it agrees with real daemons (`//tests/bench:fleet_calibration`).
+assumes, `docs/fleet.md` how far it agrees with real daemons (`//tests/bench/fleet:calibrate`).
 """
 
 import time
@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +34,7 @@ _OUTPUT = click.Path(path_type=Path, dir_okay=False)
 _FAST = Machine(unpack=5e9, disk=10e9)
 _SHARES = (0.01, 0.05, 0.1, 0.25, 1.0)
 _MIN_READY_S, _JITTER_S = 30.0, 60.0  # components/large-fleet
+_COLUMNS = 200  # more than a table needs
 _WAVE_HEAD = ("at a time", "turns", "registry: a turn", "all", "peer-to-peer: a turn", "all")
 
 
@@ -42,8 +44,9 @@ _FIGURES = {"ways": "time and copies of each way", "faults": "what faults cost p
 
 @click.command()
 @click.option(
-    "--nodes", type=click.IntRange(1), multiple=True, default=(1, 10, 100, 1_000, 10_000), show_default=True
-)
+    "--nodes", type=click.IntRange(1), multiple=True, default=(1, 10, 100, 1_000, 10_000), show_default=True,
+    help="Sizes of the fleet; may be repeated. faults and waves take the largest.",
+)  # fmt: skip
 @click.option(
     "--figures", type=click.Choice(list(_FIGURES)), default="ways", show_default=True,
     help="; ".join(f"{name}: {text}" for name, text in _FIGURES.items()),
@@ -60,7 +63,7 @@ def main(
     """Run the model."""
     began_s = time.monotonic()
     base = Assumptions(nodes=max(nodes), size_bytes=size_gb * 1e9, seed=seed)
-    console = Console()
+    console = Console(width=_COLUMNS, soft_wrap=True)  # rows of tables stay whole
     if figures == "faults":
         _show(console, ("case", *HEAD), _variants(fault_cases(base)), markdown)
     elif figures == "waves":
@@ -122,7 +125,9 @@ def _show(console: Console, head: Sequence[str], rows: Sequence[Sequence[str]], 
     if markdown:
         print(markdown_of(head, rows))
         return
-    table = Table(*head)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in head:
+        table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)
