@@ -122,7 +122,8 @@ def _parse(name: str, text: str) -> UpstreamProxy:
     if url.scheme not in _PORTS or not url.hostname or not port:
         place = f"{url.scheme}://{url.hostname or ''}"  # not the whole URL, which may have a password
         raise ProxyError(
-            f"{name}: --max-download-rate goes through http:// and https:// proxies only; this one is {place}"
+            f"{name}: --source and --max-download-rate go through http:// and https:// proxies only; this is "
+            f"{place}"
         )
     authorization = ""
     if url.username is not None:

@@ -120,21 +120,23 @@ class BlobStream:
         watch = None if self.least is None else RateWatch(self.least)
         blob, received, sending_s = self.blob, 0, 0.0
         parts: list[bytes] = []
-        held, began_s = 0, self.now()
+        held, skip, began_s = 0, body.skip_bytes, self.now()
         broken: SourceFailure | None = None
         while True:
             try:
                 part = body.read_some()
             except SourceFailure as failure:
                 part, broken = b"", failure
+            is_end = not part
+            received += len(part)  # what is skipped as well: it tells a slow source
+            part, skip = part[skip:], max(0, skip - len(part))
             parts.append(part)
             held += len(part)
-            received += len(part)
             now_s = self.now()
             source_s = now_s - sending_s  # a client that reads slowly does not make the source slow
             is_whole = self._done + held >= blob.size_bytes
             is_due = held >= self.chunk_bytes or now_s - began_s > _LONGEST_IN_CHUNK_S
-            if held and (is_due or is_whole or not part):
+            if held and (is_due or is_whole or is_end):
                 chunk = self._checked(source, parts[0] if len(parts) == 1 else b"".join(parts))
                 parts, held = [], 0
                 yield chunk
@@ -142,7 +144,7 @@ class BlobStream:
                 sending_s += began_s - now_s
             if broken is not None:
                 raise broken
-            if is_whole or not part:
+            if is_whole or is_end:
                 return
             slow = None if watch is None else watch.look(source_s, received)
             if slow is not None:

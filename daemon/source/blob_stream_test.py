@@ -22,6 +22,7 @@ _BLOB = Blob(hashlib.sha256(_CONTENT).hexdigest(), len(_CONTENT), "one.whl", "fi
 @dataclass(slots=True)
 class _Body:
     parts: Iterator[bytes | SourceFailure]
+    skip_bytes: int = 0
 
     def read_some(self) -> bytes:
         part = next(self.parts, b"")
@@ -210,3 +211,33 @@ def test_a_client_that_reads_slowly_does_not_make_the_source_slow() -> None:
         received += chunk
         clock[0] += 100.0
     assert received == _CONTENT
+
+
+def test_a_source_that_drips_what_is_skipped_is_left_for_the_next_one() -> None:
+    clock = [0.0]
+    first, second = _Ignoring("first", clock=clock, script=[500_000]), _Source("second")
+    ledger = _ledger(first, second)
+    stream = BlobStream(
+        _BLOB, (first, second), ledger, LeastRate(100_000, 30.0), _CHUNK,
+        wait=lambda _: None, now=lambda: clock[0],
+    )  # fmt: skip
+    assert b"".join(stream.chunks()) == _CONTENT
+    assert _failures(ledger, "first") == {"cut": 1, "slow": 1}
+    assert second.offsets == [500_000]
+    assert second.sent_bytes == len(_CONTENT) - 500_000
+
+
+@dataclass(slots=True)
+class _Ignoring(_Source):
+    """A source that ignores ranges, and takes a second for each part that is sent again."""
+
+    clock: list[float] = field(default_factory=list)
+
+    def open(self, blob: Blob, offset: int) -> _Body:
+        body = _Source.open(self, blob, 0)
+        return _Body(self._slow(body.parts) if offset else body.parts, offset)
+
+    def _slow(self, parts: Iterator[bytes | SourceFailure]) -> Iterator[bytes | SourceFailure]:
+        for part in parts:
+            self.clock[0] += 1.0
+            yield part

@@ -24,6 +24,10 @@ class Blob:
 class Body(Protocol):
     """The bytes of a blob from an offset on; a context manager, which ends the transfer."""
 
+    @property
+    def skip_bytes(self) -> int:
+        """Number of bytes at the beginning that were not requested."""
+
     def read_some(self) -> bytes:
         """Return the next bytes, at least one; none at the end.
 

@@ -20,6 +20,11 @@ class FileBody:
 
     file: BinaryIO
 
+    @property
+    def skip_bytes(self) -> int:
+        """None: a file is read from anywhere."""
+        return 0
+
     def read_some(self) -> bytes:
         """Return the next bytes; none at the end.
 
@@ -79,7 +84,10 @@ class FolderSource:
             SourceFailure: It does not list it, or is malformed.
         """
         with self._open(INTERPRETERS_INDEX) as file:
-            content = file.read(MAX_INDEX_BYTES)
+            try:
+                content = file.read(MAX_INDEX_BYTES)
+            except OSError as error:
+                raise _unreadable(INTERPRETERS_INDEX, error) from error
         return archive_blob(listed_interpreter(content, f"{self._name}/{INTERPRETERS_INDEX}", path))
 
     def _open(self, path: str) -> BinaryIO:
@@ -94,8 +102,12 @@ class FolderSource:
         except PermissionError:
             raise SourceFailure("denied", f"{path} cannot be read; allow it to the daemon's user") from None
         except OSError as error:
-            raise SourceFailure("unreachable", f"{path}: {error.strerror}; check the disk") from error
+            raise _unreadable(path, error) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise SourceFailure("wrong", f"{path} is not a regular file; mirror it again")
         return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _unreadable(path: str, error: OSError) -> SourceFailure:
+    return SourceFailure("unreachable", f"{path}: {error.strerror}; check the disk")

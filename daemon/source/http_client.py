@@ -5,11 +5,13 @@ another host. Proxies are those that the machine's variables name, as uv reads t
 """
 
 import http.client
+import io
 import ssl
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 from daemon.download_limit.upstream_proxy import UpstreamProxies
@@ -17,7 +19,10 @@ from daemon.source.failure import SourceFailure
 
 _CONNECT_TIMEOUT_S = 10.0
 _SILENCE_S = 20.0
+# Of a head, a list or a token: a server that drips would hold its client for ever.
+_LONGEST_S = 60.0
 _READ_BYTES = 1 << 17
+_SHOWN = 60
 _KEPT = 64
 _PORTS = {"http": 80, "https": 443}
 
@@ -61,6 +66,50 @@ def place_of(url: str, via: tuple[str, int] | None = None) -> Place:
     return Place(parts.scheme, parts.hostname, port, via)
 
 
+# A ValueError: a host or a path that cannot be encoded, of a redirect or of a token service.
+_ERRORS = (OSError, http.client.HTTPException, ValueError)
+
+
+class _TimedLines:
+    """Reads the lines of a head until a time."""
+
+    def __init__(self, file: io.BufferedReader, now: Callable[[], float]) -> None:
+        self._file = file
+        self._now = now
+        self._end_s = now() + _LONGEST_S
+
+    def readline(self, most_bytes: int) -> bytes:
+        """Return the next line, or its first bytes."""
+        line = b""
+        while not line.endswith(b"\n") and len(line) < most_bytes:
+            if self._now() > self._end_s:
+                raise TimeoutError
+            seen = self._file.peek(1)
+            if not seen:
+                break
+            size = seen.find(b"\n") + 1 or len(seen)
+            line += self._file.read(min(size, most_bytes - len(line)))
+        return line
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _timed_response(now: Callable[[], float]) -> type[http.client.HTTPResponse]:
+    class Response(http.client.HTTPResponse):
+        def begin(self) -> None:
+            file = self.fp
+            self.fp = cast("io.BufferedReader", _TimedLines(file, now))
+            try:
+                super().begin()
+            finally:
+                if self.fp is not None:
+                    self.fp = file
+
+    return Response
+
+
 @dataclass(slots=True)
 class HttpAnswer:
     """An answer whose body has not been read; a context manager, which ends the transfer."""
@@ -99,7 +148,10 @@ class HttpAnswer:
             SourceFailure: The connection broke, or the body is longer than that.
         """
         parts, size_bytes = [], 0
+        end_s = self.client.now() + _LONGEST_S
         while part := self.read_some():
+            if self.client.now() > end_s:
+                raise SourceFailure("unreachable", f"answers for more than {_LONGEST_S:g} s; check its log")
             parts.append(part)
             size_bytes += len(part)
             if size_bytes > most_bytes:
@@ -118,9 +170,11 @@ class HttpClient:
 
     Args:
         proxies: The proxies of the machine.
+        now: A clock that never goes back.
     """
 
-    def __init__(self, proxies: UpstreamProxies) -> None:
+    def __init__(self, proxies: UpstreamProxies, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
         self._proxies = proxies
         self._context: ssl.SSLContext | None = None
         self._idle: dict[Place, list[http.client.HTTPConnection]] = {}
@@ -156,7 +210,7 @@ class HttpClient:
                     {"User-Agent": "monobase", "Accept": "*/*", **self._proxy_fields(place), **headers},
                 )  # fmt: skip
                 response = connection.getresponse()
-            except (OSError, http.client.HTTPException) as error:
+            except _ERRORS as error:
                 connection.close()
                 if is_kept and not isinstance(error, TimeoutError):
                     continue  # the server had closed it
@@ -191,11 +245,12 @@ class HttpClient:
 
     def _connected(self, place: Place) -> http.client.HTTPConnection:
         connection = self._made(place)
+        connection.response_class = _timed_response(self.now)
         try:
             connection.connect()
             if connection.sock is not None:
                 connection.sock.settimeout(_SILENCE_S)
-        except (OSError, http.client.HTTPException) as error:
+        except _ERRORS as error:
             connection.close()
             raise _unreachable(place, error) from error
         return connection
@@ -248,6 +303,10 @@ class HttpClient:
             return self._context
 
 
+# As OpenSSL calls the answer of a server without TLS.
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
+
+
 def _unreachable(place: Place, error: BaseException) -> SourceFailure:
     host = f"{place.host}:{place.port}" if place.via is None else f"{place.via[0]}:{place.via[1]}"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -258,6 +317,18 @@ def _unreachable(place: Place, error: BaseException) -> SourceFailure:
         )
     if isinstance(error, TimeoutError):
         return SourceFailure("unreachable", f"{host} does not answer; check its address and the network")
+    if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
+        return SourceFailure(
+            "unreachable", f"{host} does not speak TLS; correct the port, or write http:// (or oci+http://)"
+        )
+    if isinstance(error, http.client.BadStatusLine | http.client.UnknownProtocol) and not isinstance(
+        error, OSError
+    ):
+        said = ascii(error.args[0] if error.args else "")[:_SHOWN]
+        return SourceFailure(
+            "unreachable",
+            f"{host} does not answer in HTTP/1.1 but with {said}; correct the scheme and the port",
+        )
     return SourceFailure(
         "unreachable", f"{host} cannot be reached: {_reason(error)}; check its address and the network"
     )
@@ -266,5 +337,7 @@ def _unreachable(place: Place, error: BaseException) -> SourceFailure:
 def _reason(error: BaseException) -> str:
     if isinstance(error, http.client.IncompleteRead):
         return "it ended early"
+    if isinstance(error, UnicodeError):
+        return "it is not the name of a host"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(reason).split())

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import itertools
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon.download_limit.upstream_proxy import UpstreamProxies
 from daemon.source.blob_stream import BlobStream
 from daemon.source.body import Blob, Source
 from daemon.source.failure import SourceFailure
+from daemon.source.http_client import HttpClient
 from daemon.source.location import parse_location
 from daemon.source.source_index import SourceIndex
 from daemon.source.sources import SourceOptions, serve_sources
@@ -181,12 +185,14 @@ def test_the_url_of_a_redirect_is_in_no_message() -> None:
         assert "word-of-the-bucket" not in f"{caught.value} {warnings}"
 
 
-@pytest.mark.parametrize("location", ["http://", "ftp://a.example/b", "/again"])
+@pytest.mark.parametrize(
+    "location", ["http://", "ftp://a.example/b", "/again", "http://[zz/x", "http://a..b/x", "/a b"]
+)
 def test_a_redirect_that_is_no_way_is_a_failure(location: str) -> None:
     with (
         _server(lambda _: _Answer(307, b"", {"Location": location})) as server,
         _index(f"{server.url}/") as (index, _),
-        pytest.raises(SourceFailure, match=r"redirects|leads|answers 307"),
+        pytest.raises(SourceFailure, match=r"redirects|leads|answers 307|cannot be reached"),
     ):
         _sources(index)[0].open(_BLOB, 0)
 
@@ -195,7 +201,7 @@ def test_a_file_of_another_length_is_refused_before_a_byte_of_it() -> None:
     with (
         _server(lambda _: _Answer(200, b"<html>Log in!</html>")) as server,
         _index(f"{server.url}/") as (index, _),
-        pytest.raises(SourceFailure, match="sends 20 bytes for a file of 512,000"),
+        pytest.raises(SourceFailure, match="sends 20 bytes in place of 512,000"),
     ):
         _sources(index)[0].open(_BLOB, 0)
 
@@ -377,3 +383,192 @@ def test_without_an_engine_the_source_is_asked_with_one_warning() -> None:
         assert _received(index) == _received(index) == _CONTENT
         (warning,) = warnings
         assert warning.startswith(f"{server.url}/ by peers: 127.0.0.1:9 cannot be reached")
+
+
+@pytest.mark.parametrize("challenge", ['Bearer realm="{url}/token",service="s"', 'Basic realm="r"'])
+def test_a_host_that_a_registry_redirects_to_cannot_ask_for_its_login(tmp_path: Path, challenge: str) -> None:
+    with _server(lambda _: _Answer(200, b'{"token":"t"}')) as tokens:
+        asked = {"WWW-Authenticate": challenge.format(url=tokens.url)}
+        with _server(lambda _: _Answer(401, b"", asked)) as bucket:
+            moved = {"Location": f"{bucket.url}/bucket?signature=word-of-the-bucket"}
+            with _server(lambda _: _Answer(307, b"", moved)) as server:
+                config = _config(tmp_path / "config.json", f"127.0.0.1:{server.port}")
+                with _index(f"oci+http://127.0.0.1:{server.port}/w", registry_config=config) as (index, _):
+                    with pytest.raises(SourceFailure) as caught:
+                        _sources(index)[0].open(_BLOB, 0)
+                    assert caught.value.reason == "denied"
+                    text = f"redirects to 127.0.0.1:{bucket.port}, which answers 401"
+                    assert text in caught.value.text
+            assert not any(request.authorization for request in bucket.requests)
+        assert tokens.requests == []
+
+
+def test_a_login_that_is_replaced_while_the_daemon_runs_is_read_again(tmp_path: Path) -> None:
+    words = ["first word", "second word", "third word"]
+    current: list[str] = []
+
+    def basic(word: str) -> str:
+        return "Basic " + base64.b64encode(f"ada:{word}".encode()).decode()
+
+    def behave(request: _Request) -> _Answer:
+        if request.authorization in map(basic, current):
+            return _blob(request)
+        if request.authorization == basic("second word"):
+            return _Answer(403)  # as a registry whose passwords last some hours
+        return _Answer(401, b"", {"WWW-Authenticate": 'Basic realm="r"'})
+
+    with _server(behave) as server:
+        host = f"127.0.0.1:{server.port}"
+        config = tmp_path / "config.json"
+        config.write_text("{}")
+        with _index(f"oci+http://{host}/w", registry_config=config) as (index, _):
+            with pytest.raises(SourceFailure, match="add a login"):
+                _sources(index)[0].open(_BLOB, 0)
+            for word in words:
+                current[:] = [word]
+                config.write_text(json.dumps({"auths": {host: {"username": "ada", "password": word}}}))
+                with _sources(index)[0].open(_BLOB, 0) as body:
+                    assert body.read_some()
+            current.clear()
+            config.write_text("{")
+            with pytest.raises(SourceFailure, match="is not JSON"):
+                _sources(index)[0].open(_BLOB, 0)
+
+
+def test_the_first_challenge_that_can_be_answered_is(tmp_path: Path) -> None:
+    def behave(request: _Request) -> _Answer:
+        if request.path.startswith("/token?"):
+            return _Answer(200, b'{"token":"t"}')
+        if request.authorization in {"Bearer t", _BASIC}:
+            return _blob(request)
+        bearer = f'Bearer realm="http://{request.fields["Host"]}/token"'
+        return _Answer(401, b"", {"WWW-Authenticate": f'Negotiate, Basic realm="r", {bearer}'})
+
+    with _server(behave) as server:
+        host = f"127.0.0.1:{server.port}"
+        with _index(f"oci+http://{host}/w") as (index, _):
+            assert _received(index) == _CONTENT
+        assert server.requests[-1].authorization == "Bearer t"
+        with _index(f"oci+http://{host}/w", registry_config=_config(tmp_path / "c", host)) as (index, _):
+            assert _received(index) == _CONTENT
+        assert server.requests[-1].authorization == _BASIC
+
+
+def test_a_registry_on_loopback_with_tls_that_failed_once_is_not_taken_for_one_without() -> None:
+    # A server with TLS answers 400 to plain HTTP. Here TLS always fails.
+    statuses = [400]
+
+    def behave(request: _Request) -> _Answer:
+        return _Answer(statuses.pop()) if statuses else _blob(request)
+
+    with _server(behave) as server, _index(f"oci://127.0.0.1:{server.port}/w") as (index, _):
+        with pytest.raises(SourceFailure, match="does not speak TLS"):
+            _sources(index)[0].open(_BLOB, 0)
+        assert _received(index) == _CONTENT
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nA: "])
+def test_a_head_that_drips_is_left(head: bytes) -> None:
+    closing = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(head)
+            while not closing.is_set():
+                try:
+                    connection.sendall(b"a\r\nA: " if head else b"H")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,), daemon=True)
+        thread.start()
+        client = HttpClient(UpstreamProxies({}), now=itertools.count(0.0, 25.0).__next__)
+        with pytest.raises(SourceFailure, match="does not answer"):
+            client.request(f"http://127.0.0.1:{listener.getsockname()[1]}/", {})
+        closing.set()
+        thread.join()
+
+
+def test_a_token_that_drips_is_left() -> None:
+    with _server(lambda _: _Answer(200, bytes(900_000))) as server:
+        times = iter([*[0.0] * 100, 61.0])
+        client = HttpClient(UpstreamProxies({}), now=lambda: next(times, 61.0))
+        with client.request(f"{server.url}/token", {}) as answer:
+            for _ in itertools.takewhile(lambda time_s: not time_s, times):
+                pass
+            times = iter([0.0])
+            with pytest.raises(SourceFailure, match="answers for more than 60 s"):
+                answer.read_all(1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"Content-Encoding": "gzip"}, "sends the file compressed ('gzip'); turn compression off"),
+        ({}, "sends 20 bytes in place of 512,000"),
+    ],
+)
+def test_a_file_that_is_not_sent_as_it_is_is_refused_with_what_to_do(
+    fields: Mapping[str, str], text: str
+) -> None:
+    with (
+        _server(lambda _: _Answer(200, bytes(20), fields)) as server,
+        _index(f"{server.url}/") as (index, _),
+        pytest.raises(SourceFailure) as caught,
+    ):
+        _sources(index)[0].open(_BLOB, 0)
+    assert text in caught.value.text
+    assert caught.value.reason == "wrong"
+
+
+def test_an_archive_that_a_server_calls_compressed_and_sends_as_it_is_is_right() -> None:
+    with (
+        _server(lambda _: _Answer(200, _CONTENT, {"Content-Encoding": "x-gzip"})) as server,
+        _index(f"{server.url}/") as (index, _),
+    ):
+        assert _received(index) == _CONTENT
+
+
+def test_a_range_that_was_not_requested_is_refused() -> None:
+    with (
+        _server(lambda _: _Answer(206, _CONTENT, {"Content-Range": "bytes 7-9/10"})) as server,
+        _index(f"{server.url}/") as (index, _),
+        pytest.raises(SourceFailure, match="the range 'bytes 7-9/10' to a request from byte 0 on"),
+    ):
+        _sources(index)[0].open(_BLOB, 0)
+
+
+@pytest.mark.parametrize("said", [b"\x00\xff\r\n", b"SSH-2.0-OpenSSH\r\n", b"HTTP/2.0 200 OK\r\n\r\n"])
+def test_what_does_not_speak_http_is_named_without_its_bytes(said: bytes) -> None:
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,), daemon=True)
+        thread.start()
+        with (
+            _index(f"http://127.0.0.1:{listener.getsockname()[1]}/") as (index, _),
+            pytest.raises(SourceFailure, match=r"does not answer in HTTP/1\.1") as caught,
+        ):
+            _sources(index)[0].open(_BLOB, 0)
+        thread.join()
+    assert caught.value.text.isprintable()
+
+
+def test_a_server_without_tls_is_told_from_one_that_is_down() -> None:
+    with (
+        _server(_blob) as server,
+        _index(f"https://127.0.0.1:{server.port}/") as (index, _),
+        pytest.raises(SourceFailure, match="does not speak TLS; correct the port, or write http://"),
+    ):
+        _sources(index)[0].open(_BLOB, 0)
+
+
+def test_a_source_that_is_named_twice_is_asked_once() -> None:
+    with _server(lambda _: _Answer(404)) as server, _index(f"{server.url}/", f"{server.url}/") as (index, _):
+        assert len(_sources(index)) == 1

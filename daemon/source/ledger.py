@@ -49,7 +49,7 @@ class Ledger:
     _resting: dict[str, tuple[float, SourceFailure]] = field(default_factory=dict)
     _wrong: dict[tuple[str, str], SourceFailure] = field(default_factory=dict)
     _unmixed: set[str] = field(default_factory=set)
-    _warned: set[tuple[str, str]] = field(default_factory=set)
+    _warned: set[tuple[str, str, Reason]] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, name: str, size_bytes: int) -> None:
@@ -57,7 +57,8 @@ class Ledger:
         with self._guard:
             self._received[name] += size_bytes
             self._resting.pop(name, None)
-            self._warned.discard((name, ""))
+            for reason in _RESTING:
+                self._warned.discard((name, "", reason))
 
     def fail(self, name: str, failure: SourceFailure, sha256: str, filename: str) -> None:
         """Count the failure of a source and report it once; let the source rest if another try would wait.
@@ -78,7 +79,7 @@ class Ledger:
                 self._resting[name] = (self.now() + rest_s, failure)
                 rule = f"it is not asked again for {rest_s:.0f} s"
             subject = "" if rests else f"{filename}: "
-            key = (name, subject)
+            key = (name, subject, failure.reason)
             is_new = failure.reason not in {"cut", "absent"} and key not in self._warned
             self._warned.add(key)
         if is_new:

@@ -25,6 +25,14 @@ def test_a_denied_source_rests_and_is_warned_of_once_until_it_sends() -> None:
     assert len(warnings) == 2
 
 
+def test_each_reason_of_a_source_is_reported_once() -> None:
+    clock, warnings = [0.0], list[str]()
+    ledger = _ledger(clock, warnings)
+    for failure in (SourceFailure("unreachable", "is down"), *[SourceFailure("denied", "answers 401")] * 2):
+        ledger.fail("a", failure, "0" * 64, "x.whl")
+    assert warnings == ["a: is down; the next source is asked", "a: answers 401; the next source is asked"]
+
+
 def test_a_source_rests_as_long_as_it_asks_for() -> None:
     clock = [0.0]
     ledger = _ledger(clock, [])

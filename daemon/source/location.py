@@ -4,7 +4,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from gens.redaction import learn, redact
 
@@ -12,9 +12,14 @@ INDEX = "index"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _FORMS = "oci://REGISTRY/REPOSITORY, https://HOST/PATH/, file:///FOLDER or index"
-_HUB = "docker.io"
+_HUB = frozenset({"docker.io", "index.docker.io"})
 _HUB_API = "registry-1.docker.io"
 _HUB_KEY = "https://index.docker.io/v1/"
+
+# Characters that a path may have as they are (RFC 3986, 3.3), and what is percent-encoded already.
+_OF_A_PATH = "/%:!$&'()*+,;=~"
+_NO_HOST = re.compile(r"[^\w.:%-]")
+_TAG = re.compile(r"@[a-z0-9]+:[0-9a-f]+$|:[^/]*$")
 
 Kind = Literal["oci", "http", "file", "index"]
 
@@ -66,6 +71,7 @@ def parse_location(text: str) -> Location:
     if text == INDEX:
         return Location("index", INDEX)
     scheme, separator, _ = text.partition("://")
+    scheme = scheme.lower()
     if not separator or not text.isprintable() or " " in text:
         raise ValueError(f"{redact(text)!r} is not a source: write {_FORMS}")
     try:
@@ -73,22 +79,34 @@ def parse_location(text: str) -> Location:
         host, port = url.hostname or "", url.port
     except ValueError as error:
         raise ValueError(f"{redact(text)!r} is not a source: {error}") from error
+    if scheme.startswith("oci") and _TAG.search(url.path):
+        raise ValueError(f"{redact(text)!r} has a tag or a digest; leave it out, and name the repository")
     if url.query or url.fragment or "@" in url.path:
         raise ValueError(f"{redact(text)!r} has a query, a fragment or an @ in its path: write {_FORMS}")
     if scheme == "file":
         return _folder(text, host, unquote(url.path))
     if not host or port == 0:
         raise ValueError(f"{redact(text)!r} has no host, or a port that is none")
+    _check_host(text, host)
     place = f"[{host}]" if ":" in host else host
     place += f":{port}" if port is not None else ""
     user = None if url.username is None else unquote(url.username)
     password = None if url.password is None else unquote(url.password)
     if scheme in {"http", "https"}:
-        base = f"{scheme}://{place}{url.path.rstrip('/')}/"
+        base = f"{scheme}://{place}{quote(url.path.rstrip('/'), safe=_OF_A_PATH)}/"
         return Location("http", base, base, user=user, password=password)
     if scheme in {"oci", "oci+http"}:
         return _registry(scheme, host, place, url.path.strip("/"), user, password)
     raise ValueError(f"{redact(text)!r} has the scheme {scheme!r}: write {_FORMS}")
+
+
+def _check_host(text: str, host: str) -> None:
+    try:
+        is_name = bool(host.encode("idna")) and not _NO_HOST.search(host)
+    except UnicodeError:
+        is_name = False
+    if not is_name:
+        raise ValueError(f"{redact(text)!r} has the host {host!r}, which is not the name of one; correct it")
 
 
 def _folder(text: str, host: str, path: str) -> Location:
@@ -101,7 +119,7 @@ def _folder(text: str, host: str, path: str) -> Location:
 def _registry(
     scheme: str, host: str, place: str, repository: str, user: str | None, password: str | None
 ) -> Location:
-    if place == _HUB:
+    if place in _HUB:
         place, repository = _HUB_API, repository if "/" in repository else f"library/{repository}"
     if not _REPOSITORY.fullmatch(repository):
         raise ValueError(

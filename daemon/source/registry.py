@@ -1,7 +1,7 @@
 """A source that is a repository of an OCI registry (distribution-spec v1.1, "Pulling blobs")."""
 
-import threading
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 
 from daemon.source.body import Blob
 from daemon.source.failure import SourceFailure
@@ -9,7 +9,7 @@ from daemon.source.http_client import HttpAnswer
 from daemon.source.interpreter_archive import archive_blob, interpreter_key
 from daemon.source.location import Location
 from daemon.source.registry_auth import RegistryAuth
-from daemon.source.web_request import WebBody, blob_body, check_status, range_fields
+from daemon.source.web_request import WebBody, blob_body, check_status, is_from, range_fields
 from daemon.source.web_tree import Ask
 from gens.errors import MirrorError
 from gens.mirror_shape import (
@@ -22,6 +22,7 @@ from gens.mirror_shape import (
 )
 
 _MOST_BYTES = 4_000_000
+_NO_TLS = 400  # what a server with TLS answers to plain HTTP
 
 
 class RegistryHost:
@@ -32,25 +33,37 @@ class RegistryHost:
     """
 
     def __init__(self, location: Location) -> None:
-        self._bases = [location.base]
-        if location.may_be_plain:
-            self._bases.append(location.base.replace("https://", "http://", 1))
-        self._guard = threading.Lock()
+        self._base = location.base
+        self._plain = location.base.replace("https://", "http://", 1) if location.may_be_plain else ""
 
     @property
     def base(self) -> str:
         """Scheme and host."""
-        return self._bases[0]
+        return self._base
 
-    def fall_back(self, base: str) -> bool:
-        """Change to plain HTTP after a base could not be reached; return whether that is another way."""
-        with self._guard:
-            if self._bases[0] != base:
-                return True  # another thread did
-            if len(self._bases) == 1:
-                return False
-            del self._bases[0]
-            return True
+    def ask(self, send: Callable[[str], HttpAnswer]) -> HttpAnswer:
+        """Send a request; by plain HTTP from the first time on that only this is answered.
+
+        Args:
+            send: Sends the request to a base.
+
+        Raises:
+            SourceFailure: The registry does not answer.
+        """
+        try:
+            return send(self._base)
+        except SourceFailure as failure:
+            if not self._plain or self._base == self._plain:
+                raise
+            try:
+                answer = send(self._plain)
+            except SourceFailure:
+                raise failure from None
+            if answer.status == _NO_TLS:
+                answer.__exit__()
+                raise  # it speaks TLS, and had another reason
+        self._base = self._plain
+        return answer
 
 
 class RegistrySource:
@@ -127,38 +140,39 @@ class RegistrySource:
         """Send a request, and repeat it with credentials if the registry requires them."""
         what = f"{self._repository}/{path}"
         if not self._is_known:
-            self._answer(self._challenge())
+            self._answer(self._challenge(), self._auth.header)
             self._is_known = True
-        answer = self._sent(what, headers, self._auth.header, blob)
-        if answer.status == 401:
+        sent = self._auth.header
+        answer = self._sent(what, headers, sent, blob)
+        # The login is for the registry: a host that it redirects to may not say where it is sent.
+        if answer.status == 401 and is_from(answer, self._host.base):
             challenge = answer.header("WWW-Authenticate")
-            with answer:
+            with answer, contextlib.suppress(SourceFailure):
                 answer.read_all(_MOST_BYTES)
-            self._answer(self._challenge() if self._is_indirect else challenge)
+            self._answer(self._challenge() if self._is_indirect else challenge, sent)
             answer = self._sent(what, headers, self._auth.header, blob)
-        check_status(answer, what, f"{self._auth.origin}: add a login for the registry")
+        elif answer.status == 403 and is_from(answer, self._host.base) and self._auth.has_changed(sent):
+            answer.__exit__()
+            answer = self._sent(what, headers, self._auth.header, blob)
+        check_status(answer, what, self._auth.remedy, self._host.base)
         return answer
 
-    def _answer(self, challenge: str | None) -> None:
+    def _answer(self, challenge: str | None, refused: str) -> None:
         if challenge is not None:
-            self._auth.answer(challenge, self._host.base)
+            self._auth.answer(challenge, self._host.base, refused)
 
     def _challenge(self) -> str | None:
         """Return the challenge of the registry ("Determining Support"); None if it requires no login."""
         with self._sent("", {}, "", None) as answer:
-            answer.read_all(_MOST_BYTES)
-            return answer.header("WWW-Authenticate") if answer.status == 401 else None
+            with contextlib.suppress(SourceFailure):
+                answer.read_all(_MOST_BYTES)
+            is_own = answer.status == 401 and is_from(answer, self._host.base)
+            return answer.header("WWW-Authenticate") if is_own else None
 
     def _sent(
         self, what: str, headers: Mapping[str, str], authorization: str, blob: Blob | None
     ) -> HttpAnswer:
-        while True:
-            base = self._host.base
-            try:
-                return self._ask(f"{base}/v2/{what}", headers, authorization, blob)
-            except SourceFailure:
-                if not self._host.fall_back(base):
-                    raise
+        return self._host.ask(lambda base: self._ask(f"{base}/v2/{what}", headers, authorization, blob))
 
 
 def _config_digest(artifact: Artifact) -> str:

@@ -8,9 +8,11 @@ interpreter. All other hosts are refused: nothing that uv requests leaves the ma
 import contextlib
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from daemon.download_limit.rate_limit import RateLimit
@@ -181,6 +183,10 @@ class SourceIndex(LoopbackServer):
                 for wheel in offered:
                     self._pages.pop(wheel.name, None)
                     self._offered.pop(wheel.sha256, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 (as in socketserver)
+        """Report a fault of Monobase itself; the connection is closed, and uv tries again."""
+        self.ledger.warn(f"a fault of monobase itself:\n{traceback.format_exc()}")
 
     def page(self, path: str) -> bytes | None:
         """Return the page of a project; None where the path is none, or the project is not offered."""

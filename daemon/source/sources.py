@@ -86,7 +86,7 @@ def _serve(
 ) -> Iterator[SourceIndex]:
     clients: list[HttpClient] = []
     ways: list[tuple[Source, ...] | None] = []
-    for location in options.locations:
+    for location in dict.fromkeys(options.locations):
         made = None if location.kind == INDEX else _open(location, options, variables, clients)
         if made is not None and ways and ways[-1] is not None:
             ways[-1] += made
@@ -120,7 +120,7 @@ def _open(
         ways.insert(0, (f"{name} by peers", Peers(client, *options.peers).ask))
     if location.kind == "http":
         return tuple(WebTreeSource(way, location, ask, variables) for way, ask in ways)
-    auth = RegistryAuth(client, _credentials(location, options, variables), location.repository)
+    auth = RegistryAuth(client, lambda: _credentials(location, options, variables), location.repository)
     host = RegistryHost(location)
     return tuple(
         RegistrySource(way, location, ask, auth, host, is_indirect=ask is not straight) for way, ask in ways

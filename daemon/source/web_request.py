@@ -21,7 +21,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(slots=True)
 class WebBody:
-    """The body of an answer, from an offset on.
+    """The body of an answer.
 
     Attributes:
         answer: The answer.
@@ -37,12 +37,7 @@ class WebBody:
         Raises:
             SourceFailure: The connection broke or is silent.
         """
-        while part := self.answer.read_some():
-            if self.skip_bytes < len(part):
-                part, self.skip_bytes = part[self.skip_bytes :], 0
-                return part
-            self.skip_bytes -= len(part)
-        return b""
+        return self.answer.read_some()
 
     def __enter__(self) -> Self:
         return self
@@ -73,10 +68,17 @@ def follow(client: HttpClient, url: str, headers: Mapping[str, str], authorizati
             return answer
         with answer, contextlib.suppress(SourceFailure):
             answer.read_all(1 << 16)  # so that the connection can be used again
-        url = urljoin(url, location)
+        url = _joined(url, location)
         if first.scheme == "https" and place_of(url).scheme != "https":
             raise SourceFailure("unreachable", "redirects from https:// to http://; correct the source")
     raise SourceFailure("unreachable", f"redirects more than {_MOST_REDIRECTS} times; correct the source")
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise SourceFailure("unreachable", "redirects to what is not a URL; correct the source") from error
 
 
 def range_fields(offset: int) -> dict[str, str]:
@@ -96,26 +98,38 @@ def blob_body(answer: HttpAnswer, blob: Blob, offset: int) -> WebBody:
     Raises:
         SourceFailure: The answer is another file.
     """
-    length = answer.header("Content-Length")
     begin = offset if answer.status == 206 else 0
-    fits = not length.isdecimal() or int(length) == blob.size_bytes - begin
-    if answer.status == 206:
-        fits = fits and answer.header("Content-Range").startswith(f"bytes {offset}-")
-    if not fits:
+    fault = _fault(answer, blob.size_bytes, begin)
+    if fault:
         answer.__exit__()
-        raise SourceFailure(
-            "wrong", f"sends {length or 'other'} bytes for a file of {blob.size_bytes:,}; repair the source"
-        )
+        raise SourceFailure("wrong", fault)
     return WebBody(answer, offset - begin)
 
 
-def check_status(answer: HttpAnswer, what: str, remedy: str) -> None:
+def _fault(answer: HttpAnswer, size_bytes: int, begin: int) -> str:
+    """Return what is wrong with the head of an answer to a request for a blob; empty if nothing is."""
+    length = answer.header("Content-Length")
+    # A server may call a .tar.gz `gzip` and send the file as it is, but then it knows the length.
+    encoding = answer.header("Content-Encoding").strip().lower()
+    is_right = length.isdecimal() and int(length) == size_bytes - begin
+    if encoding not in {"", "identity"} and not is_right:
+        return f"sends the file compressed ({encoding[:20]!a}); turn compression off for files there"
+    if length.isdecimal() and not is_right:
+        return f"sends {int(length):,} bytes in place of {size_bytes - begin:,}; repair the source"
+    span = answer.header("Content-Range")
+    if answer.status == 206 and not span.startswith(f"bytes {begin}-"):
+        return f"answers with the range {span[:40]!a} to a request from byte {begin:,} on; repair the source"
+    return ""
+
+
+def check_status(answer: HttpAnswer, what: str, remedy: str, base: str) -> None:
     """Turn a status that is not a success into a failure; close the answer then.
 
     Args:
         answer: The answer.
         what: What was requested, for messages.
         remedy: What to do if access is denied.
+        base: URL of the source, which may have redirected to the host that answers.
 
     Raises:
         SourceFailure: The status is not 200 or 206.
@@ -123,14 +137,28 @@ def check_status(answer: HttpAnswer, what: str, remedy: str) -> None:
     status = answer.status
     if status in {200, 206}:
         return
+    says = f"answers {status}"
+    if not is_from(answer, base):
+        says = f"redirects to {answer.place.host}:{answer.place.port}, which answers {status}"
+        remedy = "repair the access of the source to that storage"
     wait_s = _retry_after_s(answer.header("Retry-After"))
     with answer, contextlib.suppress(SourceFailure):
         answer.read_all(1 << 16)
     if status in {404, 410}:
-        raise SourceFailure("absent", f"answers {status} for {what}; mirror its generation there")
+        raise SourceFailure("absent", f"{says} for {what}; mirror its generation there")
     if status in {401, 403, 407}:
-        raise SourceFailure("denied", f"answers {status} for {what}; {remedy}")
-    raise SourceFailure("unreachable", f"answers {status} for {what}; check the source and its log", wait_s)
+        raise SourceFailure("denied", f"{says} for {what}; {remedy}")
+    raise SourceFailure("unreachable", f"{says} for {what}; check the source and its log", wait_s)
+
+
+def is_from(answer: HttpAnswer, base: str) -> bool:
+    """Return whether an answer is the source's own, not of a host that it redirected to.
+
+    Args:
+        answer: The answer; that of a peer-to-peer engine stands for the source.
+        base: URL of the source.
+    """
+    return answer.place.origin == place_of(base).origin
 
 
 def _retry_after_s(asked: str) -> float | None:

@@ -10,7 +10,7 @@ from daemon.source.body import Blob
 from daemon.source.http_client import HttpAnswer
 from daemon.source.interpreter_archive import MAX_INDEX_BYTES, archive_blob, listed_interpreter
 from daemon.source.location import Location
-from daemon.source.web_request import WebBody, blob_body, check_status, range_fields
+from daemon.source.web_request import WebBody, blob_body, check_status, is_from, range_fields
 from gens.mirror_shape import INTERPRETERS_INDEX
 from gens.redaction import remember
 
@@ -33,6 +33,8 @@ class WebTreeSource:
         self._name = name
         self._base = location.base
         self._ask = ask
+        self._location = location
+        self._variables = variables
         self._authorization = _basic(location, variables)
 
     @property
@@ -47,9 +49,7 @@ class WebTreeSource:
             SourceFailure: The server does not send it.
         """
         url = self._base + quote(blob.path)
-        answer = self._ask(url, range_fields(offset), self._authorization, blob)
-        check_status(answer, blob.path, _REMEDY)
-        return blob_body(answer, blob, offset)
+        return blob_body(self._get(url, range_fields(offset), blob, blob.path), blob, offset)
 
     def find_interpreter(self, path: str) -> Blob:
         """Return the archive of an interpreter that `interpreters/index.json` lists.
@@ -57,11 +57,20 @@ class WebTreeSource:
         Raises:
             SourceFailure: It does not list it, or is malformed.
         """
-        answer = self._ask(self._base + INTERPRETERS_INDEX, {}, self._authorization, None)
-        check_status(answer, INTERPRETERS_INDEX, _REMEDY)
-        with answer:
+        with self._get(self._base + INTERPRETERS_INDEX, {}, None, INTERPRETERS_INDEX) as answer:
             content = answer.read_all(MAX_INDEX_BYTES)
         return archive_blob(listed_interpreter(content, self._base + INTERPRETERS_INDEX, path))
+
+    def _get(self, url: str, headers: Mapping[str, str], blob: Blob | None, what: str) -> HttpAnswer:
+        sent = self._authorization
+        answer = self._ask(url, headers, sent, blob)
+        if answer.status in {401, 403} and is_from(answer, self._base):
+            self._authorization = _basic(self._location, self._variables)  # netrc may have been replaced
+            if self._authorization != sent:
+                answer.__exit__()
+                answer = self._ask(url, headers, self._authorization, blob)
+        check_status(answer, what, _REMEDY, self._base)
+        return answer
 
 
 def _basic(location: Location, variables: Mapping[str, str]) -> str:
@@ -71,7 +80,7 @@ def _basic(location: Location, variables: Mapping[str, str]) -> str:
         path = variables.get("NETRC") or str(Path(variables.get("HOME", "/"), ".netrc"))
         try:
             entry = netrc.netrc(path).authenticators(urlsplit(location.base).hostname or "")
-        except (OSError, netrc.NetrcParseError):
+        except (OSError, UnicodeError, netrc.NetrcParseError):
             return ""  # uv ignores such a file as well
         if entry is None:
             return ""

@@ -153,7 +153,8 @@ class Registry:
         target = urlsplit(url)
         ours = (target.scheme, target.netloc) == (self.prefix, self.repository.api_host)
         answer = self._send(url, method, data, headers, self._auth.header if ours else None, stream)
-        if answer.status_code == 401 and ours:
+        # A host that the registry redirects to may not say where the login is sent.
+        if answer.status_code == 401 and ours and self._is_own(answer):
             try:
                 header = self._auth.answer(answer)
             except requests.RequestException as error:
@@ -167,6 +168,10 @@ class Registry:
         if answer.status_code in _TRANSIENT:
             raise TransientError(self._refusal(answer, method), retry_after_s(answer))
         return answer
+
+    def _is_own(self, answer: requests.Response) -> bool:
+        found = urlsplit(answer.url)
+        return (found.scheme, found.netloc) == (self.prefix, self.repository.api_host)
 
     def has_blob(self, digest: str) -> bool:
         """Return whether the repository has a blob ("Checking if content exists in the registry").

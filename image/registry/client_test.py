@@ -254,6 +254,19 @@ def test_an_upload_at_another_host_gets_no_credentials() -> None:
     assert [basic(request) for request in storage.requests] == [""]
 
 
+@pytest.mark.parametrize("challenge", ['Bearer realm="http://{host}/token"', 'Basic realm="r"'])
+def test_a_host_that_the_registry_redirects_to_cannot_ask_for_its_credentials(challenge: str) -> None:
+    def asks(request: Request) -> Answer:
+        return Answer(401, {"WWW-Authenticate": challenge.format(host=request.headers["Host"])})
+
+    with scripted_server(asks) as storage:
+        moved = Answer(307, {"Location": f"http://127.0.0.1:{storage.port}/bucket?signature=x"})
+        with connected(always(moved)) as (registry, _), pytest.raises(AccessError, match="answers 401"):
+            registry.do_request(registry.url("team/image/blobs/x"))
+    assert {basic(request) for request in storage.requests} == {""}
+    assert not any(request.path.startswith("/token") for request in storage.requests)
+
+
 def token_script(server_of: Callable[[], ScriptedServer], uses: int) -> Script:
     """A registry with its own token service, whose tokens hold for some requests each."""
     given: list[int] = []

@@ -5,11 +5,13 @@ Specification: "Token Authentication" and "OAuth 2.0 token" of the distribution 
 
 import re
 import threading
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
+from gens.registry_challenge import parse_challenges
 from image.errors import AccessError
 from image.oci.reference import Repository
 from image.registry.credentials import Credentials
@@ -65,15 +67,15 @@ class RegistryAuth:
             return self._header
 
     def _renewed(self, challenge: str, url: str) -> str | None:
-        scheme = challenge.partition(" ")[0].lower()
-        if scheme == "basic":
-            return f"Basic {self._credentials.basic}" if self._credentials.basic else None
-        if scheme != "bearer":
-            return None
-        asked = dict(re.findall(r'([a-z]+)="([^"]+)"', challenge))
-        realm = asked.get("realm")
-        if realm is None:
-            return None
+        for asked in parse_challenges(challenge):
+            if asked.scheme == "basic" and self._credentials.basic:
+                return f"Basic {self._credentials.basic}"
+            if asked.scheme == "bearer" and asked.parameters.get("realm"):
+                return self._bearer(asked.parameters, url)
+        return None
+
+    def _bearer(self, asked: Mapping[str, str], url: str) -> str | None:
+        realm = asked["realm"]
         if urlsplit(realm).scheme != "https" and urlsplit(url).scheme == "https":
             raise AccessError(f"{url}: its token service {realm} has no TLS; no credentials are sent there")
         self._scopes.update(asked.get("scope", "").split())
