@@ -57,6 +57,7 @@ class LocalIndex:
         self._down_for_s: float | None = None
         self._timers: list[threading.Timer] = []
         self._server: _Server | None = None
+        self._held: socket.socket | None = None
         self._port = port
         self.go_up()
 
@@ -80,6 +81,7 @@ class LocalIndex:
             timer.cancel()
             timer.join()
         self.go_down()
+        self._release_port()
         if self._own_folder:
             shutil.rmtree(self._own_folder, ignore_errors=True)
 
@@ -174,6 +176,7 @@ class LocalIndex:
             self._requests_until_down = None
         if server is not None:
             server.end()
+            self._hold_port()
 
     def go_up(self) -> None:
         """Serve again, on the same port."""
@@ -181,7 +184,22 @@ class LocalIndex:
             if self._server is None:
                 self._server = _Server((HOST, self._port), self)
                 self._port = self._server.server_port
+                self._release_port()
                 threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), daemon=True).start()
+
+    def _hold_port(self) -> None:
+        """Keep the port of an index that is down: another process would get it, and answer in its place."""
+        with self._state, contextlib.suppress(OSError):
+            if self._server is None and self._held is None and not self.stopping.is_set():
+                self._held = socket.socket()
+                self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self._held.bind((HOST, self._port))
+
+    def _release_port(self) -> None:
+        with self._state:
+            held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
     def go_down_after(self, requests: int, *, for_s: float | None = None) -> None:
         """Go down in the middle: serve so many more requests, then refuse all.
