@@ -4,8 +4,9 @@ import base64
 import binascii
 import json
 import os
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from gens.errors import CredentialsError
 
 _HELPER_TIMEOUT_S = 120.0  # a helper may ask a person for the password of a key store
+_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _IDENTITY_USER = "<token>"  # user name that helpers report with an identity token
 
 
@@ -43,15 +45,19 @@ class Credentials:
 
 
 def read_credentials(
-    key: str, host: str, environment: Mapping[str, str], path: Path | None = None
+    key: str, host: str, environment: Mapping[str, str], path: Path | None = None, repository: str = ""
 ) -> Credentials:
     """Read Docker's configuration: `credHelpers`, then `credsStore`, then `auths`.
+
+    The names in `auths` are those of Docker, Podman and Kubernetes: a host, a URL, a host with the beginning
+    of a repository's name (the longest counts), `*` for a part of a host.
 
     Args:
         key: Name of the registry in the configuration and for helpers.
         host: The registry as people write it, with a port if needed.
         environment: The variables DOCKER_CONFIG, HOME, and PATH for the helpers.
         path: The configuration file, such as a mounted `.dockerconfigjson`; None for Docker's own place.
+        repository: Name of the repository in the registry.
 
     Returns:
         The credentials; empty if the configuration has none.
@@ -65,12 +71,12 @@ def read_credentials(
     config = _read(path)
     notes = []
     helper = _table(config, "credHelpers", path).get(key) or config.get("credsStore")
-    if helper is not None:
+    if helper:
         answer = _ask_helper(f"docker-credential-{helper}", key, path, environment)
         if isinstance(answer, Credentials):
             return answer
         notes.append(answer)
-    entry = _entry(_table(config, "auths", path), key, host)
+    entry = _entry(_table(config, "auths", path), key, host, repository)
     if entry:
         found = _from_entry(entry, path, key)
         if found is not None:
@@ -88,7 +94,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise CredentialsError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # The text of the error is left out: the file holds secrets.
         raise CredentialsError(
             f"{path}: is not JSON; repair it, or name another folder in DOCKER_CONFIG"
@@ -107,19 +113,37 @@ def _table(config: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     return table
 
 
-def _entry(auths: dict[str, Any], registry: str, host: str) -> Any:  # noqa: ANN401 (of a JSON file)
-    if registry in auths:
-        return auths[registry]
-    # Old versions of Docker wrote URLs: https://host/v1/.
-    for key, entry in auths.items():
-        if key.partition("://")[2].partition("/")[0] == host:
-            return entry
-    return None
+def _entry(auths: dict[str, Any], registry: str, host: str, repository: str) -> Any:  # noqa: ANN401 (of JSON)
+    """Return the entry whose name fits best: the longest path, then no `*`, then Docker's own form."""
+    hosts = _HUB if host in _HUB else {host.lower()}
+    found = [
+        ((len(path), "*" not in name, key == registry), key)
+        for key in auths
+        for name, path in [_host_and_path(key)]
+        if _fits(name, hosts) and f"{repository}/".startswith(f"{path}/" if path else "")
+    ]
+    return auths[max(found)[1]] if found else None
+
+
+def _host_and_path(key: str) -> tuple[str, str]:
+    """Return the host of a name in `auths`, and the beginning of the repositories that it is for."""
+    host, _, path = (key.partition("://")[2] or key).partition("/")
+    path = path.strip("/")
+    return host.lower(), "" if path in {"v1", "v2"} else path  # old versions of Docker wrote https://host/v1/
+
+
+def _fits(name: str, hosts: Set[str]) -> bool:
+    """Return whether a host is meant; `*` stands for no dot, as in Kubernetes."""
+    pattern = re.escape(name).replace(r"\*", "[^.]*")
+    return any(re.fullmatch(pattern, host) for host in hosts)
 
 
 def _from_entry(entry: Any, path: Path, key: str) -> Credentials | None:  # noqa: ANN401 (of a JSON file)
     if not isinstance(entry, dict):
         raise CredentialsError(f"{path}: the entry of {key} is not a JSON object; run `docker login {key}`")
+    for name in ("username", "password", "auth", "identitytoken", "registrytoken"):
+        if not isinstance(entry.get(name), str | None):
+            raise CredentialsError(f"{path}: the {name!r} of {key} is not a text; run `docker login {key}`")
     user, password = entry.get("username"), entry.get("password")
     if entry.get("auth"):
         try:
@@ -153,7 +177,7 @@ def _ask_helper(program: str, key: str, path: Path, environment: Mapping[str, st
     except FileNotFoundError:
         # Machines may share a configuration, and not all have the helper. A push may need no credentials.
         return f"{path} names {program}, which is not on the PATH"
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise CredentialsError(f"{program}, which {path} names, cannot be run: {error}") from error
     if answer.returncode != 0:
         # By the protocol, a failing helper prints a message, and prints a secret only on success.

@@ -130,4 +130,6 @@ def _open(
 def _credentials(location: Location, options: SourceOptions, variables: Mapping[str, str]) -> Credentials:
     if location.user is not None:
         return Credentials(f"the URL of {location.name}", location.user, location.password)
-    return read_credentials(location.credentials_key, location.host, variables, options.registry_config)
+    return read_credentials(
+        location.credentials_key, location.host, variables, options.registry_config, location.repository
+    )

@@ -24,6 +24,8 @@ def find_credentials(repository: Repository, environment: Mapping[str, str]) -> 
         AccessError: The configuration or a helper's answer is malformed, or a helper failed.
     """
     try:
-        return read_credentials(repository.credentials_key, repository.host, environment)
+        return read_credentials(
+            repository.credentials_key, repository.host, environment, repository=repository.name
+        )
     except CredentialsError as error:
         raise AccessError(str(error)) from error

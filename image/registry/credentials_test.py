@@ -54,6 +54,65 @@ def test_docker_hub_is_found_by_its_own_key(tmp_path: Path) -> None:
     assert found.user == "ada"
 
 
+@pytest.mark.parametrize(
+    ("key", "repository"),
+    [
+        ("Registry.Example.com", "registry.example.com/a"),
+        ("registry.example.com/", "registry.example.com/a"),
+        ("https://registry.example.com", "registry.example.com/a"),
+        ("registry.example.com/v2/", "registry.example.com/a"),
+        ("registry.example.com:5000", "registry.example.com:5000/a"),
+        ("registry.example.com/team", "registry.example.com/team/wheels"),
+        ("https://registry.example.com/team/wheels", "registry.example.com/team/wheels"),
+        ("*.example.com", "registry.example.com/a"),
+        ("*.example.com:5000/team", "registry.example.com:5000/team/wheels"),
+        ("docker.io", "docker.io/team/a"),
+        ("https://index.docker.io/v1/", "docker.io/team/a"),
+    ],
+)
+def test_names_of_docker_podman_and_kubernetes_fit(tmp_path: Path, key: str, repository: str) -> None:
+    assert find(tmp_path, {"auths": {key: {"auth": AUTH}}}, repository).user == "ada"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "example.com", "*", "*.com", "registry.example.com:5000", "registry.example.com/tea",
+        "registry.example.com/team/wheels/more", "other.example.com/registry.example.com",
+        "*registry.example", "registry.example.com@evil.example", "registryxexample.com", "",
+    ],
+)  # fmt: skip
+def test_names_of_others_do_not_fit(tmp_path: Path, key: str) -> None:
+    assert find(tmp_path, {"auths": {key: {"auth": AUTH}}}, "registry.example.com/team/wheels").basic is None
+
+
+def test_the_name_with_the_longest_path_counts_and_then_the_plain_host(tmp_path: Path) -> None:
+    auths = {
+        name: {"username": f"user{number}", "password": SECRET}
+        for number, name in enumerate(
+            ["*.example.com/team", "*.example.com", "registry.example.com/team", "registry.example.com"]
+        )
+    }
+    users = [
+        find(tmp_path, {"auths": auths}, f"registry.example.com/{name}").user
+        for name in ("team/wheels", "other", "team")
+    ]
+    assert users == ["user2", "user3", "user2"]
+
+
+def test_an_empty_store_is_none(tmp_path: Path) -> None:
+    found = find(tmp_path, {"auths": {}, "credsStore": "", "credHelpers": {"registry.example.com": ""}})
+
+    assert found.origin == f"{tmp_path}/.docker/config.json has no credentials for registry.example.com"
+
+
+def test_a_password_may_have_colons(tmp_path: Path) -> None:
+    auth = base64.b64encode(b"ada:a:b::c").decode()
+    found = find(tmp_path, {"auths": {"registry.example.com": {"auth": auth}}})
+
+    assert (found.user, found.password) == ("ada", "a:b::c")
+
+
 def test_user_and_password_may_stand_in_the_clear(tmp_path: Path) -> None:
     found = find(tmp_path, {"auths": {"registry.example.com": {"username": "ada", "password": SECRET}}})
 
@@ -142,7 +201,17 @@ def test_a_malformed_answer_of_a_helper_is_not_quoted(tmp_path: Path) -> None:
         ({"auths": {"registry.example.com": "x"}}, "is not a JSON object"),
         ({"auths": {"registry.example.com": {"auth": "%%%"}}}, "is not base64"),
         ({"auths": {"registry.example.com": {"auth": "YWRh"}}}, "without a colon"),
-        ({"auths": {"registry.example.com": {"auth": 7}}}, "is not base64"),
+        (
+            {"auths": {"registry.example.com": {"auth": 7}}},
+            "the 'auth' of registry.example.com is not a text",
+        ),
+        (
+            {"auths": {"registry.example.com": {"username": ["x"], "password": "y"}}},
+            "'username' .* not a text",
+        ),
+        ({"auths": {"registry.example.com": {"identitytoken": {}}}}, "'identitytoken' .* is not a text"),
+        ({"credsStore": "a\0b"}, "cannot be run"),
+        ("[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_malformed_configuration_is_named(tmp_path: Path, config: object, words: str) -> None:
