@@ -106,7 +106,7 @@ def test_it_asks_over_a_read_only_mount_and_writes_nothing(own_prefix: SamplePre
     watcher.start()
     outcome = SHELLS[0].run(
         '. "$activate"',
-        question(own_prefix, MONOBASE_WAIT_S="3", **_ASKED),
+        question(own_prefix, MONOBASE_WAIT_S="10", **_ASKED),
         wrapper=read_only(own_prefix.root),
     )
     watcher.join()
@@ -130,7 +130,7 @@ def test_it_asks_for_nothing_else_and_not_without_waiting(own_prefix: SamplePref
     watcher.start()
     assert SHELLS[0].run('. "$activate"', question(own_prefix, **_ASKED)).code == 75
     assert not any(asked for pair in seen for asked in pair)
-    assert SHELLS[0].run('. "$activate"', question(own_prefix, MONOBASE_WAIT_S="2", **_ASKED)).code == 75
+    assert SHELLS[0].run('. "$activate"', question(own_prefix, MONOBASE_WAIT_S="10", **_ASKED)).code == 75
     over.set()
     watcher.join()
     assert any(asked for asked, _ in seen)

@@ -110,12 +110,11 @@ def local_registry(
     if program is None:
         pytest.skip("docker-registry is not on the PATH; the toolbox of ./bazelw has it")
     directory.mkdir(parents=True, exist_ok=True)
-    port = free_port()
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "info"},
         "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": f"127.0.0.1:{port}", "secret": "of a test"},
+        "http": {"secret": "of a test"},
     }
     if htpasswd:
         (directory / "htpasswd").write_text(_HTPASSWD)
@@ -124,14 +123,9 @@ def local_registry(
         config["auth"] = {"token": dict(token)}
     if certificate is not None:
         config["http"]["tls"] = {"certificate": str(certificate[0]), "key": str(certificate[1])}
-    path = directory / "config.yml"
-    path.write_text(json.dumps(config))  # which is YAML too
-    with (
-        (directory / "log").open("wb") as log,
-        subprocess.Popen([program, "serve", path], stdout=log, stderr=log) as process,
-    ):
+    port, process = _start(program, directory, config)
+    with process:
         try:
-            _wait_for(port, process)
             authority = None if certificate is None else certificate[2]
             yield LocalRegistry(port, directory, authorization or {}, authority)
         finally:
@@ -146,15 +140,35 @@ def free_port() -> int:
             return port
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < end:
+def _start(program: str, directory: Path, config: Mapping[str, Any]) -> tuple[int, "subprocess.Popen[bytes]"]:
+    """Start a registry that listens; at another port, if somebody took the first one meanwhile."""
+    path, said = directory / "config.yml", directory / "log"
+    while True:
+        port = free_port()
+        path.write_text(
+            json.dumps({**config, "http": {**config["http"], "addr": f"127.0.0.1:{port}"}})
+        )  # also YAML
+        with said.open("wb") as log:
+            process = subprocess.Popen([program, "serve", path], stdout=log, stderr=log)
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            if process.poll() is not None:
-                break
-            time.sleep(0.02)
-        else:
-            return
-    raise AssertionError("docker-registry does not listen")
+            if _listens(process, said):
+                return port, process
+            process.wait()
+            if b"address already in use" not in said.read_bytes():
+                raise AssertionError(f"docker-registry does not start: {said.read_text()}")
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+
+def _listens(process: "subprocess.Popen[bytes]", said: Path) -> bool:
+    """Wait until a registry says that it listens: who answers at its port may be another one."""
+    end = time.monotonic() + _PATIENCE_S
+    while b"listening on" not in said.read_bytes():
+        if process.poll() is not None:
+            return False
+        if time.monotonic() > end:
+            raise AssertionError(f"docker-registry does not listen: {said.read_text()}")
+        time.sleep(0.02)
+    return True
