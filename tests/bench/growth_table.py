@@ -96,7 +96,7 @@ def draw(growth: Growth, path: Path) -> None:
     """
     rows = -(-len(MEASURES) // _COLUMNS)
     figure = Figure((_PANEL_INCHES[0] * _COLUMNS, _PANEL_INCHES[1] * rows))
-    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.03, top=0.98, wspace=0.3, hspace=0.3)
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.04, top=0.98, wspace=0.3, hspace=0.42)
     panels: Sequence[Axes] = figure.subplots(rows, _COLUMNS).flat
     for panel, measure in zip(panels, MEASURES, strict=False):
         _panel(panel, growth, measure)
@@ -116,6 +116,7 @@ def _panel(panel: Axes, growth: Growth, measure: Measure) -> None:
         panel.loglog(sizes, line, ":", color=colour, linewidth=0.8)
     panel.axhline(growth.base[measure.key] / scale, color="0.7", linewidth=0.8)
     panel.set_title(measure.title, fontsize=8)
+    panel.set_xlabel("environments, or generations", fontsize=7)
     panel.set_ylabel(measure.unit, fontsize=8)
     panel.tick_params(labelsize=7)
     panel.minorticks_off()  # nine tenths of the file
