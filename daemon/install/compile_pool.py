@@ -19,6 +19,7 @@ from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import temporary_path
 
 _BATCH_BYTES = 8_000_000  # about a second of work; a worker takes 0.03 s of it to start
+_LEAST_BATCH_BYTES = 1_000_000  # what a worker that has nothing else to do begins with
 _SOURCE_BYTES = 2_000  # what opening and writing a file costs, as bytes of source
 
 Identity = tuple[str, str]
@@ -47,6 +48,15 @@ class Source:
 
 
 @dataclass(slots=True)
+class _Filling:
+    """Sources of one interpreter that have no batch yet, and what they count for."""
+
+    interpreter: Interpreter
+    sources: list[Source] = field(default_factory=list)
+    size_bytes: int = 0
+
+
+@dataclass(slots=True)
 class _Batch:
     """Sources that one worker compiles into one folder."""
 
@@ -68,9 +78,10 @@ class CompilePool:
     prefix: Prefix
     jobs: int
     inherit: tuple[int, ...] = ()
-    _filling: dict[str, tuple[Interpreter, list[Source]]] = field(default_factory=dict)
+    _filling: dict[str, _Filling] = field(default_factory=dict)
     _batches: dict[Identity, _Batch] = field(default_factory=dict)
     _added: set[Identity] = field(default_factory=set)
+    _unfinished: int = 0
     _executor: ThreadPoolExecutor | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -85,9 +96,10 @@ class CompilePool:
             for source in sorted(sources, key=lambda source: source.size_bytes, reverse=True):
                 if source.identity not in self._added:
                     self._added.add(source.identity)
-                    filling = self._filling.setdefault(source.key, (interpreter, []))[1]
-                    filling.append(source)
-                    if sum(item.size_bytes + _SOURCE_BYTES for item in filling) >= _BATCH_BYTES:
+                    filling = self._filling.setdefault(source.key, _Filling(interpreter))
+                    filling.sources.append(source)
+                    filling.size_bytes += source.size_bytes + _SOURCE_BYTES
+                    if filling.size_bytes >= _BATCH_BYTES:
                         self._begin(source.key)
 
     def take(self, identities: Collection[Identity], advance: Callable[[int], None]) -> list[Path]:
@@ -128,20 +140,33 @@ class CompilePool:
             self._added.clear()
         if executor is not None:
             executor.shutdown(cancel_futures=True)
+            self._unfinished = 0
 
     def _begin(self, key: str) -> None:
-        interpreter, sources = self._filling.pop(key)
+        filling = self._filling.pop(key)
         directory = temporary_path(self.prefix.staging)
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self.jobs, "compile")
-        batch = _Batch(
-            directory, sources, self._executor.submit(self._compile, interpreter, sources, directory)
-        )
-        self._batches.update((source.identity, batch) for source in sources)
+        self._unfinished += 1
+        ended = self._executor.submit(self._compile, filling.interpreter, filling.sources, directory)
+        batch = _Batch(directory, filling.sources, ended)
+        self._batches.update((source.identity, batch) for source in batch.sources)
 
     def _compile(self, interpreter: Interpreter, sources: Sequence[Source], directory: Path) -> None:
-        make_new_folder(directory)
-        self._compile_into(interpreter, sources, directory)
+        try:
+            make_new_folder(directory)
+            self._compile_into(interpreter, sources, directory)
+        finally:
+            with self._guard:
+                self._unfinished -= 1
+                self._begin_what_waits()
+
+    def _begin_what_waits(self) -> None:
+        """Begin what would wait for a full batch, if a worker has nothing to do."""
+        for key, filling in list(self._filling.items()):
+            is_idle = self._executor is not None and self._unfinished < self.jobs
+            if is_idle and filling.size_bytes >= _LEAST_BATCH_BYTES:
+                self._begin(key)
 
     def _compile_into(self, interpreter: Interpreter, sources: Sequence[Source], directory: Path) -> None:
         """Compile some sources; one that crashes the interpreter stays without bytecode."""

@@ -1,5 +1,6 @@
 """Sources compile in batches, ahead of who needs them; a batch is handed out once."""
 
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from daemon.prefix.staging import begin_staging
 from tests.fake_prefix.fake_prefix import FakePrefix
 from tests.fake_uv.fake_uv import fake_interpreter
 
+_LONG_S = 300  # reached only where a batch does not begin
 _LARGE_BYTES = 9_000_000  # fills a batch: the size is what an inventory says
 
 
@@ -57,6 +59,29 @@ def test_a_full_batch_begins_before_anybody_takes_it(
     pool.add(fake_interpreter(fake), [small, large])
     pool.close()  # waits for what has begun
     assert begun == [large.identity]
+
+
+def test_a_worker_that_has_nothing_to_do_begins_a_batch_that_is_not_full(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Identity] = []
+    added, both = threading.Event(), threading.Event()
+
+    def note(_: CompilePool, __: Interpreter, sources: list[Source], ___: Path) -> None:
+        assert added.wait(_LONG_S)
+        begun.extend(source.identity for source in sources)
+        if len(begun) == 2:
+            both.set()
+
+    monkeypatch.setattr(CompilePool, "_compile_into", note)
+    pool = CompilePool(fake.prefix, 1)
+    large, part, small = _source(fake, "a", _LARGE_BYTES), _source(fake, "b", 2_000_000), _source(fake, "c")
+    pool.add(fake_interpreter(fake), [large, part])
+    added.set()
+    assert both.wait(_LONG_S)  # nobody takes it
+    pool.add(fake_interpreter(fake), [small])
+    pool.close()
+    assert begun == [large.identity, part.identity]
 
 
 def test_a_source_is_compiled_once_and_its_batch_handed_out_once(fake: FakePrefix) -> None:

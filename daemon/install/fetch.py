@@ -6,8 +6,8 @@ the bad one and to fetch the others.
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
 from daemon.install.arrivals import Arrivals, ReadObserver
 from daemon.install.cache_folders import CacheFolders
-from daemon.install.fetch_call import FetchCall, format_requirements, group_calls
+from daemon.install.download_end import DownloadEnd
+from daemon.install.fetch_call import FetchCall, divide_call, format_requirements, group_calls
 from daemon.install.wanted import WheelToFetch
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.content_store import ContentStore
@@ -43,6 +44,8 @@ from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
 _POLL_S = 0.3
+_LAST_POLL_S = 0.05  # a look takes a millisecond for each wheel that is not there yet
+_LAST_WHEELS = 5
 _CALLS_AT_ONCE = 8  # they wait for the network
 
 
@@ -70,6 +73,17 @@ class _Outcome:
 
 def _ignore(_wheel: LockedWheel, _archive: Path, _inventory: Inventory) -> None:
     """Do nothing with a wheel that was read."""
+
+
+def _all_of(*called: Callable[[int], None] | None) -> Callable[[int], None] | None:
+    """Return a function that calls several ones; None if there is none."""
+    present = [each for each in called if each is not None]
+
+    def call(count: int) -> None:
+        for each in present:
+            each(count)
+
+    return call if present else None
 
 
 @dataclass(slots=True)
@@ -157,13 +171,38 @@ class Fetcher:
         failures: dict[str, MonobaseError] = {}
         for call in group_calls(items if way is None else [replace(item, index_url=None) for item in items]):
             call.sources = way
-            outcome = self._try(call, stage)
-            missing = self._missing(call, outcome, failures)
-            if missing and len(call.items) > 1:
-                self._try_each([call.alone(item) for item in missing], stage, failures)
-            elif missing:
-                self._settle(call, outcome, stage, failures)
+            for part, outcome in self._try_parts(call, stage):
+                missing = self._missing(part, outcome, failures)
+                if missing and len(part.items) > 1:
+                    self._try_each([part.alone(item) for item in missing], stage, failures)
+                elif missing:
+                    self._settle(part, outcome, stage, failures)
         return {sha256: joined_failures(before.get(sha256), failure) for sha256, failure in failures.items()}
+
+    def _try_parts(self, call: FetchCall, stage: Stage) -> Iterator[tuple[FetchCall, _Outcome]]:
+        """Run the parts of a call, and yield each with its outcome.
+
+        The second part begins when the first no longer makes use of the network, and goes on while the first
+        is taken in: its files are synced and shared meanwhile.
+        """
+        parts = divide_call(call)
+        if len(parts) == 1:
+            yield call, self._try(call, stage)
+            return
+        first, second = parts
+        end = DownloadEnd(sum(item.wheel.size_bytes for item in first.items.values()))
+        with self.uv.pool(len(parts)) as pool:
+            one = pool.submit(self._try, first, stage, end.received)
+            one.add_done_callback(lambda _: end.near.set())
+            end.near.wait()
+            if one.done():
+                self._note_unreachable(first, one.result())
+            other = pool.submit(self._try, second, stage)
+            for future in wait((one, other), return_when=FIRST_COMPLETED).done:
+                future.result()  # a full disk ends both
+            yield first, one.result()
+            self.arrivals.keep()
+            yield second, other.result()
 
     def _try_each(self, calls: Sequence[FetchCall], stage: Stage, failures: dict[str, MonobaseError]) -> None:
         """Run a call for each wheel, several at once: a slow one would keep the others waiting."""
@@ -209,12 +248,18 @@ class Fetcher:
             return again
         arrived = self._take(call, failures)
         missing = [item for item in call.items.values() if item.wheel.sha256 not in arrived | failures.keys()]
-        failure = outcome.failure if call.sources is None else None
-        if missing and isinstance(failure, IndexUnreachableError | UvConfigurationError):
+        failure = self._note_unreachable(call, outcome) if missing else None
+        if failure is not None:
             failures.update((item.wheel.sha256, failure) for item in missing)
-            self.unreachable[call.index_url] = failure
             return []
         return missing  # none, although uv failed, where all wheels had arrived
+
+    def _note_unreachable(self, call: FetchCall, outcome: _Outcome) -> MonobaseError | None:
+        """Note that no further call need ask an index, and return why; None if that is not so."""
+        if call.sources is None and isinstance(outcome.failure, IndexUnreachableError | UvConfigurationError):
+            self.unreachable[call.index_url] = outcome.failure
+            return outcome.failure
+        return None
 
     def _refuse(
         self, asked: Sequence[WheelToFetch], path: str, failures: dict[str, MonobaseError]
@@ -234,7 +279,7 @@ class Fetcher:
         )
         return []
 
-    def _try(self, call: FetchCall, stage: Stage) -> _Outcome:
+    def _try(self, call: FetchCall, stage: Stage, received: Callable[[int], None] | None = None) -> _Outcome:
         asked = tuple(item for item in call.items.values() if not self._is_usable(item.wheel))
         failure = self.unreachable.get(call.index_url) if call.sources is None else None
         if self.stopped.is_set():
@@ -251,8 +296,8 @@ class Fetcher:
         )
         watcher.start()
         try:
-            received = stage.watch_call and functools.partial(stage.watch_call, target.name)
-            self._run(call, (item.wheel for item in asked), target, requirements, log, received)
+            report = _all_of(received, stage.watch_call and functools.partial(stage.watch_call, target.name))
+            self._run(call, (item.wheel for item in asked), target, requirements, log, report)
         except BaseException as error:
             if not isinstance(error, MonobaseError) or isinstance(error, PrefixError):
                 abandoned.set()
@@ -307,7 +352,7 @@ class Fetcher:
         new = {item.wheel for item in asked}
         with ThreadPoolExecutor(self.jobs) as readers:
             while pending:
-                ended = over.wait(_POLL_S)
+                ended = over.wait(_POLL_S if len(pending) > _LAST_WHEELS else _LAST_POLL_S)
                 for wheel in list(pending):
                     if find_archive(self.prefix.uv_cache, wheel) is not None:
                         pending.discard(wheel)

@@ -4,12 +4,14 @@ Two uv processes that need the same uncached wheel both download and unpack it, 
 two versions of a package. So each wheel is in exactly one call, and a call has one index and one Python.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from daemon.install.wanted import WheelToFetch
 from daemon.source.body import Source
 from gens.lock import LockedWheel
+
+_PART_BYTES = 50_000_000  # a call of uv takes a quarter of a second more than its downloads
 
 
 @dataclass(slots=True)
@@ -59,6 +61,33 @@ def group_calls(items: Iterable[WheelToFetch]) -> list[FetchCall]:
             calls.append(call)
         call.items[item.wheel.name] = item
     return calls
+
+
+def divide_call(call: FetchCall) -> Sequence[FetchCall]:
+    """Divide a call into wheels that may hold Python sources, and the others, if both have many bytes.
+
+    The sources take as long to compile as all wheels take to download. One uv downloads all of its wheels at
+    once, so that the largest, which is Torch, would come last, and its compilation would follow.
+
+    Returns:
+        The calls in the order in which they are to download.
+    """
+    first, second = (
+        {name: item for name, item in call.items.items() if may_hold_sources(item.wheel) is wanted}
+        for wanted in (True, False)
+    )
+    if min(sum(item.wheel.size_bytes for item in part.values()) for part in (first, second)) < _PART_BYTES:
+        return [call]
+    return [replace(call, items=first), replace(call, items=second)]
+
+
+def may_hold_sources(wheel: LockedWheel) -> bool:
+    """Return whether a wheel may hold many Python sources, by its tags.
+
+    A wheel for one platform, but for any Python (`py3-none-manylinux…`), holds libraries and programs.
+    """
+    *_, abi, platform = wheel.filename.removesuffix(".whl").split("-")
+    return abi != "none" or platform == "any"
 
 
 def format_requirements(wheels: Iterable[LockedWheel]) -> str:

@@ -1,4 +1,4 @@
-from daemon.install.fetch_call import format_requirements, group_calls
+from daemon.install.fetch_call import FetchCall, divide_call, format_requirements, group_calls
 from daemon.install.wanted import WheelToFetch
 from gens.lock import LockedWheel
 
@@ -39,6 +39,46 @@ def test_a_wheel_for_several_pythons_joins_a_call_of_any_of_them() -> None:
 def test_an_index_has_calls_of_its_own() -> None:
     calls = group_calls([_item("torch", "1", index_url="https://download.pytorch.org/whl/cu118"), _item("a")])
     assert [call.index_url for call in calls] == [None, "https://download.pytorch.org/whl/cu118"]
+
+
+def _call(**wheels: tuple[str, int]) -> FetchCall:
+    """Return a call for wheels, each with its tags and its size in megabytes."""
+    items = {
+        name: WheelToFetch(
+            LockedWheel(name, "1", name.encode().hex(), f"{name}-1-{tags}.whl", size * 1_000_000),
+            None, "x86_64-manylinux_2_28", ("3.11.10",),
+        )
+        for name, (tags, size) in wheels.items()
+    }  # fmt: skip
+    return FetchCall(None, "x86_64-manylinux_2_28", "3.11.10", items)
+
+
+def test_wheels_that_may_hold_sources_come_before_libraries() -> None:
+    parts = divide_call(
+        _call(
+            torch=("cp311-cp311-manylinux_2_28_x86_64", 500),
+            limited=("cp38-abi3-manylinux_2_17_x86_64", 3),
+            pure=("py3-none-any", 6),
+            old=("py2.py3-none-any", 1),
+            nvidia_cublas=("py3-none-manylinux_2_27_x86_64", 400),
+            uv=("py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64", 20),
+        )
+    )
+    assert [sorted(part.items) for part in parts] == [
+        ["limited", "old", "pure", "torch"], ["nvidia_cublas", "uv"]
+    ]  # fmt: skip
+    assert {(part.index_url, part.python, part.platform) for part in parts} == {
+        (None, "3.11.10", "x86_64-manylinux_2_28")
+    }
+
+
+def test_a_call_with_few_bytes_of_either_kind_is_not_divided() -> None:
+    for sizes in ((500, 49), (49, 500)):
+        call = _call(
+            torch=("cp311-cp311-manylinux_2_28_x86_64", sizes[0]),
+            nvidia_cublas=("py3-none-manylinux_2_27_x86_64", sizes[1]),
+        )
+        assert divide_call(call) == [call]
 
 
 def test_requirements_pin_the_one_hash() -> None:

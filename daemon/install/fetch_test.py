@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from daemon.errors import (
     WheelContentError,
 )
 from daemon.host.known_contents import KnownContents
-from daemon.install.arrivals import ReadObserver
+from daemon.install import fetch
+from daemon.install.arrivals import Arrivals, ReadObserver
 from daemon.install.cache_folders import CacheFolders
 from daemon.install.fetch import Fetcher, FetchStoppedError
+from daemon.install.fetch_call import FetchCall
 from daemon.install.wanted import WheelToFetch
 from daemon.prefix.content_store import ContentStore
 from daemon.prefix.inventory import Inventory, inventory_path
@@ -98,6 +101,102 @@ def test_a_wheel_is_read_while_its_call_still_unpacks_another(fake: FakePrefix) 
     assert was_read_meanwhile == [True]
     assert _is_held(fake, alpha)
     assert _is_held(fake, beta)
+
+
+def _one_part_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Divide each call of two wheels, whatever these are."""
+
+    def divide(call: FetchCall) -> list[FetchCall]:
+        return [replace(call, items={name: item}) for name, item in sorted(call.items.items())]
+
+    monkeypatch.setattr(fetch, "divide_call", divide)
+
+
+def test_the_second_part_of_a_call_begins_when_the_bytes_of_the_first_have_come(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _one_part_for_each(monkeypatch)
+    uv = FakeUv(fake)
+    alpha, beta = _new(fake, "alpha", "beta")
+    uv.serve(alpha, beta)
+    begun, has_begun = threading.Event(), []
+
+    def unpacked(archive: Path) -> None:
+        if archive == fake.archive(beta):
+            begun.set()
+        else:
+            has_begun.append(begun.wait(_LONG_S))
+
+    uv.after["unpack"] = unpacked
+    assert _fetch(fake, uv, alpha, beta) == {}
+    assert has_begun == [True]
+    assert uv.asked == [["alpha"], ["beta"]]
+    assert _is_held(fake, alpha)
+    assert _is_held(fake, beta)
+
+
+def test_the_first_part_of_a_call_is_kept_while_the_second_is_on_its_way(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _one_part_for_each(monkeypatch)
+    uv = FakeUv(fake)
+    alpha, beta = _new(fake, "alpha", "beta")
+    uv.serve(alpha, beta)
+    kept, was_kept = threading.Event(), []
+    keep = Arrivals.keep
+
+    def note(arrivals: Arrivals) -> None:
+        keep(arrivals)
+        if _is_held(fake, alpha):
+            kept.set()
+
+    def unpacked(archive: Path) -> None:
+        if archive == fake.archive(beta):
+            was_kept.append(kept.wait(_LONG_S))
+
+    monkeypatch.setattr(Arrivals, "keep", note)
+    uv.after["unpack"] = unpacked
+    assert _fetch(fake, uv, alpha, beta) == {}
+    assert was_kept == [True]
+
+
+def test_a_bad_wheel_in_one_part_of_a_call_keeps_the_other_part_not_away(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _one_part_for_each(monkeypatch)
+    uv = FakeUv(fake)
+    alpha, beta = _new(fake, "alpha", "beta")
+    uv.serve(alpha, beta)
+    error = WheelContentError("another hash")
+    uv.refuse(alpha, error)
+    assert _fetch(fake, uv, alpha, beta) == {alpha.sha256: error}
+    assert _is_held(fake, beta)
+    assert uv.asked == [["alpha"], ["beta"]]
+
+
+def test_an_index_that_the_first_part_of_a_call_could_not_reach_is_not_asked_for_the_second(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _one_part_for_each(monkeypatch)
+    uv = FakeUv(fake)
+    alpha, beta = _new(fake, "alpha", "beta")
+    error = IndexUnreachableError("the index cannot be reached")
+    uv.refuse(alpha, error)
+    assert _fetch(fake, uv, alpha, beta) == {wheel.sha256: error for wheel in (alpha, beta)}
+    assert uv.asked == [["alpha"]]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_a_full_disk_in_either_part_of_a_call_ends_the_whole_fetch(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    _one_part_for_each(monkeypatch)
+    uv = FakeUv(fake)
+    wheels = _new(fake, "alpha", "beta")
+    uv.serve(*wheels)
+    uv.refuse(wheels[bad], DiskError("no space left"))
+    with pytest.raises(DiskError, match="no space left"):
+        _fetch(fake, uv, *wheels)
 
 
 def test_each_wheel_that_arrives_is_read_once(fake: FakePrefix) -> None:

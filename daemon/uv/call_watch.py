@@ -15,6 +15,8 @@ from gens.errors import MonobaseError
 _KEPT_BYTES = 65_536  # of each end of a log, which may be of any length
 _LOG_BYTES = 64 * 1024 * 1024
 _LOOK_S = 1.0
+_COUNT_S = 0.25
+_COUNT_SHARE = 20  # of a processor, at most one part in so many goes to counting
 
 
 class CallWatch:
@@ -23,7 +25,7 @@ class CallWatch:
     Args:
         log: The file of its standard error; None for a pipe.
         least: The least rate of its downloads; None for no limit.
-        received: Called with the bytes that it has received so far, about once a second.
+        received: Called with the bytes that it has received so far, several times a second.
 
     Attributes:
         reason: Why it was killed, where no second try would end better; else None.
@@ -39,6 +41,7 @@ class CallWatch:
         self._rate = None if least is None else RateWatch(least)
         self._received = received
         self._look_s = _LOOK_S if least is None else least.look_s
+        self._counted_s = 0.0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self.reason: MonobaseError | None = None
@@ -67,21 +70,38 @@ class CallWatch:
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         received = ReceivedBytes(process.pid)
         waited = False
-        while self.reason is None and not self.is_held_up and not self._over.wait(self._look_s):
-            self.reason = self._look(received)
+        due_s = time.monotonic() + self._look_s
+        pause_s = self._look_s if self._received is None else min(self._look_s, _COUNT_S)
+        while self.reason is None and not self.is_held_up and not self._over.wait(pause_s):
+            is_due = time.monotonic() >= due_s
+            total = self._count(received) if is_due or self._received is not None else None
+            if self._received is not None:
+                pause_s = min(self._look_s, max(_COUNT_S, _COUNT_SHARE * self._counted_s))
+            if not is_due:
+                continue
+            due_s = time.monotonic() + self._look_s
+            self.reason = self._look(total)
             # Twice: a lease that is given up at once holds up nobody.
             waits = waits_for_a_lease(process.pid)
             waited, self.is_held_up = waits, waits and waited
         if self.reason is not None or self.is_held_up:
             process.kill()
 
-    def _look(self, received: ReceivedBytes) -> MonobaseError | None:
+    def _count(self, received: ReceivedBytes) -> int | None:
+        """Return what was received, and report it; a machine with many connections takes long to count."""
+        if self._rate is None and self._received is None:
+            return None
+        began_s = time.thread_time()
+        total = received.total()
+        self._counted_s = time.thread_time() - began_s
+        if self._received is not None and total is not None:
+            self._received(total)
+        return total
+
+    def _look(self, total: int | None) -> MonobaseError | None:
         said = 0 if self._log is None else self._log.stat().st_size - self._log_begin
         if said > _LOG_BYTES:
             return MonobaseError(f"uv prints without end: {said:,} bytes so far; run the same command again")
-        total = None if self._rate is None and self._received is None else received.total()
-        if self._received is not None and total is not None:
-            self._received(total)
         slow = None if self._rate is None or total is None else self._rate.look(time.monotonic(), total)
         return None if self._rate is None or slow is None else _too_slow(slow, self._rate.least)
 

@@ -144,7 +144,7 @@ class Uv:
             index_url: The index of a build; None for the default index.
             variables: Further environment variables.
             log: A file that uv appends its standard error to, so that it outlives the daemon.
-            received: Called with the bytes that uv has received so far, about once a second.
+            received: Called with the bytes that uv has received so far, several times a second.
 
         Returns:
             Its output.
@@ -188,7 +188,7 @@ class Uv:
             configuration: Text of its `uv.toml`; None for none.
             variables: The variables that make it use the server.
             log: A file that uv appends its standard error to, so that it outlives the daemon.
-            received: Called with the bytes that uv has received so far, about once a second.
+            received: Called with the bytes that uv has received so far, several times a second.
 
         Returns:
             Its output.

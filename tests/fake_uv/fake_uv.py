@@ -108,7 +108,7 @@ class FakeUv(Uv):
         index_url: str | None = None,  # noqa: ARG002 (as uv's)
         variables: Mapping[str, str] | None = None,  # noqa: ARG002 (as uv's)
         log: Path | None = None,
-        received: Callable[[int], None] | None = None,  # noqa: ARG002 (as uv's)
+        received: Callable[[int], None] | None = None,
     ) -> UvOutput:
         """Download wheels into the cache, or install from a folder's wheels that are in the cache."""
         words = self._read_words(arguments)
@@ -120,6 +120,8 @@ class FakeUv(Uv):
         if "--refresh-package" in words:
             self.before_refresh()
         _raise_for(wanted, self._refused)
+        if received is not None:
+            received(sum(self._served[sha256].size_bytes for sha256 in wanted if sha256 in self._served))
         for sha256, name in wanted.items():
             if sha256 not in self._served:
                 raise IndexAccessError(f"no {name} on the index")
