@@ -147,7 +147,7 @@ def measure(
 @click.option("--directory", type=click.Path(path_type=Path), help="Where to install; 8 GB.")
 @click.option("--index-url", help="Default index, instead of the one of uv's own configuration.")
 @click.option("--cgroup", type=click.Path(path_type=Path), help="A control group for the models.")
-@click.option("--pairs", default=5, show_default=True)
+@click.option("--pairs", default=5, show_default=True, help="Starts of each kind.")
 def main(
     given: Path | None,
     gens: Path | None,
