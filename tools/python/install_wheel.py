@@ -41,10 +41,12 @@ def find_pip(debian_wheels: Path = _DEBIAN_WHEELS) -> Path | None:
 
 
 def remove_scripts(folder: Path) -> None:
-    """Remove the scripts that pip made of entry points, which name this machine's interpreter."""
+    """Remove what names this machine: scripts of entry points, and RECORD, which has their digests."""
     for path in sorted((folder / "bin").glob("*")):
         if path.is_file() and path.read_bytes()[:2] == b"#!":
             path.unlink()
+    for path in folder.glob("*.dist-info/RECORD"):
+        path.unlink()
 
 
 def compile_modules(folder: Path) -> None:

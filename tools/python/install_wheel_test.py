@@ -45,6 +45,7 @@ def test_packages_and_programs_are_installed_and_scripts_with_a_path_of_this_mac
     assert (folder / "sample/__init__.py").read_bytes() == b"NAME = 1\n"
     assert [path.name for path in (folder / "bin").iterdir()] == ["program"]
     assert (folder / "bin/program").stat().st_mode & 0o111
+    assert not list(folder.rglob("RECORD")), "it has the digest of the script"
 
 
 def test_modules_are_compiled_to_bytes_that_depend_on_no_time_and_no_place(

@@ -1,5 +1,6 @@
 """Runs pytest as a test runner of Bazel's test encyclopedia."""
 
+import importlib.util
 import os
 import sys
 import zlib
@@ -9,6 +10,9 @@ import pytest
 
 # Beside the folder that this is in, also where a test of another workspace uses it.
 _CONFIGURATION = Path(__file__).absolute().parents[2] / "pyproject.toml"
+
+# Those of wheels of the lock, where a test has the wheel.
+_PLUGINS = ("_hypothesis_pytestplugin",)
 
 
 class Shard:
@@ -38,6 +42,9 @@ def main(arguments: list[str]) -> int:
         pytest's exit code. No collected test is a failure (5), except in a shard that has none of the tests.
     """
     options = ["-p", "no:cacheprovider", f"--rootdir={Path.cwd()}", f"--config-file={_CONFIGURATION}"]
+    # pytest rewrites the whole package of a plugin that it finds itself, and writes that into the wheel.
+    options += ["--disable-plugin-autoload"]
+    options += [word for name in _PLUGINS if importlib.util.find_spec(name) for word in ("-p", name)]
     if xml := os.environ.get("XML_OUTPUT_FILE"):
         options += [f"--junit-xml={xml}", "-o", "junit_family=xunit1"]
     if only := os.environ.get("TESTBRIDGE_TEST_ONLY"):
