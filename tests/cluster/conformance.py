@@ -28,7 +28,7 @@ class Result:
 def run_steps(
     subject: Subject, steps: Sequence[Step], keep: bool, say: Callable[[str], None]
 ) -> list[Result]:
-    """Run steps in order, and clean up after the last or the first that fails.
+    """Run steps in order, and clean up after the last or the first that fails or is interrupted.
 
     Args:
         subject: What is tried.
@@ -66,6 +66,10 @@ def _run(step: Step, subject: Subject) -> Result:
         note, verdict = step(subject), "passed"
     except StepError as error:
         note, verdict = str(error), "failed"
+    except KeyboardInterrupt:
+        note, verdict = "interrupted", "failed"
+    except Exception as error:  # a fault of the run itself: the cluster is cleaned up all the same
+        note, verdict = f"internal error: {error!r}", "failed"
     return Result(_name(step), verdict, time.monotonic() - began_s, note)
 
 

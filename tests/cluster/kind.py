@@ -1,5 +1,6 @@
 """A cluster of kind (Kubernetes in Docker) with a registry beside it, for as long as a run takes."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,9 @@ _REGISTRY = f"{NAME}-registry"
 _REGISTRY_IMAGE = "docker.io/library/registry:2"
 _REGISTRY_PORT = 5000
 _NETWORK = "kind"
-_ENGINES = ("docker", "podman")
+# In the order in which kind itself looks for them, and the variable by which a user names one to it.
+_ENGINES = ("docker", "nerdctl", "podman")
+_PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"
 # Where containerd looks for the addresses of a registry, by its name.
 _HOSTS = "/etc/containerd/certs.d"
 
@@ -25,16 +28,19 @@ class KindError(Exception):
 
 
 def find_engine() -> str:
-    """Return the container engine that is installed.
+    """Return the container engine that kind uses: the one of its variable, or the first that is installed.
 
     Raises:
         KindError: There is none, or kind is not installed.
     """
     if shutil.which("kind") is None:
         raise KindError("kind is not installed; install it, or name a cluster: bazel run //tests/cluster")
-    found = next((name for name in _ENGINES if shutil.which(name)), None)
+    named = os.environ.get(_PROVIDER)
+    if named and (named not in _ENGINES or shutil.which(named) is None):
+        raise KindError(f"{_PROVIDER}={named}: is not one of {', '.join(_ENGINES)}, or not installed")
+    found = named or next((name for name in _ENGINES if shutil.which(name)), None)
     if found is None:
-        raise KindError(f"kind needs one of {' and '.join(_ENGINES)}, and neither is installed")
+        raise KindError(f"kind needs one of {', '.join(_ENGINES)}, and none is installed")
     return found
 
 
@@ -48,7 +54,11 @@ def run_program(command: Sequence[str], text: str = "") -> str:
     Raises:
         KindError: It failed.
     """
-    done = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=False)
+    # kind must use the engine that makes the registry.
+    engine = {_PROVIDER: find_engine()} if command[0] == "kind" else {}
+    done = subprocess.run(
+        command, env={**os.environ, **engine}, input=text, stdout=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode:
         raise KindError(f"{' '.join(command)} failed with {done.returncode}; its messages stand above")
     return done.stdout
@@ -75,6 +85,8 @@ def kind_cluster(
     kubeconfig = scratch / "kubeconfig"
     if NAME in run(["kind", "get", "clusters"], "").split():
         raise KindError(f"there is a cluster {NAME} of an earlier run: kind delete cluster --name {NAME}")
+    if _REGISTRY in run([engine, "ps", "--all", "--format", "{{.Names}}"], "").split():
+        raise KindError(f"there is a registry of an earlier run: {engine} rm --force --volumes {_REGISTRY}")
     try:
         run(["kind", "create", "cluster", "--name", NAME, "--kubeconfig", str(kubeconfig), "--wait", "5m",
              "--config", "-"], _configuration(workers))  # fmt: skip
@@ -86,8 +98,10 @@ def kind_cluster(
             _name_registry(run, engine, node, registry)
         yield kubeconfig, registry
     finally:
-        run(["kind", "delete", "cluster", "--name", NAME, "--kubeconfig", str(kubeconfig)], "")
-        run([engine, "rm", "--force", "--volumes", _REGISTRY], "")
+        try:
+            run(["kind", "delete", "cluster", "--name", NAME, "--kubeconfig", str(kubeconfig)], "")
+        finally:
+            run([engine, "rm", "--force", "--volumes", _REGISTRY], "")
 
 
 def _configuration(workers: int) -> str:

@@ -1,5 +1,6 @@
 """`bazel run //tests/cluster:kind`: the conformance run on a cluster that kind makes for it."""
 
+import signal
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def main(workers: int, options: tuple[str, ...]) -> None:
     It needs kind and Docker or podman on the PATH. OPTIONS are those of `bazel run //tests/cluster`, but
     --kubeconfig, --registry and --insecure.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: cluster and registry are removed
     try:
         with (
             tempfile.TemporaryDirectory(prefix="monobase-kind-") as scratch,

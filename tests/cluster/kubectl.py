@@ -1,9 +1,10 @@
 """Runs kubectl, and reads what the cluster has."""
 
 import json
+import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ import yaml
 Manifest = dict[str, Any]
 # What a busy machine or server needs beyond the time that is waited for something.
 _PATIENCE_S = 240.0
+# A call is repeated if the API server was busy, restarted, or lost what it knew: each call can be.
+_TRIES = 5
+_PASSING = re.compile(
+    r"\((TooManyRequests|InternalError|ServiceUnavailable|Timeout|ServerTimeout|Expired|Conflict)\)"
+    r"|etcdserver|i/o timeout|handshake timeout|connection (lost|reset|to the server \S+ was refused)"
+    r"|unable to handle the request|unexpected EOF|: EOF"
+)
 
 
 class StepError(Exception):
@@ -30,6 +38,7 @@ class Kubectl:
         pause_s: Time between two looks.
         validates: Whether the server validates what is applied; a scripted one cannot.
         environment: The environment of its processes.
+        tries: How often a call is made that the API server could not answer.
     """
 
     program: str
@@ -38,6 +47,7 @@ class Kubectl:
     pause_s: float
     validates: bool
     environment: Mapping[str, str]
+    tries: int = _TRIES
 
     def run(self, *arguments: str, text: str = "") -> str:
         """Run kubectl, and return what it prints.
@@ -49,14 +59,31 @@ class Kubectl:
         Raises:
             StepError: It failed.
         """
-        done = subprocess.run(
-            [self.program, f"--kubeconfig={self.kubeconfig}", *arguments],
-            env=self.environment, input=text, capture_output=True, text=True, check=False,
-            timeout=self.wait_s + _PATIENCE_S,
-        )  # fmt: skip
-        if done.returncode:
-            raise StepError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
+        for number in range(1, self.tries + 1):
+            code, printed, message = self._call(arguments, text)
+            if not code:
+                break
+            if number == self.tries or _PASSING.search(message) is None:
+                raise StepError(f"kubectl {' '.join(arguments)}: {message}")
+            time.sleep(self.pause_s * 2 ** (number - 1))
+        return printed
+
+    def _call(self, arguments: Sequence[str], text: str) -> tuple[int, str, str]:
+        """Run kubectl once; return its exit code, its output and its message."""
+        timeout_s = self.wait_s + _PATIENCE_S
+        try:
+            done = subprocess.run(
+                [self.program, f"--kubeconfig={self.kubeconfig}", *arguments],
+                env=self.environment, input=text, capture_output=True, text=True, check=False,
+                timeout=timeout_s,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise StepError(
+                f"kubectl {' '.join(arguments)}: has not ended after {timeout_s:.0f} s"
+            ) from error
+        except OSError as error:
+            raise StepError(f"{self.program}: cannot be started: {error.strerror}") from error
+        return done.returncode, done.stdout, done.stderr.strip()
 
     def apply(self, manifests: list[Manifest]) -> None:
         """Apply objects server-side."""
@@ -87,7 +114,7 @@ class Kubectl:
 
     def delete(self, *what: str) -> None:
         """Delete objects, and wait until they are gone."""
-        self.run("delete", *what, "--ignore-not-found", f"--timeout={int(self.wait_s + _PATIENCE_S)}s")
+        self.run("delete", *what, "--ignore-not-found", f"--timeout={max(1, int(self.wait_s))}s")
 
     def wait(self, what: str, look: Callable[[], str]) -> None:
         """Wait until nothing is missing.

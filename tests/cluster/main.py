@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -13,8 +14,8 @@ import yaml
 from gens.command import MonobaseCommand
 from image.oci.options import enter_working_directory
 from tests.cluster.conformance import report, run_steps
-from tests.cluster.kubectl import Kubectl, Manifest
-from tests.cluster.steps import DAEMON, STEPS, Subject, with_variables
+from tests.cluster.kubectl import Kubectl, Manifest, StepError
+from tests.cluster.steps import DAEMON, STEPS, Subject, refuse_existing, with_variables
 from tools.deploy.base import Image, read_base
 from tools.deploy.rendering import render
 from tools.release.contents import RUNTIME, read_images, write_files
@@ -38,7 +39,12 @@ _ONLY = "python3.12-torch2.13.0-cu130 cuda13.0"
 )  # fmt: skip
 @click.option("--only", default=_ONLY, show_default=True, help="What nodes install of it.")
 @click.option(
-    "--wait", "wait_s", type=float, default=3600.0, show_default=True, help="Seconds for each wait."
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=1),
+    default=3600.0,
+    show_default=True,
+    help="Seconds for each wait.",
 )
 @click.option("--keep", is_flag=True, help="After a failure, leave all as it is.")
 @click.option("--report", "report_file", type=click.Path(path_type=Path), help="Where to write the report.")
@@ -60,11 +66,12 @@ def main(
     program = shutil.which("kubectl")
     if program is None:
         raise click.UsageError("kubectl is not installed; install it")
-    kubectl = Kubectl(program, kubeconfig.absolute(), wait_s, _PAUSE_S, True, dict(os.environ))
-    if kubectl.get("priorityclass", DAEMON) is not None:
-        raise click.UsageError(f"{kubeconfig}: the cluster has Monobase already; name one that has not")
     if len(generations) > 2 or len(set(generations)) < len(generations):
         raise click.UsageError(f"--generation {' '.join(map(str, generations))}: name one, or two of them")
+    _check_report(report_file)
+    kubectl = Kubectl(program, kubeconfig.absolute(), wait_s, _PAUSE_S, True, dict(os.environ))
+    _check_cluster(kubectl, kubeconfig)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the cluster is cleaned up
     subject = _subject(kubectl, registry, insecure, only, max(generations))
     if len(generations) > 1:
         subject = replace(subject, older=min(generations))
@@ -74,6 +81,24 @@ def main(
     if report_file is not None:
         report_file.write_text(table)
     raise SystemExit(int(any(result.verdict == "failed" for result in results)))
+
+
+def _check_report(path: Path | None) -> None:
+    """Refuse a report that cannot be written, before the hours of a run."""
+    try:
+        if path is not None:
+            path.open("a").close()
+    except OSError as error:
+        raise click.UsageError(f"--report {path}: cannot be written: {error.strerror}") from error
+
+
+def _check_cluster(kubectl: Kubectl, kubeconfig: Path) -> None:
+    """Refuse a cluster that does not answer, or that has objects of the names of the run."""
+    try:
+        # Once: a cluster that does not answer at the beginning is another one, or down.
+        refuse_existing(replace(kubectl, tries=1), _NAMESPACE)
+    except StepError as error:
+        raise click.UsageError(f"{kubeconfig}: {error}") from error
 
 
 def _subject(kubectl: Kubectl, registry: str, insecure: bool, only: str, generation: int) -> Subject:
@@ -115,8 +140,10 @@ def _of_chart(chart: Path, variables: dict[str, str]) -> list[Manifest]:
     values.write_text(yaml.safe_dump({"env": variables}))
     done = subprocess.run(
         [program, "template", "monobase", str(chart), "--namespace", _NAMESPACE, "--values", str(values)],
-        stdout=subprocess.PIPE, text=True, check=True,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if done.returncode:
+        raise click.ClickException(f"{program} cannot render the chart: {done.stderr.strip()}")
     return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
 
 

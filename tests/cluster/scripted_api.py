@@ -35,6 +35,16 @@ _GROUPS: Mapping[str, Mapping[str, tuple[str, bool]]] = {
 }
 _VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 _SAYS = "2.13.0 False\n"
+# Reason and message of an answer with a status.
+_REASONS = {
+    403: ("Forbidden", "you may not"),
+    404: ("NotFound", "not found"),
+    410: ("Expired", "too old resource version"),
+    429: ("TooManyRequests", "the server is busy"),
+    500: ("InternalError", "an error on the server"),
+    503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
+    504: ("Timeout", "the request timed out"),
+}
 
 
 @dataclass(slots=True)
@@ -43,12 +53,15 @@ class Cluster:
 
     Attributes:
         faults: What goes wrong: `no priority`, `no daemon`, `another torch`, `drops`, `writes`,
-            `prunes` (what a model has leased) and `keeps` (what no model has leased any more).
+            `prunes` (what a model has leased), `keeps` (what no model has leased any more), `evicted`,
+            `no image`, `terminating` (namespaces stay) and `forbidden` (to write priority classes).
         objects: Its objects by resource, namespace and name.
+        refusals: Statuses to answer the next requests with, in this order, but not requests for discovery.
     """
 
     faults: frozenset[str] = frozenset()
     objects: dict[tuple[str, str, str], Manifest] = field(default_factory=dict)
+    refusals: list[int] = field(default_factory=list)
     _version: int = 0
     _installed: set[str] = field(default_factory=set)
     _imports: dict[str, int] = field(default_factory=dict)
@@ -81,10 +94,24 @@ class Cluster:
 
     def remove(self, resource: str, namespace: str, name: str) -> Manifest | None:
         """Delete an object; a namespace with all that is in it."""
+        if resource == "namespaces" and "terminating" in self.faults:
+            return self._terminating(name)
         if resource == "namespaces":
             for key in [key for key in self.objects if key[1] == name]:
                 del self.objects[key]
         return self.objects.pop((resource, namespace, name), None)
+
+    def _terminating(self, name: str) -> Manifest | None:
+        """Mark a namespace as one that a finalizer holds."""
+        found = self.objects.get(("namespaces", "", name))
+        if found is not None:
+            held = {
+                "type": "NamespaceFinalizersRemaining",
+                "status": "True",
+                "message": "a finalizer remains",
+            }
+            found["status"] = {"phase": "Terminating", "conditions": [held]}
+        return found
 
     def of(self, resource: str) -> list[Manifest]:
         """Return all objects of a resource."""
@@ -167,6 +194,14 @@ class Cluster:
             return
         if "DirectoryOrCreate" in kinds:
             self._installed.add(node)
+        if "ownerReferences" not in pod["metadata"] and "evicted" in self.faults:
+            reason = "The node was low on resource: memory."
+            pod["status"] = {"phase": "Failed", "reason": "Evicted", "message": reason}
+            return
+        if "no image" in self.faults:
+            waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "registry.example/x"'}
+            pod["status"] = {"phase": "Pending", "containerStatuses": [{"state": {"waiting": waiting}}]}
+            return
         pod["status"] = {"phase": "Succeeded" if "print(" in _args(pod) else "Running"}
 
     def log_of(self, pod: Manifest) -> str:
@@ -315,16 +350,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with self.lock:
-            self._get()
+            if not self._is_refused():
+                self._get()
 
     def do_POST(self) -> None:
         with self.lock:
+            if self._is_refused():
+                return
             target = _target(urlsplit(self.path).path)
             manifest = self._body()
             self._put(target, manifest["metadata"]["name"], manifest)
 
     def do_PATCH(self) -> None:
         with self.lock:
+            if self._is_refused():
+                return
             target, body = _target(urlsplit(self.path).path), self._body()
             old = self.cluster.objects.get((target.resource, target.namespace, target.name))
             whole = self.headers["Content-Type"].startswith("application/apply-patch")
@@ -332,6 +372,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         with self.lock:
+            if self._is_refused():
+                return
             target = _target(urlsplit(self.path).path)
             removed = self.cluster.remove(target.resource, target.namespace, target.name)
             self.cluster.settle()
@@ -379,15 +421,28 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, manifest: Manifest) -> None:
         self._write(200, "application/json", json.dumps(manifest).encode())
 
-    def _refuse(self) -> None:
-        status = {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "status": "Failure",
-            "reason": "NotFound",
-            "code": 404,
-        }
-        self._write(404, "application/json", json.dumps({**status, "message": "not found"}).encode())
+    def _is_refused(self) -> bool:
+        """Refuse a request that is to be refused; return whether it was."""
+        address = urlsplit(self.path)
+        if _discovery(address.path) is not None:
+            return False
+        if self.command == "GET" and "watch" in parse_qs(address.query):
+            self._refuse(410)  # nothing here is watched; kubectl lists again until its time is over
+            return True
+        if self.command != "GET" and "priorityclasses" in self.path and "forbidden" in self.cluster.faults:
+            self._refuse(403)
+            return True
+        if not self.cluster.refusals:
+            return False
+        self._refuse(self.cluster.refusals.pop(0))
+        return True
+
+    def _refuse(self, code: int = 404) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
+        reason, message = _REASONS[code]
+        body = json.dumps({**status, "reason": reason, "message": message}).encode()
+        self._write(code, "application/json", body)
 
     def _write(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)

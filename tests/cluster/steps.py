@@ -11,6 +11,10 @@ from tests.cluster.kubectl import Kubectl, Manifest, StepError
 
 DAEMON = "monobase-daemon"
 _MODELS = "monobase-conformance-models"
+# The run's own class: below all others, so that the pods which fill a node go first, and nobody else's.
+_FILLERS = "monobase-conformance-filler"
+# Classes that the run makes, and deletes.
+PRIORITY_CLASSES = (DAEMON, _FILLERS)
 _FILLER_IMAGE = "registry.k8s.io/pause:3.10"
 _IMPORTED = "imported"
 _ROUND = "monobase.conformance/round"
@@ -49,9 +53,10 @@ def a_model_before_the_daemon(subject: Subject) -> str:
     labels = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _MODELS, "labels": labels}}
     subject.kubectl.apply([namespace, _model(subject, "before")])
-    phase = _phase(subject, "before")
+    pod = _pod(subject, "before")
+    phase = str(pod.get("status", {}).get("phase", "Pending"))
     if phase == "Failed":
-        raise StepError(f"the model has the phase {phase}, and should wait")
+        raise StepError(f"the model has the phase {phase}, and should wait{_why(pod)}")
     return f"the model is {phase}"
 
 
@@ -88,7 +93,7 @@ def a_full_node(subject: Subject) -> str:
     node = daemon["spec"]["nodeName"]
     free_cpu = _free_cpu(subject, node)
     resources = {"requests": {"cpu": f"{int(free_cpu * 1000)}m"}}
-    subject.kubectl.apply([_filler(node, resources)])
+    subject.kubectl.apply([_filler_class(), _filler(node, resources)])
     _wait_phase(subject, "filler", "Running")
     # The second one takes the room of the daemon as soon as that is free, as waiting models do.
     waiting = copy.deepcopy(_filler(node, {"requests": {"cpu": _requests(daemon)}}))
@@ -139,8 +144,17 @@ def pruning_under_a_lease(subject: Subject) -> str:
 
 def a_drained_node(subject: Subject) -> str:
     """A drained node keeps its daemon."""
-    (daemon, *_) = _daemons(subject)
-    node, name = daemon["spec"]["nodeName"], daemon["metadata"]["name"]
+    cordoned = {
+        node["metadata"]["name"]
+        for node in subject.kubectl.items("nodes")
+        if node.get("spec", {}).get("unschedulable")
+    }
+    places = {daemon["spec"].get("nodeName"): daemon["metadata"]["name"] for daemon in _daemons(subject)}
+    # A node that somebody has cordoned is not made schedulable.
+    found = next(((node, name) for node, name in places.items() if node and node not in cordoned), None)
+    if found is None:
+        return "skipped: somebody has cordoned each node with a daemon"
+    node, name = found
     selected = [f"--pod-selector=monobase.conformance={_MODELS}"]
     try:
         options = ["--ignore-daemonsets", "--force", "--delete-emptydir-data", *selected]
@@ -164,7 +178,7 @@ def the_way_back(subject: Subject) -> str:
 
 def uninstalled(subject: Subject) -> str:
     """Nothing is left when namespace and priority are deleted."""
-    subject.kubectl.delete("namespace", subject.namespace)
+    _delete_namespace(subject, subject.namespace)
     subject.kubectl.delete("priorityclass", DAEMON)
     if left := _daemons(subject):
         raise StepError(f"{len(left)} pods are left")
@@ -182,10 +196,62 @@ def the_chart(subject: Subject) -> str:
 
 def clean_up(subject: Subject) -> str:
     """Delete all that the steps have made in the cluster; what is installed on the nodes stays."""
+    faults = []
     for namespace in (_MODELS, subject.namespace):
-        subject.kubectl.delete("namespace", namespace)
-    subject.kubectl.delete("priorityclass", DAEMON)
+        try:
+            _delete_namespace(subject, namespace)
+        except StepError as error:
+            faults.append(str(error))
+    for name in PRIORITY_CLASSES:
+        try:
+            subject.kubectl.delete("priorityclass", name)
+        except StepError as error:
+            faults.append(str(error))
+    if faults:
+        raise StepError("; ".join(faults))
     return "nothing is left in the cluster"
+
+
+def refuse_existing(kubectl: Kubectl, namespace: str) -> None:
+    """Refuse a cluster that has objects with the names of the run, which would be changed and deleted.
+
+    Args:
+        kubectl: The cluster.
+        namespace: The namespace of the run's daemon.
+
+    Raises:
+        StepError: It has, or does not answer.
+    """
+    for name in (namespace, _MODELS):
+        if kubectl.get("namespace", name) is not None:
+            raise StepError(
+                f"the cluster has the namespace {name}; if it is of an earlier run, delete it: "
+                f"kubectl delete namespace {name}"
+            )
+    for name in PRIORITY_CLASSES:
+        if kubectl.get("priorityclass", name) is not None:
+            raise StepError(
+                f"the cluster has the PriorityClass {name}: name a cluster without Monobase, or, if it is "
+                f"of an earlier run, delete it: kubectl delete priorityclass {name}"
+            )
+    fields = f"--field-selector=metadata.name={DAEMON}"
+    if found := kubectl.items("daemonsets", "--all-namespaces", fields):
+        other = found[0]["metadata"].get("namespace")
+        raise StepError(f"the cluster has Monobase in the namespace {other}; name one that has not")
+
+
+def _delete_namespace(subject: Subject, name: str) -> None:
+    """Delete a namespace, and wait until it is gone; if it stays, say what holds it."""
+    try:
+        subject.kubectl.delete("namespace", name)
+    except StepError as error:
+        found = subject.kubectl.get("namespace", name)
+        if found is None:
+            return
+        conditions = found.get("status", {}).get("conditions", ())
+        held = [str(item.get("message")) for item in conditions if item.get("status") == "True"]
+        text = f"{error}; {'; '.join(held) or 'no condition says why'}"
+        raise StepError(f"the namespace {name} is still there: {text}") from error
 
 
 STEPS: tuple[Step, ...] = (
@@ -234,6 +300,18 @@ def with_variables(manifests: list[Manifest], **values: str) -> list[Manifest]:
     return changed
 
 
+def _filler_class() -> Manifest:
+    """Return the PriorityClass of the pods that only take room: the lowest, and it preempts nobody."""
+    return {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": _FILLERS},
+        "value": -1_000_000_000,
+        "preemptionPolicy": "Never",
+        "description": "Pods of Monobase's conformance run that fill a node.",
+    }
+
+
 def _filler(node: str, resources: Mapping[str, Any]) -> Manifest:
     """Return a Pod that only takes room, on one node, by the scheduler's decision."""
     fields = [{"key": "metadata.name", "operator": "In", "values": [node]}]
@@ -248,6 +326,7 @@ def _filler(node: str, resources: Mapping[str, Any]) -> Manifest:
         },
         "spec": {
             "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+            "priorityClassName": _FILLERS,
             "tolerations": [{"operator": "Exists"}],
             "terminationGracePeriodSeconds": 1,
             "containers": [{"name": "filler", "image": _FILLER_IMAGE, "resources": dict(resources)}],
@@ -271,6 +350,11 @@ def _wait_ready(subject: Subject) -> str:
         found = _daemon_set(subject)
         status, generation = found.get("status", {}), found["metadata"].get("generation", 0)
         nodes = status.get("desiredNumberScheduled", 0)
+        if not nodes and status.get("observedGeneration", 0) >= generation:
+            raise StepError(
+                "no node of the cluster takes the daemon: it asks for Linux on amd64 or arm64, and tolerates "
+                f"only the taint nvidia.com/gpu; the nodes: {_nodes(subject)}"
+            )
         ready = min(status.get("numberReady", 0), status.get("updatedNumberScheduled", 0))
         if nodes and ready == nodes and status.get("observedGeneration", 0) >= generation:
             return ""
@@ -283,22 +367,56 @@ def _wait_ready(subject: Subject) -> str:
 def _reasons(subject: Subject) -> str:
     """Return what the newest events of the daemon's pods say."""
     events = subject.kubectl.items("events", f"--namespace={subject.namespace}")
+    events.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
     return "; ".join(str(event.get("message", "")).strip() for event in events[-3:]) or "no events"
+
+
+def _nodes(subject: Subject) -> str:
+    """Return each node with its taints."""
+    texts = []
+    for node in subject.kubectl.items("nodes"):
+        taints = [str(taint["key"]) for taint in node.get("spec", {}).get("taints", ())]
+        texts.append(f"{node['metadata']['name']} ({', '.join(taints) or 'no taint'})")
+    return ", ".join(texts) or "none"
 
 
 def _wait_phase(subject: Subject, name: str, phase: str) -> None:
     def look() -> str:
-        found = _phase(subject, name)
-        return "" if found == phase else f"it is {found}"
+        pod = _pod(subject, name)
+        found = str(pod.get("status", {}).get("phase", "Pending"))
+        if found in ("Succeeded", "Failed") and found != phase:
+            raise StepError(f"the pod {name} has the phase {found}, not {phase}{_why(pod)}")
+        return "" if found == phase else f"it is {found}{_why(pod)}"
 
     subject.kubectl.wait(f"the pod {name} is {phase}", look)
 
 
+def _why(pod: Manifest) -> str:
+    """Return what a pod's status says of itself and of its containers, such as `Evicted`."""
+    status = pod.get("status", {})
+    states = [
+        state
+        for container in status.get("containerStatuses", ())
+        for state in container.get("state", {}).values()
+    ]
+    unscheduled = [
+        condition
+        for condition in status.get("conditions", ())
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False"
+    ]
+    texts = [
+        " ".join(str(part[key]).strip() for key in ("reason", "message") if part.get(key))
+        for part in (status, *states, *unscheduled)
+    ]
+    return "".join(f"; {text}" for text in texts if text)
+
+
 def _imports(subject: Subject, name: str) -> int:
     """Return how often a model has imported Torch, which must be running."""
-    phase = _phase(subject, name)
+    pod = _pod(subject, name)
+    phase = str(pod.get("status", {}).get("phase", "Pending"))
     if phase not in ("Pending", "Running"):
-        raise StepError(f"the model {name}, which imports, has the phase {phase}")
+        raise StepError(f"the model {name}, which imports, has the phase {phase}{_why(pod)}")
     if phase == "Pending":
         return 0
     return subject.kubectl.run("logs", name, f"--namespace={_MODELS}").split().count(_IMPORTED)
@@ -324,10 +442,6 @@ def _wait_said(subject: Subject, node: str, what: str, is_it: Callable[[Mapping[
         return "" if any(map(is_it, said)) else f"its last line is {(lines or ['none'])[-1]}"
 
     subject.kubectl.wait(f"the daemon of {node} says: {what}", look)
-
-
-def _phase(subject: Subject, name: str) -> str:
-    return str(_pod(subject, name).get("status", {}).get("phase", "Pending"))
 
 
 def _pod(subject: Subject, name: str) -> Manifest:
