@@ -69,9 +69,9 @@ _pools = rule(
 def generations(name, monogens, pools = {}):
     """Declares a target and a test for each generation, one for the pools, and a target of all of them.
 
-    It is called in the package that has the locks, once: of this repository, or of a team's own. NAME.update, NAME.diff and
-    NAME.matrix are //tools:update and so on for the generations of that package; NAME.layer is a layer of an image with
-    them, which `daemon_image` (daemon/image.bzl) takes.
+    It is called in the package that has the locks, once: of this repository, or of a team's own. NAME.update, NAME.diff,
+    NAME.matrix and NAME.mirror are //tools:update and so on for the generations of that package; NAME.layer is a layer of an
+    image with them, which `daemon_image` (daemon/image.bzl) takes.
 
     Args:
       name: name of the target of all generations.
@@ -121,6 +121,15 @@ def generations(name, monogens, pools = {}):
             main = Label("//tools:%s.py" % command),
             deps = [Label("//tools")],
         )
+    py_binary(
+        name = name + ".mirror",
+        srcs = [Label("//tools/mirror:cli.py")],
+        args = ["--definitions", env["MONOBASE_GENERATIONS_FOLDER"]],
+        data = [name, Label("//gens:version")],
+        env = env,
+        main = Label("//tools/mirror:cli.py"),
+        deps = [Label("//tools/mirror:library")],
+    )
     pkg_files(
         name = name + ".files",
         srcs = [name],

@@ -159,11 +159,13 @@ def main(
         raise click.UsageError("name generations with --gen, or with --min-gen-id and --max-gen-id")
     if only and pool is not None:
         raise click.UsageError(f"--only and --pool {pool} contradict each other; leave one out")
+    # Relative paths are those of this folder, which may be the one of runfiles.
+    catalog = load_catalog(definitions and definitions.absolute(), locks.absolute())
     enter_working_directory()
     learn_variables(os.environ)
     learn(order["to"], *order["sources"])
     request = Request(generation_ids, min_gen_id, max_gen_id, Selection(only, pool), order.pop("machines"))
-    _run(read_wanted(load_catalog(definitions, locks), request), Order(**order))
+    _run(read_wanted(catalog, request), Order(**order))
 
 
 def _run(wanted: Wanted, order: Order) -> None:
