@@ -55,7 +55,7 @@ def test_a_registry_with_authentication_gets_each_wheel_once(desk: Desk, tmp_pat
         to = f"oci://{proxy.host}/team/wheels"  # the same registry, with its bytes counted
         second = desk.mirror("--to", to)
         assert "sent 0 blobs (0 bytes), 3 blobs" in second.stderr
-        assert "0 names are new, 4 were there" in second.stderr
+        assert "0 tags are new, 4 were there" in second.stderr
         assert proxy.received_bytes < desk.large.size_bytes // 10  # the heads of requests
         assert digests(registry, "team/wheels") == named
         assert "has all 4 locks" in desk.mirror("--to", to, "--check").stderr
@@ -193,7 +193,7 @@ def refusing(request: Request, *, types: tuple[str, ...], status: int = 400) -> 
 def test_a_registry_that_refuses_the_artifact_type_gets_the_manifest_without_it(desk: Desk) -> None:
     with scripted_server(lambda request: refusing(request, types=("artifactType",))) as server:
         done = desk.mirror("--to", f"oci://{server.host}/wheels")
-    assert "4 names are new" in done.stderr
+    assert "4 tags are new" in done.stderr
     named = [request for request in server.requests if request.method == "PUT"]
     assert parse_artifact(named[1].body, "here").artifact_type == LOCK_TYPE
 

@@ -219,7 +219,7 @@ def _report(wanted: Wanted, name: str, result: Result) -> None:
         parts.append(f"mounted {_counted(*result.count('mounted'))}")
     parts.append(f"{_counted(*result.count('kept'))} were there")
     new, kept = len(result.published.new), len(result.published.kept)
-    click.echo(f"{', '.join(parts)}; {new} names are new, {kept} were there", err=True)
+    click.echo(f"{', '.join(parts)}; {new} tags are new, {kept} were there", err=True)
 
 
 def _counted(number: int, size_bytes: int) -> str:
