@@ -52,11 +52,13 @@ class Repository:
             return False
 
 
-def parse_repository(text: str) -> Repository:
+def parse_repository(text: str, *, is_short: bool = True) -> Repository:
     """Read the name of a repository.
 
     Args:
         text: Host, slash, name: `registry.example.com/team/monobase`.
+        is_short: Whether the name may be one of Docker Hub without its host, so that a host needs a dot or a
+            port; not after `oci://`.
 
     Returns:
         The repository.
@@ -65,7 +67,7 @@ def parse_repository(text: str) -> Repository:
         ValueError: It is none; the text says why.
     """
     host, _, name = text.partition("/")
-    if not has_host(text):
+    if is_short and not has_host(text):
         raise ValueError(f"{text!r} names no registry: write {_HUB}/{text} for Docker Hub, or another host")
     if not _HOST.fullmatch(host):
         raise ValueError(f"{text!r}: {host!r} is not a host with or without a port")

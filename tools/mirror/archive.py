@@ -29,7 +29,7 @@ from tools.mirror.archive_source import ArchiveSource
 from tools.mirror.blob_part import BlobPart
 from tools.mirror.destination import Published, Removed, Way
 from tools.mirror.durable_file import locked_file, publish, write_if_changed
-from tools.mirror.errors import DiskError, IncompleteError, LackingError, disk_error
+from tools.mirror.errors import DiskError, IncompleteError, LackingError, SourceError, disk_error
 from tools.mirror.interpreters import Download
 from tools.mirror.pages import project_page, root_page
 from tools.mirror.receive import Supply
@@ -51,11 +51,11 @@ class ArchiveMirror:
             say: Prints a line.
 
         Raises:
-            SourceError: It exists and is not a tar.
+            DiskError: It exists and is not a tar.
         """
         self.name = str(path)
         self.path = path
-        self.existing = ArchiveSource(path) if path.exists() else None
+        self.existing = _existing(path) if path.exists() else None
         self._say = say
         self._partial = path.with_name(f"{path.name}.partial")
         self._checksum = path.with_name(f"{path.name}.sha256")
@@ -258,6 +258,14 @@ class ArchiveMirror:
 
     def _write_checksum(self) -> None:
         write_if_changed(self._checksum, f"{_digest(self.path)}  {self.path.name}\n".encode())
+
+
+def _existing(path: Path) -> ArchiveSource:
+    try:
+        return ArchiveSource(path)
+    except SourceError as error:
+        text = str(error).partition(";")[0]
+        raise DiskError(f"{text}; remove it, or name another file with --to") from error
 
 
 def _header(path: str, size_bytes: int) -> bytes:

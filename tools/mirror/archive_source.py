@@ -34,7 +34,11 @@ class ArchiveSource:
                     for member in tar.getmembers()
                     if member.isfile() and not member.issparse()
                 }
-        except (OSError, tarfile.TarError) as error:
+        except OSError as error:
+            raise SourceError(
+                f"{path}: cannot be read: {error.strerror}; name an archive of a mirror"
+            ) from error
+        except tarfile.TarError as error:
             raise SourceError(f"{path}: is not an archive of a mirror: {error}; copy it again") from error
 
     def locate(self, item: Item) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tools.mirror.errors import disk_error
+from tools.mirror.errors import DiskError, disk_error
 
 _FILE_MODE = 0o644  # a web server may run as another user
 _DIRECTORY_MODE = 0o755
@@ -20,6 +20,9 @@ def make_directory(path: Path) -> None:
         DiskError: It cannot be made.
     """
     try:
+        for folder in (path, *path.parents):
+            if folder.exists() and not folder.is_dir():
+                raise DiskError(f"{folder}: is not a folder; name one, or remove it")
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
         for folder in missing:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 
+from gens.redaction import redact
 from image.oci.reference import parse_repository
 from image.registry.client import Registry
 from image.registry.credentials import find_credentials
@@ -26,7 +27,9 @@ from tools.mirror.tree_source import TreeSource
 from tools.mirror.web import Web
 
 Kind = Literal["index", "registry", "web", "path", "archive"]
-_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_TAG = re.compile(r"/.*[:@]")
+_OTHER_ARCHIVES = (".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".zip", ".whl")
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?|[\w-]+:\d+")  # what begins a repository, and rarely a path
 
 
@@ -56,22 +59,43 @@ def parse_place(text: str) -> Place:
     """
     found = _SCHEME.fullmatch(text)
     if found is None:
-        if text == "index":
-            return Place("index", "")
-        first, slash, _ = text.partition("/")
-        if slash and _HOST.fullmatch(first) and not Path(first).exists():
-            raise click.BadParameter(f"{text}: write oci://{text} for a registry, or ./{text} for a folder")
-        return Place("archive" if text.endswith(".tar") else "path", text)
-    scheme, rest = found["scheme"], found["rest"]
+        return Place("index", "") if text == "index" else _local_place(text)
+    scheme, rest = found["scheme"].lower(), found["rest"]
     if scheme in {"oci", "oci+http"}:
-        return Place("registry", rest.rstrip("/"), plain=scheme == "oci+http")
+        return Place("registry", _repository_name(text, rest.rstrip("/")), plain=scheme == "oci+http")
     if scheme in {"http", "https"}:
         return Place("web", text)
     if scheme == "file" and rest.startswith("/"):
         return parse_place(rest)
     raise click.BadParameter(
-        f"{text!r} is neither oci://REGISTRY/REPOSITORY, https://…, file:///DIR, a folder, nor FILE.tar"
+        f"{redact(text)!r} is neither oci://REGISTRY/REPOSITORY, https://…, file:///DIR, a folder, nor "
+        "FILE.tar"
     )
+
+
+def _local_place(text: str) -> Place:
+    if not text.strip() or not text.isprintable():
+        raise click.BadParameter(f"{text!r} is not the name of a place; is a variable empty?")
+    first, slash, _ = text.partition("/")
+    if slash and _HOST.fullmatch(first) and not Path(first).exists():
+        raise click.BadParameter(f"{text}: write oci://{text} for a registry, or ./{text} for a folder")
+    if text.startswith("~"):
+        raise click.BadParameter(f"{text!r} begins with ~, which the shell has not replaced; write the path")
+    if text.lower().endswith(_OTHER_ARCHIVES):
+        raise click.BadParameter(
+            f"{text!r} is not the name of a folder; an archive is an uncompressed FILE.tar"
+        )
+    return Place("archive" if text.endswith(".tar") else "path", text)
+
+
+def _repository_name(text: str, name: str) -> str:
+    if "@" in name.partition("/")[0]:
+        raise click.BadParameter(
+            f"{redact(text)!r} has a user; leave it out, and run `docker login` for the registry"
+        )
+    if _TAG.search(name):
+        raise click.BadParameter(f"{text!r} has a tag or a digest; leave it out: a mirror has its own tags")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +188,7 @@ class Places:
 
     def _registry(self, place: Place, patience: Callable[[], Patience], jobs: int) -> Registry:
         try:
-            repository = parse_repository(place.value)
+            repository = parse_repository(place.value, is_short=False)
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
         registry = Registry(
