@@ -55,6 +55,39 @@ def read_small_blob(registry: Registry, digest: str) -> bytes | None:
         return _read(answer, f"{registry.repository}@{digest}")
 
 
+def blob_size(registry: Registry, digest: str, expected_bytes: int) -> int | None:
+    """Return how many bytes a registry has of a blob ("Checking if content exists in the registry").
+
+    Args:
+        registry: Client of the repository, connected.
+        digest: Digest of the blob.
+        expected_bytes: Its size, which is returned where the registry does not say another one.
+
+    Returns:
+        The number of bytes; None if the repository lacks the blob.
+
+    Raises:
+        RegistryError: The registry refuses.
+    """
+    url = registry.url(f"{registry.repository.name}/blobs/{digest}")
+    head = registry.do_request(url, "HEAD")
+    if registry.expect(head, "HEAD", {200, 404}) == 404:
+        return None
+    if _length(head) in {None, expected_bytes}:
+        return expected_bytes
+    # Some servers answer a HEAD with no length or that of another answer.
+    with registry.do_request(url, headers={"Accept-Encoding": "identity"}, stream=True) as answer:
+        if registry.expect(answer, "GET", {200, 404}) == 404:
+            return None
+        found = _length(answer)
+        return expected_bytes if found is None else found
+
+
+def _length(answer: requests.Response) -> int | None:
+    text = answer.headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() else None
+
+
 @contextmanager
 def open_blob(registry: Registry, digest: str, start: int) -> Iterator[tuple[int, Iterator[bytes]] | None]:
     """Read a blob from an offset on, block by block ("Pulling blobs").

@@ -4,6 +4,8 @@ import hashlib
 import shutil
 import subprocess
 
+import pytest
+
 from tests.index.fault import stall, status
 from tests.mirror.desk import Desk, tree_of
 
@@ -78,6 +80,28 @@ def test_check_finds_a_damaged_byte_and_a_wrong_checksum(desk: Desk) -> None:
     archive.write_bytes(content[:1_000_000])
     cut = desk.mirror("--to", str(archive), "--check", exit_code=4)
     assert "copy it again" in cut.stderr
+
+
+@pytest.mark.parametrize("option", [["--verify"], []])
+def test_a_damaged_archive_is_written_again_and_gets_no_checksum_of_its_damage(
+    desk: Desk, option: list[str]
+) -> None:
+    archive, checksum = desk.folder / "a.tar", desk.folder / "a.tar.sha256"
+    desk.mirror("--to", str(archive))
+    whole, expected = archive.read_bytes(), checksum.read_bytes()
+    content = bytearray(whole)
+    content[desk.large.size_bytes // 2] ^= 0xFF
+    archive.write_bytes(content)
+    if option:  # the checksum was written beside the damaged file, as by hand
+        checksum.write_text(f"{hashlib.sha256(content).hexdigest()}  a.tar\n")
+    assert "--verify" in desk.mirror("--to", str(archive), "--check", exit_code=1).stderr
+    assert "has all 4 locks" in desk.mirror("--to", str(archive), "--check", "--no-verify").stderr
+    done = desk.mirror("--to", str(archive), *option)
+    assert "sent 3 blobs" in done.stderr
+    assert (archive.read_bytes(), checksum.read_bytes()) == (whole, expected)
+    checksum.unlink()
+    assert "sent 0 blobs" in desk.mirror("--to", str(archive)).stderr
+    assert checksum.read_bytes() == expected
 
 
 def test_the_archive_of_a_new_generation_takes_from_the_old_one_what_both_have(desk: Desk) -> None:

@@ -50,6 +50,12 @@ class Desk:
         locks = (self.catalog.lock(generation, target) for target in generation.targets)
         return {wheel.sha256 for lock in locks for wheel in lock.wheels}
 
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes of the wheels of generation 1 by their digests."""
+        generation = self.catalog.generation(1)
+        locks = (self.catalog.lock(generation, target) for target in generation.targets)
+        return {wheel.sha256: wheel.size_bytes for lock in locks for wheel in lock.wheels}
+
     def arguments(self, *arguments: str, interpreters: bool = False) -> list[str]:
         """Return the arguments of a mirror of generation 1, unless some name another."""
         named = any(argument.endswith("gen-id") or argument == "--gen" for argument in arguments)

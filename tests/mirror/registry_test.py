@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.registry.scripted_server import Answer, Request, scripted_server
 
 pytest_plugins = ["tests.index.fixture", "tests.mirror.fixture", "tests.registry.fixture"]
 
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 TAGS = ["g00001-cuda12.4", "g00001-python3.11", ENVIRONMENT, f"{ENVIRONMENT}-aarch64"]
 
 
@@ -177,12 +179,15 @@ def test_cuts_on_both_ways_end_in_a_complete_mirror(desk: Desk, registry: LocalR
     assert "has all 4 locks" in desk.mirror("--to", f"oci://{registry.host}/wheels", "--check").stderr
 
 
-def refusing(request: Request, *, types: tuple[str, ...], status: int = 400) -> Answer:
-    """Answer as a registry that has all blobs and takes only manifests without some words."""
+def refusing(
+    request: Request, sizes: Mapping[str, int], *, types: tuple[str, ...], status: int = 400
+) -> Answer:
+    """Answer as a registry that has all blobs, tells HEAD no length, and refuses some words in manifests."""
     if request.path == "/v2/":
         return Answer(200)
     if "/blobs/" in request.path:
-        return Answer(200)
+        size = sizes.get(request.path.rpartition(":")[2], 0)
+        return Answer(200, body=bytes(size if request.method == "GET" else 0))
     if request.method != "PUT":
         return Answer(404)
     body = json.dumps({"errors": [{"code": "MANIFEST_INVALID", "message": "unknown field"}]}).encode()
@@ -191,7 +196,7 @@ def refusing(request: Request, *, types: tuple[str, ...], status: int = 400) -> 
 
 
 def test_a_registry_that_refuses_the_artifact_type_gets_the_manifest_without_it(desk: Desk) -> None:
-    with scripted_server(lambda request: refusing(request, types=("artifactType",))) as server:
+    with scripted_server(lambda request: refusing(request, desk.sizes(), types=("artifactType",))) as server:
         done = desk.mirror("--to", f"oci://{server.host}/wheels")
     assert "4 tags are new" in done.stderr
     named = [request for request in server.requests if request.method == "PUT"]
@@ -199,12 +204,52 @@ def test_a_registry_that_refuses_the_artifact_type_gets_the_manifest_without_it(
 
 
 def test_a_registry_that_refuses_the_config_type_is_told_with_it(desk: Desk) -> None:
-    with scripted_server(lambda request: refusing(request, types=(LOCK_TYPE,))) as server:
+    with scripted_server(lambda request: refusing(request, desk.sizes(), types=(LOCK_TYPE,))) as server:
         done = desk.mirror("--to", f"oci://{server.host}/wheels", exit_code=4)
     assert (
         f"refuses artifacts with a config of type {LOCK_TYPE} and layers of type {WHEEL_TYPE}" in done.stderr
     )
     assert "MANIFEST_INVALID" in done.stderr
+
+
+def test_a_blob_that_is_cut_off_in_the_storage_of_a_registry_is_found_and_not_taken_for_whole(
+    desk: Desk, registry: LocalRegistry
+) -> None:
+    to = f"oci://{registry.host}/wheels"
+    desk.mirror("--to", to)
+    (stored,) = registry.directory.rglob(f"{desk.large.sha256}/data")
+    content = stored.read_bytes()
+    stored.write_bytes(content[:1000])
+    found = desk.mirror("--to", to, "--check", exit_code=1)
+    assert f"{desk.large.filename} (3.0 MB" in found.stdout
+    assert "is damaged in the registry: it has 1,000 bytes" in found.stdout
+    assert "1 wheels of 3.0 MB to send" in found.stderr
+    # docker-registry keeps what it has under a digest, whatever is sent.
+    done = desk.mirror("--to", to, exit_code=4)
+    assert f"keeps {desk.large.filename}" in done.stderr
+    assert "remove the blob from its storage" in done.stderr
+    stored.write_bytes(content[:-1] + b"\xff")
+    assert "has all 4 locks" in desk.mirror("--to", to, "--check").stderr
+    read = desk.mirror("--to", to, "--check", "--verify", exit_code=1)
+    assert f"{desk.large.filename} (3.0 MB" in read.stdout
+    assert "is damaged in the registry: its digest is sha256:" in read.stdout
+    stored.unlink()
+    assert "sent 1 blobs" in desk.mirror("--to", to).stderr
+    assert "has all 4 locks" in desk.mirror("--to", to, "--check", "--verify").stderr
+
+
+def test_a_tag_like_that_of_an_interpreter_is_not_in_the_way(desk: Desk, registry: LocalRegistry) -> None:
+    to = f"oci://{registry.host}/wheels"
+    desk.mirror("--to", to)
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": []}).encode()
+    connection = http.client.HTTPConnection("localhost", registry.port)
+    path = "/v2/wheels/manifests/interpreter-cpython-3.11.99-linux-x86_64-gnu"
+    connection.request("PUT", path, manifest, {"Content-Type": INDEX_TYPE})
+    assert connection.getresponse().read() == b""
+    connection.close()
+    found = desk.mirror("--to", to, "--check", interpreters=True, exit_code=1)
+    assert "the interpreter" in found.stdout
+    assert "is missing" in found.stdout
 
 
 @pytest.mark.parametrize("status", [413, 507])

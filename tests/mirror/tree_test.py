@@ -1,5 +1,6 @@
 """A mirror in a folder: what is in it, who installs from it, and what a fault leaves."""
 
+import os
 import subprocess
 import sys
 
@@ -227,3 +228,40 @@ def test_generations_must_be_named() -> None:
     done = CliRunner().invoke(main, ["--to", "x", "--locks", "/"])
     assert done.exit_code == 2
     assert "--gen" in done.output
+
+
+def test_a_check_without_reading_compares_sizes_only_and_says_what_would_be_sent(desk: Desk) -> None:
+    folder = desk.folder / "mirror"
+    desk.mirror("--to", str(folder))
+    path = folder / "files" / desk.large.sha256 / desk.large.filename
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"\xff")
+    assert "has all 4 locks" in desk.mirror("--to", str(folder), "--check", "--no-verify").stderr
+    path.write_bytes(content[:-1])
+    found = desk.mirror("--to", str(folder), "--check", "--no-verify", exit_code=1)
+    assert f"is damaged: it has {len(content) - 1:,} bytes" in found.stdout
+    assert "1 differences, 1 wheels of 3.0 MB to send" in found.stderr
+
+
+def test_what_is_no_file_is_neither_waited_for_nor_kept(desk: Desk) -> None:
+    folder = desk.folder / "mirror"
+    desk.mirror("--to", str(folder))
+    path = folder / "files" / desk.large.sha256 / desk.large.filename
+    path.unlink()
+    os.mkfifo(path)
+    found = desk.mirror("--to", str(folder), "--check", exit_code=1)
+    assert "cannot be read: is not a regular file" in found.stdout
+    assert "sent 1 blobs" in desk.mirror("--to", str(folder)).stderr
+    path.unlink()
+    path.mkdir()
+    assert "remove what is in its place" in desk.mirror("--to", str(folder), exit_code=5).stderr
+
+
+def test_a_malformed_list_of_interpreters_is_a_difference_and_is_written_again(desk: Desk) -> None:
+    folder = desk.folder / "mirror"
+    desk.mirror("--to", str(folder))
+    (folder / "interpreters").mkdir()
+    (folder / "interpreters" / "index.json").write_text("{")
+    found = desk.mirror("--to", str(folder), "--check", interpreters=True, exit_code=1)
+    assert "interpreters/index.json: cannot be read" in found.stdout
+    assert "is missing" in found.stdout

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from gens.errors import MirrorError
 from gens.mirror_shape import (
     FILES,
     INTERPRETERS_INDEX,
@@ -30,7 +31,7 @@ from tools.mirror.blob_part import BlobPart
 from tools.mirror.destination import Published, Removed, Way
 from tools.mirror.durable_file import locked_file, publish, write_if_changed
 from tools.mirror.errors import DiskError, IncompleteError, LackingError, SourceError, disk_error
-from tools.mirror.interpreters import Download
+from tools.mirror.interpreters import Download, item_of
 from tools.mirror.pages import project_page, root_page
 from tools.mirror.receive import Supply
 from tools.mirror.tree import demand_free
@@ -43,20 +44,23 @@ _MODE = 0o644
 class ArchiveMirror:
     """A tar that is a mirror; it is written by one thread."""
 
-    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None], *, verify: bool | None = None) -> None:
         """Read the members of the tar if it exists.
 
         Args:
             path: The tar.
             say: Prints a line.
+            verify: Whether its files are read and compared before they count as there; if False, a check
+                compares their sizes only.
 
         Raises:
-            DiskError: It exists and is not a tar.
+            SourceError: It exists and is not a tar.
         """
         self.name = str(path)
         self.path = path
         self.existing = _existing(path) if path.exists() else None
         self._say = say
+        self._verify = verify
         self._partial = path.with_name(f"{path.name}.partial")
         self._checksum = path.with_name(f"{path.name}.sha256")
         self._file: IO[bytes] | None = None
@@ -81,7 +85,7 @@ class ArchiveMirror:
 
     def prepare(self, wanted: Wanted, downloads: Mapping[str, Download], supply: Supply) -> None:
         """Decide whether the archive is written, and refuse to begin one that would lack something."""
-        self._is_current = self._is_complete(wanted, downloads)
+        self._is_current = self._is_complete(wanted, downloads) and self._is_whole(wanted, downloads)
         if self._is_current:
             return
         failures = []
@@ -150,6 +154,8 @@ class ArchiveMirror:
         """Read a member, and return what is wrong with it; None if it is right."""
         if self.existing is None:
             return "is missing"
+        if self._verify is False:
+            return self.existing.size_fault(item)
         found = self.existing.digest(item.path)
         if found is None:
             return "is missing"
@@ -166,12 +172,14 @@ class ArchiveMirror:
 
     def defects(self) -> list[str]:
         """Compare the archive with its checksum file."""
-        if self.existing is None:
+        if self.existing is None or self._verify is False:
             return []
         try:
             words = self._checksum.read_text(encoding="ascii").split()
-        except (OSError, UnicodeDecodeError) as error:
-            return [f"{self._checksum}: cannot be read: {error}"]
+        except OSError as error:
+            return [f"{self._checksum}: cannot be read: {error.strerror}"]
+        except UnicodeDecodeError:
+            words = []
         found = _digest(self.path)
         return [] if words[:1] == [found] else [f"{self.path}: its digest is {found}, not that of the file"]
 
@@ -192,10 +200,25 @@ class ArchiveMirror:
         except OSError:
             return False
 
+    def _is_whole(self, wanted: Wanted, downloads: Mapping[str, Download]) -> bool:
+        """Return whether the archive is what its checksum says, or what the locks say."""
+        if not self._verify and not self.defects():
+            return True
+        present = self.interpreters_of_existing()
+        items = [*wanted.items, *(item_of(present[key]) for key in downloads)]
+        return all(self.fault(item) is None for item in items)
+
+    def interpreters_of_existing(self) -> Mapping[str, InterpreterConfig]:
+        """Return the interpreters of the archive that exists, by their keys; none if it has no right list."""
+        try:
+            return {} if self.existing is None else self.existing.interpreters()
+        except MirrorError:
+            return {}
+
     def _is_complete(self, wanted: Wanted, downloads: Mapping[str, Download]) -> bool:
         if self.existing is None or self.unnamed(wanted.configs):
             return False
-        present = self.existing.interpreters()
+        present = self.interpreters_of_existing()
         wheels = {name for name in self.existing.names() if name.startswith(f"{FILES}/")}
         return wheels == {item.path for item in wanted.items} and all(
             key in present and present[key].path == download.path for key, download in downloads.items()
@@ -265,7 +288,7 @@ def _existing(path: Path) -> ArchiveSource:
         return ArchiveSource(path)
     except SourceError as error:
         text = str(error).partition(";")[0]
-        raise DiskError(f"{text}; remove it, or name another file with --to") from error
+        raise SourceError(f"{text}; copy it again, or remove it and mirror again") from error
 
 
 def _header(path: str, size_bytes: int) -> bytes:

@@ -41,6 +41,14 @@ class ArchiveSource:
         except tarfile.TarError as error:
             raise SourceError(f"{path}: is not an archive of a mirror: {error}; copy it again") from error
 
+    def size_fault(self, item: Item) -> str | None:
+        """Return what is wrong with the size of a file; None if it is right."""
+        found = self._members.get(item.path)
+        if found is None:
+            return "is missing"
+        size = found[1]
+        return None if size == item.size_bytes else f"is damaged: it has {size:,} bytes"
+
     def locate(self, item: Item) -> None:
         """Check that the archive has a file of this name and size."""
         found = self._members.get(item.path)

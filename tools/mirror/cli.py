@@ -1,7 +1,7 @@
 """`bazel run //tools:mirror`: fills, checks and prunes a mirror of generations."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from rich.filesize import decimal
 
 from gens.catalog import load_catalog
 from gens.command import MonobaseCommand
-from gens.errors import DifferenceError, MonobaseError
+from gens.errors import DifferenceError
 from gens.generation import generation_directory_name
 from gens.progress import Bar
 from gens.redaction import learn, learn_variables
 from gens.selection import Selection
 from image.oci.options import SizeType, enter_working_directory
 from tools.mirror.archive import ArchiveMirror
-from tools.mirror.check import check
+from tools.mirror.check import Difference, check
 from tools.mirror.destination import Destination, Removed
 from tools.mirror.interpreters import Download, InterpreterSupply, find_downloads
 from tools.mirror.pace import Pace
@@ -42,7 +42,7 @@ class Order:
         checks: Whether the mirror is only compared.
         prunes: Whether what is not named is removed.
         interpreters: Whether uv's interpreters are mirrored.
-        verify: Whether existing files of a folder are read.
+        verify: Whether existing files are read; None for a check of a folder or archive.
         jobs: Files at a time.
         retries: Consecutive failures that are retried.
         mount_from: Other repositories of the registry that may have wheels.
@@ -55,7 +55,7 @@ class Order:
     checks: bool
     prunes: bool
     interpreters: bool
-    verify: bool
+    verify: bool | None
     jobs: int
     retries: int
     mount_from: tuple[str, ...]
@@ -114,7 +114,12 @@ class Order:
     show_default=True,
     help="Mirror uv's interpreters for the Pythons of the generations.",
 )
-@click.option("--verify", is_flag=True, help="Read existing files of a folder, and replace damaged ones.")
+@click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Read existing files of a folder or archive, and replace damaged ones; with --check, read those of "
+    "a registry, too, or only compare sizes.  [default: with --check, read those of a folder or archive]",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Files at a time.")
 @click.option(
     "--retries",
@@ -177,7 +182,15 @@ def _run(wanted: Wanted, order: Order) -> None:
         parse_place(order.to), pace.patience, bar.print, jobs=order.jobs, verify=order.verify
     )
     if order.checks:
-        _report_check(wanted, downloads, failures, destination, order)
+        with bar:
+            found = list(check(wanted, downloads, destination, order.jobs, pace.advance))
+        _report_check(
+            wanted,
+            downloads,
+            [*(Difference(str(one)) for one in failures.values()), *found],
+            destination,
+            order,
+        )
         return
     with destination.written(), bar:
         sources = _sources(order, places, pace, destination)
@@ -242,23 +255,25 @@ def _report_removed(removed: Removed, name: str, verb: str) -> None:
 def _report_check(
     wanted: Wanted,
     downloads: Mapping[str, Download],
-    failures: Mapping[str, MonobaseError],
+    differences: Sequence[Difference],
     destination: Destination,
     order: Order,
 ) -> None:
     """Print what a mirror lacks; exit with 1 if it lacks anything."""
-    lines = [*map(str, failures.values()), *check(wanted, downloads, destination, order.jobs)]
-    for line in lines:
-        click.echo(line)
+    for one in differences:
+        click.echo(one.text)
     if order.prunes:
         present = destination.interpreters()
         kept = {key: present[key] for key in downloads if key in present} if order.interpreters else None
         removed = destination.prune(wanted.configs, wanted.items, kept, dry_run=True)
         _report_removed(removed, destination.name, "would remove")
-    if lines:
+    if differences:
+        sizes = [one.size_bytes for one in differences if one.size_bytes]
+        is_damaged = any("damaged: its digest" in one.text for one in differences)
         raise DifferenceError(
-            f"{destination.name}: {len(lines)} differences; run the command without --check"
-            f"{' and with --verify' if any('damaged' in line for line in lines) else ''}"
+            f"{destination.name}: {len(differences)} differences, {len(sizes)} wheels of "
+            f"{decimal(sum(sizes))} to send; run the command without --check"
+            f"{' and with --verify' if is_damaged else ''}"
         )
     click.echo(
         f"{destination.name}: has all {len(wanted.configs)} locks, {len(wanted.items)} wheels of "

@@ -65,4 +65,6 @@ def disk_error(error: OSError, path: Path) -> DiskError:
         return DiskError(
             f"{path}: the disk is full; make room and run the command again: it goes on where it stopped"
         )
+    if error.errno in {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}:
+        return DiskError(f"{path}: {error.strerror}; remove what is in its place, and run it again")
     return DiskError(f"{path}: {error.strerror or error}; make it readable and writable, and run it again")

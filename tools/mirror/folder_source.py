@@ -7,6 +7,7 @@ from typing import IO
 
 from gens.mirror_shape import INTERPRETERS_INDEX, InterpreterConfig, parse_interpreters_index
 from tools.mirror.errors import AbsentError, SourceError
+from tools.mirror.regular_file import open_regular, read_regular
 from tools.mirror.source import Stream
 from tools.mirror.wanted import Item
 
@@ -39,7 +40,7 @@ class FolderSource:
         """Read a file from an offset on."""
         path = self._path(item)
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(start)
                 yield Stream(start, read_blocks(file, path))
         except OSError as error:
@@ -53,7 +54,7 @@ class FolderSource:
         """Return the interpreters of a tree; none of a folder of wheels."""
         path = self._directory / INTERPRETERS_INDEX
         try:
-            return parse_interpreters_index(path.read_bytes(), str(path))
+            return parse_interpreters_index(read_regular(path), str(path))
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -153,7 +153,7 @@ class Places:
         say: Callable[[str], None],
         *,
         jobs: int,
-        verify: bool,
+        verify: bool | None,
     ) -> Destination:
         """Return a mirror.
 
@@ -162,7 +162,7 @@ class Places:
             patience: Makes the limit of retries.
             say: Prints a line.
             jobs: Files at a time.
-            verify: Whether existing files of a folder are read and compared.
+            verify: Whether existing files are read and compared; None for a check of a folder or archive.
 
         Raises:
             MonobaseError: The place cannot be used.
@@ -176,9 +176,10 @@ class Places:
                 mount_from=self.mount_from,
                 chunk_bytes=self.chunk_bytes,
                 jobs=jobs,
+                verify=verify,
             )
         if place.kind == "archive":
-            return ArchiveMirror(Path(place.value), say)
+            return ArchiveMirror(Path(place.value), say, verify=verify)
         if place.kind == "path":
             return Tree(Path(place.value), say, verify=verify)
         raise click.BadParameter(

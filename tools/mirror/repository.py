@@ -27,7 +27,7 @@ from image.errors import RegistryError, TransientError
 from image.oci.descriptor import Descriptor, descriptor_of
 from image.oci.reference import Repository
 from image.registry.client import Registry
-from image.registry.contents import delete_manifest, list_tags, read_manifest
+from image.registry.contents import blob_size, delete_manifest, list_tags, open_blob, read_manifest
 from image.registry.patience import Patience, persist
 from image.registry.upload import upload_blob
 from tools.mirror.destination import Published, Removed, Way
@@ -60,6 +60,7 @@ class RepositoryMirror:
         mount_from: tuple[str, ...] = (),
         chunk_bytes: int = 0,
         jobs: int = 1,
+        verify: bool | None = None,
     ) -> None:
         """Use a repository.
 
@@ -70,6 +71,7 @@ class RepositoryMirror:
             mount_from: Other repositories of the registry that may have wheels.
             chunk_bytes: Longest body of a request; 0 for no limit.
             jobs: How many files are sent at a time.
+            verify: Whether a check reads the blobs.
         """
         self.name = f"oci://{registry.repository}"
         self.registry = registry
@@ -78,6 +80,7 @@ class RepositoryMirror:
         self._mount_from = mount_from
         self._chunk_bytes = chunk_bytes
         self._jobs = jobs
+        self._verify = verify
 
     def interpreters(self) -> Mapping[str, InterpreterConfig]:
         """Return the interpreters that the repository has tags for, by their keys."""
@@ -108,7 +111,8 @@ class RepositoryMirror:
 
     def send(self, item: Item, supply: Supply) -> Way:
         """Send a blob unless the repository has it, or another repository that it can be mounted from."""
-        if persist(lambda: self.registry.has_blob(item.digest), self._patience()):
+        held = self._held(item)
+        if held == item.size_bytes:
             supply.advance(item.size_bytes)
             return "kept"
         for other in self._mount_from:
@@ -122,6 +126,8 @@ class RepositoryMirror:
         else:
             with self._spool.borrowed(item, supply) as received:
                 self._upload(blob, received, _nothing)
+        if held is not None:
+            self._refuse_damaged(item)
         return "sent"
 
     def publish(
@@ -138,8 +144,13 @@ class RepositoryMirror:
 
     def fault(self, item: Item) -> str | None:
         """Return `is missing` if the repository lacks a blob."""
-        found = persist(lambda: self.registry.has_blob(item.digest), self._patience())
-        return None if found else "is missing"
+        size = self._held(item)
+        if size is None:
+            return "is missing"
+        if size != item.size_bytes:
+            return f"is damaged in the registry: it has {size:,} bytes"
+        found = persist(lambda: self._digest_of_blob(item), self._patience()) if self._verify else item.sha256
+        return None if found == item.sha256 else f"is damaged in the registry: its digest is sha256:{found}"
 
     def unnamed(self, configs: Iterable[LockConfig]) -> list[str]:
         """Return the tags of the locks that name no artifact, or another one."""
@@ -182,6 +193,26 @@ class RepositoryMirror:
                 if not dry_run:
                     persist(partial(delete_manifest, self.registry, digest), self._patience())
         return Removed(tuple(removed), left=tuple(left))
+
+    def _held(self, item: Item) -> int | None:
+        return persist(lambda: blob_size(self.registry, item.digest, item.size_bytes), self._patience())
+
+    def _refuse_damaged(self, item: Item) -> None:
+        """Refuse a registry that keeps a damaged blob: most take a digest that they know for its content."""
+        size = self._held(item)
+        if size != item.size_bytes:
+            raise RegistryError(
+                f"{self.registry.repository}: keeps {item.filename} ({item.digest}) with {size or 0:,} bytes "
+                f"in place of {item.size_bytes:,}, whatever is sent; remove the blob from its storage, or "
+                "mirror into another registry"
+            )
+
+    def _digest_of_blob(self, item: Item) -> str:
+        found = hashlib.sha256()
+        with open_blob(self.registry, item.digest, 0) as opened:
+            for block in opened[1] if opened is not None else ():
+                found.update(block)
+        return found.hexdigest()
 
     def _name(self, tag: str, artifact: Artifact, config: bytes) -> bool:
         """Write an artifact; return False if its tag names it already."""

@@ -1,9 +1,10 @@
 """A repository of a registry as a source, whoever filled it: a wheel is a blob with its own digest."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gens.errors import MirrorError
 from gens.mirror_shape import (
     INTERPRETER_TYPE,
     MANIFEST_TYPE,
@@ -56,10 +57,9 @@ class RepositorySource:
 
 
 def read_interpreters(registry: Registry) -> dict[str, InterpreterConfig]:
-    """Return the interpreters that a repository has tags for, by their keys; other tags are ignored.
+    """Return the interpreters that a repository has tags for, by their keys; what is malformed is not one.
 
     Raises:
-        MirrorError: An artifact of an interpreter is malformed.
         RegistryError: The registry refuses.
     """
     found = {}
@@ -68,11 +68,12 @@ def read_interpreters(registry: Registry) -> dict[str, InterpreterConfig]:
             continue
         subject = f"{registry.repository}:{tag}"
         content = read_manifest(registry, tag, MANIFEST_TYPE)
-        artifact = None if content is None else parse_artifact(content, subject)
-        if artifact is None or artifact.artifact_type != INTERPRETER_TYPE:
-            continue
-        config = read_small_blob(registry, artifact.config.digest)
-        if config is not None:
-            interpreter = parse_interpreter_config(config, subject)
-            found[interpreter.key] = interpreter
+        with suppress(MirrorError):  # another one's, or to be written again
+            artifact = None if content is None else parse_artifact(content, subject)
+            if artifact is None or artifact.artifact_type != INTERPRETER_TYPE:
+                continue
+            config = read_small_blob(registry, artifact.config.digest)
+            if config is not None:
+                interpreter = parse_interpreter_config(config, subject)
+                found[interpreter.key] = interpreter
     return found

@@ -1,6 +1,7 @@
 """A folder as a mirror: the tree of `gens/mirror_shape.py`, for a web server, a bucket, NFS or a disk."""
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ from tools.mirror.errors import DiskError, disk_error
 from tools.mirror.interpreters import Download
 from tools.mirror.pages import is_own_page, project_page, root_page
 from tools.mirror.receive import Supply
+from tools.mirror.regular_file import open_regular, read_regular
 from tools.mirror.spool import Spool
 from tools.mirror.wanted import Item, Wanted
 
@@ -44,13 +46,14 @@ _TAG = re.compile(r"g[0-9]{5,}-.+\.json")
 class Tree:
     """A folder that is a mirror."""
 
-    def __init__(self, root: Path, say: Callable[[str], None], *, verify: bool = False) -> None:
+    def __init__(self, root: Path, say: Callable[[str], None], *, verify: bool | None = None) -> None:
         """Use a folder; it is made when something is written.
 
         Args:
             root: The folder.
             say: Prints a line.
-            verify: Whether existing files are read and compared before they count as there.
+            verify: Whether existing files are read and compared before they count as there; if False, a
+                check compares their sizes only.
         """
         self.name = str(root)
         self.root = root
@@ -74,7 +77,7 @@ class Tree:
         """Return the interpreters of the folder, by their keys."""
         path = self.root / INTERPRETERS_INDEX
         try:
-            return parse_interpreters_index(path.read_bytes(), str(path))
+            return parse_interpreters_index(read_regular(path), str(path))
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -113,7 +116,10 @@ class Tree:
         """Read a file, and return what is wrong with it; None if it is right."""
         path = self.root / item.path
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size != item.size_bytes or self._verify is False:
+                    return None if size == item.size_bytes else f"is damaged: it has {size:,} bytes"
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
             return "is missing"
@@ -291,14 +297,14 @@ def _files(folder: Path) -> list[Path]:
 
 def _has_content(path: Path, content: bytes) -> bool:
     try:
-        return path.read_bytes() == content
+        return read_regular(path) == content
     except OSError:
         return False
 
 
 def _is_own(page: Path) -> bool:
     try:
-        return is_own_page(page.read_bytes())
+        return is_own_page(read_regular(page))
     except OSError:
         return False
 

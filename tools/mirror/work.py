@@ -85,7 +85,7 @@ def fill(
     """
     result = Result()
     destination.prepare(wanted, downloads, supply)
-    present = dict(destination.interpreters()) if downloads else {}
+    present = _present(destination) if downloads else {}
     _send_interpreters(downloads, present, destination, interpreters, result)
     for item, way in _send_all(wanted.items, destination, supply, jobs, stop):
         if isinstance(way, MonobaseError):
@@ -104,6 +104,13 @@ def complete(
     """Return the locks whose wheels are all there."""
     broken = {tag for item in items if item.path in failures for tag in item.users}
     return [config for config in configs if config.tag not in broken]
+
+
+def _present(destination: Destination) -> dict[str, InterpreterConfig]:
+    try:
+        return dict(destination.interpreters())
+    except MirrorError:
+        return {}  # its list is malformed, and written again
 
 
 def _send_interpreters(
