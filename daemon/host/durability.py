@@ -14,6 +14,7 @@ from daemon.host.modes import open_new_file
 from daemon.host.plain_file import read_plain_file
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_SYNC_FILE_RANGE_WRITE = 2
 # Whose a temporary name is. Each cleans only its own: the daemon writes beside somebody else's install.
 WRITER_SUFFIX = ".tmp"  # of who holds the writer's lock
 DAEMON_SUFFIX = ".daemon-tmp"  # of who holds the service's lock
@@ -33,6 +34,18 @@ def sync_filesystem(path: Path) -> None:
         if _LIBC.syncfs(descriptor) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(descriptor)
+
+
+def begin_to_write(path: str | Path) -> None:
+    """Begin to write a file to its disk, and do not wait: `sync_filesystem` then finds less to do.
+
+    An error of the disk is not reported here; `sync_filesystem` reports it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _LIBC.sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
     finally:
         os.close(descriptor)
 

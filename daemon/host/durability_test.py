@@ -9,6 +9,7 @@ import pytest
 from daemon.host.durability import (
     DAEMON_SUFFIX,
     WRITER_SUFFIX,
+    begin_to_write,
     is_temporary_name,
     remove_temporary_files,
     sync_directory,
@@ -104,3 +105,18 @@ def test_a_disk_that_cannot_be_synced_is_an_error_with_its_path(
     monkeypatch.setattr("ctypes.get_errno", lambda: 5)
     with pytest.raises(OSError, match="Input/output error"):
         sync_filesystem(tmp_path)
+
+
+def test_a_file_whose_writing_has_begun_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    begin_to_write(path)
+    assert path.read_bytes() == b"content"
+
+
+def test_a_link_is_not_followed_to_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "link"
+    path.symlink_to("file")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="symbolic links"):
+        begin_to_write(path)

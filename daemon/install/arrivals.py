@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.host.durability import sync_directory, sync_filesystem
+from daemon.host.durability import begin_to_write, sync_directory, sync_filesystem
 from daemon.host.fault import fault_point
 from daemon.host.known_contents import KnownContents
 from daemon.install.cache_folders import CacheFolders
@@ -26,6 +26,7 @@ from gens.errors import MonobaseError
 from gens.lock import LockedWheel
 
 _KEEP_FILES = 30_000
+_LARGE_BYTES = 4_000_000  # of 4.9 GB of a Torch with CUDA, 4.5 GB are in such files
 
 # Called with each wheel that was read: its folder in uv's cache, and its files.
 ReadObserver = Callable[[LockedWheel, Path, Inventory], None]
@@ -138,6 +139,9 @@ class Arrivals:
             record_differences(archive, inventory, wheel)
         except MonobaseError as error:
             return error
+        for file in inventory.files:
+            if file.size_bytes >= _LARGE_BYTES:
+                begin_to_write(f"{archive}/{file.path}")
         staged = temporary_path(self.prefix.staging)
         write_inventory(inventory, staged)
         self.observe(wheel, archive, inventory)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.errors import InterpreterError
+from daemon.host.known_contents import KnownContents
 from daemon.host.modes import make_new_folder
 from daemon.interpreters.compile_run import run_compile_worker
 from daemon.interpreters.running_interpreter import Interpreter
-from daemon.prefix.bytecode_store import compiled_name
+from daemon.prefix.bytecode_store import compiled_name, read_compiled
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import temporary_path
 
@@ -73,11 +74,13 @@ class CompilePool:
         prefix: The prefix.
         jobs: Number of worker processes.
         inherit: Descriptors that workers inherit: those of the writer lock.
+        known: Where the digests of the bytecode are remembered; None to read none.
     """
 
     prefix: Prefix
     jobs: int
     inherit: tuple[int, ...] = ()
+    known: KnownContents | None = None
     _filling: dict[str, _Filling] = field(default_factory=dict)
     _batches: dict[Identity, _Batch] = field(default_factory=dict)
     _added: set[Identity] = field(default_factory=set)
@@ -156,6 +159,8 @@ class CompilePool:
         try:
             make_new_folder(directory)
             self._compile_into(interpreter, sources, directory)
+            if self.known is not None:  # now, as whoever takes the batch has nothing else to do
+                read_compiled(directory, self.known)
         finally:
             with self._guard:
                 self._unfinished -= 1

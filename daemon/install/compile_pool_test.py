@@ -1,5 +1,6 @@
 """Sources compile in batches, ahead of who needs them; a batch is handed out once."""
 
+import hashlib
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InterpreterError
+from daemon.host.known_contents import KnownContents
 from daemon.install.compile_pool import CompilePool, Identity, Source
 from daemon.interpreters.running_interpreter import Interpreter
 from daemon.prefix.staging import begin_staging
@@ -108,6 +110,17 @@ def test_progress_counts_what_is_taken_and_not_the_rest_of_its_batch(fake: FakeP
     counts: list[int] = []
     pool.take([one.identity], counts.append)
     assert counts == [1]
+
+
+def test_bytecode_was_read_when_it_is_taken(fake: FakePrefix) -> None:
+    known = KnownContents(1)
+    pool = CompilePool(fake.prefix, 1, known=known)
+    source = _source(fake, "a")
+    pool.add(fake_interpreter(fake), [source])
+    (folder,) = _take(pool, source)
+    (made,) = folder.iterdir()
+    status = made.stat()
+    assert known.snapshot() == {(status.st_dev, status.st_ino): hashlib.sha256(made.read_bytes()).hexdigest()}
 
 
 def test_a_source_that_is_gone_or_does_not_compile_has_no_bytecode(fake: FakePrefix) -> None:

@@ -5,9 +5,15 @@ uv prints nothing while it downloads; what it has received so far is known sever
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_LEAST_SHARE = 0.5  # of the best rate: below, the index or the processor is the limit, and not the link
+from daemon.host.idle_time import IdleTime
+
+# An index may limit each of its connections. Then the link could carry more as soon as few are left.
+_SLOW_SHARE = 0.5  # of the best rate
+_SLOW_REPORTS = 4  # in a row, a second in all
+_IDLE_SHARE = 0.25  # of the processors: with less, they are the limit, and a second call would slow the first
 
 
 @dataclass(slots=True)
@@ -16,21 +22,23 @@ class DownloadEnd:
 
     Attributes:
         total_bytes: What the call downloads.
-        near: Set when the rest is expected before the next report, or when it comes at less than half of the
-            best rate: twice in a row, as a new download begins slowly.
+        idle_share: Returns which part of the time since the last report the processors were idle.
+        near: Set when the rest is expected before the next report, or when it comes slowly for a second
+            though processors are idle.
     """
 
     total_bytes: int
+    idle_share: Callable[[], float] = field(default_factory=lambda: IdleTime().share)
     near: threading.Event = field(default_factory=threading.Event)
     _received_bytes: int = 0
     _best_bytes: int = 0
-    _was_slow: bool = False
+    _slow_reports: int = 0
 
     def received(self, count: int) -> None:
         """Note the bytes that have been received so far; called at regular intervals."""
         new, self._received_bytes = count - self._received_bytes, count
         self._best_bytes = max(self._best_bytes, new)
-        is_slow = new < _LEAST_SHARE * self._best_bytes
-        if self.total_bytes - count <= new or (is_slow and self._was_slow):
+        is_slow = self.idle_share() >= _IDLE_SHARE and new < _SLOW_SHARE * self._best_bytes
+        self._slow_reports = self._slow_reports + 1 if is_slow else 0
+        if self.total_bytes - count <= new or self._slow_reports >= _SLOW_REPORTS:
             self.near.set()
-        self._was_slow = is_slow

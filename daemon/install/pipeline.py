@@ -41,7 +41,7 @@ from daemon.prefix.toolkit_tree import toolkit_directory_name
 from daemon.prefix.writer_lock import WriterLock, writer_lock
 from daemon.report.progress import Reporter, Stage
 from daemon.source.ledger import received_since
-from daemon.uv.cache import find_archive, remove_leftovers, remove_outdated
+from daemon.uv.cache import find_archive, holds_wheels, remove_leftovers, remove_outdated
 from daemon.uv.leftovers import clean_leftovers
 from daemon.uv.program import Uv
 from gens.catalog import Catalog
@@ -388,6 +388,8 @@ class _Install:
     # --- parts of stages ---
 
     def _remove_outdated(self, interpreter: Interpreter) -> None:
+        if not holds_wheels(self._prefix.uv_cache):  # so uv need not be asked where it keeps them
+            return
         folder = CacheFolders(self._uv, interpreter.executable).find()
         outdated = remove_outdated(self._prefix.uv_cache, folder)
         if outdated:

@@ -50,6 +50,6 @@ def make_workbench(
     inventories = InventoryCache(prefix)
     known = KnownContents(jobs) if known is None else known
     linker = Linker(prefix, uv, store, inventories, known)
-    pool = CompilePool(prefix, jobs, uv.inherit)
+    pool = CompilePool(prefix, jobs, uv.inherit, known)
     compiler = Compiler(prefix, inventories, BytecodeStore(prefix, known, links=links), pool, jobs)
     return Workbench(prefix, store, inventories, known, linker, compiler)

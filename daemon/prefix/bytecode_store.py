@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.errors import DamageError, NewerFormatError
-from daemon.host.file_content import copy_file, file_sha256, same_content
+from daemon.host.file_content import copy_file, same_content
 from daemon.host.known_contents import KnownContents
 from daemon.host.many_items import work_off
 from daemon.host.modes import FILE_MODE, make_folder
@@ -38,6 +38,11 @@ def compiled_name(key: str, source_sha256: str) -> str:
 def compiled_names(stagings: Iterable[Path]) -> set[str]:
     """Return the names of the files in folders of the staging folder, which `compiled_name` gave."""
     return {entry.name for folder in stagings for entry in os.scandir(folder)}
+
+
+def read_compiled(staging: Path, known: KnownContents) -> None:
+    """Read the bytecode in a folder of the staging folder, so that `publish_all` finds its digests known."""
+    known.read((entry.path, entry.stat(follow_symlinks=False)) for entry in os.scandir(staging))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +166,8 @@ class BytecodeStore:
         self.damaged.clear()
 
     def _publish(self, compiled: str, key: str, source_sha256: str) -> None:
-        sha256 = file_sha256(compiled)
+        sha256 = self.known.digest(compiled, os.lstat(compiled))
         final = bytecode_path(self.prefix, key, source_sha256, sha256)
-        self.known.record(os.lstat(compiled), sha256)
         # A link, not a rename: of renames from one folder to another a file system does one at a time.
         try:
             if not self.links:

@@ -194,6 +194,11 @@ def unused_wheels(cache: Path, used: Set[str]) -> Iterator[CachedWheel]:
             yield CachedWheel(package.name, paths, digests)
 
 
+def holds_wheels(cache: Path) -> bool:
+    """Return whether any uv has kept a wheel in the cache."""
+    return next(cache.glob("wheels-v*"), None) is not None
+
+
 def remove_outdated(cache: Path, folder: Path) -> list[str]:
     """Remove wheels that another uv keeps in a form that this one does not read.
 

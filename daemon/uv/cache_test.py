@@ -8,6 +8,7 @@ from daemon.uv.cache import (
     drop_wheel,
     fetched_archive,
     find_archive,
+    holds_wheels,
     in_the_way,
     move_wheel,
     remove_leftovers,
@@ -35,6 +36,13 @@ def test_the_archive_with_the_locked_digest_is_found(tmp_path: Path) -> None:
     _cached(tmp_path, "cd" * 32)
     archive = _cached(tmp_path, _WHEEL.sha256, "index/0123", "OTHER")
     assert find_archive(tmp_path, _WHEEL) == archive.resolve()
+
+
+def test_a_new_cache_holds_no_wheels(tmp_path: Path) -> None:
+    (tmp_path / "archive-v0").mkdir()
+    assert not holds_wheels(tmp_path)
+    _cached(tmp_path, _WHEEL.sha256)
+    assert holds_wheels(tmp_path)
 
 
 def test_a_wheel_of_the_same_name_with_another_digest_is_not_it(tmp_path: Path) -> None:

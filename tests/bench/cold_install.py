@@ -102,7 +102,7 @@ class Bench:
         number = str(self.generation.id)
         command = [
             sys.executable, "-m", "daemon.main", "install", "--prefix", str(prefix), "--gens", str(self.gens),
-            "--min-gen-id", number, "--max-gen-id", number,
+            "--min-gen-id", number, "--max-gen-id", number, "--no-python-downloads",
             *(word for cell in cells for word in ("--only", cell.name)),
         ]  # fmt: skip
         variables = self.variables | dict(self.ours_variables)
