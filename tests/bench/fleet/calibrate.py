@@ -123,7 +123,8 @@ def main(
         entries = [
             {**asdict(each), "predicted_s": time_s} for each, time_s in zip(samples, predicted, strict=True)
         ]
-        json_path.write_text(json.dumps({**facts, "samples": entries}, indent=2) + "\n")
+        here = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))  # where `bazel run` was called
+        (here / json_path).write_text(json.dumps({**facts, "samples": entries}, indent=2) + "\n")
     sys.exit(any(row[-1] == "no" for row in rows))
 
 

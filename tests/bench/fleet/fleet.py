@@ -5,6 +5,7 @@ for itself, a registry, a pull-through cache, peers. All figures are a model's: 
 assumes, `docs/fleet.md` how far it agrees with real daemons (`//tests/bench/fleet:calibrate`).
 """
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,6 +63,7 @@ def main(
 ) -> None:  # fmt: skip
     """Run the model."""
     began_s = time.monotonic()
+    here = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))  # where `bazel run` was called
     base = Assumptions(nodes=max(nodes), size_bytes=size_gb * 1e9, seed=seed)
     console = Console(width=_COLUMNS, soft_wrap=True)  # rows of tables stay whole
     if figures == "faults":
@@ -74,9 +76,9 @@ def main(
         for target in targets_of(outcomes):
             console.print(f"{target.measure}: {target.value:.2f} ≤ {target.limit:g}: {target.verdict}")
         if svg is not None:
-            draw(outcomes, svg)
+            draw(outcomes, here / svg)
         if json_path is not None:
-            json_path.write_text(json_of(outcomes))
+            (here / json_path).write_text(json_of(outcomes))
     if markdown:
         print(markdown_of(("assumption", "value"), assumption_rows(base)))
     console.print(f"a model's figures, computed in {time.monotonic() - began_s:.0f} s")

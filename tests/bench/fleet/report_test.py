@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.bench.fleet.assumptions import Assumptions, Way
-from tests.bench.fleet.fleet import fault_cases, wave_rows
+from tests.bench.fleet.fleet import fault_cases, main, wave_rows
 from tests.bench.fleet.model import run_model
 from tests.bench.fleet.outcome import Outcome
 from tests.bench.fleet.picture import draw
@@ -78,3 +79,11 @@ def test_a_rollout_takes_fewer_turns_with_more_nodes_at_a_time() -> None:
     assert turns[0] == 20
     assert turns[-1] == 1
     assert turns == sorted(turns, reverse=True)
+
+
+def test_files_go_where_bazel_run_was_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docs").mkdir()
+    monkeypatch.setenv("BUILD_WORKING_DIRECTORY", str(tmp_path))
+    done = CliRunner().invoke(main, ["--nodes", "1", "--svg", "docs/a.svg", "--json", "a.json"])
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in tmp_path.rglob("a.*")} == {"a.svg", "a.json"}
