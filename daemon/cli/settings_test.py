@@ -33,6 +33,7 @@ from daemon.uv.least_rate import LeastRate
         ("install --max-download-rate 1", "--max-download-rate"),
         ("install --source mirror", "'mirror' is not a source: write oci://REGISTRY/REPOSITORY"),
         ("run --p2p 10.0.0.7", "'10.0.0.7' is not the address of a peer-to-peer engine"),
+        ("run --p2p http://me:secretword@h:1", "'http://h:1' is not the address of a peer-to-peer engine"),
     ],
 )
 def test_what_means_nothing_is_wrong_usage(arguments: str, reason: str) -> None:

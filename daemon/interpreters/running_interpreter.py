@@ -74,5 +74,7 @@ def describe(executable: Path, *, managed: bool) -> Interpreter:
 
 
 def plain_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables without those that Python reads."""
-    return {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
+    """Return the environment variables without those that Python reads, and without Monobase's own."""
+    return {
+        name: value for name, value in environment.items() if not name.startswith(("PYTHON", "MONOBASE_"))
+    }

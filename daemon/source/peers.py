@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from daemon.source.body import Blob
 from daemon.source.http_client import HttpAnswer, HttpClient, place_of
 from daemon.source.web_request import follow
+from gens.redaction import learn, redact
 
 _DEFAULT_PORT = 4001
 
@@ -74,5 +75,8 @@ def parse_peers(text: str) -> tuple[str, int]:
         host = port = None
     is_bare = url.path in {"", "/"} and not (url.query or url.fragment or url.username) if host else False
     if not host or url.scheme != "http" or not is_bare or port == 0:
-        raise ValueError(f"{text!r} is not the address of a peer-to-peer engine: write http://HOST:4001")
+        learn(text)
+        raise ValueError(
+            f"{redact(text)!r} is not the address of a peer-to-peer engine: write http://HOST:4001"
+        )
     return host, port or _DEFAULT_PORT

@@ -14,10 +14,11 @@ _REACHING = frozenset({
     "UV_SYSTEM_CERTS",
 })  # fmt: skip
 _REACHING_PATTERN = re.compile(r"UV_INDEX_.+_(?:USERNAME|PASSWORD)")
-# Variables that would change which Python runs, what is written where, or the output that Monobase reads.
+# Variables that would change which Python runs, what is written where, or the output that Monobase reads; and
+# Monobase's own, which uv does not need: MONOBASE_SOURCES may have passwords.
 _FOREIGN = re.compile(
     r"UV(?:_.*)?|PYTHON.*|_*PYVENV_.*|_?CONDA_.*|VIRTUAL_ENV.*|PIP_.*|RUST_.*|TRACING_DURATIONS_.*|"
-    r"PYC_INVALIDATION_MODE|(?:CLICOLOR_)?FORCE(?:_COLOR)?|CLICOLOR|COLUMNS"
+    r"MONOBASE_.*|PYC_INVALIDATION_MODE|(?:CLICOLOR_)?FORCE(?:_COLOR)?|CLICOLOR|COLUMNS"
 )
 
 

@@ -17,7 +17,7 @@ def test_variables_of_the_machine_pass(name: str, reaching: bool) -> None:
         "UV", "UV_CACHE_DIR", "UV_VENV_SEED", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_LINK_MODE",
         "PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_INDEX_URL",
         "RUST_LOG", "TRACING_DURATIONS_FILE", "PYC_INVALIDATION_MODE", "FORCE_COLOR", "CLICOLOR_FORCE",
-        "COLUMNS", "UV_INDEX_PRIVATE_URL",
+        "COLUMNS", "UV_INDEX_PRIVATE_URL", "MONOBASE_SOURCES",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("reaching", [True, False])

@@ -1,11 +1,13 @@
 """Installs from sources: the daemon as a process, with real uv."""
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 
 from gens.mirror_shape import file_path
+from tests.index.client import uv_binary
 from tests.index.server import LocalIndex
 from tests.node.node import SITE, Node, make_node
 from tests.registry.local_registry import PASSWORD, USER, local_registry
@@ -114,6 +116,22 @@ def test_a_denied_source_has_a_code_of_its_own_and_one_message(node: Node, tmp_p
         assert PASSWORD not in said
         assert PASSWORD.replace(" ", "%20") not in said
     assert node.is_sealed()
+
+
+def test_no_process_and_no_file_gets_the_password_of_a_source(node: Node, tmp_path: Path) -> None:
+    alpha, beta = node.wheel(), node.wheel("beta")
+    node.define(environment_cell([alpha, beta]))
+    seen, program = tmp_path / "seen", tmp_path / "uv"
+    program.write_text(f'#!/bin/sh\n{{ env; echo "$@"; }} >> {seen}\nexec {uv_binary()} "$@"\n')
+    program.chmod(0o755)
+    with web_tree(write_tree(tmp_path / "mirror", [alpha])) as tree:
+        tree.authorization = "Basic " + base64.b64encode(b"ada:secretword").decode()
+        url = tree.url.replace("//", "//ada:secretword@")
+        said = node.install("--uv", str(program), variables={"MONOBASE_SOURCES": url}, code=4)
+    texts = [said, seen.read_text(errors="replace")]
+    texts += [path.read_text(errors="replace") for path in node.root.rglob("*") if path.is_file()]
+    assert "HOME=" in texts[1]
+    assert not any("secretword" in text or tree.authorization in text for text in texts)
 
 
 def test_a_prefix_that_is_full_stays_full_when_the_source_changes(node: Node, tmp_path: Path) -> None:
