@@ -22,7 +22,7 @@ from tests.fake_service.fake_service import FakeService
 COMPONENTS = Path(__file__).parent / "components"
 # What Prometheus adds to each sample of a target: by itself, and by the PodMonitor.
 TARGET_LABELS = {"job", "instance", "namespace", "container", "endpoint", "pod", "node"}
-_METRIC = re.compile(r"\b(?P<name>monobase_[a-z_]+)(?:\{(?P<matchers>[^}]*)\})?")
+_METRIC = re.compile(r"\b(?P<name>(?:monobase|process)_[a-z_]+)(?:\{(?P<matchers>[^}]*)\})?")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"")
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
 _SHOWN = re.compile(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}")
@@ -193,9 +193,15 @@ class Case:
 TARGET = {"node": "node-1", "pod": "monobase-daemon-x", "namespace": "monobase"}
 CASES = {
     "MonobaseDown": Case({"up": "1x5 0x40"}, 25, 15, "The daemon on node-1 does not answer"),
+    "MonobaseAbsent": Case({"up": "1x5 stale"}, 25, 15, "Prometheus knows no daemon"),
+    # It starts every ten minutes, and does not answer for one of them.
+    "MonobaseRestarts": Case(
+        {"process_start_time_seconds": " ".join(f"{start}x8 stale" for start in range(0, 12000, 600))},
+        80, 29, "The daemon on node-1 ends again and again",
+    ),
     # Ready for a moment in between, and the hour begins again.
     "MonobaseNotReady": Case(
-        {"monobase_ready": "0x50 1 0x100"}, 115, 70, "node-1 has not been ready for an hour"
+        {"monobase_ready": "0x50 1 0x100"}, 130, 70, "node-1 has not been ready for an hour"
     ),
     "MonobaseFailures": Case(
         {"monobase_failures_total{kind=index}": "0+1x180"}, 90, 12,
@@ -230,6 +236,10 @@ CASES = {
 }  # fmt: skip
 # Courses of a node that is well, however long they last.
 WELL = {
+    "MonobaseDown": {"up": "1x50 0x10 1x300"},
+    "MonobaseAbsent": {"up": "0x300"},
+    # Three times in an hour is still a bad day of the node.
+    "MonobaseRestarts": {"process_start_time_seconds": "0x9 600x9 1200x9 1800x300"},
     "MonobaseNotReady": {"monobase_ready": "1x600"},
     # Now and then something fails, such as an index that is restarted.
     "MonobaseFailures": {"monobase_failures_total{kind=index}": "0+1x3 3x600"},
@@ -238,7 +248,15 @@ WELL = {
         "monobase_last_check_timestamp_seconds": "0x300",
         "monobase_round_seconds": "1+60x300",
     },
-    "MonobaseDiskAlmostFull": {"monobase_disk_free_bytes": "11x300", "monobase_disk_size_bytes": "100x300"},
+    # At the bound, not beyond it.
+    "MonobaseRoundTooLong": {"monobase_round_seconds": "21600x300"},
+    "MonobaseDiskAlmostFull": {"monobase_disk_free_bytes": "10x300", "monobase_disk_size_bytes": "100x300"},
+    "MonobaseDamaged": {
+        "monobase_environments{generation=g00003,state=damaged}": "0x300",
+        "monobase_environments{generation=g00003,state=missing}": "5x300",
+        "monobase_toolkits{generation=g00003,state=damaged}": "0x300",
+    },
+    "MonobaseModelsWait": {"monobase_requested": "2x50 0 2x50 0x300"},
     "MonobaseOverBudget": {
         "monobase_disk_budget_used_bytes": "100x300",
         "monobase_disk_budget_bytes": "100x300",
@@ -246,14 +264,20 @@ WELL = {
 }
 
 
-def _name(series: str) -> str:
+def _name(series: str, target: Mapping[str, str] | None = None) -> str:
     name, _, labels = series.rstrip("}").partition("{")
     pairs = dict(label.split("=") for label in labels.split(",") if label)
-    return f"{name}{{{', '.join(f'{key}={value!r}' for key, value in {**TARGET, **pairs}.items())}}}"
+    return (
+        f"{name}{{{', '.join(f'{key}={value!r}' for key, value in {**(target or TARGET), **pairs}.items())}}}"
+    )
 
 
-def _test_file(series: Mapping[str, str], checks: list[dict[str, Any]]) -> str:
+def _test_file(
+    series: Mapping[str, str], checks: list[dict[str, Any]], others: Mapping[str, str] | None = None
+) -> str:
+    """Return a test for promtool; `others` are series with the labels that they name."""
     values = [{"series": _name(name), "values": course} for name, course in series.items()]
+    values += [{"series": name, "values": course} for name, course in (others or {}).items()]
     test = {"interval": "1m", "input_series": values, "alert_rule_test": checks}
     return yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]})
 
@@ -269,13 +293,64 @@ def test_an_alert_fires_after_its_time_and_not_before(tmp_path: Path, name: str)
     del alert["annotations"]["description"]
     groups = [{"name": "monobase", "rules": [alert]}]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
-    labels = {**TARGET, **case.labels, **alert["labels"]}
+    labels = {**({} if name == "MonobaseAbsent" else TARGET), **case.labels, **alert["labels"]}
     fires = {"exp_labels": labels, "exp_annotations": {"summary": case.summary}}
     checks: list[dict[str, Any]] = [
         {"eval_time": f"{case.silent_min}m", "alertname": name, "exp_alerts": []},
         {"eval_time": f"{case.fires_min}m", "alertname": name, "exp_alerts": [fires]},
     ]
     (tmp_path / "test.yaml").write_text(_test_file(case.series, checks))
+    _promtool("test", "rules", "test.yaml", directory=tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name in WELL and name != "MonobaseAbsent"])
+def test_an_alert_names_the_node_that_is_ill_and_no_other(tmp_path: Path, name: str) -> None:
+    case, alert = CASES[name], _alerts()[name]
+    del alert["annotations"]["description"]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "monobase", "rules": [alert]}]}))
+    other = {**TARGET, "node": "node-2", "pod": "monobase-daemon-y"}
+    well = {_name(series, other): course for series, course in WELL[name].items()}
+    labels = {**TARGET, **case.labels, **alert["labels"]}
+    fires = {"exp_labels": labels, "exp_annotations": {"summary": case.summary}}
+    checks = [{"eval_time": f"{case.fires_min}m", "alertname": name, "exp_alerts": [fires]}]
+    (tmp_path / "test.yaml").write_text(_test_file(case.series, checks, well))
+    _promtool("test", "rules", "test.yaml", directory=tmp_path)
+
+
+# Courses of a daemon that starts again in its pod: series end with a scrape that fails, counters begin at 0.
+RESTARTS = {
+    "MonobaseNotReady": ({"monobase_ready": "0x20 stale 0x20 stale 0x60"}, 90),
+    "MonobaseFailures": ({"monobase_failures_total{kind=index}": "0+1x30 _ 0+1x90"}, 60),
+    "MonobaseDamaged": (
+        {
+            "monobase_environments{generation=g00003,state=damaged}": "1x20 stale 1x40",
+            "monobase_toolkits{generation=g00003,state=damaged}": "0x20 stale 0x40",
+        },
+        50,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RESTARTS)
+def test_a_daemon_that_starts_again_does_not_hide_what_is_wrong(tmp_path: Path, name: str) -> None:
+    series, minute = RESTARTS[name]
+    case, alert = CASES[name], _alerts()[name]
+    del alert["annotations"]["description"]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "monobase", "rules": [alert]}]}))
+    labels = {**TARGET, **case.labels, **alert["labels"]}
+    fires = {"exp_labels": labels, "exp_annotations": {"summary": case.summary}}
+    checks = [{"eval_time": f"{minute}m", "alertname": name, "exp_alerts": [fires]}]
+    (tmp_path / "test.yaml").write_text(_test_file(series, checks))
+    _promtool("test", "rules", "test.yaml", directory=tmp_path)
+
+
+def test_without_metrics_only_their_absence_is_an_alert(tmp_path: Path) -> None:
+    _write_rules(tmp_path)
+    names = [name for name in _alerts() if name != "MonobaseAbsent"]
+    checks: list[dict[str, Any]] = [
+        {"eval_time": "300m", "alertname": name, "exp_alerts": []} for name in names
+    ]
+    (tmp_path / "test.yaml").write_text(_test_file({"monobase_elsewhere": "1x300"}, checks))
     _promtool("test", "rules", "test.yaml", directory=tmp_path)
 
 
