@@ -5,6 +5,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from daemon.upkeep.readiness import SourceKnown
 from daemon.upkeep.status import GenerationStatus, PrefixStatus
 
 _UNBOUNDED = 10_000  # columns
@@ -20,7 +21,15 @@ def print_status(status: PrefixStatus) -> None:
         console.print(text, markup=False)
     if not status.generations:
         console.print(f"{status.prefix}: nothing is installed")
-        return
+    else:
+        _print_generations(console, status)
+    for source in status.sources:
+        console.print(f"received since the daemon started: {_source(source)}", markup=False)
+    for text in status.failures:
+        console.print(text, markup=False)
+
+
+def _print_generations(console: Console, status: PrefixStatus) -> None:
     table = Table("generation", "state", "ready", "apparent", "missing", box=None, pad_edge=False)
     for generation in status.generations:
         left_out = set(generation.left_out)
@@ -43,8 +52,13 @@ def print_status(status: PrefixStatus) -> None:
     )
     if status.leased:
         console.print(f"leased by models: {_some(status.leased)}", markup=False)
-    for text in status.failures:
-        console.print(text, markup=False)
+
+
+def _source(source: SourceKnown) -> str:
+    failures = ", ".join(f"{number} {reason}" for reason, number in source.failures.items())
+    return (
+        f"{decimal(source.received_bytes)} of {source.name}{f' (failures: {failures})' if failures else ''}"
+    )
 
 
 def _state(generation: GenerationStatus) -> str:

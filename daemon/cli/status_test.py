@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from daemon.cli import status_table
 from daemon.cli.main import main
 from daemon.cli.status_table import print_status
+from daemon.upkeep.readiness import SourceKnown
 from daemon.upkeep.status import GenerationStatus, PrefixStatus, TargetStatus
 
 _NAMES = [f"python3.11-torch2.{minor}.0-cu121" for minor in range(12)]
@@ -93,3 +94,21 @@ def test_leases_and_what_the_daemon_tries_again_are_told(capsys: pytest.CaptureF
     *_, leased, failure = capsys.readouterr().out.splitlines()
     assert leased == f"leased by models: {', '.join(status.leased[:3])} and 9 more"
     assert failure == status.failures[0]
+
+
+def test_what_each_source_sent_and_failed_is_told_also_before_anything_is_installed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sources = [
+        SourceKnown("oci://r.example/[w]", 2_700_000_000, {"cut": 2, "denied": 1}),
+        SourceKnown("file:///m", 0),
+    ]
+    for status in (_status(GenerationStatus("g00001", True, True, _targets(12))), _status()):
+        status.sources = sources
+        status.failures = ["install g00001/x failed once, next try at 12:00: [no] room"]
+        print_status(status)
+        assert capsys.readouterr().out.splitlines()[-3:] == [
+            "received since the daemon started: 2.7 GB of oci://r.example/[w] (failures: 2 cut, 1 denied)",
+            "received since the daemon started: 0 bytes of file:///m",
+            *status.failures,
+        ]

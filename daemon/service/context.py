@@ -7,6 +7,7 @@ A failure of one subject is logged, counted, shown on the page, and tried again 
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.host.retries import Retries
@@ -20,7 +21,7 @@ from daemon.service.metrics import Metrics
 from daemon.service.options import ServiceOptions
 from daemon.service.state import ServiceState
 from daemon.upkeep.known_file import write_known
-from daemon.upkeep.readiness import Known, Readiness, read_readiness
+from daemon.upkeep.readiness import Known, Readiness, SourceKnown, read_readiness
 from daemon.upkeep.scan import ScanInterruptedError
 from gens.catalog import Catalog
 from gens.errors import MonobaseError
@@ -57,8 +58,8 @@ class ServiceContext:
         self.state = ServiceState(self.retries)
         self.stop = threading.Event()
         wanted = options.install
-        ledger = None if wanted.sources is None else wanted.sources.ledger
-        self.metrics = Metrics(prefix, self.state, self.readiness, ledger)
+        self._ledger = None if wanted.sources is None else wanted.sources.ledger
+        self.metrics = Metrics(prefix, self.state, self.readiness, self._ledger)
         self.definitions = Definitions(load, wanted.min_gen_id, wanted.max_gen_id, wanted.selection)
         self.is_counted = False
         self.manifests = ManifestMemory()
@@ -130,4 +131,16 @@ class ServiceContext:
     def write_known(self, known: Known | None = None) -> None:
         """Write the file for probes in other processes: the given knowledge, or that of the state."""
         with system_errors(self.prefix.root):
-            write_known(self.prefix, self.state.known() if known is None else known)
+            found = self.state.known() if known is None else known
+            write_known(self.prefix, replace(found, sources=self._sources()))
+
+    def _sources(self) -> tuple[SourceKnown, ...]:
+        counts = [] if self._ledger is None else self._ledger.counts()
+        return tuple(
+            SourceKnown(
+                count.name,
+                count.received_bytes,
+                {reason: number for reason, number in count.failures.items() if number},
+            )
+            for count in counts
+        )

@@ -16,7 +16,7 @@ from daemon.prefix.known_record import RECORD_NAME, record_path
 from daemon.prefix.prefix import Prefix
 from daemon.report.progress import Reporter
 from daemon.upkeep.known_file import read_known, write_known
-from daemon.upkeep.readiness import NOTHING_KNOWN, Known
+from daemon.upkeep.readiness import NOTHING_KNOWN, Known, SourceKnown
 from daemon.uv.leftovers import clean_leftovers
 
 _KNOWN = Known(
@@ -24,6 +24,7 @@ _KNOWN = Known(
     {"g00000": [Finding("cuda/x", "bin/nvcc", "changed")]},
     general="full",
     retries=(Retry("repair g00000", 3, "lost", 1_700_000_000),),
+    sources=(SourceKnown("file:///mirror", 7, {"absent": 2}), SourceKnown("oci://r.example/w", 0)),
 )
 
 

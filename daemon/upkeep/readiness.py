@@ -115,6 +115,21 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceKnown:
+    """The work of a source of wheels since the daemon started.
+
+    Attributes:
+        name: Name of the source, without a password.
+        received_bytes: Bytes that it sent.
+        failures: Its failures by reason, such as `denied`; none that did not occur.
+    """
+
+    name: str
+    received_bytes: int
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """The state of a daemon that the prefix itself does not show.
 
@@ -127,6 +142,7 @@ class Known:
         scanned: Whether the daemon has scanned the files since it started.
         retries: The failures, and when each is tried again.
         unchecked: Why the files of a generation could not be scanned, by its name.
+        sources: The work of each source of wheels, in their order.
     """
 
     failures: Mapping[str, str]
@@ -136,6 +152,7 @@ class Known:
     scanned: bool = True
     retries: tuple[Retry, ...] = ()
     unchecked: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[SourceKnown, ...] = ()
 
 
 NOTHING_KNOWN = Known({}, {})

@@ -13,7 +13,7 @@ from daemon.prefix.prefix import Prefix
 from daemon.prefix.store_check import strangers
 from daemon.prefix.usage import DistinctFiles
 from daemon.upkeep.known_file import read_known
-from daemon.upkeep.readiness import retry_text
+from daemon.upkeep.readiness import SourceKnown, retry_text
 from gens.errors import MonobaseError
 
 
@@ -78,6 +78,7 @@ class PrefixStatus:
         last_uses: When each environment was leased last, or installed if that was later, in seconds since
             the epoch, by label.
         failures: What the daemon tries again, such as an install that waits for room, as it last recorded it.
+        sources: The work of each source of wheels since the daemon started, as it last recorded it.
     """
 
     prefix: str
@@ -93,6 +94,7 @@ class PrefixStatus:
     leased: list[str] = field(default_factory=list)
     last_uses: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    sources: list[SourceKnown] = field(default_factory=list)
 
 
 def read_status(prefix: Prefix) -> PrefixStatus:
@@ -131,7 +133,9 @@ def read_status(prefix: Prefix) -> PrefixStatus:
     environments = read_leases(prefix)
     status.leased = [item.label for item in environments if item.leased or item.generation_leased]
     status.last_uses = last_uses(environments, read_lease_record(prefix), int(time.time()))
-    status.failures = [retry_text(retry) for retry in read_known(prefix).retries]
+    known = read_known(prefix)
+    status.failures = [retry_text(retry) for retry in known.retries]
+    status.sources = list(known.sources)
     status.distinct_bytes = files.distinct_bytes
     status.saved_bytes = status.apparent_bytes - status.distinct_bytes
     status.strangers = [str(finding) for finding in strangers(prefix)]

@@ -32,5 +32,7 @@ def test_readiness_names_the_source_that_lacks_a_wheel_until_it_has_it(node: Nod
         daemon.wait_ready()
         received = f'monobase_source_received_bytes_total{{source="{tree.url}"}}'
         assert daemon.metric(received) == alpha.size_bytes
+        status = f"received since the daemon started: {alpha.size_bytes} bytes of {tree.url} (failures: "
+        daemon.wait_until(lambda: status in node.run("status").stdout)
         daemon.end()
     assert node.index.log.requests() == ()
