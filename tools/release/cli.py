@@ -1,6 +1,7 @@
 """`bazel run --config=release //:release`: publishes a release. docs/releasing.md has the steps."""
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,28 @@ from gens.command import MonobaseCommand
 from gens.version import read_version
 from image.oci.options import enter_working_directory
 from image.oci.reference import parse_repository
-from tools.release.contents import SUMS, read_images, write_files
+from tools.release.contents import SUMS, ReleasedImage, read_images, write_files
+from tools.release.errors import OutputError
 from tools.release.publication import Publisher
 
-# Semantic versioning without build metadata, whose `+` no tag may have.
-_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
+# Semantic versioning without build metadata, whose `+` no tag may have. Helm refuses leading zeros, too.
+_NUMBER = "(0|[1-9][0-9]*)"
+_IDENTIFIER = f"({_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_IDENTIFIER}(\.{_IDENTIFIER})*)?")
+_LONGEST_VERSION = 127  # a tag has 128 characters at most, and begins with a `v`
 # The source tree, with what Bazel built in it: not resolved, as runfiles are links.
 _RUNFILES = Path(__file__).absolute().parents[2]
 
 
 def _version(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not _VERSION.fullmatch(value):
+    if not _VERSION.fullmatch(value) or len(value) > _LONGEST_VERSION:
         raise click.BadParameter(f"{value!r} is not a version such as 1.2.0 or 1.2.0-rc.1")
     return value
 
 
 def _repository(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if ":" in value.partition("/")[2] or "@" in value:
+        raise click.BadParameter(f"{value!r} has a tag, a digest or a user; --version makes the tags")
     try:
         parse_repository(f"{value}/monobase")
     except ValueError as error:
@@ -67,7 +74,8 @@ def main(
 ) -> None:
     """Write the files of a release, and push its images, bills of materials and chart.
 
-    Prints the digest of everything that was pushed.
+    Prints the digest of everything that was pushed. A version that names something else in the registry is
+    refused. After a failure, the same command goes on.
     """
     built = read_version().version
     if built != release and not unstamped:
@@ -77,19 +85,42 @@ def main(
         )
     enter_working_directory()
     directory = output or Path(f"monobase-{release}")
-    if directory.exists():
-        raise click.UsageError(f"{directory}: exists; remove it, or name another folder with --output")
     images = read_images(root)
-    write_files(root, images, repository, release, directory)
-    click.echo(
-        f"wrote {len(list(directory.iterdir()))} files to {directory}; {SUMS} has their digests", err=True
-    )
+    try:
+        count = _write(root, images, repository, release, directory)
+    except OSError as error:
+        raise OutputError(f"{error.filename or directory}: cannot be written: {error.strerror}") from error
+    click.echo(f"wrote {count} files to {directory}; {SUMS} has their digests", err=True)
     if dry_run:
         return
     (chart,) = directory.glob("*.tgz")
     publisher = Publisher(repository, insecure, lambda line: click.echo(line, err=True))
+    publisher.refuse_taken(images, chart, release)
     for published in publisher.publish(images, chart, release):
         click.echo(f"{published.reference}@{published.digest}")
+
+
+def _write(
+    root: Path, images: tuple[ReleasedImage, ...], repository: str, release: str, directory: Path
+) -> int:
+    """Write the files into a new folder, or find that an existing one has them; return their number."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it, so that a folder is whole or absent.
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as scratch:
+        written = Path(scratch, "files")
+        write_files(root, images, repository, release, written)
+        files = _contents(written)
+        if not directory.exists():
+            written.rename(directory)
+        elif not directory.is_dir() or _contents(directory) != files:
+            raise click.UsageError(
+                f"{directory}: exists, and is not this release; remove it, or name another with --output"
+            )
+    return len(files)
+
+
+def _contents(directory: Path) -> dict[str, bytes | None]:
+    return {path.name: path.read_bytes() if path.is_file() else None for path in directory.iterdir()}
 
 
 if __name__ == "__main__":

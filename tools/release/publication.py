@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gens.errors import DifferenceError
 from image.errors import TransientError
-from image.oci.descriptor import descriptor_of
+from image.oci.descriptor import Descriptor, descriptor_of
 from image.oci.image_index import Content
 from image.oci.layout import read_layout, write_layout
 from image.oci.reference import parse_repository
@@ -79,18 +80,53 @@ class Publisher:
             write_artifact(chart, Path(scratch, "chart"))
             yield self._push(CHART, read_layout(Path(scratch, "chart")), version)
 
+    def refuse_taken(self, images: tuple[ReleasedImage, ...], chart: Path, version: str) -> None:
+        """Refuse a version whose tags name something else: whoever pulled it would get other contents.
+
+        Args:
+            images: The images.
+            chart: Archive of the chart.
+            version: Version of the release.
+
+        Raises:
+            DifferenceError: A tag names something else.
+            RegistryError: The registry refuses something, or did not answer.
+        """
+        with tempfile.TemporaryDirectory(prefix="monobase-release-") as scratch:
+            write_artifact(chart, Path(scratch, "chart"))
+            of_chart = read_layout(Path(scratch, "chart"))
+            self._refuse_taken(CHART, of_chart.manifest, version)
+        for image in images:
+            self._refuse_taken(image.name, image.index.root, f"v{version}")
+
+    def _refuse_taken(self, name: str, wanted: Descriptor, tag: str) -> None:
+        client = self._client(name)
+        patience = Patience(_RETRIES, _Listener(self.say).retry)
+        found = persist(lambda: client.manifest_digest(tag, wanted.media_type), patience)
+        if found not in (None, wanted.digest):
+            raise DifferenceError(
+                f"{self.registry}/{name}:{tag}: is {found} already, and {wanted.digest} in this build; "
+                "a version is published once: release another one"
+            )
+
     def _push(self, name: str, content: Content, tag: str) -> Published:
+        client, options = self._client(name), PushOptions(tags=(tag,), retries=_RETRIES)
+        result = push(content, client, options, _Listener(self.say))
+        self.say(f"{client.repository}:{tag}: pushed {result.pushed} blobs, {result.skipped} were there")
+        return Published(f"{client.repository}:{tag}", result.digest)
+
+    def _client(self, name: str) -> Registry:
+        """Return a connection to the repository of an image or of the chart."""
         repository = parse_repository(f"{self.registry}/{name}")
-        options = PushOptions(tags=(tag,), retries=_RETRIES)
-        credentials = find_credentials(repository, os.environ)
         client = Registry(
-            repository, credentials, insecure=self.insecure, jobs=options.jobs, environment=os.environ
+            repository,
+            find_credentials(repository, os.environ),
+            insecure=self.insecure,
+            jobs=PushOptions().jobs,
+            environment=os.environ,
         )
-        listener = _Listener(self.say)
-        persist(client.connect, Patience(options.retries, listener.retry))
-        result = push(content, client, options, listener)
-        self.say(f"{repository}:{tag}: pushed {result.pushed} blobs, {result.skipped} were there")
-        return Published(f"{repository}:{tag}", result.digest)
+        persist(client.connect, Patience(_RETRIES, _Listener(self.say).retry))
+        return client
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from image.architecture import ARCHITECTURES
+from image.errors import RegistryError
 from image.oci.image_index import ImageIndex, read_content, write_index
 from tests.registry.local_registry import LocalRegistry
 from tests.registry.sample_layout import write_sample_layout
 from tools.deploy.chart.helm import helm
 from tools.deploy.kustomize import validate
+from tools.release import publication
 from tools.release.cli import main
 
 pytest_plugins = ["tests.registry.fixture"]
@@ -125,6 +127,11 @@ def test_a_second_release_of_the_same_build_is_the_same(
         ("v1.2.0", "registry.example/team", "is not a version"),
         ("1.2", "registry.example/team", "is not a version"),
         ("1.2.0+dirty", "registry.example/team", "is not a version"),
+        ("1.2.0-rc.01", "registry.example/team", "is not a version"),
+        ("1.2.٣", "registry.example/team", "is not a version"),
+        (f"1.2.0-{'a' * 130}", "registry.example/team", "is not a version"),
+        ("1.2.0", "registry.example/team:v1", "has a tag, a digest or a user"),
+        ("1.2.0", "registry.example/Team", "is not a repository's name"),
         ("1.2.0", "https://registry.example", "--repository"),
     ],
 )
@@ -145,9 +152,62 @@ def test_a_build_that_does_not_have_the_version_is_refused(root: Path, tmp_path:
 
 def test_the_files_of_another_release_are_kept(root: Path, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "daemon.yaml").write_text("another")
     done = _release(root, "registry.example/team", tmp_path / "files", "--dry-run")
     assert done.exit_code == 2
-    assert "exists; remove it" in done.stderr
+    assert "exists, and is not this release; remove it" in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert (tmp_path / "files" / "daemon.yaml").read_text() == "another"
+
+
+def test_the_folder_of_the_same_release_is_used_again(root: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        done = _release(root, "registry.example/team", tmp_path / "files", "--dry-run")
+        assert done.exit_code == 0, done.output
+
+
+def test_a_folder_that_cannot_be_made_is_named(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = _release(root, "registry.example/team", tmp_path / "file" / "files", "--dry-run")
+    assert done.exit_code == 5
+    assert f"{tmp_path / 'file'}: cannot be written" in done.stderr
+
+
+def test_a_version_that_names_something_else_is_refused_before_anything_is_pushed(
+    root: Path, registry: LocalRegistry, tmp_path: Path
+) -> None:
+    assert _release(root, f"{registry.host}/team", tmp_path / "one").exit_code == 0
+    tags = {name: registry.tags(f"team/{name}") for name in IMAGES}
+    # Another build of one image.
+    shutil.rmtree(root / "daemon" / "image")
+    parts = [
+        write_sample_layout(tmp_path / f"other-{name}", [1000], seed=9, architecture=name)
+        for name in ARCHITECTURES
+    ]
+    write_index(root / "daemon" / "image", parts)
+    done = _release(root, f"{registry.host}/team", tmp_path / "two")
+    assert done.exit_code == 1, done.output
+    assert "a version is published once: release another one" in done.stderr
+    assert {name: registry.tags(f"team/{name}") for name in IMAGES} == tags
+    # As another version, it may be published.
+    assert _release(root, f"{registry.host}/team", tmp_path / "three", version="1.2.1").exit_code == 0
+
+
+def test_a_registry_that_fails_in_the_middle_is_told_and_the_same_command_goes_on(
+    root: Path, registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_arguments: object) -> None:
+        raise RegistryError("registry.example: refuses it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publication, "read_layout", fails)  # of the first bill, when an image has been pushed
+        patch.setattr(publication.Publisher, "refuse_taken", lambda *_arguments: None)
+        done = _release(root, f"{registry.host}/team", tmp_path / "files")
+    assert done.exit_code == 4, done.output
+    assert registry.tags("team/monobase-daemon") == ["v1.2.0-rc.1"]
+    done = _release(root, f"{registry.host}/team", tmp_path / "files")
+    assert done.exit_code == 0, done.output
+    assert registry.tags("team/monobase") == ["1.2.0-rc.1"]
 
 
 def test_a_bill_that_was_not_built_is_named(root: Path, tmp_path: Path) -> None:
