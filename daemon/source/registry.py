@@ -50,10 +50,11 @@ class RegistryHost:
         Raises:
             SourceFailure: The registry does not answer.
         """
+        base = self._base  # other requests at once may find out meanwhile
         try:
-            return send(self._base)
+            return send(base)
         except SourceFailure as failure:
-            if not self._plain or self._base == self._plain:
+            if not self._plain or base == self._plain:
                 raise
             try:
                 answer = send(self._plain)
