@@ -1,4 +1,4 @@
-"""How a registry is reached."""
+"""The way to a registry: TLS, or plain HTTP."""
 
 from typing import cast
 
