@@ -1,15 +1,19 @@
 """The contents of a release: the places of its parts, and the files that are made of them."""
 
 import hashlib
+import io
 import shutil
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import deflate
+
 from image.architecture import ARCHITECTURES
 from image.errors import ImageError
 from image.oci.image_index import ImageIndex, read_content
-from tools.deploy.base import Image, read_base
+from tools.deploy.base import FILE_NAME, Image, pinned, read_base
 from tools.deploy.chart.chart import make_chart, to_archive
 from tools.deploy.chart.sources import read_sources
 from tools.deploy.rendering import render, to_yaml
@@ -20,6 +24,7 @@ BUILDER = "monobase-builder"
 # The folder of each image's targets `image` and `sbom`.
 _FOLDERS = {DAEMON: "daemon", RUNTIME: "runtime", BUILDER: "runtime/builder"}
 SUMS = "SHA256SUMS"
+_LEVEL = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +71,43 @@ def write_files(
         OSError: The folder exists, or cannot be written.
     """
     output.mkdir(parents=True)
-    pinned = {
+    references = {
         image.name: Image(image.name, image.index.root.digest).in_registry(registry) for image in images
     }
     for file_name, folder, name in (
         ("daemon.yaml", "daemon/kubernetes/base", DAEMON),
         ("model.yaml", "runtime/kubernetes/model", RUNTIME),
     ):
-        base = replace(read_base(root / folder), images=(pinned[name],))
+        base = replace(read_base(root / folder), images=(references[name],))
         (output / file_name).write_text(to_yaml(render(base)))
-    components = {path.name: path for path in sorted((root / "daemon/kubernetes/components").iterdir())}
-    sources = read_sources(root / "daemon/kubernetes/base", components)
-    chart = make_chart(sources, pinned[DAEMON], version)
+    manifests = root / "daemon/kubernetes"
+    (output / f"monobase-{version}-kustomize.tar.gz").write_bytes(
+        _kustomization(manifests, references[DAEMON], f"monobase-{version}")
+    )
+    components = {path.name: path for path in sorted((manifests / "components").iterdir())}
+    sources = read_sources(manifests / "base", components)
+    chart = make_chart(sources, references[DAEMON], version)
     (output / chart.file_name).write_bytes(to_archive(chart))
     for image in images:
         for architecture, bill in image.bills.items():
             shutil.copyfile(bill, output / f"{image.name}.{architecture}.cdx.json")
     lines = [f"{_sha256(path)}  {path.name}\n" for path in sorted(output.iterdir())]
     (output / SUMS).write_text("".join(lines))
+
+
+def _kustomization(manifests: Path, image: Image, name: str) -> bytes:
+    """Return base, components and examples as a `.tar.gz`, for overlays of users without Bazel."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for folder in ("base", "components", "examples"):
+            for path in sorted(path for path in (manifests / folder).rglob("*") if path.is_file()):
+                content = path.read_bytes()
+                if path == manifests / "base" / FILE_NAME:
+                    content = pinned(content.decode(), [image]).encode()
+                member = tarfile.TarInfo(f"{name}/{path.relative_to(manifests)}")
+                member.size, member.mode = len(content), 0o644
+                tar.addfile(member, io.BytesIO(content))
+    return bytes(deflate.gzip_compress(stream.getvalue(), _LEVEL))
 
 
 def _image(name: str, folder: Path) -> ReleasedImage:

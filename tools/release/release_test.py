@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from image.oci.image_index import ImageIndex, read_content, write_index
 from tests.registry.local_registry import LocalRegistry
 from tests.registry.sample_layout import write_sample_layout
 from tools.deploy.chart.helm import helm
-from tools.deploy.kustomize import validate
+from tools.deploy.kustomize import kustomize, overlay, validate
 from tools.release import publication
 from tools.release.cli import main
 
@@ -31,7 +32,7 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "root"
     for folder in ("daemon/kubernetes", "runtime/kubernetes"):
         for path in (TREE / folder).iterdir():
-            if path.name in ("base", "components", "model"):
+            if path.name in ("base", "components", "examples", "model"):
                 shutil.copytree(path, root / folder / path.name)
     for seed, folder in enumerate(IMAGES.values()):
         parts = [
@@ -94,6 +95,20 @@ def test_the_manifest_needs_nothing_but_kubectl(root: Path, tmp_path: Path) -> N
     (model,) = yaml.safe_load_all((tmp_path / "files" / "model.yaml").read_text())
     digest = _index(root, "monobase-runtime").root.digest
     assert model["spec"]["containers"][0]["image"] == f"registry.example/team/monobase-runtime@{digest}"
+
+
+def test_an_overlay_needs_nothing_but_kubectl(root: Path, tmp_path: Path) -> None:
+    assert _release(root, "registry.example/team", tmp_path / "files", "--dry-run").exit_code == 0
+    with tarfile.open(tmp_path / "files" / "monobase-1.2.0-rc.1-kustomize.tar.gz") as tar:
+        tar.extractall(tmp_path / "here", filter="data")
+    fields = {"components": ["../monobase-1.2.0-rc.1/components/pod-monitor"], "namespace": "models-base"}
+    manifests = kustomize(overlay(tmp_path / "here" / "overlay", "../monobase-1.2.0-rc.1/base", fields))
+    (daemon_set,) = [each for each in manifests if each["kind"] == "DaemonSet"]
+    digest = _index(root, "monobase-daemon").root.digest
+    (container,) = daemon_set["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"registry.example/team/monobase-daemon@{digest}"
+    assert "PodMonitor" in [each["kind"] for each in manifests]
+    assert (tmp_path / "here" / "monobase-1.2.0-rc.1" / "examples" / "gpu-pool").is_dir()
 
 
 def test_helm_installs_from_the_registry(root: Path, registry: LocalRegistry, tmp_path: Path) -> None:
