@@ -75,7 +75,7 @@ def _download_interpreter(rctx, version, machine):
     """Downloads the archive that uv has for a version, into a folder of its release, where uv looks for it in a mirror."""
     key = "cpython-%s-linux-%s-gnu" % (version, machine)
     listed = rctx.execute(
-        [rctx.path(rctx.attr.uv_wheel).dirname.get_child("bin").get_child("uv"), "python", "list", key] +
+        [rctx.path(rctx.attr.uv_wheel).dirname.get_child("site-packages", "bin", "uv"), "python", "list", key] +
         ["--all-versions", "--all-arches", "--show-urls", "--output-format", "json", "--no-config", "--offline"],
     )
     urls = [one["url"] for one in json.decode(listed.stdout, default = []) if one["key"] == key and one.get("url")]

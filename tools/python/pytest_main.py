@@ -1,5 +1,6 @@
 """Runs pytest as a test runner of Bazel's test encyclopedia."""
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -11,7 +12,9 @@ import pytest
 # Beside the folder that this is in, also where a test of another workspace uses it.
 _CONFIGURATION = Path(__file__).absolute().parents[2] / "pyproject.toml"
 
-# Those of wheels of the lock, where a test has the wheel.
+# Plugins in wheels of the lock, for tests that have the wheel, imported here from its bytecode. pytest would
+# compile all modules of such a package again in each test, and write that into the folder of the wheel,
+# which all tests share.
 _PLUGINS = ("_hypothesis_pytestplugin",)
 
 
@@ -42,9 +45,7 @@ def main(arguments: list[str]) -> int:
         pytest's exit code. No collected test is a failure (5), except in a shard that has none of the tests.
     """
     options = ["-p", "no:cacheprovider", f"--rootdir={Path.cwd()}", f"--config-file={_CONFIGURATION}"]
-    # pytest rewrites the whole package of a plugin that it finds itself, and writes that into the wheel.
     options += ["--disable-plugin-autoload"]
-    options += [word for name in _PLUGINS if importlib.util.find_spec(name) for word in ("-p", name)]
     if xml := os.environ.get("XML_OUTPUT_FILE"):
         options += [f"--junit-xml={xml}", "-o", "junit_family=xunit1"]
     if only := os.environ.get("TESTBRIDGE_TEST_ONLY"):
@@ -53,7 +54,9 @@ def main(arguments: list[str]) -> int:
         options += [f"--basetemp={temporary}/pytest"]
     if os.environ.get("TESTBRIDGE_TEST_RUNNER_FAIL_FAST") == "1":
         options += ["--exitfirst"]
-    plugins: list[object] = []
+    plugins: list[object] = [
+        importlib.import_module(name) for name in _PLUGINS if importlib.util.find_spec(name)
+    ]
     total = int(os.environ.get("TEST_TOTAL_SHARDS", "1"))
     if status := os.environ.get("TEST_SHARD_STATUS_FILE"):
         Path(status).touch()

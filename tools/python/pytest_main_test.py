@@ -99,6 +99,28 @@ def test_shards_divide_the_tests_and_lose_none(run: Run, tmp_path: Path) -> None
     assert sorted(names) == [f"test_{number}" for number in range(9)]
 
 
+def test_a_plugin_of_a_wheel_is_loaded_from_the_bytecode_of_the_wheel(run: Run) -> None:
+    result = run(
+        "def test_it(pytestconfig):\n"
+        "    plugin = pytestconfig.pluginmanager.get_plugin('_hypothesis_pytestplugin')\n"
+        "    assert type(plugin.__loader__).__name__ == 'SourceFileLoader'\n"
+    )
+    assert result.returncode == 0, result.stdout
+
+
+def test_a_wheel_is_one_link_in_runfiles_and_tests_write_no_bytecode_into_it() -> None:
+    wheels = [
+        Path(entry)
+        for entry in sys.path
+        if Path(entry).parent.name.endswith(("pip_hypothesis", "pip_pytest"))
+    ]
+    assert len(wheels) == 2, "the interpreter's path has the folders of wheels"
+    for wheel in wheels:
+        assert wheel.is_symlink(), wheel
+        assert list(wheel.rglob("*.pyc")), wheel
+        assert not list(wheel.rglob("*pytest-*.pyc")), "pytest's own bytecode is in a folder that tests share"
+
+
 def test_executables_of_wheels_are_where_their_modules_look_for_them() -> None:
     version = subprocess.run([uv.find_uv_bin(), "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("uv ")
