@@ -21,7 +21,8 @@ _CONNECT_TIMEOUT_S = 10.0
 _SILENCE_S = 20.0
 # Of a head, a list or a token: a server that drips would hold its client for ever.
 _LONGEST_S = 60.0
-_READ_BYTES = 1 << 17
+# Less is read at once from a slow network, where a larger buffer is only made and thrown away.
+_READ_BYTES = (1 << 17, 1 << 21)
 _SHOWN = 60
 _KEPT = 64
 _PORTS = {"http": 80, "https": 443}
@@ -118,6 +119,7 @@ class HttpAnswer:
     place: Place
     connection: http.client.HTTPConnection
     response: http.client.HTTPResponse
+    _read_bytes: int = _READ_BYTES[0]
 
     @property
     def status(self) -> int:
@@ -135,11 +137,17 @@ class HttpAnswer:
             SourceFailure: The connection broke or is silent.
         """
         try:
-            return self.response.read1(_READ_BYTES)
+            part = self.response.read1(self._read_bytes)
         except TimeoutError as error:
             raise SourceFailure("cut", f"sent nothing for {_SILENCE_S:g} s") from error
         except (OSError, http.client.HTTPException) as error:
             raise SourceFailure("cut", f"the connection broke: {_reason(error)}") from error
+        least, most = _READ_BYTES
+        if len(part) == self._read_bytes:
+            self._read_bytes = min(most, 2 * self._read_bytes)
+        elif len(part) < self._read_bytes // 4:
+            self._read_bytes = max(least, self._read_bytes // 2)
+        return part
 
     def read_all(self, most_bytes: int) -> bytes:
         """Return the whole body.

@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,7 +20,7 @@ from daemon.download_limit.upstream_proxy import UpstreamProxies
 from daemon.source.blob_stream import BlobStream
 from daemon.source.body import Blob, Source
 from daemon.source.failure import SourceFailure
-from daemon.source.http_client import HttpClient
+from daemon.source.http_client import HttpAnswer, HttpClient, place_of
 from daemon.source.location import parse_location
 from daemon.source.source_index import SourceIndex
 from daemon.source.sources import SourceOptions, serve_sources
@@ -572,3 +574,20 @@ def test_a_server_without_tls_is_told_from_one_that_is_down() -> None:
 def test_a_source_that_is_named_twice_is_asked_once() -> None:
     with _server(lambda _: _Answer(404)) as server, _index(f"{server.url}/", f"{server.url}/") as (index, _):
         assert len(_sources(index)) == 1
+
+
+def test_a_quick_source_is_read_in_larger_pieces_and_a_slow_one_in_small_ones_again() -> None:
+    sizes = [1 << 17, 1 << 18, 1 << 19, 100, 100, 1 << 17]
+    asked: list[int] = []
+
+    class Response:
+        def read1(self, size: int) -> bytes:
+            asked.append(size)
+            return bytes(min(size, sizes[len(asked) - 1]))
+
+    client = HttpClient(UpstreamProxies({}))
+    place = place_of("http://a.example/")
+    answer = HttpAnswer(client, place, HTTPConnection("a.example"), cast("HTTPResponse", Response()))
+    for _ in sizes:
+        answer.read_some()
+    assert asked == [1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 19, 1 << 18]

@@ -96,8 +96,8 @@ class _Handler(LoopbackHandler):
         self._answer(HTTPStatus.NOT_FOUND)
 
     def _send(self, chunk: bytes) -> None:
-        self.server.pace(len(chunk))
-        self.connection.sendall(chunk)
+        for piece in self.server.paced(chunk):
+            self.connection.sendall(piece)
 
 
 class SourceIndex(LoopbackServer):
@@ -260,12 +260,18 @@ class SourceIndex(LoopbackServer):
             self._changed_s = time.monotonic()
             self._changed.notify_all()
 
-    def pace(self, size_bytes: int) -> None:
-        """Wait until bytes may pass."""
-        if self._limit is not None:
+    def paced(self, chunk: bytes) -> Iterator[bytes | memoryview]:
+        """Yield bytes when they may pass: with a limit, in pieces that let all downloads take turns."""
+        if self._limit is None:
+            yield chunk
+            return
+        whole = memoryview(chunk)
+        for offset in range(0, len(chunk), self._chunk_bytes):
+            piece = whole[offset : offset + self._chunk_bytes]
             with self._turn:
-                delay_s = self._limit.delay_s(size_bytes, time.monotonic())
+                delay_s = self._limit.delay_s(len(piece), time.monotonic())
             time.sleep(delay_s)
+            yield piece
 
     def _interpreters(self, path: str) -> Iterator[BlobStream]:
         said: list[tuple[str, SourceFailure]] = []

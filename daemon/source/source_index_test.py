@@ -126,3 +126,16 @@ def test_the_limit_of_all_downloads_counts_each_byte_in_its_chunks(source: Folde
     with SourceIndex([(source,)], ledger, limit=limit) as index, index.offer([_WHEEL], (source,)):
         assert _get(index, _url(_WHEEL)) == (200, _CONTENT)
     assert sum(limit.passed) == len(_CONTENT)
+
+
+def test_with_a_limit_no_piece_is_larger_than_what_lets_all_downloads_take_turns(
+    source: FolderSource,
+) -> None:
+    limit = RateLimit(1_000_000_000)
+    with SourceIndex([(source,)], Ledger(("file:///m",), lambda _: None), limit=limit) as index:
+        content = bytes(range(256)) * 1_000
+        pieces = list(index.paced(content))
+        assert b"".join(pieces) == content
+        assert {len(piece) for piece in pieces[:-1]} == {limit.chunk_bytes}
+    with SourceIndex([(source,)], Ledger(("file:///m",), lambda _: None)) as index:
+        assert list(index.paced(content)) == [content]
