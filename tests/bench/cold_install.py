@@ -9,6 +9,8 @@ The cases (`--case`, several times; by default all):
 
 - `one`: the first environment;
 - `all`: all environments, and when the first of them can be used;
+- `asked`: all environments by the service (`run`), while a model waits for the last of them: when that one
+  can be used, against an install of it alone;
 - `warm`: the first environment again, after its generation was removed; uv, with its cache, in a new folder;
 - `limited`: the first environment, from an index that sends `--gbit` Gbit/s.
 
@@ -18,6 +20,7 @@ processor.
 """
 
 import ctypes
+import fcntl
 import os
 import platform
 import resource
@@ -45,7 +48,7 @@ from tests.bench.wheel_index import wheel_index
 from tests.index.client import uv_binary
 
 _ENVIRONMENTS = ("python3.11-torch2.13.0-cu130", "python3.11-torch2.12.1-cu130")
-_CASES = ("one", "all", "warm", "limited")
+_CASES = ("one", "all", "asked", "warm", "limited")
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.02
 _BYTES_PER_GBIT = 125_000_000
@@ -98,16 +101,37 @@ class Bench:
         os.sync()
         return self._ours(cells, prefix)
 
+    def asked(self, cells: Sequence[Environment]) -> Run:
+        """Run the service on an empty prefix until the last environment, which a model waits for, came."""
+        prefix = self._empty("ours") / "prefix"
+        wish = prefix / "monobase" / ".demand" / self.generation.directory_name / cells[-1].name
+        wish.parent.mkdir(parents=True)
+        wish.touch()
+        command = [*self._command("run", cells, prefix), "--listen", "off"]
+        with wish.open("rb") as model:
+            fcntl.flock(model, fcntl.LOCK_SH)
+            return _measured(
+                lambda: self._run([command], self._manifest(prefix, cells[-1]), self._variables, ends=True)
+            )
+
     def _ours(self, cells: Sequence[Environment], prefix: Path) -> Run:
+        command = self._command("install", cells, prefix)
+        return _measured(lambda: self._run([command], self._manifest(prefix, cells[0]), self._variables))
+
+    def _command(self, name: str, cells: Sequence[Environment], prefix: Path) -> list[str]:
         number = str(self.generation.id)
-        command = [
-            sys.executable, "-m", "daemon.main", "install", "--prefix", str(prefix), "--gens", str(self.gens),
+        return [
+            sys.executable, "-m", "daemon.main", name, "--prefix", str(prefix), "--gens", str(self.gens),
             "--min-gen-id", number, "--max-gen-id", number, "--no-python-downloads",
             *(word for cell in cells for word in ("--only", cell.name)),
         ]  # fmt: skip
-        variables = self.variables | dict(self.ours_variables)
-        tree = prefix / "monobase" / self.generation.directory_name / cells[0].name
-        return _measured(lambda: self._run([command], tree / MANIFEST_NAME, variables))
+
+    def _manifest(self, prefix: Path, cell: Environment) -> Path:
+        return prefix / "monobase" / self.generation.directory_name / cell.name / MANIFEST_NAME
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        return self.variables | dict(self.ours_variables)
 
     def uv(self, cells: Sequence[Environment]) -> Run:
         """Install by uv with an empty cache, one environment after another."""
@@ -153,8 +177,14 @@ class Bench:
         return self.directory / name
 
     def _run(
-        self, commands: Sequence[Sequence[str]], awaited: Path | None, variables: dict[str, str]
+        self,
+        commands: Sequence[Sequence[str]],
+        awaited: Path | None,
+        variables: dict[str, str],
+        *,
+        ends: bool = False,
     ) -> float:
+        """Run commands; return when the awaited file came. `ends`: a command ends by being told so then."""
         began, first_s = time.monotonic(), 0.0
         log = self.directory / "log"
         for command in commands:
@@ -163,6 +193,8 @@ class Bench:
                 while process.poll() is None:
                     if awaited is not None and not first_s and awaited.exists():
                         first_s = time.monotonic() - began
+                        if ends:
+                            process.terminate()
                     time.sleep(_POLL_S)
             if process.returncode != 0:
                 raise click.ClickException(f"{' '.join(command)}: {log.read_text(errors='replace')[-2000:]}")
@@ -249,6 +281,7 @@ def _run_all(
             ("", lambda: bench.uv(cells[:1])), ("uv, warm", lambda: bench.uv_again(cells[:1])),
             ("", lambda: bench.ours(cells[:1])), ("ours, warm", lambda: bench.ours_again(cells[:1])),
         ),
+        "asked": (("alone", lambda: bench.ours(cells[-1:])), ("asked", lambda: bench.asked(cells))),
         "limited": (("limited", lambda: (limited or bench).ours(cells[:1])),),
     }  # fmt: skip
     runs: dict[str, list[Run]] = {}
@@ -280,6 +313,7 @@ def _rows(runs: dict[str, list[Run]], least_s: float) -> list[tuple[str, str, st
         ("all, wall: ours / uv", "ours, all", "uv, all", "wall_s", "≤ 0.6"),
         ("all, CPU: ours / uv", "ours, all", "uv, all", "cpu_s", ""),
         ("first of all / alone", "ours, all", "ours, one", "first_s", "≤ 1.1"),
+        ("first requested of all / alone", "asked", "alone", "first_s", "≤ 1.1"),
         ("warm, wall: ours / uv", "ours, warm", "uv, warm", "wall_s", "≤ 0.07"),
     )
     rows = [
