@@ -124,7 +124,7 @@ class Bench:
         command = [
             sys.executable, "-c", _WRAPPER, str(peak), "install", "--prefix", str(self.prefix),
             "--log-format", "json", "--gens", str(self.directory / "gens"), "--min-gen-id", number,
-            "--max-gen-id", number, *options,
+            "--max-gen-id", number, "--no-python-downloads", *options,
         ]  # fmt: skip
         began = time.monotonic()
         done = subprocess.run(command, env=self.variables, stderr=subprocess.PIPE, text=True, check=False)
