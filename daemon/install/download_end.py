@@ -14,6 +14,7 @@ from daemon.host.idle_time import IdleTime
 _SLOW_SHARE = 0.5  # of the best rate
 _SLOW_REPORTS = 4  # in a row, a second in all
 _IDLE_SHARE = 0.25  # of the processors: with less, they are the limit, and a second call would slow the first
+_UNSEEN_SHARE = 0.02  # of all bytes: what came over a connection just before it was closed is not counted
 
 
 @dataclass(slots=True)
@@ -40,5 +41,6 @@ class DownloadEnd:
         self._best_bytes = max(self._best_bytes, new)
         is_slow = self.idle_share() >= _IDLE_SHARE and new < _SLOW_SHARE * self._best_bytes
         self._slow_reports = self._slow_reports + 1 if is_slow else 0
-        if self.total_bytes - count <= new or self._slow_reports >= _SLOW_REPORTS:
+        left_bytes = self.total_bytes * (1 - _UNSEEN_SHARE) - count
+        if left_bytes <= new or self._slow_reports >= _SLOW_REPORTS:
             self.near.set()

@@ -12,6 +12,8 @@ _SLOW = [100, 140, 180, 220, 260]
     [
         ([300, 600], 1.0, False),
         ([300, 600, 850], 1.0, True),  # the rest comes as fast as the last bytes
+        ([300, 500, 739], 0.0, False),
+        ([300, 500, 741], 0.0, True),  # of which some may not have been counted
         ([300, 1100], 0.0, True),  # with what was asked beside the wheels
         (_SLOW, 0.3, True),  # the link could carry more
         (_SLOW, 0.2, False),  # the processors are the limit

@@ -192,7 +192,7 @@ class Fetcher:
         first, second = parts
         end = DownloadEnd(sum(item.wheel.size_bytes for item in first.items.values()))
         with self.uv.pool(len(parts)) as pool:
-            one = pool.submit(self._try, first, stage, end.received)
+            one = pool.submit(self._try, first, stage, end)
             one.add_done_callback(lambda _: end.near.set())
             end.near.wait()
             if one.done():
@@ -279,7 +279,7 @@ class Fetcher:
         )
         return []
 
-    def _try(self, call: FetchCall, stage: Stage, received: Callable[[int], None] | None = None) -> _Outcome:
+    def _try(self, call: FetchCall, stage: Stage, end: DownloadEnd | None = None) -> _Outcome:
         asked = tuple(item for item in call.items.values() if not self._is_usable(item.wheel))
         failure = self.unreachable.get(call.index_url) if call.sources is None else None
         if self.stopped.is_set():
@@ -296,8 +296,13 @@ class Fetcher:
         )
         watcher.start()
         try:
-            report = _all_of(received, stage.watch_call and functools.partial(stage.watch_call, target.name))
+            report = _all_of(
+                None if end is None else end.received,
+                stage.watch_call and functools.partial(stage.watch_call, target.name),
+            )
             self._run(call, (item.wheel for item in asked), target, requirements, log, report)
+            if end is not None:
+                end.near.set()  # before its wheels are read
         except BaseException as error:
             if not isinstance(error, MonobaseError) or isinstance(error, PrefixError):
                 abandoned.set()

@@ -135,6 +135,25 @@ def test_the_second_part_of_a_call_begins_when_the_bytes_of_the_first_have_come(
     assert _is_held(fake, beta)
 
 
+def test_the_second_part_of_a_call_begins_before_the_first_is_read(
+    fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _one_part_for_each(monkeypatch)
+    uv = FakeUv(fake)
+    uv.reports_bytes = False
+    alpha, beta = _new(fake, "alpha", "beta")
+    uv.serve(alpha, beta)
+    begun, has_begun = threading.Event(), []
+
+    def observe(wheel: LockedWheel, _archive: Path, _inventory: Inventory) -> None:
+        if wheel.name == "alpha":
+            has_begun.append(begun.wait(_LONG_S))
+
+    uv.after["unpack"] = lambda archive: begun.set() if archive == fake.archive(beta) else None
+    assert _fetcher(fake, uv, observe).fetch(_to_fetch(alpha, beta), Stage("fetch")) == {}
+    assert has_begun == [True]
+
+
 def test_the_first_part_of_a_call_is_kept_while_the_second_is_on_its_way(
     fake: FakePrefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:

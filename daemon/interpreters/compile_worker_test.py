@@ -1,12 +1,15 @@
 import importlib.util
 import io
 import marshal
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import CodeType
 
 import pytest
 
+from daemon.interpreters import compile_worker
 from daemon.interpreters.compile_worker import compile_source, main
 
 _HEADER_BYTES = 16
@@ -50,6 +53,20 @@ def test_every_source_of_the_list_is_compiled_but_those_that_do_not_compile(
     main()
     assert [file.name for file in tmp_path.glob("*.pyc")] == ["alpha.pyc"]
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_worker_gives_way_to_downloads(tmp_path: Path) -> None:
+    source, compiled = tmp_path / "alpha.py", tmp_path / "alpha.pyc"
+    os.mkfifo(source)
+    with subprocess.Popen([sys.executable, compile_worker.__file__], stdin=subprocess.PIPE) as worker:
+        assert worker.stdin is not None
+        worker.stdin.write(f"{source}\0{compiled}\0alpha.py".encode())
+        worker.stdin.close()
+        with source.open("w") as text:  # waits until the worker has opened it
+            own, niceness = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, worker.pid))
+            text.write("x = 1\n")
+    assert niceness == min(own + 5, 19)
+    assert worker.returncode == 0
 
 
 def test_an_empty_list_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
