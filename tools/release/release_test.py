@@ -100,7 +100,11 @@ def test_the_manifest_needs_nothing_but_kubectl(root: Path, tmp_path: Path) -> N
 def test_an_overlay_needs_nothing_but_kubectl(root: Path, tmp_path: Path) -> None:
     assert _release(root, "registry.example/team", tmp_path / "files", "--dry-run").exit_code == 0
     with tarfile.open(tmp_path / "files" / "monobase-1.2.0-rc.1-kustomize.tar.gz") as tar:
-        tar.extractall(tmp_path / "here", filter="data")
+        for member in tar:
+            path, stream = tmp_path / "here" / member.name, tar.extractfile(member)
+            assert stream is not None
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(stream.read())
     fields = {"components": ["../monobase-1.2.0-rc.1/components/pod-monitor"], "namespace": "models-base"}
     manifests = kustomize(overlay(tmp_path / "here" / "overlay", "../monobase-1.2.0-rc.1/base", fields))
     (daemon_set,) = [each for each in manifests if each["kind"] == "DaemonSet"]
