@@ -258,6 +258,27 @@ def test_the_daemon_preempts_models_of_any_priority(base: list[dict[str, Any]]) 
     assert "globalDefault" not in priority
 
 
+def test_what_cannot_be_changed_in_a_cluster_is_what_it_always_was(
+    tree: Path, base: list[dict[str, Any]]
+) -> None:
+    # Another value would make `kubectl apply` and `helm upgrade` fail for whoever has an earlier version.
+    assert _daemon_set(base)["spec"]["selector"] == {
+        "matchLabels": {"app.kubernetes.io/name": "monobase-daemon"}
+    }
+    priority = _of_kind(base, "PriorityClass")
+    assert {key: value for key, value in priority.items() if key not in ("metadata", "description")} == {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "value": HIGHEST_PRIORITY,
+    }
+    assert _of_kind(_component(tree, "startup-taint"), "NodeReadinessRule")["spec"] == {
+        "nodeSelector": {"matchLabels": {"monobase-startup-taint": "true"}},
+        "conditions": [{"type": "MonobaseReady", "requiredStatus": "True"}],
+        "taint": {"key": "readiness.k8s.io/monobase-not-ready", "effect": "NoSchedule"},
+        "enforcementMode": "bootstrap-only",
+    }
+
+
 def test_with_kubernetes_own_priority_a_quota_admits_the_daemon(tree: Path) -> None:
     manifests = _component(tree, "system-priority", namespace="elsewhere")
     assert "PriorityClass" not in [manifest["kind"] for manifest in manifests]
