@@ -348,6 +348,11 @@ class Registry:
             )
         except requests.RequestException as error:
             raise _broken(error, self.repository.host) from error
+        except (ValueError, urllib3.exceptions.HTTPError) as error:
+            # requests does not check where a server redirects to.
+            raise RegistryError(
+                f"{self.repository.host}: redirects to what is not a URL; correct its configuration"
+            ) from error
 
     def upload_address(self, answer: requests.Response, otherwise: str | None = None) -> str:
         """Return the URL at which an upload continues.
@@ -459,7 +464,14 @@ def _broken(error: requests.RequestException, host: str) -> RegistryError:
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    return UnreachableError(f"{host}: the connection failed: {getattr(cause, 'strerror', None) or cause}")
+    reason = printable(str(getattr(cause, "strerror", None) or cause))
+    return UnreachableError(f"{host}: the connection failed: {reason}")
+
+
+def printable(text: str) -> str:
+    """Return a text in one line that a terminal shows as it is: a server may send anything."""
+    shown = (sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(text.split()))
+    return "".join(shown)
 
 
 def _received_bytes(answer: requests.Response) -> int:

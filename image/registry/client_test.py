@@ -9,7 +9,7 @@ import pytest
 from image.errors import AccessError, RegistryError, TransientError
 from image.oci.descriptor import MANIFEST, descriptor_of
 from image.oci.reference import parse_repository
-from image.registry.client import Registry
+from image.registry.client import Registry, printable
 from image.registry.credentials import Credentials
 from image.registry.patience import Patience, persist
 from tests.registry.scripted_server import Answer, Request, Script, ScriptedServer, scripted_server
@@ -335,3 +335,18 @@ def test_a_bundle_that_is_not_there_is_told() -> None:
             jobs=1,
             environment={"SSL_CERT_FILE": "/none.pem"},
         )
+
+
+@pytest.mark.parametrize(
+    "location", ["http://a..b/x", "http://[zz/x", f"http://{'a' * 70}.b/x", "http://127.0.0.1:9/\xe4"]
+)
+def test_a_redirect_to_what_is_not_a_url_is_one_message(location: str) -> None:
+    with (
+        connected(always(Answer(307, {"Location": location}))) as (registry, _),
+        pytest.raises(RegistryError, match="redirects to what is not a URL"),
+    ):
+        registry.do_request(registry.url("team/image/blobs/x"))
+
+
+def test_what_a_server_says_is_shown_without_its_control_characters() -> None:
+    assert printable("\x1b[31mgarbage\r\n\x00") == "\\x1b[31mgarbage \\x00"

@@ -9,7 +9,7 @@ import requests
 import urllib3
 
 from image.errors import RegistryError, TransientError
-from image.registry.client import Registry
+from image.registry.client import Registry, printable
 
 # A manifest may be larger, but no client has to accept it (distribution-spec, "Pushing Manifests").
 _LARGEST_MANIFEST_BYTES = 4 << 20
@@ -144,7 +144,7 @@ def cause_of(error: BaseException) -> str:
     """Return the text of the innermost cause of an error of a connection."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    return str(getattr(error, "strerror", None) or error)
+    return printable(str(getattr(error, "strerror", None) or error))
 
 
 def list_tags(registry: Registry) -> Iterator[str]:

@@ -11,6 +11,7 @@ from tests.index.client import pip_command, pip_environment, uv_binary, uv_envir
 from tests.index.fault import corrupt, stall, status, substitute, truncate
 from tests.mirror.desk import ENVIRONMENT, Desk, tree_of
 from tests.mirror.web_folder import web_folder
+from tests.registry.scripted_server import Answer, scripted_server
 from tools.mirror.cli import main
 
 pytest_plugins = ["tests.index.fixture", "tests.mirror.fixture"]
@@ -265,3 +266,12 @@ def test_a_malformed_list_of_interpreters_is_a_difference_and_is_written_again(d
     found = desk.mirror("--to", str(folder), "--check", interpreters=True, exit_code=1)
     assert "interpreters/index.json: cannot be read" in found.stdout
     assert "is missing" in found.stdout
+
+
+@pytest.mark.parametrize("location", ["http://a..b/x", "http://[zz/x", "http://127.0.0.1:9/\xe4"])
+def test_a_server_that_redirects_to_what_is_not_a_url_is_one_message(desk: Desk, location: str) -> None:
+    with scripted_server(lambda _: Answer(307, {"Location": location})) as server:
+        done = desk.mirror(
+            "--to", str(desk.folder / "mirror"), "--from", f"http://{server.host}/", exit_code=4
+        )
+    assert "redirects to what is not a URL; correct the server" in done.stderr

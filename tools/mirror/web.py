@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from gens.redaction import redact
@@ -101,6 +102,9 @@ class Web:
             raise UnreachableError(
                 f"{shown(url)}: the connection failed: {redact(cause_of(error))}"
             ) from error
+        except (ValueError, urllib3.exceptions.HTTPError) as error:
+            # requests does not check where a server redirects to.
+            raise SourceError(f"{shown(url)}: redirects to what is not a URL; correct the server") from error
         with answer:
             _check(answer, shown(url))
             yield answer
