@@ -6,6 +6,7 @@ another host. Proxies are those that the machine's variables name, as uv reads t
 
 import http.client
 import io
+import os
 import ssl
 import threading
 import time
@@ -24,6 +25,9 @@ _LONGEST_S = 60.0
 # Less is read at once from a slow network, where a larger buffer is only made and thrown away.
 _READ_BYTES = (1 << 17, 1 << 21)
 _SHOWN = 60
+# X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH, _CERT_HAS_EXPIRED of OpenSSL.
+_OF_ANOTHER_NAME = frozenset({62, 64})
+_EXPIRED = 10
 _KEPT = 64
 _PORTS = {"http": 80, "https": 443}
 
@@ -311,6 +315,24 @@ class HttpClient:
             return self._context
 
 
+def untrusted(host: str, error: ssl.SSLCertVerificationError, named: str) -> SourceFailure:
+    """Return the failure of a host whose certificate is refused.
+
+    Args:
+        host: The host, with its port.
+        error: Why it is refused.
+        named: The file that SSL_CERT_FILE names; OpenSSL is silent if it cannot be read.
+    """
+    text = f"{host}: its certificate is not trusted: {error.verify_message.rstrip('.')}"
+    if error.verify_code in _OF_ANOTHER_NAME:
+        return SourceFailure("unreachable", f"{text}; write the name that it is for, or correct it")
+    if error.verify_code == _EXPIRED:
+        return SourceFailure("unreachable", f"{text}; renew it")
+    if named and not os.access(named, os.R_OK):
+        return SourceFailure("unreachable", f"{text}; SSL_CERT_FILE names {named}, which cannot be read")
+    return SourceFailure("unreachable", f"{text}; name the authority's in SSL_CERT_FILE")
+
+
 # As OpenSSL calls the answer of a server without TLS.
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 
@@ -318,11 +340,7 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"
 def _unreachable(place: Place, error: BaseException) -> SourceFailure:
     host = f"{place.host}:{place.port}" if place.via is None else f"{place.via[0]}:{place.via[1]}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return SourceFailure(
-            "unreachable",
-            f"{host}: its certificate is not trusted: {error.verify_message}; name the authority's in "
-            "SSL_CERT_FILE",
-        )
+        return untrusted(host, error, os.environ.get("SSL_CERT_FILE", ""))
     if isinstance(error, TimeoutError):
         return SourceFailure("unreachable", f"{host} does not answer; check its address and the network")
     if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:

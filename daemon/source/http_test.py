@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from daemon.download_limit.upstream_proxy import UpstreamProxies
 from daemon.source.blob_stream import BlobStream
 from daemon.source.body import Blob, Source
 from daemon.source.failure import SourceFailure
-from daemon.source.http_client import HttpAnswer, HttpClient, place_of
+from daemon.source.http_client import HttpAnswer, HttpClient, place_of, untrusted
 from daemon.source.location import parse_location
 from daemon.source.source_index import SourceIndex
 from daemon.source.sources import SourceOptions, serve_sources
@@ -591,3 +592,22 @@ def test_a_quick_source_is_read_in_larger_pieces_and_a_slow_one_in_small_ones_ag
     for _ in sizes:
         answer.read_some()
     assert asked == [1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 19, 1 << 18]
+
+
+@pytest.mark.parametrize(
+    ("code", "named", "remedy"),
+    [
+        (62, "", "write the name that it is for, or correct it"),
+        (64, "", "write the name that it is for, or correct it"),
+        (10, "", "renew it"),
+        (20, "", "name the authority's in SSL_CERT_FILE"),
+        (20, "/nowhere/ca.pem", "SSL_CERT_FILE names /nowhere/ca.pem, which cannot be read"),
+    ],
+)
+def test_a_certificate_that_is_refused_has_the_remedy_of_its_fault(
+    code: int, named: str, remedy: str
+) -> None:
+    error = ssl.SSLCertVerificationError(1, "refused")
+    error.verify_code, error.verify_message = code, "it is not right."
+    expected = f"a.example:443: its certificate is not trusted: it is not right; {remedy}"
+    assert untrusted("a.example:443", error, named).text == expected
