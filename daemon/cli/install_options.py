@@ -75,7 +75,9 @@ def _python_ways(sources: SourceIndex | None, python_mirror: str | None) -> tupl
     if sources is None or python_mirror is not None:
         return (None,)
     own = PythonWay(
-        sources.interpreter_variables(os.environ), functools.partial(sources.failure_of, INTERPRETERS)
+        sources.interpreter_variables(os.environ),
+        functools.partial(sources.failure_of, INTERPRETERS),
+        sources.finds_wrong,
     )
     ways = [None if way is None else own for way in sources.ways]
     return tuple(way for number, way in enumerate(ways) if way not in ways[:number])

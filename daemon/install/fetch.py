@@ -174,6 +174,7 @@ class Fetcher:
             for part, outcome in self._try_parts(call, stage):
                 missing = self._missing(part, outcome, failures)
                 if missing and len(part.items) > 1:
+                    self._find_wrong_source(outcome, missing)
                     self._try_each([part.alone(item) for item in missing], stage, failures)
                 elif missing:
                     self._settle(part, outcome, stage, failures)
@@ -204,6 +205,12 @@ class Fetcher:
             self.arrivals.keep()
             yield second, other.result()
 
+    def _find_wrong_source(self, outcome: _Outcome, missing: Iterable[WheelToFetch]) -> None:
+        """Find whether a source sent a wrong copy of the wheel that uv could not unpack."""
+        for item in missing:
+            if self.sources is not None and item.wheel.filename in str(outcome.failure):
+                self.sources.finds_wrong(item.wheel.sha256)
+
     def _try_each(self, calls: Sequence[FetchCall], stage: Stage, failures: dict[str, MonobaseError]) -> None:
         """Run a call for each wheel, several at once: a slow one would keep the others waiting."""
         with self.uv.pool(_CALLS_AT_ONCE) as pool:
@@ -219,6 +226,10 @@ class Fetcher:
         """Note the failure of a call's only wheel, after a second try where uv's page may be outdated."""
         (item,) = call.items.values()
         if self.sources is not None and call.sources is not None:
+            while outcome.failure is not None and self.sources.finds_wrong(item.wheel.sha256):
+                outcome = self._try(call, stage)  # of another source: each can be found wrong once
+                if not self._missing(call, outcome, failures):
+                    return
             failures[item.wheel.sha256] = (
                 self.sources.failure_of(item.wheel.sha256)
                 or outcome.failure

@@ -11,7 +11,7 @@ files that differ are renamed into place: running models keep theirs.
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +36,7 @@ from daemon.prefix.mending import remove_extra
 from daemon.prefix.prefix import Prefix
 from daemon.prefix.staging import open_folders, remove_folders, set_file
 from daemon.prefix.tree_check import Digests, verify_interpreter
-from daemon.uv.program import Uv
+from daemon.uv.program import PythonWay, Uv
 from gens.errors import MonobaseError
 
 _JOBS = min(4, len(os.sched_getaffinity(0)))
@@ -163,9 +163,7 @@ def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:
             if way is None:
                 uv.reach("python", "install", version, variables=variables)
             else:
-                uv.reach_loopback(
-                    "python", "install", version, configuration=None, variables={**variables, **way.variables}
-                )
+                _install_by(way, uv, version, variables)
             break
         except PrefixError:
             raise
@@ -176,6 +174,21 @@ def _made_by_uv(uv: Uv, staging: Path, version: str) -> Path:
     if len(made) != 1:
         raise InterpreterError(f"uv installed {len(made)} interpreters for Python {version} instead of one")
     return staging / made[0]
+
+
+def _install_by(way: PythonWay, uv: Uv, version: str, variables: Mapping[str, str]) -> None:
+    while True:
+        try:
+            uv.reach_loopback(
+                "python", "install", version, configuration=None, variables={**variables, **way.variables}
+            )
+        except PrefixError:
+            raise
+        except MonobaseError:
+            if not way.finds_wrong():  # each source can be found wrong once
+                raise
+        else:
+            return
 
 
 def _forget_the_staging(made: Path) -> None:

@@ -64,11 +64,12 @@ class BlobStream:
                 try:
                     yield from self._from(source)
                 except SourceFailure as found:
-                    failure = found
+                    self.said.append((source.name, found))
                     self._note(source, found)
                 else:
                     return
-            self.said.append((source.name, failure))
+            else:
+                self.said.append((source.name, failure))
         error = self.error()
         if self._handed_on:
             raise BrokenBlobError(str(error))

@@ -49,6 +49,7 @@ class Ledger:
     _resting: dict[str, tuple[float, SourceFailure]] = field(default_factory=dict)
     _wrong: dict[tuple[str, str], SourceFailure] = field(default_factory=dict)
     _unmixed: set[str] = field(default_factory=set)
+    _found: set[str] = field(default_factory=set)  # digests of which somebody sent other bytes: not told yet
     _warned: set[tuple[str, str, Reason]] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,6 +74,7 @@ class Ledger:
             self._failures[name, failure.reason] += 1
             if failure.reason == "wrong":
                 self._wrong[name, sha256] = failure
+                self._found.add(sha256)
             rests, rule = failure.reason in _RESTING, "this run does not ask it for this file again"
             if rests:
                 rest_s = min(_LONGEST_REST_S, max(_REST_S, failure.wait_s or 0.0))
@@ -101,6 +103,14 @@ class Ledger:
         """Remember that a blob of parts of several sources was wrong: each is to send it alone."""
         with self._guard:
             self._unmixed.add(sha256)
+            self._found.add(sha256)
+
+    def take_found(self, sha256: str) -> bool:
+        """Return whether a source was found to send other bytes of a blob since the last call for it."""
+        with self._guard:
+            found = sha256 in self._found
+            self._found.discard(sha256)
+            return found
 
     def is_kept_apart(self, sha256: str) -> bool:
         """Return whether a blob may have only parts of one source."""
@@ -112,6 +122,7 @@ class Ledger:
         with self._guard:
             self._wrong.clear()
             self._unmixed.clear()
+            self._found.clear()
 
     def received(self) -> dict[str, int]:
         """Return the bytes of each source that sent any, in their order."""

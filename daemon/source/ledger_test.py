@@ -51,6 +51,8 @@ def test_a_wrong_blob_keeps_its_source_from_that_blob_alone_until_the_next_run()
     assert ledger.refusal("a", "0" * 64) is not None
     assert ledger.refusal("a", "1" * 64) is None
     assert warnings == ["a: x.whl: sent another file; this run does not ask it for this file again"]
+    assert ledger.take_found("0" * 64)
+    assert not ledger.take_found("0" * 64)
     ledger.forget_wrong()
     assert ledger.refusal("a", "0" * 64) is None
 

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -38,6 +38,8 @@ _QUIET_S = 10.0
 _LONGEST_WAIT_S = 500.0
 # A wrong blob breaks one answer for each source at most.
 _RETRIES = "5"
+
+Chunks = Generator[bytes, None, None]
 
 
 class _Handler(LoopbackHandler):
@@ -71,13 +73,14 @@ class _Handler(LoopbackHandler):
     def _stream(self, streams: Iterator[BlobStream]) -> None:
         """Send the first blob of which anything arrives; break the answer off if it is not complete."""
         for stream in streams:
-            with contextlib.closing(stream.chunks()) as chunks:
-                try:
-                    first = next(chunks)
-                except SourceError as error:
-                    self.server.note(stream.blob, error)
-                    self.server.await_others()
-                    continue
+            chunks = stream.chunks()
+            try:
+                first = next(chunks)
+            except SourceError as error:
+                self.server.note(stream.blob, error)
+                self.server.await_others()
+                continue
+            with self.server.transfer(stream, chunks):
                 self.send_response(HTTPStatus.OK)
                 self.send_header("Content-Type", "application/octet-stream")
                 # uv keeps no wheel that is served with `no-store`.
@@ -85,14 +88,13 @@ class _Handler(LoopbackHandler):
                 self.send_header("Content-Length", str(stream.blob.size_bytes))
                 self.end_headers()
                 try:
-                    with self.server.transfer():
-                        self._send(first)
-                        for chunk in chunks:
-                            self._send(chunk)
+                    self._send(first)
+                    for chunk in chunks:
+                        self._send(chunk)
                 except BrokenBlobError:
                     self.server.note(stream.blob, stream.error())
                     self.close_connection = True
-                return
+            return
         self._answer(HTTPStatus.NOT_FOUND)
 
     def _send(self, chunk: bytes) -> None:
@@ -128,9 +130,11 @@ class SourceIndex(LoopbackServer):
         self._failures: dict[str, SourceError] = {}
         self._guard = threading.Lock()
         self._turn = threading.Lock()
-        self._transfers = 0
         self._changed_s = time.monotonic()
         self._changed = threading.Condition()
+        self._sending: list[BlobStream] = []
+        self._interpreter_digests: set[str] = set()
+        self._left: dict[str, Chunks] = {}  # by digest: the rest of what a client did not wait for
         self._pending: set[str] = set()  # digests of what is offered, and neither came nor failed
 
     @property
@@ -174,6 +178,7 @@ class SourceIndex(LoopbackServer):
                 self._offered[wheel.sha256] = wheel, sources
                 self._failures.pop(wheel.sha256, None)
         digests = {wheel.sha256 for wheel in offered}
+        self._drop_left(digests)
         self._settle(pending=digests)
         try:
             yield
@@ -183,6 +188,11 @@ class SourceIndex(LoopbackServer):
                 for wheel in offered:
                     self._pages.pop(wheel.name, None)
                     self._offered.pop(wheel.sha256, None)
+
+    def __exit__(self, *details: object) -> None:
+        """End the server, and close what is still connected to a source."""
+        super().__exit__(*details)
+        self._drop_left(list(self._left))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 (as in socketserver)
         """Report a fault of Monobase itself; the connection is closed, and uv tries again."""
@@ -228,13 +238,55 @@ class SourceIndex(LoopbackServer):
             return self._failures.get(key)
 
     @contextmanager
-    def transfer(self) -> Iterator[None]:
-        """Count a file that is on its way while the block runs."""
-        self._settle(transfers=1)
+    def transfer(self, stream: BlobStream, chunks: Chunks) -> Iterator[None]:
+        """Count a file that is on its way while the block runs; keep its rest if the client leaves.
+
+        Args:
+            stream: The stream of the file.
+            chunks: What it yields.
+        """
+        self._settle(begun=stream)
         try:
             yield
+        except OSError:
+            with self._changed:
+                self._left[stream.blob.sha256] = chunks
+            raise
+        except BaseException:
+            chunks.close()
+            raise
         finally:
-            self._settle(transfers=-1)
+            self._settle(ended=stream)
+
+    def finds_wrong(self, sha256: str = "") -> bool:
+        """Return whether a source has sent other bytes of a file, so that uv should ask for it again.
+
+        uv unpacks while it downloads, and gives up at the first byte that it cannot make sense of. The rest
+        is read then, and not handed on: only the end tells whether the source is wrong, or the file itself.
+
+        Args:
+            sha256: Digest of the wheel; empty for the interpreters that were asked for.
+        """
+        meant = {sha256} if sha256 else set(self._interpreter_digests)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not any(stream.blob.sha256 in meant for stream in self._sending), _LONGEST_WAIT_S
+            )
+            left = [self._left.pop(digest, None) for digest in meant]
+        for chunks in filter(None, left):
+            with contextlib.suppress(SourceError, BrokenBlobError):
+                for chunk in chunks:
+                    for _ in self.paced(chunk):
+                        pass
+        found = {digest for digest in meant if self.ledger.take_found(digest)}
+        return bool(found)
+
+    def _drop_left(self, digests: Iterable[str]) -> None:
+        """Close the connections of streams that nobody waits for."""
+        with self._changed:
+            left = [self._left.pop(digest, None) for digest in digests]
+        for chunks in filter(None, left):
+            chunks.close()
 
     def arrived(self, wheel: LockedWheel) -> None:
         """Note that uv has unpacked a wheel that is offered."""
@@ -247,15 +299,23 @@ class SourceIndex(LoopbackServer):
             self._changed_s = time.monotonic()
             while self._pending and (now_s := time.monotonic()) < end_s:
                 quiet_s = now_s - self._changed_s
-                if not self._transfers and quiet_s >= _QUIET_S:
+                if not self._sending and quiet_s >= _QUIET_S:
                     return  # uv downloads one by one, and this answer keeps it from the next one
-                self._changed.wait(end_s - now_s if self._transfers else _QUIET_S - quiet_s)
+                self._changed.wait(end_s - now_s if self._sending else _QUIET_S - quiet_s)
 
     def _settle(
-        self, settled: Set[str] = frozenset(), *, pending: Set[str] = frozenset(), transfers: int = 0
+        self,
+        settled: Set[str] = frozenset(),
+        *,
+        pending: Set[str] = frozenset(),
+        begun: BlobStream | None = None,
+        ended: BlobStream | None = None,
     ) -> None:
         with self._changed:
-            self._transfers += transfers
+            if begun is not None:
+                self._sending.append(begun)
+            if ended is not None:
+                self._sending = [stream for stream in self._sending if stream is not ended]
             self._pending = (self._pending | pending) - settled
             self._changed_s = time.monotonic()
             self._changed.notify_all()
@@ -286,6 +346,8 @@ class SourceIndex(LoopbackServer):
                     failure = found
                     self.ledger.fail(source.name, found, path, path)
                 else:
+                    with self._guard:
+                        self._interpreter_digests.add(blob.sha256)
                     stream = self._stream(blob, (source,))
                     yield stream
                     said += stream.said

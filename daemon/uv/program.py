@@ -40,10 +40,12 @@ class PythonWay:
     Attributes:
         variables: The variables that make uv use it.
         failure: Returns why its last answer was none, if it knows.
+        finds_wrong: Returns whether what it sent was wrong, so that another try gets it from elsewhere.
     """
 
     variables: Mapping[str, str]
     failure: Callable[[], MonobaseError | None]
+    finds_wrong: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,15 +64,21 @@ def test_a_generation_is_installed_from_a_web_server(node: Node, tmp_path: Path)
     assert node.is_sealed()
 
 
-def test_a_wrong_wheel_is_healed_from_the_next_source_by_one_more_copy(node: Node, tmp_path: Path) -> None:
-    alpha, beta = node.wheel(size_bytes=3_000_000), node.wheel("beta")
-    node.define(environment_cell([alpha, beta]))
+@pytest.mark.parametrize("with_others", [True, False], ids=["among others", "alone"])
+@pytest.mark.parametrize("wrong_byte", [-1, 2, 100, 1_000_000], ids=["last", "signature", "early", "middle"])
+def test_a_wrong_wheel_is_healed_from_the_next_source_by_one_more_copy(
+    node: Node, tmp_path: Path, wrong_byte: int, with_others: bool
+) -> None:
+    alpha, beta = node.wheel(size_bytes=3_000_000), node.wheel("beta", size_bytes=1000)
+    node.define(environment_cell([alpha, beta] if with_others else [alpha]))
     root = write_tree(tmp_path / "mirror", [alpha, beta])
     with web_tree(root) as bad, web_tree(root) as good:
         bad.wrong.add(f"/{file_path(alpha.sha256, alpha.filename)}")
+        bad.wrong_byte = wrong_byte
         said = node.install("--source", bad.url, "--source", good.url)
         assert good.sent_bytes == alpha.size_bytes
-        assert bad.sent_bytes == alpha.size_bytes + beta.size_bytes
+        # uv drops what is on its way when it cannot unpack one: the small one may be asked for again.
+        assert alpha.size_bytes <= bad.sent_bytes <= alpha.size_bytes + 2 * beta.size_bytes
     assert f"{bad.url}: {alpha.filename}: sent another file" in said
     assert node.is_sealed()
     assert node.differences() == []

@@ -67,8 +67,9 @@ def test_an_interpreter_comes_from_a_registry(node: Node, tmp_path: Path, archiv
     assert _is_managed(node)
 
 
+@pytest.mark.parametrize("wrong_byte", [-1, 20, 1_000_000], ids=["last", "early", "middle"])
 def test_a_wrong_interpreter_is_healed_from_the_next_source(
-    node: Node, tmp_path: Path, archive: Path
+    node: Node, tmp_path: Path, archive: Path, wrong_byte: int
 ) -> None:
     alpha = node.wheel()
     node.define(environment_cell([alpha]))
@@ -76,6 +77,7 @@ def test_a_wrong_interpreter_is_healed_from_the_next_source(
     add_interpreter(tree, running_interpreter(archive), archive.read_bytes())
     with web_tree(tree) as bad, web_tree(tree) as good:
         bad.wrong.add(f"/interpreters/{running_interpreter(archive).path}")
+        bad.wrong_byte = wrong_byte
         said = node.install("--source", bad.url, "--source", good.url)
     assert f"{bad.url}: {running_interpreter(archive).filename}: sent another file" in said
     assert _is_managed(node)

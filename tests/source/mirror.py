@@ -73,7 +73,8 @@ class WebTree:
         headers: The header fields of each request.
         sent_bytes: Bytes of the bodies that were sent.
         cuts: Each breaks one answer off after so many bytes of it.
-        wrong: Paths of which the last byte is sent wrong.
+        wrong: Paths of which a byte is sent wrong.
+        wrong_byte: Which one it is: the last one, unless a test sets it.
         status: Answers all requests by this status instead; 0 for none.
         moved_to: Base of the URL that requests for files are redirected to; empty for none.
         authorization: The value of `Authorization` that it requires; empty for none.
@@ -88,6 +89,7 @@ class WebTree:
     sent_bytes: int = 0
     cuts: list[int] = field(default_factory=list)
     wrong: set[str] = field(default_factory=set)
+    wrong_byte: int = -1
     status: int = 0
     moved_to: str = ""
     authorization: str = ""
@@ -137,7 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, content: bytes, cut: int | None) -> None:
         if self.path in self.tree.wrong:
-            content = content[:-1] + bytes([content[-1] ^ 0xFF])
+            changed = bytearray(content)
+            changed[self.tree.wrong_byte] ^= 0xFF
+            content = bytes(changed)
         start = 0
         asked = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]
         if asked and self.tree.ranges:
