@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,10 +158,7 @@ def test_without_a_list_of_its_own_a_machine_has_uv_compare_the_archive(
 ) -> None:
     version = "3.12.12"
     key = f"cpython-{version}-linux-x86_64-gnu"
-    node = make_node(desk.index, tmp_path / "other")
-    node.define(environment_cell([node.wheel("gamma")], python=version))
-    variables = {"UV_PYTHON_INSTALL_MIRROR": pythons.web.url}
-    other = Desk(tmp_path / "other", desk.index, node.gens, desk.large, desk.old, desk.toolkit, variables)
+    other = replace(desk.for_python(version), variables={"UV_PYTHON_INSTALL_MIRROR": pythons.web.url})
     downloads, _ = find_downloads([(version, "x86_64")], other.environment())
     wrong = tmp_path / "pythons" / "served" / downloads[key].path
     wrong.parent.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gens.catalog import Catalog, load_catalog
@@ -11,6 +11,7 @@ from tests.index.client import uv_environment
 from tests.index.repository import pytorch_root
 from tests.index.server import LocalIndex
 from tests.index.wheel import Wheel, WheelSpec
+from tests.node.node import make_node
 from tests.synthetic.catalog import Cell, environment_cell, on_platform, toolkit_cell, write_catalog
 
 LARGE_BYTES = 3_000_000
@@ -89,6 +90,12 @@ class Desk:
         if done.returncode != exit_code or "Traceback" in done.stderr:
             raise AssertionError(f"exit code {done.returncode}, not {exit_code}: {done.stdout}{done.stderr}")
         return done
+
+    def for_python(self, version: str) -> "Desk":
+        """Return a desk whose only generation, 0, is for a Python that uv knows: not each machine's is."""
+        node = make_node(self.index, self.folder / f"python{version}")
+        node.define(environment_cell([node.wheel("gamma")], python=version))
+        return replace(self, definitions=node.gens)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Run the command without waiting for its end."""

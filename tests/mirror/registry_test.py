@@ -239,15 +239,15 @@ def test_a_blob_that_is_cut_off_in_the_storage_of_a_registry_is_found_and_not_ta
 
 
 def test_a_tag_like_that_of_an_interpreter_is_not_in_the_way(desk: Desk, registry: LocalRegistry) -> None:
-    to = f"oci://{registry.host}/wheels"
-    desk.mirror("--to", to)
+    to, desk = f"oci://{registry.host}/wheels", desk.for_python("3.12.12")
+    desk.mirror("--gen", "0", "--to", to)
     manifest = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": []}).encode()
     connection = http.client.HTTPConnection("localhost", registry.port)
     path = "/v2/wheels/manifests/interpreter-cpython-3.11.99-linux-x86_64-gnu"
     connection.request("PUT", path, manifest, {"Content-Type": INDEX_TYPE})
     assert connection.getresponse().read() == b""
     connection.close()
-    found = desk.mirror("--to", to, "--check", interpreters=True, exit_code=1)
+    found = desk.mirror("--gen", "0", "--to", to, "--check", interpreters=True, exit_code=1)
     assert "the interpreter" in found.stdout
     assert "is missing" in found.stdout
 

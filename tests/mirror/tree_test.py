@@ -259,11 +259,11 @@ def test_what_is_no_file_is_neither_waited_for_nor_kept(desk: Desk) -> None:
 
 
 def test_a_malformed_list_of_interpreters_is_a_difference_and_is_written_again(desk: Desk) -> None:
-    folder = desk.folder / "mirror"
-    desk.mirror("--to", str(folder))
+    folder, desk = desk.folder / "mirror", desk.for_python("3.12.12")
+    desk.mirror("--gen", "0", "--to", str(folder))
     (folder / "interpreters").mkdir()
     (folder / "interpreters" / "index.json").write_text("{")
-    found = desk.mirror("--to", str(folder), "--check", interpreters=True, exit_code=1)
+    found = desk.mirror("--gen", "0", "--to", str(folder), "--check", interpreters=True, exit_code=1)
     assert "interpreters/index.json: cannot be read" in found.stdout
     assert "is missing" in found.stdout
 
