@@ -9,6 +9,7 @@ import pytest
 from gens.mirror_shape import file_path
 from tests.index.client import uv_binary
 from tests.index.server import LocalIndex
+from tests.index.wheel import Damage
 from tests.node.node import SITE, Node, make_node
 from tests.registry.local_registry import PASSWORD, USER, local_registry
 from tests.source.mirror import BASIC, push_blob, web_tree, write_tree
@@ -82,6 +83,25 @@ def test_a_wrong_wheel_is_healed_from_the_next_source_by_one_more_copy(
     assert f"{bad.url}: {alpha.filename}: sent another file" in said
     assert node.is_sealed()
     assert node.differences() == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [Damage(without_record=True), Damage(truncated_to_bytes=300)],
+    ids=["no RECORD", "half an archive"],
+)
+def test_a_wheel_that_is_none_is_not_blamed_on_a_source_that_sends_what_its_lock_names(
+    node: Node, tmp_path: Path, damage: Damage
+) -> None:
+    alpha, broken = node.wheel(), node.wheel("broken", size_bytes=1000, damage=damage)
+    node.define(environment_cell([alpha, broken]))
+    root = write_tree(tmp_path / "mirror", [alpha, broken])
+    with web_tree(root) as first, web_tree(root) as second:
+        said = node.install("--source", first.url, "--source", second.url, code=7)
+        assert second.asked == []
+    assert "broken" in said
+    assert "sent another file" not in said
+    assert not node.is_sealed()
 
 
 def test_what_a_source_lacks_comes_from_the_index(node: Node, tmp_path: Path) -> None:
